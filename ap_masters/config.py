@@ -1,0 +1,204 @@
+"""Settings: one model; flags over environment over project file over user file over profile over defaults."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ap_masters.model import FrameType, ImageFormat
+
+
+class Section(BaseModel):
+    """A part of the settings; an unknown name in it is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CountPolicy(Section):
+    """How many frames make a master of one type: S2's table by default."""
+
+    minimum: int = Field(ge=1)
+    recommended: int = Field(ge=1)
+    optimal: int = Field(ge=1)
+
+
+class CountSettings(Section):
+    """Grades by frame count, and the hard floor (None: 3, PixInsight's own, or 5 for linear fit)."""
+
+    bias: CountPolicy = CountPolicy(minimum=50, recommended=100, optimal=200)
+    dark: CountPolicy = CountPolicy(minimum=15, recommended=30, optimal=50)
+    dark_flat: CountPolicy = CountPolicy(minimum=15, recommended=30, optimal=50)
+    flat: CountPolicy = CountPolicy(minimum=20, recommended=30, optimal=50)
+    min_frames: int | None = Field(None, ge=1)
+
+    def of(self, frame_type: FrameType) -> CountPolicy:
+        """Return the policy of one frame type."""
+        policy: CountPolicy = getattr(self, frame_type.name.lower())
+        return policy
+
+
+class GroupSettings(Section):
+    """When frames belong together. ``temperature_tolerance_c`` is the largest spread in a cluster, inclusive."""
+
+    temperature_tolerance_c: float = Field(1.0, ge=0)
+    exposure_tolerance_s: float = Field(0.001, ge=0)
+    mixed_exposure_flats: bool = False  # sky flats: one group whatever the exposure
+    dark_flat_window_h: float = Field(3.0, ge=0)  # C-13: how near in time a DARK must be to a flat of its exposure
+
+
+class DiscardFirst(Section):
+    """How many of the earliest frames of each group are left out, per type."""
+
+    bias: int = Field(0, ge=0)
+    dark: int = Field(0, ge=0)
+    dark_flat: int = Field(0, ge=0)
+    flat: int = Field(0, ge=0)
+
+    def of(self, frame_type: FrameType) -> int:
+        """Return the number for one frame type."""
+        count: int = getattr(self, frame_type.name.lower())
+        return count
+
+
+class CullSettings(Section):
+    """Which frames are left out before integration. Temperatures are |sensor - set-point|, strict ``>``."""
+
+    discard_first: DiscardFirst = DiscardFirst()
+    warn_temperature_c: float = Field(0.3, ge=0)
+    drop_temperature_c: float = Field(0.5, ge=0)
+    warn_level_sigma: float = Field(5.0, gt=0)  # a frame's level against its group, in robust sigma
+
+
+class MatchSettings(Section):
+    """Which master serves which frame."""
+
+    exposure_tolerance_s: float = Field(0.001, ge=0)
+    temperature_tolerance_c: float = Field(1.0, ge=0)
+    flat_temperature_tolerance_c: float = Field(5.0, ge=0)
+    dark_flat_window_h: float = Field(3.0, ge=0)
+    prefer_later: bool = True
+    use_dark_flats: bool = True  # the "ap" profile starts at the dark (C-08)
+    lenient_unknown: bool = False
+    bias_ignores_temperature: bool = False
+    allow_uncalibrated: bool = False
+    scale_dark: bool = False
+
+
+class RecipeSettings(Section):
+    """What is set of a recipe; what is not set keeps the default of the frame type (see ``recipes.py``)."""
+
+    combination: Literal["average", "median", "min", "max"] | None = None
+    rejection: (
+        Literal["auto", "none", "minmax", "percentile", "sigma", "winsorized", "averaged", "linear-fit", "esd"] | None
+    ) = None
+    normalization: Literal["none", "multiplicative"] | None = None
+    rejection_normalization: Literal["none", "equalize-fluxes"] | None = None
+    minmax_low: int | None = None
+    minmax_high: int | None = None
+    percentile_low: float | None = None
+    percentile_high: float | None = None
+    sigma_low: float | None = None
+    sigma_high: float | None = None
+    winsorization_cutoff: float | None = None
+    linear_fit_low: float | None = None
+    linear_fit_high: float | None = None
+    esd_outliers: float | None = None
+    esd_alpha: float | None = None
+    esd_low_relaxation: float | None = None
+    target_median: float | None = None
+
+
+class RecipesSettings(Section):
+    """Recipe settings per frame type; ``all`` applies to every type and is overruled by the type's own."""
+
+    all: RecipeSettings = RecipeSettings()
+    bias: RecipeSettings = RecipeSettings()
+    dark: RecipeSettings = RecipeSettings()
+    dark_flat: RecipeSettings = RecipeSettings()
+    flat: RecipeSettings = RecipeSettings()
+
+    def of(self, frame_type: FrameType) -> RecipeSettings:
+        """Return the settings of one frame type over those for all."""
+        own: RecipeSettings = getattr(self, frame_type.name.lower())
+        merged = self.all.model_dump(exclude_none=True) | own.model_dump(exclude_none=True)
+        return RecipeSettings(**merged)
+
+
+class FlatSettings(Section):
+    """Levels of single flats, as fractions of full scale, after bias and dark are removed."""
+
+    recommended_low: float = Field(0.25, ge=0, le=1)
+    recommended_high: float = Field(0.55, ge=0, le=1)
+    drop_below: float = Field(0.02, ge=0, le=1)
+    drop_above: float = Field(0.90, ge=0, le=1)
+    saturated_fraction: float = Field(0.001, ge=0, le=1)  # more saturated samples than this: dropped
+    consistent_exposures: bool = False  # PULSAR: mixed exposures of one filter are an error
+
+
+class DarkSettings(Section):
+    """PULSAR's makedark: what is subtracted from each dark. WBPP, ANAWBPPS and S4 subtract nothing."""
+
+    subtract_bias: Literal["none", "master"] = "none"
+    subtract_constant: float | None = None
+
+
+class PixInsightSettings(Section):
+    """How PixInsight is found, started and watched."""
+
+    binary: Path | None = None
+    instance_id: int = Field(123, ge=1, le=256)
+    instances: int = Field(1, ge=1, le=64)
+    timeout_s: float = Field(600.0, gt=0)  # without any sign of life
+    startup_timeout_s: float = Field(180.0, gt=0)
+    javascript: Literal["portable", "sm", "v8"] = "portable"
+    force_exit: bool = True
+    script_dir: Path | None = None
+
+
+class QualitySettings(Section):
+    """Limits of the gate, in per cent where named so; every comparison is strict (``>``)."""
+
+    refresh_percent: float = Field(10.0, gt=0)
+    service_percent: float = Field(15.0, gt=0)
+    hot_sigma: float = Field(5.0, gt=0)
+    gradient_percent: float = Field(5.0, gt=0)
+    cooler_change_c: float = Field(1.0, gt=0)
+    lit_dark_fraction: float = Field(0.10, gt=0, le=1)
+    gate: bool = True
+
+
+class LibrarySettings(Section):
+    """How the library is kept."""
+
+    policy: str = "nina-seasonal"
+    record_suffix: Literal[".xrs", ".log"] = ".xrs"
+    index_path: Path = Path("calibration-index.md")
+    defects_beside_darks: bool = False
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    profile: str = "default"
+    engine: Literal["auto", "pixinsight", "numpy"] = "auto"
+    layout: str = "ap"
+    format: ImageFormat | None = None  # None: the layout's own
+    scale: Literal["unit", "adu"] | None = None  # None: the layout's own
+    compression: Literal["none", "zlib", "lz4", "zstd"] = "none"
+    memory: str | None = None  # "2G", "800M", "4096" (MiB); None: half of what is free
+    threads: int | None = Field(None, ge=1)
+    stages: tuple[Literal["bias", "dark", "flat"], ...] = ("bias", "dark", "flat")
+    same_run: bool = True
+    bias_master_dir: Path | None = None
+    dark_master_dir: Path | None = None
+    types: tuple[FrameType, ...] = ()  # build only these; empty: all
+    counts: CountSettings = CountSettings()
+    group: GroupSettings = GroupSettings()
+    cull: CullSettings = CullSettings()
+    match: MatchSettings = MatchSettings()
+    recipe: RecipesSettings = RecipesSettings()
+    flat: FlatSettings = FlatSettings()
+    dark: DarkSettings = DarkSettings()
+    pixinsight: PixInsightSettings = PixInsightSettings()
+    quality: QualitySettings = QualitySettings()
+    library: LibrarySettings = LibrarySettings()

@@ -1,0 +1,23 @@
+"""What turns jobs into masters: the protocol every engine keeps. Engines see the model, images and errors only."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ap_masters.model import Job, JobResult, OnProgress
+
+
+class Engine(Protocol):
+    """What turns jobs into masters."""
+
+    name: str
+
+    def run(self, jobs: Sequence[Job], workdir: Path, on_progress: OnProgress) -> list[JobResult]:
+        """Run every job; return one result per job, in the jobs' order.
+
+        Masters are written into ``workdir`` (an existing, empty folder on the library's file system), one
+        file per job, whole or not at all. A job that fails is a result, not an exception. Raises
+        ``PixInsightError`` or another ``ApMastersError`` only when the engine itself could not run, and
+        lets KeyboardInterrupt through after everything it started has been stopped.
+        """
+        ...

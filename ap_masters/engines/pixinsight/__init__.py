@@ -1,0 +1,1 @@
+"""PixInsight as an engine."""

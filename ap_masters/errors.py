@@ -1,0 +1,102 @@
+"""One exception for each situation a user can meet, each with the exit code it ends the program with.
+
+    ApMastersError (1)
+    ├── UsageError (2)             what was asked makes no sense, or a setting is wrong
+    │   └── ConfigError (2)
+    ├── NothingToDo (3)            no calibration frames where they were looked for
+    ├── SomeJobsFailed (4)
+    ├── AllJobsFailed (5)
+    ├── QualityRefused (6)         the gate quarantined a master
+    ├── PixInsightError (7)        PixInsight could not be found or could not run
+    ├── ImageError (1)             a file that cannot be read or written as an image
+    │   ├── UnreadableImage
+    │   ├── ChecksumMismatch
+    │   └── UnwritableImage
+    ├── LibraryError (1)           the library folder refuses: locked, not writable, a name that leaves it
+    │   └── PathCollision
+    └── RecordError (1)            a record or index that does not parse
+
+Every message says what happened, where, and what to do next.
+"""
+
+from pathlib import Path
+
+
+class ApMastersError(Exception):
+    """Something the user can act on; the message is shown as it stands."""
+
+    exit_code = 1
+
+
+class UsageError(ApMastersError):
+    """The request itself cannot be carried out as given."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting has an unknown name or a value out of its range."""
+
+
+class NothingToDo(ApMastersError):
+    """There is nothing to work on."""
+
+    exit_code = 3
+
+
+class SomeJobsFailed(ApMastersError):
+    """Some masters were built and others were not."""
+
+    exit_code = 4
+
+
+class AllJobsFailed(ApMastersError):
+    """Not one master was built."""
+
+    exit_code = 5
+
+
+class QualityRefused(ApMastersError):
+    """A master was built, judged, and not published."""
+
+    exit_code = 6
+
+
+class PixInsightError(ApMastersError):
+    """PixInsight was asked for and is not there, or did not run."""
+
+    exit_code = 7
+
+
+class ImageError(ApMastersError):
+    """A file cannot be used as an image."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        """Keep the path apart from the reason, so that a frame can be set aside with the reason alone."""
+        super().__init__(f"{path}: {what}")
+        self.path = path
+        self.what = what
+
+
+class UnreadableImage(ImageError):
+    """The file is not an image this program reads, is cut short, or contradicts itself."""
+
+
+class ChecksumMismatch(ImageError):
+    """The stored checksum says that bytes have changed since the file was written."""
+
+
+class UnwritableImage(ImageError):
+    """The image could not be written whole."""
+
+
+class LibraryError(ApMastersError):
+    """The library folder cannot be used as asked."""
+
+
+class PathCollision(LibraryError):
+    """Two groups would be filed under one name."""
+
+
+class RecordError(ApMastersError):
+    """A record or an index does not parse or contradicts its master."""

@@ -1,0 +1,48 @@
+"""How each frame type is integrated: combination, rejection, normalization. One table, and the choice by count.
+
+Sources: ImageIntegration parameters that WBPP 3.0.1 uses for masters, and its ``bestRejectionMethod()``.
+"""
+
+from ap_masters.config import RecipesSettings
+from ap_masters.model import FrameType, Normalization, Recipe, Rejection, RejectionNormalization
+
+BASE = {
+    FrameType.BIAS: Recipe(),
+    FrameType.DARK: Recipe(),
+    FrameType.DARK_FLAT: Recipe(),
+    FrameType.FLAT: Recipe(
+        normalization=Normalization.MULTIPLICATIVE,
+        rejection_normalization=RejectionNormalization.EQUALIZE_FLUXES,
+    ),
+}
+
+# The process itself refuses fewer images than these (ImageIntegration 1.6.0).
+_FLOOR = 3
+_FLOOR_OF = {Rejection.LINEAR_FIT: 5}
+
+_PERCENTILE_BELOW = 6
+_WINSORIZED_UP_TO = 15
+
+
+def automatic_rejection(frame_type: FrameType, count: int) -> Rejection:
+    """Return WBPP 3.0.1's choice for ``count`` frames: below 6 percentile, then winsorized, many flats linear fit."""
+    if count < _PERCENTILE_BELOW:
+        return Rejection.PERCENTILE
+    if count <= _WINSORIZED_UP_TO or frame_type is not FrameType.FLAT:
+        return Rejection.WINSORIZED
+    return Rejection.LINEAR_FIT
+
+
+def recipe_for(frame_type: FrameType, count: int, settings: RecipesSettings) -> Recipe:
+    """Return the recipe of a group of ``count`` frames, with what was set and AUTO resolved."""
+    chosen = Recipe.model_validate(
+        BASE[frame_type].model_dump() | settings.of(frame_type).model_dump(exclude_none=True)
+    )
+    if chosen.rejection is Rejection.AUTO:
+        chosen = chosen.model_copy(update={"rejection": automatic_rejection(frame_type, count)})
+    return chosen
+
+
+def fewest_frames(rejection: Rejection, min_frames: int | None) -> int:
+    """Return the hard floor of a group: what the user set, else what PixInsight's process needs."""
+    return min_frames if min_frames is not None else _FLOOR_OF.get(rejection, _FLOOR)

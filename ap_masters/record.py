@@ -1,0 +1,205 @@
+"""The ``.xrs`` record beside every master: what it was made of, how, by whom, and how it has fared since.
+
+``.xrs`` is not a PixInsight format; two user documents ask for a file of that name. Ours is strict UTF-8 JSON
+(no NaN, no Infinity; ``jq empty`` passes) with a versioned schema that is published in ``docs/``. Users have
+also stashed plain console logs under that suffix, so the reader says which of the two it found.
+"""
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from ap_masters.errors import RecordError
+from ap_masters.model import (
+    Calibration,
+    Decision,
+    EngineInfo,
+    FrameOutcome,
+    Grade,
+    GroupKey,
+    MasterStatus,
+    Noun,
+    Recipe,
+    SetAside,
+    Statistics,
+)
+
+SCHEMA: Final = "ap-masters/record"
+VERSION: Final = 1
+
+
+class Input(Noun):
+    """One integrated frame. ``path`` is absolute; ``sha256`` covers the whole file, None when it was not taken."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    sha256: str | None = None
+    started: datetime | None = None
+    exposure: float | None = None
+    set_temperature: float | None = None
+    sensor_temperature: float | None = None
+    outcome: FrameOutcome | None = None
+
+
+class MasterFile(Noun):
+    """The master this record belongs to; ``name`` is its file name, in the record's own folder."""
+
+    name: str
+    width: int
+    height: int
+    channels: int
+    sample: str = "float32"
+    scale: Literal["unit", "adu"] = "unit"
+    size: int | None = None
+    sha256: str | None = None
+
+
+class Rejected(Noun):
+    """Totals over all frames and channels; ``agree`` is False when record, log and master tell different numbers."""
+
+    low: int
+    high: int
+    samples: int
+    agree: bool = True
+
+
+class Finding(Noun):
+    """One thing quality control has to say: ``limit`` and ``value`` in ``unit``, so that a user can check it."""
+
+    severity: Literal["note", "warning", "refresh", "service", "refuse"]
+    metric: str
+    message: str
+    value: float | None = None
+    limit: float | None = None
+    unit: str = ""
+
+
+class Measure(Noun):
+    """One measured quantity: in its unit, in physical units where the gain is known, and the method in words."""
+
+    name: str
+    value: float
+    unit: str
+    physical: float | None = None
+    physical_unit: str | None = None
+    method: str = ""
+
+
+class Event(Noun):
+    """A change of status: when, to what, and why."""
+
+    at: datetime
+    status: MasterStatus
+    reason: str
+
+
+class Software(Noun):
+    """The program that wrote the record."""
+
+    name: str = "ap-masters"
+    version: str
+
+
+class Record(Noun):
+    """Everything that is known of one master."""
+
+    schema_name: Literal["ap-masters/record"] = Field(SCHEMA, alias="schema")
+    version: Literal[1] = VERSION
+    status: MasterStatus = MasterStatus.CANDIDATE
+    master: MasterFile
+    created: datetime | None = None
+    seconds: float | None = None
+    software: Software
+    engine: EngineInfo | None = None  # None while a script has not run yet
+    key: GroupKey
+    telescope: str | None = None
+    recipe: Recipe
+    calibration: Calibration | None = None
+    inputs: tuple[Input, ...]
+    dropped: tuple[SetAside, ...] = ()
+    grade: Grade
+    rejected: Rejected | None = None
+    statistics: Statistics | None = None
+    measures: tuple[Measure, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    warnings: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    supersedes: str | None = None  # relative path of the predecessor
+    log: str | None = None  # path of the run's log, relative to the library
+    script: str | None = None
+    history: tuple[Event, ...] = ()
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+def record_path(master: Path, suffix: str = ".xrs") -> Path:
+    """Return where the record of ``master`` stands: same folder, same stem."""
+    return master.with_suffix(suffix)
+
+
+def to_json(record: Record) -> str:
+    """Return the record as strict, indented JSON. Raises RecordError where a number is not finite."""
+    data = record.model_dump(mode="json", by_alias=True)
+    try:
+        return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise RecordError(f"The record of {record.master.name} holds a number that is not finite: {error}") from error
+
+
+def parse(text: str, *, where: Path) -> Record:
+    """Return the record in ``text``. Raises RecordError, naming ``where`` and the first wrong field."""
+    try:
+        return Record.model_validate(json.loads(text, parse_constant=_refuse_constant))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise RecordError(f"{where}: not a record of this program, field '{field}': {first['msg']}") from error
+    except ValueError as error:
+        raise RecordError(f"{where}: not a JSON record ({error}); it may be a console log") from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def read(path: Path) -> Record:
+    """Return the record at ``path``. Raises RecordError when it is missing, unreadable or not a record."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: cannot be read as a record: {error}") from error
+    return parse(text, where=path)
+
+
+def write(record: Record, path: Path) -> None:
+    """Write the record whole or not at all."""
+    write_text(path, to_json(record))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` in one step, so that a reader never sees half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a record, as published in ``docs/record.schema.json``."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "ap-masters record (.xrs)",
+        **Record.model_json_schema(by_alias=True),
+    }

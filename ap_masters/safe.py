@@ -1,0 +1,51 @@
+"""The one place that makes foreign text safe for a path, a terminal, Markdown or CSV.
+
+JavaScript values go through jinja2's ``tojson`` and HTML through its autoescape, both set up in
+``rendering.py``; everything else a header could carry somewhere dangerous passes through here.
+"""
+
+import re
+import unicodedata
+
+_WINDOWS_RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
+_LONGEST_COMPONENT = 180  # leaves room for a suffix below the 255 bytes of common file systems
+
+
+def path_component(text: str, *, fallback: str = "unnamed") -> str:
+    """Return ``text`` as one harmless file or folder name.
+
+    Characters outside letters, digits and ``._+-`` become ``-`` (runs of them one), accents are folded to
+    ASCII, leading dots and dashes and trailing dots go, Windows' reserved names get a ``_``, and the length
+    is limited. The result never is empty, never contains a separator and never is ``.`` or ``..``.
+    """
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", folded).strip("-").lstrip(".-").rstrip(".-")[:_LONGEST_COMPONENT]
+    name = name.rstrip(".-")
+    if not name:
+        return fallback
+    return f"{name}_" if name.split(".")[0].lower() in _WINDOWS_RESERVED else name
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` for a terminal or a log: printable, on one line, without control or direction characters."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def markdown(text: str) -> str:
+    """Return ``text`` for a Markdown table cell."""
+    line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]|#~])", r"\\\1", line)
+
+
+def csv_cell(text: str) -> str:
+    """Return ``text`` for a CSV cell that a spreadsheet will not take for a formula (quoting is csv's own)."""
+    line = one_line(text)
+    return f"'{line}" if line[:1] in {"=", "+", "-", "@"} and not _is_number(line) else line
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
