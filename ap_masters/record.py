@@ -7,20 +7,25 @@ also stashed plain console logs under that suffix, so the reader says which of t
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from ap_masters import __version__
 from ap_masters.errors import RecordError
 from ap_masters.model import (
     Calibration,
     Decision,
     EngineInfo,
+    Frame,
     FrameOutcome,
     Grade,
     GroupKey,
+    Integrated,
+    Job,
     MasterStatus,
     Noun,
     Recipe,
@@ -136,6 +141,64 @@ class Record(Noun):
     history: tuple[Event, ...] = ()
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+def draft(job: Job) -> Record:
+    """Return what is known of a master before it is integrated; an engine or a script completes it."""
+    group = job.group
+    first = group.frames[0]
+    return Record(
+        master=MasterFile(
+            name=job.output.name, width=first.width, height=first.height, channels=first.channels, scale=job.scale
+        ),
+        software=Software(version=__version__),
+        key=group.key,
+        telescope=first.telescope,
+        recipe=job.recipe,
+        calibration=job.calibration,
+        inputs=tuple(_input(frame) for frame in group.frames),
+        dropped=group.dropped,
+        grade=group.grade,
+        decisions=(
+            *(d for d in first.decisions if d.subject == "frame type"),
+            *(job.calibration.decisions if job.calibration else ()),
+        ),
+        warnings=group.warnings,
+    )
+
+
+def _input(frame: Frame) -> Input:
+    return Input(
+        path=frame.path,
+        size=frame.size,
+        mtime_ns=frame.mtime_ns,
+        started=frame.started,
+        exposure=frame.exposure,
+        set_temperature=frame.set_temperature,
+        sensor_temperature=frame.sensor_temperature,
+    )
+
+
+def complete(record: Record, result: Integrated, hashes: Mapping[Path, str]) -> Record:
+    """Return the record with what the engine found; frames that the engine dropped leave the inputs."""
+    outcomes = {outcome.path: outcome for outcome in result.frames}
+    inputs = tuple(
+        entry.model_copy(update={"outcome": outcomes[entry.path], "sha256": hashes.get(entry.path)})
+        for entry in record.inputs
+        if entry.path in outcomes
+    )
+    return record.model_copy(
+        update={
+            "created": result.started,
+            "seconds": result.seconds,
+            "engine": result.engine,
+            "inputs": inputs,
+            "dropped": (*record.dropped, *result.dropped),
+            "rejected": Rejected(low=result.rejected_low, high=result.rejected_high, samples=result.samples),
+            "statistics": result.statistics,
+            "warnings": (*record.warnings, *result.notes),
+        }
+    )
 
 
 def record_path(master: Path, suffix: str = ".xrs") -> Path:
