@@ -1,0 +1,30 @@
+"""Fixtures that several rooms share: a home of its own for every test, and the real frames where they are."""
+
+import os
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+_CHECKOUT = Path(__file__).parent.parent
+_homes = count()
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes the settings, caches and slots of whoever runs it; programs it starts inherit that."""
+    home = tmp_path_factory.getbasetemp() / f"home{next(_homes)}"  # made by who needs it; most tests do not
+    for name in [name for name in os.environ if name.startswith("AP_MASTERS_") and name != "AP_MASTERS_REALDATA"]:
+        monkeypatch.delenv(name)
+    for name in ("CONFIG", "CACHE", "STATE"):
+        monkeypatch.setenv(f"AP_MASTERS_{name}_DIR", str(home / name.lower()))
+    return home
+
+
+@pytest.fixture(scope="session")
+def realdata() -> Path:
+    """The folder of real frames, or a skip with the reason."""
+    folder = Path(os.environ.get("AP_MASTERS_REALDATA", _CHECKOUT.parent / "shared" / "realdata"))
+    if not folder.is_dir():
+        pytest.skip(f"no real frames at {folder} (AP_MASTERS_REALDATA names another place)")
+    return folder
