@@ -1,0 +1,301 @@
+"""The whole stream: files -> frames -> groups -> plan -> masters, each proved and judged before it is published."""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ap_masters import discover, group, plan, proof, quality
+from ap_masters import record as records
+from ap_masters.config import Settings
+from ap_masters.engines import Engine
+from ap_masters.errors import ApMastersError, NothingToDo
+from ap_masters.header_cache import HeaderCache
+from ap_masters.library import lock, scan, store
+from ap_masters.model import (
+    Action,
+    Calibration,
+    CalibrationMaster,
+    Failed,
+    FrameType,
+    Integrated,
+    Job,
+    JobResult,
+    JobState,
+    MasterStatus,
+    Noun,
+    OnProgress,
+    Plan,
+    Progress,
+    Step,
+)
+from ap_masters.record import Record
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+
+
+class Outcome(Noun):
+    """How one step of the plan ended. ``master`` is where the master stands, published or quarantined."""
+
+    step: Step
+    state: JobState
+    master: Path | None = None
+    record: Record | None = None
+    failure: Failed | None = None
+    waiting: str | None = None  # why a job was not run: what it needed did not come to be
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether the gate kept this master from being published."""
+        return self.record is not None and self.record.status is MasterStatus.QUARANTINED
+
+
+class BuildReport(Noun):
+    """How a build ended, for the display, for ``--json`` and for the exit code."""
+
+    plan: Plan
+    engine: str
+    outcomes: tuple[Outcome, ...]
+    started: datetime
+    seconds: float
+    log: Path | None = None
+    script: Path | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 3 nothing to do, 4 some jobs failed, 5 all failed, 6 the gate refused a master."""
+        done = sum(o.state is JobState.SUCCESS for o in self.outcomes)
+        failed = sum(o.state is JobState.FAILED for o in self.outcomes)
+        current = sum(step.action is Action.UP_TO_DATE for step in self.plan.steps)
+        conflicts = sum(step.action is Action.CONFLICT for step in self.plan.steps)
+        if failed or conflicts:
+            return 4 if done or current else 5
+        if any(o.quarantined for o in self.outcomes):
+            return 6
+        return 0 if done or current else 3
+
+
+def survey(
+    inputs: Sequence[Path], library: Path, settings: Settings, *, engine: str, cache: HeaderCache | None = None
+) -> Plan:
+    """Return the plan for building ``inputs`` into ``library``. Reads headers and records, never pixels.
+
+    Raises NothingToDo, naming the IMAGETYP values that were seen, where no calibration frame is found.
+    """
+    found = discover.discover(inputs, cache=cache, exclude=[library])
+    if not found.frames:
+        raise NothingToDo(no_frames(inputs, found))
+    grouping = group.group_frames(
+        found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
+    )
+    holdings = scan.holdings(library, given=given_folders(settings))
+    to_hash = plan.frames_to_hash(grouping.groups, holdings.records.values())
+    holdings = plan.Holdings(
+        masters=holdings.masters, records=holdings.records, existing=holdings.existing, hashes=hash_files(to_hash)
+    )
+    return plan.make_plan(
+        grouping.groups,
+        holdings,
+        library,
+        settings,
+        engine=engine,
+        set_aside=(*found.set_aside, *grouping.set_aside),
+        warnings=(*found.warnings, *grouping.warnings),
+    )
+
+
+def no_frames(inputs: Sequence[Path], found: discover.Discovery) -> str:
+    """Return what to tell a user whose folders hold no calibration frames (S2-49, S4-21)."""
+    where = ", ".join(str(path) for path in inputs)
+    seen = ", ".join(f"{value!r} ({count})" for value, count in sorted(found.types_seen.items()))
+    files = len(found.set_aside)
+    if not files:
+        return f"No calibration frames found: no FITS or XISF file under {where}"
+    return (
+        f"No calibration frames found in {files} file(s) under {where}. IMAGETYP values seen: {seen or 'none'}; "
+        "expected Bias, Dark, Dark Flat or Flat in any usual spelling. "
+        "See `ap-masters scan` for the reason of every file"
+    )
+
+
+def given_folders(settings: Settings) -> dict[FrameType, Path]:
+    """Return the libraries the user named for biases and for darks."""
+    folders = {}
+    if settings.bias_master_dir:
+        folders[FrameType.BIAS] = settings.bias_master_dir
+    if settings.dark_master_dir:
+        folders[FrameType.DARK] = settings.dark_master_dir
+    return folders
+
+
+def hash_files(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return the SHA-256 of each file that can be read."""
+
+    def one(path: Path) -> str | None:
+        try:
+            return store.sha256(path)
+        except OSError:
+            return None
+
+    with ThreadPoolExecutor() as pool:
+        return {path: digest for path, digest in zip(paths, pool.map(one, paths), strict=True) if digest}
+
+
+def build(
+    the_plan: Plan,
+    settings: Settings,
+    engine: Engine,
+    on_progress: OnProgress,
+    *,
+    clock: Clock = lambda: datetime.now(UTC),
+) -> BuildReport:
+    """Carry out ``the_plan``: run each stage, prove and judge what came of it, publish, then the next stage.
+
+    A job whose master depends on one that failed or was refused is not run: it waits, with the reason. Every
+    published master stands whole with its record; a run that is interrupted leaves what it has published and
+    nothing else, and running it again takes up the rest. Raises LibraryError where the library cannot be
+    locked or written, PixInsightError where the engine could not run at all.
+    """
+    started = clock()
+    run = _Run(the_plan, settings, engine, on_progress, clock)
+    for step in the_plan.steps:
+        if step.job is None:
+            state = JobState.SKIPPED
+            on_progress(Progress(_name(step), state, detail=step.action))
+        else:
+            on_progress(Progress(step.job.id, JobState.QUEUED))
+    outcomes: list[Outcome] = []
+    if any(step.job for step in the_plan.steps):
+        with lock.library_lock(the_plan.library), _work_folder(the_plan.library, started) as work:
+            for stage in the_plan.stages:
+                outcomes += run.stage(stage, work)
+    else:
+        outcomes = [Outcome(step=step, state=JobState.SKIPPED) for step in the_plan.steps]
+    return BuildReport(
+        plan=the_plan,
+        engine=engine.name,
+        outcomes=tuple(outcomes),
+        started=started,
+        seconds=(clock() - started).total_seconds(),
+    )
+
+
+@contextmanager
+def _work_folder(library: Path, started: datetime) -> Iterator[Path]:
+    folder = store.work_folder(library, f"{started:%Y%m%d_%H%M%S}")
+    try:
+        yield folder
+    finally:
+        store.clear(folder)
+
+
+def _name(step: Step) -> str:
+    return plan.job_id(step.key, step.output)
+
+
+class _Run:
+    """One build under way: what has come of each job so far, so that later stages can use or wait for it."""
+
+    def __init__(
+        self, the_plan: Plan, settings: Settings, engine: Engine, on_progress: OnProgress, clock: Clock
+    ) -> None:
+        self.library = the_plan.library
+        self.settings = settings
+        self.engine = engine
+        self.on_progress = on_progress
+        self.clock = clock
+        self.done: dict[str, Record] = {}
+        self.refused: dict[str, str] = {}
+
+    def stage(self, steps: Sequence[Step], work: Path) -> list[Outcome]:
+        """Run the jobs of one stage in one call of the engine, and end each of them."""
+        outcomes: dict[str, Outcome] = {}
+        ready: list[tuple[Step, Job]] = []
+        for step in steps:
+            name = _name(step)
+            if step.job is None:
+                outcomes[name] = Outcome(step=step, state=JobState.SKIPPED)
+            elif waiting := self._waiting(step.job):
+                outcomes[name] = self._give_up(step, step.job, waiting)
+            else:
+                ready.append((step, self._resolve(step.job)))
+        jobs = [job for _, job in ready]
+        hashes = hash_files([frame.path for job in jobs for frame in job.frames])
+        results = self.engine.run(jobs, work, self.on_progress) if jobs else []
+        for (step, job), result in zip(ready, results, strict=True):
+            outcomes[_name(step)] = self._end(step, job, result, hashes)
+        return [outcomes[_name(step)] for step in steps]
+
+    def _waiting(self, job: Job) -> str | None:
+        reasons = [self.refused[other] for other in job.waits_for if other in self.refused]
+        return "; ".join(reasons) or None
+
+    def _give_up(self, step: Step, job: Job, reason: str) -> Outcome:
+        self.refused[job.id] = f"{step.key.describe()} is waiting itself"
+        self.on_progress(Progress(job.id, JobState.SKIPPED, detail=f"waiting: {reason}"))
+        return Outcome(step=step, state=JobState.SKIPPED, waiting=reason)
+
+    def _resolve(self, job: Job) -> Job:
+        """Fill in what is known now of the masters that this run has made."""
+        if job.calibration is None:
+            return job
+
+        def made(master: CalibrationMaster | None) -> CalibrationMaster | None:
+            if master is None or master.job_id not in self.done:
+                return master
+            return master.model_copy(update={"sha256": self.done[master.job_id].master.sha256})
+
+        calibration: Calibration = job.calibration.model_copy(
+            update={"bias": made(job.calibration.bias), "dark": made(job.calibration.dark)}
+        )
+        return job.model_copy(update={"calibration": calibration})
+
+    def _end(self, step: Step, job: Job, result: JobResult, hashes: Mapping[Path, str]) -> Outcome:
+        """Prove, judge and publish one result; whatever goes wrong fails this job alone."""
+        if isinstance(result, Failed):
+            return self._fail(step, job, result)
+        try:
+            return self._finish(step, job, result, hashes)
+        except (ApMastersError, OSError) as error:
+            log.debug("%s", traceback.format_exc())
+            return self._fail(step, job, Failed(job_id=job.id, reason=str(error), dropped=result.dropped))
+
+    def _fail(self, step: Step, job: Job, failure: Failed) -> Outcome:
+        self.refused[job.id] = f"{step.key.describe()} failed: {failure.reason}"
+        self.on_progress(Progress(job.id, JobState.FAILED, detail=failure.reason))
+        return Outcome(step=step, state=JobState.FAILED, failure=failure)
+
+    def _finish(self, step: Step, job: Job, result: Integrated, hashes: Mapping[Path, str]) -> Outcome:
+        if reason := proof.missing_proof(job, result):
+            return self._fail(step, job, Failed(job_id=job.id, reason=reason, script=result.script, log=result.log))
+        restored = proof.restore_keywords(job, result.path)
+        record = records.complete(records.draft(job), result, hashes)
+        if restored:
+            note = f"keywords put back by this program: {', '.join(restored)}"
+            record = record.model_copy(update={"warnings": (*record.warnings, note)})
+        record = self._judge(step, record)
+        output = step.output
+        if record.status is MasterStatus.QUARANTINED:
+            output = store.QUARANTINE / output
+            self.refused[job.id] = f"{step.key.describe()} was quarantined: {_refusals(record)}"
+        suffix = self.settings.library.record_suffix
+        master = store.publish(result.path, record, self.library, output, now=self.clock(), suffix=suffix)
+        final = records.read(records.record_path(master, suffix))
+        self.done[job.id] = final
+        self.on_progress(Progress(job.id, JobState.SUCCESS, 1.0, _refusals(record)))
+        return Outcome(step=step, state=JobState.SUCCESS, master=master, record=final)
+
+    def _judge(self, step: Step, record: Record) -> Record:
+        """Let the gate decide between published and quarantined, against the master that stands there now."""
+        before = records.record_path(self.library / step.output, self.settings.library.record_suffix)
+        predecessor = records.read(before) if step.supersedes and before.exists() else None
+        return quality.judge(record, predecessor, self.settings.quality)
+
+
+def _refusals(record: Record) -> str:
+    return "; ".join(f.message for f in record.findings if f.severity == "refuse")

@@ -1,0 +1,124 @@
+"""How a master enters and leaves its place in the library: whole or not at all, and never over another."""
+
+import hashlib
+import os
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from ap_masters import record as records
+from ap_masters.errors import LibraryError, RecordError
+from ap_masters.model import MasterStatus
+from ap_masters.record import Event, Record
+
+HOUSEKEEPING = ".ap-masters"  # work folders, lock and caches of the library
+SUPERSEDED = Path("superseded")
+QUARANTINE = Path("quarantine")
+
+
+def publish(work: Path, record: Record, library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:
+    """Move the master at ``work`` to ``library / output`` with its record beside it; return where it stands.
+
+    A master that stands there already is moved to ``superseded/`` first, with its record. The record is
+    written before the master appears, so a master is never seen without one; both appear by one rename each.
+    ``work`` must be on the library's file system. Raises LibraryError with what to do; then the new master is
+    still at ``work`` and the old one in one of its two places.
+    """
+    target = place(library, output)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        previous = supersede(library, output, now=now, suffix=suffix) if target.exists() else None
+        final = record.model_copy(
+            update={
+                "master": record.master.model_copy(
+                    update={"name": target.name, "size": work.stat().st_size, "sha256": sha256(work)}
+                ),
+                "supersedes": previous.relative_to(library).as_posix() if previous else record.supersedes,
+                "history": (*record.history, Event(at=now, status=record.status, reason="built")),
+            }
+        )
+        records.write(final, records.record_path(target, suffix))
+        work.replace(target)
+    except OSError as error:
+        raise LibraryError(
+            f"{target}: the master could not be put into the library ({error.strerror or error}). "
+            "Free some space or mend the permissions, then run the build again"
+        ) from error
+    return target
+
+
+def place(library: Path, output: Path) -> Path:
+    """Return ``library / output``. Raises LibraryError where that would leave the library."""
+    root = library.resolve()
+    target = (root / output).resolve()
+    if not target.is_relative_to(root) or target == root:
+        raise LibraryError(f"'{output}' leaves the library {library}: refused. Look at the layout's path template")
+    return library / output
+
+
+def supersede(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:
+    """Move the master at ``library / output`` and its record to ``superseded/``; return its new place."""
+    new = _free(library / SUPERSEDED / output, now)
+    event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="a newer master took its place")
+    _move(place(library, output), new, event, suffix)
+    return new
+
+
+def quarantine(library: Path, output: Path, reason: str, *, now: datetime, suffix: str = ".xrs") -> Path:
+    """Move the master at ``library / output`` and its record to the same path under ``quarantine/``."""
+    new = library / QUARANTINE / output
+    if new.exists():
+        supersede(library, QUARANTINE / output, now=now, suffix=suffix)
+    event = Event(at=now, status=MasterStatus.QUARANTINED, reason=reason)
+    _move(place(library, output), new, event, suffix)
+    return new
+
+
+def _move(master: Path, new: Path, event: Event, suffix: str) -> None:
+    """Move a master and its record, the record first and with ``event`` added to its history."""
+    new.parent.mkdir(parents=True, exist_ok=True)
+    old_record, new_record = records.record_path(master, suffix), records.record_path(new, suffix)
+    if old_record.exists():
+        try:
+            told = records.read(old_record)
+        except RecordError:
+            shutil.copyfile(old_record, new_record)  # a console log or a broken record goes along as it is
+        else:
+            renamed = told.master.model_copy(update={"name": new.name})
+            update = {"status": event.status, "master": renamed, "history": (*told.history, event)}
+            records.write(told.model_copy(update=update), new_record)
+    master.replace(new)
+    old_record.unlink(missing_ok=True)
+
+
+def _free(path: Path, now: datetime) -> Path:
+    """Return a path that nothing has yet: stamped with the time, then numbered."""
+    stamped = path.with_name(f"{path.stem}_{now:%Y%m%d_%H%M%S}{path.suffix}")
+    candidate, number = stamped, 2
+    while candidate.exists():
+        candidate, number = stamped.with_name(f"{stamped.stem}_{number}{path.suffix}"), number + 1
+    return candidate
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a whole file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def work_folder(library: Path, stamp: str) -> Path:
+    """Make and return an empty folder for one run, on the library's own file system. Raises LibraryError."""
+    folder = library / HOUSEKEEPING / "work" / f"{stamp}-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise LibraryError(
+            f"{library}: cannot be written to ({error.strerror or error}). Choose another output folder "
+            "or mend its permissions"
+        ) from error
+    return folder
+
+
+def clear(folder: Path) -> None:
+    """Remove a run's work folder and what is left in it."""
+    shutil.rmtree(folder, ignore_errors=True)

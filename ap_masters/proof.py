@@ -1,0 +1,108 @@
+"""Proof that a job made what it says: the master opens, has the right geometry, sane samples and all its keywords."""
+
+import math
+from pathlib import Path
+
+from ap_masters import images
+from ap_masters.errors import ImageError
+from ap_masters.model import ImageInfo, Integrated, Job, Keyword, Statistics
+
+# A float32 result may stand this far outside [0, 1] by rounding alone.
+_MARGIN = 1e-6
+_ADU_FULL_SCALE = 65535.0
+_COMMENTARY = {"", "COMMENT", "HISTORY"}
+
+
+def missing_proof(job: Job, result: Integrated) -> str | None:
+    """Return why ``result`` does not prove that ``job`` succeeded, or None when it does.
+
+    An engine's word is not enough: PixInsight exits with 0 whatever happened. Reads the header of the master
+    and judges the statistics that the engine measured on it.
+    """
+    try:
+        info = images.read_info(result.path)
+    except (ImageError, OSError) as error:
+        return f"the master cannot be opened: {error}"
+    return _wrong_geometry(job, info) or _insane(job, result.statistics)
+
+
+def _wrong_geometry(job: Job, info: ImageInfo) -> str | None:
+    frame = job.frames[0]
+    wanted, got = (frame.width, frame.height, frame.channels), (info.width, info.height, info.channels)
+    if wanted != got:
+        return "the master is {}x{}x{}, its frames are {}x{}x{}".format(*got, *wanted)
+    if not info.sample.startswith("float"):
+        return f"the master has {info.sample} samples, not 32-bit floats"
+    return None
+
+
+def _insane(job: Job, statistics: Statistics) -> str | None:
+    full = _ADU_FULL_SCALE if job.scale == "adu" else 1.0
+    if not statistics.channels:
+        return "the master has no statistics"
+    for channel in statistics.channels:
+        values = (channel.median, channel.mean, channel.stddev, channel.minimum, channel.maximum)
+        if not all(math.isfinite(v) for v in values):
+            return "the master holds samples that are not finite"
+        if channel.maximum > 1 + _MARGIN and job.calibration is None:
+            return f"the master reaches {channel.maximum * full:g}, beyond full scale {full:g}"
+        if channel.minimum == channel.maximum == 0:
+            return "the master is empty: every sample is zero"
+    return None
+
+
+def lost_keywords(job: Job, master: Path) -> tuple[Keyword, ...]:
+    """Return the keywords of ``job`` that the file at ``master`` does not carry with their value.
+
+    Numbers compare as numbers (an engine may store 300 as ``300.`` or ``'300'``), texts without padding.
+    """
+    carried: dict[str, list[str | int | float | bool | None]] = {}
+    for keyword in images.read_info(master).keywords:
+        carried.setdefault(keyword.name, []).append(keyword.value)
+    return tuple(
+        keyword
+        for keyword in job.keywords
+        if keyword.name not in _COMMENTARY
+        and not any(_equal(keyword.value, value) for value in carried.get(keyword.name, ()))
+    )
+
+
+def _equal(wanted: str | float | None, got: str | float | None) -> bool:
+    if isinstance(wanted, bool) or isinstance(got, bool) or wanted is None or got is None:
+        return str(wanted).strip() == str(got).strip()
+    try:
+        return math.isclose(float(wanted), float(got), rel_tol=1e-6, abs_tol=1e-9)
+    except ValueError:
+        return str(wanted).strip() == str(got).strip()
+
+
+def restore_keywords(job: Job, master: Path) -> tuple[str, ...]:
+    """Write the master anew with the keywords it lost; return their names, empty when nothing was missing.
+
+    ImageIntegration drops EXPTIME, GAIN, OFFSET and temperatures; the script puts them back, and where it
+    could not, this does. Pixels pass unchanged, by bands. Raises ImageError.
+    """
+    lost = lost_keywords(job, master)
+    if not lost:
+        return ()
+    names = {keyword.name for keyword in lost}
+    fresh = master.with_name(f"restored-{master.name}")
+    with images.open_image(master) as image:
+        info = image.info
+        keywords = (*(k for k in info.keywords if k.name not in names), *lost)
+        band = max(1, 1 << 22 // max(1, info.width * info.channels))
+        with images.create(
+            fresh,
+            width=info.width,
+            height=info.height,
+            channels=info.channels,
+            keywords=keywords,
+            image_type=job.image_type,
+        ) as writer:
+            for first in range(0, info.height, band):
+                rows = image.read_rows(first, min(first + band, info.height))
+                for channel in range(info.channels):
+                    writer.write_rows(channel, first, rows[channel].astype("float32", copy=False))
+            writer.finish()
+    fresh.replace(master)
+    return tuple(sorted(names))
