@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ap_masters import discover, group, plan, proof, quality
+from ap_masters import discover, group, plan, proof, quality, run_log
 from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.engines import Engine
@@ -162,7 +162,7 @@ def build(
     locked or written, PixInsightError where the engine could not run at all.
     """
     started = clock()
-    run = _Run(the_plan, settings, engine, on_progress, clock)
+    run = _Run(the_plan, settings, engine, on_progress, clock, started)
     for step in the_plan.steps:
         if step.job is None:
             state = JobState.SKIPPED
@@ -170,8 +170,9 @@ def build(
         else:
             on_progress(Progress(step.job.id, JobState.QUEUED))
     outcomes: list[Outcome] = []
-    if any(step.job for step in the_plan.steps):
+    if run.has_jobs:
         with lock.library_lock(the_plan.library), _work_folder(the_plan.library, started) as work:
+            run.log.write(run_log.head(the_plan, engine.name, started))
             for stage in the_plan.stages:
                 outcomes += run.stage(stage, work)
     else:
@@ -182,11 +183,13 @@ def build(
         outcomes=tuple(outcomes),
         started=started,
         seconds=(clock() - started).total_seconds(),
+        log=run.log.path if run.has_jobs else None,
     )
 
 
 @contextmanager
 def _work_folder(library: Path, started: datetime) -> Iterator[Path]:
+    store.clear(library / store.WORK)  # the lock is ours: whatever is there was left by a run that was killed
     folder = store.work_folder(library, f"{started:%Y%m%d_%H%M%S}")
     try:
         yield folder
@@ -202,9 +205,17 @@ class _Run:
     """One build under way: what has come of each job so far, so that later stages can use or wait for it."""
 
     def __init__(
-        self, the_plan: Plan, settings: Settings, engine: Engine, on_progress: OnProgress, clock: Clock
+        self,
+        the_plan: Plan,
+        settings: Settings,
+        engine: Engine,
+        on_progress: OnProgress,
+        clock: Clock,
+        started: datetime,
     ) -> None:
+        self.has_jobs = any(step.job for step in the_plan.steps)
         self.library = the_plan.library
+        self.log = run_log.RunLog(the_plan.library / run_log.log_path(started))
         self.settings = settings
         self.engine = engine
         self.on_progress = on_progress
@@ -224,12 +235,23 @@ class _Run:
                 outcomes[name] = self._give_up(step, step.job, waiting)
             else:
                 ready.append((step, self._resolve(step.job)))
-        jobs = [job for _, job in ready]
-        hashes = hash_files([frame.path for job in jobs for frame in job.frames])
-        results = self.engine.run(jobs, work, self.on_progress) if jobs else []
-        for (step, job), result in zip(ready, results, strict=True):
-            outcomes[_name(step)] = self._end(step, job, result, hashes)
+        for batch in self._batches(ready):
+            jobs = [job for _, job in batch]
+            hashes = hash_files([frame.path for job in jobs for frame in job.frames])
+            results = self.engine.run(jobs, work, self.on_progress)
+            for (step, job), result in zip(batch, results, strict=True):
+                self.log.write(run_log.started_job(step))
+                outcomes[_name(step)] = self._end(step, job, result, hashes)
         return [outcomes[_name(step)] for step in steps]
+
+    def _batches(self, ready: Sequence[tuple[Step, Job]]) -> Sequence[Sequence[tuple[Step, Job]]]:
+        """Return what goes into one call of the engine: all, where starting it is dear, else one job at a time.
+
+        One at a time each master is published as soon as it is made, and survives whatever comes after it.
+        """
+        if not ready:
+            return ()
+        return (ready,) if self.engine.batches else tuple((pair,) for pair in ready)
 
     def _waiting(self, job: Job) -> str | None:
         reasons = [self.refused[other] for other in job.waits_for if other in self.refused]
@@ -267,6 +289,7 @@ class _Run:
 
     def _fail(self, step: Step, job: Job, failure: Failed) -> Outcome:
         self.refused[job.id] = f"{step.key.describe()} failed: {failure.reason}"
+        self.log.write(run_log.failed_job(failure))
         self.on_progress(Progress(job.id, JobState.FAILED, detail=failure.reason))
         return Outcome(step=step, state=JobState.FAILED, failure=failure)
 
@@ -278,6 +301,7 @@ class _Run:
         if restored:
             note = f"keywords put back by this program: {', '.join(restored)}"
             record = record.model_copy(update={"warnings": (*record.warnings, note)})
+        record = record.model_copy(update={"log": self.log.path.relative_to(self.library).as_posix()})
         record = self._judge(step, record)
         output = step.output
         if record.status is MasterStatus.QUARANTINED:
@@ -286,6 +310,7 @@ class _Run:
         suffix = self.settings.library.record_suffix
         master = store.publish(result.path, record, self.library, output, now=self.clock(), suffix=suffix)
         final = records.read(records.record_path(master, suffix))
+        self.log.write(run_log.finished_job(final, master))
         self.done[job.id] = final
         self.on_progress(Progress(job.id, JobState.SUCCESS, 1.0, _refusals(record)))
         return Outcome(step=step, state=JobState.SUCCESS, master=master, record=final)

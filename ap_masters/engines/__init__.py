@@ -11,6 +11,7 @@ class Engine(Protocol):
     """What turns jobs into masters."""
 
     name: str
+    batches: bool  # whether several jobs in one call are cheaper than one call each
 
     def run(self, jobs: Sequence[Job], workdir: Path, on_progress: OnProgress) -> list[JobResult]:
         """Run every job; return one result per job, in the jobs' order.

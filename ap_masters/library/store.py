@@ -11,7 +11,8 @@ from ap_masters.errors import LibraryError, RecordError
 from ap_masters.model import MasterStatus
 from ap_masters.record import Event, Record
 
-HOUSEKEEPING = ".ap-masters"  # work folders, lock and caches of the library
+HOUSEKEEPING = Path(".ap-masters")  # work folders, lock and caches of the library
+WORK = HOUSEKEEPING / "work"
 SUPERSEDED = Path("superseded")
 QUARANTINE = Path("quarantine")
 
@@ -108,7 +109,7 @@ def sha256(path: Path) -> str:
 
 def work_folder(library: Path, stamp: str) -> Path:
     """Make and return an empty folder for one run, on the library's own file system. Raises LibraryError."""
-    folder = library / HOUSEKEEPING / "work" / f"{stamp}-{os.getpid()}"
+    folder = library / WORK / f"{stamp}-{os.getpid()}"
     try:
         folder.mkdir(parents=True)
     except OSError as error:

@@ -1,0 +1,102 @@
+"""The log of a build: the plan, every match with its reasons, and how each job ended, as a text beside the masters."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from ap_masters import __version__
+from ap_masters.model import Action, Decision, Failed, Plan, Step
+from ap_masters.record import Record
+from ap_masters.safe import one_line
+
+FOLDER = Path("logs")
+
+
+def log_path(started: datetime) -> Path:
+    """Return where the log of a run stands, relative to the library: ``logs/20260129_123456.log``."""
+    return FOLDER / f"{started:%Y%m%d_%H%M%S}.log"
+
+
+class RunLog:
+    """A text file that grows as the run goes, so that a run that is killed leaves a log as well."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the log for adding; its folder is made if it is not there."""
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(self, lines: Iterator[str] | list[str]) -> None:
+        """Add lines; each is made printable and kept on one line."""
+        with self.path.open("a", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{one_line(line) if line.strip() else ''}\n" for line in lines)
+
+    def append_text(self, heading: str, text: str) -> None:
+        """Add a whole text, such as PixInsight's console, under a heading."""
+        self.write([heading, *text.splitlines(), ""])
+
+
+def head(plan: Plan, engine: str, started: datetime) -> Iterator[str]:
+    """Yield the first lines: who, when, with which engine, and the plan."""
+    yield f"ap-masters {__version__}, engine {engine}, started {started.isoformat(timespec='seconds')}"
+    yield f"library {plan.library}"
+    yield ""
+    for step in plan.steps:
+        yield f"{step.action:<10} {step.key.describe()}: {step.frames} frames ({step.grade}) -> {step.output}"
+        yield from (f"           {reason}" for reason in step.reasons)
+        yield from (f"           ! {warning}" for warning in step.warnings)
+    for warning in plan.warnings:
+        yield f"! {warning}"
+    for aside in plan.set_aside:
+        yield f"set aside  {aside.path}: {aside.reason}: {aside.detail}"
+    yield ""
+
+
+def started_job(step: Step) -> Iterator[str]:
+    """Yield what is known when a job starts: its recipe, its frames and why its masters were chosen."""
+    if step.job is None:
+        return
+    recipe = step.job.recipe
+    yield f"* {step.job.id}: {step.key.describe()}"
+    yield f"  {recipe.combination}, rejection {recipe.rejection}, normalization {recipe.normalization}"
+    for frame in step.job.frames:
+        yield f"  frame {frame.path}"
+    for aside in step.job.group.dropped:
+        yield f"  dropped {aside.path}: {aside.reason}: {aside.detail}"
+    if step.job.calibration:
+        yield from (_decision(decision) for decision in step.job.calibration.decisions)
+
+
+def finished_job(record: Record, master: Path) -> Iterator[str]:
+    """Yield how a job ended: rejection, level, findings and where the master stands."""
+    if record.rejected:
+        yield f"  rejected {record.rejected.low} low, {record.rejected.high} high of {record.rejected.samples} samples"
+    for entry in record.inputs:
+        if entry.outcome:
+            level = f", level {entry.outcome.level:.6f}" if entry.outcome.level is not None else ""
+            yield (f"  {entry.path.name}: {entry.outcome.rejected_low} low, {entry.outcome.rejected_high} high{level}")
+    for aside in record.dropped:
+        yield f"  dropped {aside.path.name}: {aside.reason}: {aside.detail}"
+    yield from (f"  {finding.severity}: {finding.message}" for finding in record.findings)
+    yield from (f"  ! {warning}" for warning in record.warnings)
+    yield f"  {record.status}: {master}"
+    yield ""
+
+
+def failed_job(failure: Failed) -> Iterator[str]:
+    """Yield how a job failed and what can be done."""
+    yield f"  FAILED: {failure.reason}"
+    if failure.advice:
+        yield f"  {failure.advice}"
+    yield from (f"  dropped {aside.path}: {aside.reason}: {aside.detail}" for aside in failure.dropped)
+    yield from (f"  | {line}" for line in failure.log_tail)
+    yield ""
+
+
+def _decision(decision: Decision) -> str:
+    field = f" [{decision.field}]" if decision.field else ""
+    return f"  {decision.verdict} {decision.subject}{field}: {decision.reason}"
+
+
+def counts(plan: Plan) -> dict[Action, int]:
+    """Return how many steps of each action a plan has."""
+    return {action: n for action in Action if (n := sum(step.action is action for step in plan.steps))}
