@@ -223,7 +223,7 @@ def parse(text: str, *, where: Path) -> Record:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise RecordError(f"{where}: not a record of this program, field '{field}': {first['msg']}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{where}: not a JSON record ({error}); it may be a console log") from error
 
 

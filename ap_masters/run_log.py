@@ -21,12 +21,12 @@ class RunLog:
     """A text file that grows as the run goes, so that a run that is killed leaves a log as well."""
 
     def __init__(self, path: Path) -> None:
-        """Open the log for adding; its folder is made if it is not there."""
+        """Keep the place; nothing is written before the first line."""
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, lines: Iterator[str] | list[str]) -> None:
         """Add lines; each is made printable and kept on one line."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{one_line(line) if line.strip() else ''}\n" for line in lines)
 

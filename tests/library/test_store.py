@@ -1,0 +1,108 @@
+"""Masters enter the library whole or not at all, and nothing ever replaces another master."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ap_masters import record as records
+from ap_masters.errors import LibraryError
+from ap_masters.library import store
+from ap_masters.model import FrameType, Grade, GroupKey, MasterStatus, Recipe
+from ap_masters.record import MasterFile, Record, Software
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OUTPUT = Path("master") / "masterDark é 300.xisf"
+
+
+def make_record(status: MasterStatus = MasterStatus.PUBLISHED) -> Record:
+    return Record(
+        status=status,
+        master=MasterFile(name="x.xisf", width=4, height=3, channels=1),
+        software=Software(version="0"),
+        key=GroupKey(type=FrameType.DARK, exposure=300),
+        recipe=Recipe(),
+        inputs=(),
+        grade=Grade.OPTIMAL,
+    )
+
+
+def work_master(library: Path, content: bytes) -> Path:
+    work = store.work_folder(library, "run")
+    path = work / "new.xisf"
+    path.write_bytes(content)
+    return path
+
+
+def test_a_published_master_stands_with_its_record_and_checksum(tmp_path: Path) -> None:
+    """The record beside the master names it, its size and the SHA-256 of its bytes; the work copy is gone."""
+    work = work_master(tmp_path, b"pixels")
+
+    target = store.publish(work, make_record(), tmp_path, OUTPUT, now=NOW)
+
+    record = records.read(records.record_path(target))
+    assert target == tmp_path / OUTPUT
+    assert target.read_bytes() == b"pixels"
+    assert (record.master.name, record.master.size, record.master.sha256) == (OUTPUT.name, 6, store.sha256(target))
+    assert [event.status for event in record.history] == [MasterStatus.PUBLISHED]
+    assert not work.exists()
+
+
+def test_the_old_master_is_kept_as_superseded(tmp_path: Path) -> None:
+    """Publishing twice leaves the first master, byte for byte, under superseded/ with its record saying so."""
+    store.publish(work_master(tmp_path / "", b"first"), make_record(), tmp_path, OUTPUT, now=NOW)
+    store.clear(tmp_path / store.WORK)
+    store.publish(work_master(tmp_path, b"second"), make_record(), tmp_path, OUTPUT, now=NOW)
+
+    old = [p for p in (tmp_path / store.SUPERSEDED).rglob("*.xisf")]
+    assert [p.read_bytes() for p in old] == [b"first"]
+    assert records.read(records.record_path(old[0])).status is MasterStatus.SUPERSEDED
+    new = records.read(records.record_path(tmp_path / OUTPUT))
+    assert new.supersedes == old[0].relative_to(tmp_path).as_posix()
+    assert (tmp_path / OUTPUT).read_bytes() == b"second"
+
+
+def test_two_masters_superseded_in_one_second_are_both_kept(tmp_path: Path) -> None:
+    """Equal time stamps never make one superseded master replace another."""
+    for content in (b"1", b"2", b"3"):
+        store.publish(work_master(tmp_path, content), make_record(), tmp_path, OUTPUT, now=NOW)
+        store.clear(tmp_path / store.WORK)
+
+    kept = {p.read_bytes() for p in tmp_path.rglob("*.xisf")}
+    assert kept == {b"1", b"2", b"3"}
+
+
+def test_a_quarantined_master_keeps_its_record_and_reason(tmp_path: Path) -> None:
+    """Quarantine moves master and record to the same path under quarantine/."""
+    store.publish(work_master(tmp_path, b"lit"), make_record(), tmp_path, OUTPUT, now=NOW)
+
+    new = store.quarantine(tmp_path, OUTPUT, "light leak", now=NOW)
+
+    record = records.read(records.record_path(new))
+    assert new == tmp_path / store.QUARANTINE / OUTPUT
+    assert (record.status, record.history[-1].reason) == (MasterStatus.QUARANTINED, "light leak")
+    assert not (tmp_path / OUTPUT).exists()
+    assert not records.record_path(tmp_path / OUTPUT).exists()
+
+
+@pytest.mark.parametrize("hostile", ["../out.xisf", "a/../../out.xisf", "/tmp/out.xisf", ""])
+def test_a_path_that_leaves_the_library_is_refused(tmp_path: Path, hostile: str) -> None:
+    """Whatever a layout rendered, nothing is written outside the library."""
+    library = tmp_path / "library"
+    library.mkdir()
+
+    with pytest.raises(LibraryError, match="leaves the library"):
+        store.place(library, Path(hostile))
+
+
+def test_a_record_that_is_a_console_log_goes_along_untouched(tmp_path: Path) -> None:
+    """Users stash console logs as .xrs; superseding their master keeps that text as it is."""
+    master = tmp_path / OUTPUT
+    master.parent.mkdir()
+    master.write_bytes(b"theirs")
+    records.record_path(master).write_text("PixInsight Core 1.9.3\n", encoding="utf-8")
+
+    new = store.supersede(tmp_path, OUTPUT, now=NOW)
+
+    assert new.read_bytes() == b"theirs"
+    assert records.record_path(new).read_text(encoding="utf-8") == "PixInsight Core 1.9.3\n"

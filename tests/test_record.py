@@ -1,0 +1,105 @@
+"""A record is strict JSON, says everything, and comes back as it was written."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from ap_masters import record as records
+from ap_masters.errors import RecordError
+from ap_masters.model import (
+    EngineInfo,
+    FrameOutcome,
+    FrameType,
+    Group,
+    GroupKey,
+    Integrated,
+    Job,
+    Reason,
+    Recipe,
+    SetAside,
+    Statistics,
+)
+from tests.builders import make_frame
+
+
+def make_job() -> Job:
+    frames = tuple(make_frame(path=Path(f"/night/Lumière {i}.fits")) for i in range(3))
+    return Job(
+        id="dark-1",
+        group=Group(key=GroupKey(type=FrameType.DARK, exposure=300.0, filter='"]\u2028é😀'), frames=frames),
+        recipe=Recipe(),
+        output=Path("master/masterDark.xisf"),
+    )
+
+
+def make_result(job: Job) -> Integrated:
+    return Integrated(
+        job_id=job.id,
+        path=Path("/work/master.xisf"),
+        engine=EngineInfo(name="numpy", version="0", definition="ImageIntegration 1.6.0"),
+        statistics=Statistics(channels=()),
+        frames=tuple(FrameOutcome(path=f.path, rejected_low=1, rejected_high=2) for f in job.frames[:2]),
+        dropped=(SetAside(path=job.frames[2].path, reason=Reason.PIXELS, detail="NaN at row 3, column 4"),),
+        rejected_low=2,
+        rejected_high=4,
+        samples=100,
+        started=datetime(2026, 3, 1, tzinfo=UTC),
+        seconds=1.5,
+    )
+
+
+def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    """Writing and reading is the identity, whatever the text in it."""
+    record = records.complete(records.draft(make_job()), make_result(make_job()), {})
+
+    records.write(record, tmp_path / "m.xrs")
+
+    assert records.read(tmp_path / "m.xrs") == record
+
+
+def test_a_record_keeps_its_schema(tmp_path: Path) -> None:
+    """What is written validates against the schema that the documentation publishes."""
+    record = records.complete(records.draft(make_job()), make_result(make_job()), {})
+
+    jsonschema.validate(json.loads(records.to_json(record)), records.json_schema())
+
+
+def test_a_frame_the_engine_dropped_is_no_input() -> None:
+    """The inputs of a master are the frames that are in it; the others stand among the dropped, with the reason."""
+    job = make_job()
+
+    record = records.complete(records.draft(job), make_result(job), {job.frames[0].path: "ab"})
+
+    assert [entry.path.name for entry in record.inputs] == ["Lumière 0.fits", "Lumière 1.fits"]
+    assert record.inputs[0].sha256 == "ab"
+    assert [aside.detail for aside in record.dropped] == ["NaN at row 3, column 4"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("PixInsight Core 1.9.3 Lockhart (x64)\n", id="console log"),
+        pytest.param('{"schema": "something else"}', id="foreign JSON"),
+        pytest.param('{"seconds": NaN}', id="NaN"),
+        pytest.param("[" * 100_000, id="nesting bomb"),
+        pytest.param("", id="empty"),
+    ],
+)
+def test_what_is_not_a_record_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
+    """A foreign or broken .xrs raises one error that names the file."""
+    path = tmp_path / "foreign.xrs"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(RecordError, match=r"foreign\.xrs"):
+        records.read(path)
+
+
+def test_a_number_that_is_not_finite_is_never_written() -> None:
+    """``jq empty`` must pass over every record, so NaN and Infinity stop at the writer."""
+    record = records.draft(make_job()).model_copy(update={"seconds": float("nan")})
+
+    with pytest.raises(RecordError, match="not finite"):
+        records.to_json(record)
