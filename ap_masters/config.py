@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ap_masters import memory as amount_of_memory
 from ap_masters.model import FrameType, ImageFormat
 
 
@@ -202,3 +203,10 @@ class Settings(Section):
     pixinsight: PixInsightSettings = PixInsightSettings()
     quality: QualitySettings = QualitySettings()
     library: LibrarySettings = LibrarySettings()
+
+    @field_validator("memory")
+    @classmethod
+    def _is_an_amount(cls, text: str | None) -> str | None:
+        if text is not None:
+            amount_of_memory.parse(text)
+        return text

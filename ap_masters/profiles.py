@@ -1,0 +1,87 @@
+"""Named profiles: the values of five documents that users work by, one table each.
+
+A profile is a set of defaults. It says only what its document says; everything else keeps this program's own
+default. Settings files, the environment and flags overrule it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_FRAME_TEMPERATURE: Final = {"warn_temperature_c": 0.3, "drop_temperature_c": 0.5}
+
+PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "default": {},
+    # ap-master-calibration: masters of a run do not serve its own flats, flats look for a dark at once, and a
+    # dark of another exposure is scaled (the nearest lower or equal one, else the next higher).
+    "ap": {
+        "layout": "ap",
+        "same_run": False,
+        "match": {"use_dark_flats": False, "scale_dark": True},
+        "recipe": {"all": {"rejection": "winsorized", "sigma_low": 4.0, "sigma_high": 3.0}},
+    },
+    # N.I.N.A. Bias, Dark Flats, and Darks: 200 bias frames of which the first 10 are tossed (its capture loop
+    # takes 220), 30-50 dark flats and darks with 40 as the aim, frames within 0.3 °C and dropped beyond 0.5 °C.
+    "nina": {
+        "layout": "nina",
+        "counts": {
+            "bias": {"minimum": 190, "recommended": 200, "optimal": 210},
+            "dark": {"minimum": 30, "recommended": 40, "optimal": 50},
+            "dark_flat": {"minimum": 30, "recommended": 40, "optimal": 50},
+        },
+        "cull": {"discard_first": {"bias": 10}} | _FRAME_TEMPERATURE,
+        "library": {"policy": "nina-biannual", "index_path": "ops/calibration-index.md"},
+    },
+    # N.I.N.A. Dark Library Playbook: 32 darks (30 at least), Sigma Low 4 and Sigma High 3, refreshed each
+    # March and September; hot pixels are those beyond 5 sigma.
+    "playbook": {
+        "layout": "playbook",
+        "counts": {"dark": {"minimum": 30, "recommended": 32, "optimal": 32}},
+        "cull": _FRAME_TEMPERATURE,
+        "recipe": {"all": {"rejection": "winsorized", "sigma_low": 4.0, "sigma_high": 3.0}},
+        "quality": {"refresh_percent": 10.0, "service_percent": 15.0, "hot_sigma": 5.0, "cooler_change_c": 1.0},
+        "library": {"policy": "nina-seasonal"},
+    },
+    # ANAWBPPS Master Calibration Creation Guide: its table of counts, darks within 1 °C, flats within 5 °C, dark
+    # flats within 3 hours and rather after the flats; flats at half of the range. Rejection as in its script.
+    "anawbpps": {
+        "layout": "anawbpps",
+        "counts": {
+            "bias": {"minimum": 50, "recommended": 100, "optimal": 200},
+            "dark": {"minimum": 15, "recommended": 30, "optimal": 50},
+            "dark_flat": {"minimum": 15, "recommended": 30, "optimal": 50},
+            "flat": {"minimum": 20, "recommended": 30, "optimal": 50},
+        },
+        "group": {"temperature_tolerance_c": 1.0},
+        "match": {
+            "temperature_tolerance_c": 1.0,
+            "flat_temperature_tolerance_c": 5.0,
+            "dark_flat_window_h": 3.0,
+            "prefer_later": True,
+            "bias_ignores_temperature": True,
+        },
+        "recipe": {
+            "dark": {"rejection": "linear-fit", "linear_fit_low": 4.0, "linear_fit_high": 2.0},
+            "dark_flat": {"rejection": "linear-fit", "linear_fit_low": 4.0, "linear_fit_high": 2.0},
+            "flat": {"rejection": "linear-fit", "linear_fit_low": 5.0, "linear_fit_high": 2.5},
+        },
+        "flat": {"recommended_low": 0.45, "recommended_high": 0.55},
+        "library": {"policy": "anawbpps-monthly"},
+    },
+    # PULSAR: medians without rejection, each flat scaled to a median of 5000 ADU, one exposure per filter, flats
+    # at 25-40 % of full well, and a list of the hottest pixels beside each dark.
+    "pulsar": {
+        "layout": "pulsar",
+        "counts": {
+            "bias": {"minimum": 15, "recommended": 30, "optimal": 50},
+            "dark": {"minimum": 15, "recommended": 30, "optimal": 50},
+            "dark_flat": {"minimum": 15, "recommended": 30, "optimal": 50},
+            "flat": {"minimum": 15, "recommended": 30, "optimal": 50},
+        },
+        "recipe": {
+            "all": {"combination": "median", "rejection": "none"},
+            "flat": {"target_median": 5000.0},
+        },
+        "flat": {"recommended_low": 0.25, "recommended_high": 0.40, "consistent_exposures": True},
+        "library": {"defects_beside_darks": True},
+    },
+}
