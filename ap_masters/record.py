@@ -93,6 +93,7 @@ class Measure(Noun):
     physical: float | None = None
     physical_unit: str | None = None
     method: str = ""
+    error: float | None = None  # one standard deviation, in ``unit``; None where none is derived
 
 
 class Event(Noun):
@@ -123,6 +124,8 @@ class Record(Noun):
     engine: EngineInfo | None = None  # None while a script has not run yet
     key: GroupKey
     telescope: str | None = None
+    electrons_per_adu: float | None = None  # EGAIN, as the frames carry it
+    capture: str | None = None  # the program (and driver) that wrote the frames, by the newest of them
     recipe: Recipe
     calibration: Calibration | None = None
     inputs: tuple[Input, ...]
@@ -154,6 +157,8 @@ def draft(job: Job) -> Record:
         software=Software(version=__version__),
         key=group.key,
         telescope=first.telescope,
+        electrons_per_adu=first.electrons_per_adu,
+        capture=group.frames[-1].software,
         recipe=job.recipe,
         calibration=job.calibration,
         inputs=tuple(_input(frame) for frame in group.frames),
