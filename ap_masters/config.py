@@ -165,13 +165,49 @@ class QualitySettings(Section):
     gradient_percent: float = Field(5.0, gt=0)
     cooler_change_c: float = Field(1.0, gt=0)
     lit_dark_fraction: float = Field(0.10, gt=0, le=1)
+    falloff_percent: float = Field(70.0, gt=0, le=100)  # flats whose corners are darker than this are suspect
+    noise_excess_percent: float = Field(25.0, gt=0)  # noise of a master beyond what its frames predict
+    service_refuses: bool = True  # a service alert keeps a master in quarantine until a user publishes it
     gate: bool = True
 
 
+class RefreshRule(Section):
+    """When masters of one type are due again: beyond an age, or made before the last anchor (``MM-DD``)."""
+
+    max_age_days: int | None = Field(None, ge=1)
+    anchors: tuple[str, ...] = ()
+
+    @field_validator("anchors")
+    @classmethod
+    def _day_of_a_year(cls, anchors: tuple[str, ...]) -> tuple[str, ...]:
+        for anchor in anchors:
+            try:
+                date.fromisoformat(f"2001-{anchor}")  # a year without 29 February: an anchor has to exist each year
+            except ValueError as error:
+                raise ValueError(f"'{anchor}' is not a day of every year, written MM-DD") from error
+        return anchors
+
+
+class RefreshPolicy(Section):
+    """One refresh rule per frame type; a type without one does not age."""
+
+    bias: RefreshRule = RefreshRule()
+    dark: RefreshRule = RefreshRule()
+    dark_flat: RefreshRule = RefreshRule()
+    flat: RefreshRule = RefreshRule()
+
+    def of(self, frame_type: FrameType) -> RefreshRule:
+        """Return the rule of one frame type."""
+        rule: RefreshRule = getattr(self, frame_type.name.lower())
+        return rule
+
+
 class LibrarySettings(Section):
-    """How the library is kept."""
+    """How the library is kept. ``policies`` are the user's own, beside the named ones (see ``library/due.py``)."""
 
     policy: str = "nina-seasonal"
+    policies: dict[str, RefreshPolicy] = {}
+    season_days: int = Field(183, ge=1)  # raw frames are kept at least this long
     record_suffix: Literal[".xrs", ".log"] = ".xrs"
     index_path: Path = Path("calibration-index.md")
     defects_beside_darks: bool = False

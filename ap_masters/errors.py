@@ -8,6 +8,7 @@
     ├── AllJobsFailed (5)
     ├── QualityRefused (6)         the gate quarantined a master
     ├── PixInsightError (7)        PixInsight could not be found or could not run
+    ├── AttentionNeeded (8)        a check of the library found something: masters due, gaps, faults, mismatches
     ├── ImageError (1)             a file that cannot be read or written as an image
     │   ├── UnreadableImage
     │   ├── ChecksumMismatch
@@ -66,6 +67,12 @@ class PixInsightError(ApMastersError):
     """PixInsight was asked for and is not there, or did not run."""
 
     exit_code = 7
+
+
+class AttentionNeeded(ApMastersError):
+    """A check of the library did its work and found something for the user to do."""
+
+    exit_code = 8
 
 
 class ImageError(ApMastersError):
