@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, get_args, get_origin
 
 from pydantic import ValidationError
 
-from ap_masters.config import Section, Settings
+from ap_masters.config import RecipesSettings, Section, Settings
 from ap_masters.errors import ConfigError
 from ap_masters.profiles import PROFILES
 
@@ -61,7 +61,8 @@ def load(
     merged = {name: Given(value, "default") for name, value in values(Settings()).items()}
     said = {name: given for layer in layers for name, given in layer.items()}
     profile = said.get("profile", merged["profile"])
-    merged |= _profile_layer(profile, tables) | said
+    for layer in (_profile_layer(profile, tables), *layers):
+        merged |= _for_all_types(layer) | layer
     return Loaded(
         settings=_validated(merged),
         origins={name: given.origin for name, given in merged.items()},
@@ -154,6 +155,19 @@ def _profile_layer(profile: Given, tables: list[tuple[Path, dict[str, Any]]]) ->
     said = {key: value for key, value in table.items() if key != "extends"}
     return _profile_layer(Given(base, str(path)), []) | {
         key: Given(given.value, f"profile {name} ({path})") for key, given in _file_layer(path, said).items()
+    }
+
+
+def _for_all_types(layer: Mapping[str, Given]) -> dict[str, Given]:
+    """Return the recipes of single types unset, where ``layer`` gives the setting for all types.
+
+    ``--rejection sigma`` is meant for flats too, even where the profile has a rejection for flats alone.
+    """
+    return {
+        f"recipe.{section}.{leaf}": Given(None, given.origin)
+        for name, given in layer.items()
+        for section in RecipesSettings.model_fields
+        if (leaf := name.removeprefix("recipe.all.")) != name and section != "all"
     }
 
 

@@ -75,6 +75,20 @@ def test_a_table_overrules_only_what_it_names(place: Place) -> None:
     assert (policy.minimum, policy.recommended, policy.optimal) == (7, 100, 200)
 
 
+def test_a_recipe_for_all_types_overrules_lower_layers_of_single_types(place: Place) -> None:
+    """--rejection is meant for flats too, though the profile has a rejection for flats alone."""
+    place.project.write_text(
+        'profile = "anawbpps"\n[recipe.all]\nsigma_low = 2\n[recipe.flat]\nsigma_low = 3\n', encoding="utf-8"
+    )
+    flags = {"recipe.all.rejection": Given("sigma", "flag --rejection")}
+
+    recipe = place.load(flags=flags).settings.recipe.of(FrameType.FLAT)
+
+    assert recipe.rejection == "sigma"
+    assert recipe.linear_fit_low == 5.0
+    assert recipe.sigma_low == 3.0  # within one layer the type's own word counts
+
+
 def test_the_nearest_project_file_above_counts(place: Place) -> None:
     """A program started in a folder of the project finds the project's file."""
     place.project.write_text("threads = 2\n", encoding="utf-8")
