@@ -1,6 +1,32 @@
 """The command line: parse, call, print, exit."""
 
+import json
+import sys
+
+from ap_masters.errors import ApMastersError
+from ap_masters.safe import one_line
+
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line and end the process with its exit code."""
-    raise NotImplementedError
+    """Run the command line and end the process with its exit code (see ``docs/commands.md``)."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the console cannot show is shown escaped; it does not end the program.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+    from ap_masters.cli.app import app
+
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        app(args=arguments)
+    except ApMastersError as error:
+        _complain(str(error), error.exit_code, json_wanted="--json" in arguments)
+        raise SystemExit(error.exit_code) from error
+
+
+def _complain(message: str, exit_code: int, *, json_wanted: bool) -> None:
+    for line in message.splitlines():
+        print(f"ap-masters: {one_line(line)}", file=sys.stderr)
+    if json_wanted:
+        from ap_masters.cli.display import error_document
+
+        print(json.dumps(error_document(message, exit_code), indent=1))

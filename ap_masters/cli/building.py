@@ -1,0 +1,96 @@
+"""Commands that build: demo, plan, build, script."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ap_masters.cli import documents, flags, show
+from ap_masters.cli.arguments import Inputs, Output
+from ap_masters.cli.display import Screen
+from ap_masters.cli.options import with_screen, with_settings
+from ap_masters.cli.progress import Label, shown
+from ap_masters.config import Settings
+from ap_masters.model import Plan
+from ap_masters.settings_files import Loaded
+
+if TYPE_CHECKING:
+    from ap_masters.build import BuildReport
+
+
+@with_settings(*flags.ALL)
+def plan(screen: Screen, loaded: Loaded, inputs: Inputs, output: Output) -> None:
+    """Show what a build would do: create, rebuild, up to date, skipped, conflict. Nothing is written."""
+    from ap_masters import build as stream
+    from ap_masters.cli import engines
+    from ap_masters.header_cache import HeaderCache
+
+    choice = engines.choose(loaded.settings)
+    screen.note(choice.line)
+    the_plan = stream.survey(inputs, output, loaded.settings, engine=choice.name, cache=HeaderCache())
+    if screen.json:
+        screen.document("plan", engine=choice.name, **documents.plan(the_plan))
+    else:
+        show.plan(screen, the_plan)
+
+
+@with_settings(*flags.ALL)
+def build(screen: Screen, loaded: Loaded, inputs: Inputs, output: Output) -> None:
+    """Build masters from INPUT into the library OUTPUT. A second run builds only what has changed."""
+    report = _build(screen, loaded.settings, inputs, output)
+    if screen.json:
+        screen.document("build", **documents.build(report))
+    else:
+        show.report(screen, report)
+    raise typer.Exit(report.exit_code)
+
+
+@with_screen
+def demo(
+    screen: Screen,
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the night and its library go.")] = Path("demo"),
+) -> None:
+    """Make a synthetic night and build its masters with the numpy engine, in under a minute."""
+    from ap_masters import demo as synthetic
+
+    night, library = folder / "night", folder / "library"
+    if not night.exists():
+        screen.note(f"writing a synthetic night to {night}")
+        synthetic.write_night(night)
+    report = _build(screen, Settings(engine="numpy"), [night], library)
+    if screen.json:
+        screen.document("demo", night=night, **documents.build(report))
+    else:
+        show.report(screen, report)
+        screen.line(f"frames:  {night}")
+        screen.line(f"library: {library}")
+        screen.line(f"Run it again and nothing is built: ap-masters build {night} {library}")
+    raise typer.Exit(report.exit_code)
+
+
+def _build(screen: Screen, settings: Settings, inputs: Sequence[Path], output: Path) -> "BuildReport":
+    from ap_masters import build as stream
+    from ap_masters.cli import engines
+    from ap_masters.header_cache import HeaderCache
+
+    choice = engines.choose(settings)
+    screen.note(choice.line)
+    the_plan = stream.survey(inputs, output, settings, engine=choice.name, cache=HeaderCache())
+    if not screen.quiet:
+        for warning in the_plan.warnings:
+            screen.warning(warning)
+    with shown(screen, _labels(the_plan)) as on_progress:
+        return stream.build(the_plan, settings, engines.make(choice, settings), on_progress)
+
+
+def _labels(the_plan: Plan) -> dict[str, Label]:
+    """Return what the progress display shows of each step; work goes with the number of samples."""
+    from ap_masters.plan import job_id
+
+    return {
+        job_id(step.key, step.output): Label.of(
+            step.key.type, step.output, step.frames * (step.key.width or 1) * (step.key.height or 1)
+        )
+        for step in the_plan.steps
+    }

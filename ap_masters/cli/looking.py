@@ -1,0 +1,39 @@
+"""Commands that look and change nothing: scan, inspect."""
+
+from ap_masters.cli import documents, flags, show
+from ap_masters.cli.arguments import Inputs
+from ap_masters.cli.display import Screen
+from ap_masters.cli.options import with_settings
+from ap_masters.settings_files import Loaded
+
+
+@with_settings(flags.WHAT)
+def scan(screen: Screen, loaded: Loaded, inputs: Inputs) -> None:
+    """Show what is there: frames by group, and what was set aside and why."""
+    from ap_masters.discover import discover
+    from ap_masters.group import group_frames
+    from ap_masters.header_cache import HeaderCache
+
+    settings = loaded.settings
+    found = discover(inputs, cache=HeaderCache())
+    grouping = group_frames(
+        found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
+    )
+    set_aside = (*found.set_aside, *grouping.set_aside)
+    warnings = (*found.warnings, *grouping.warnings)
+    if screen.json:
+        screen.document(
+            "scan",
+            groups=[documents.group(group) for group in grouping.groups],
+            frames=len(found.frames),
+            lights=len(found.lights),
+            masters=[frame.path for frame in found.masters],
+            types_seen=found.types_seen,
+            set_aside=documents.set_aside(set_aside),
+            warnings=warnings,
+        )
+        return
+    show.groups(screen, grouping.groups)
+    show.set_aside(screen, set_aside)
+    for warning in warnings:
+        screen.warning(warning)

@@ -1,0 +1,136 @@
+"""How the nouns are printed for a reader: groups, plans, results, and what was set aside and why."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ap_masters.cli.display import Screen
+from ap_masters.model import Action, Decision, Group, GroupKey, JobState, Plan, Reason, SetAside, Step
+
+if TYPE_CHECKING:  # the room of these reads pixels; `--help` does not
+    from ap_masters.build import BuildReport, Outcome
+
+# Files that are expected in a night's folder: counted, and listed only with -v.
+_EXPECTED = {Reason.LIGHT, Reason.MASTER, Reason.NOT_SELECTED, Reason.DISCARDED_FIRST}
+
+
+def groups(screen: Screen, found: Sequence[Group]) -> None:
+    """Print the groups, then what was dropped from them and what is odd about them."""
+    screen.table(
+        ("type", "group", "frames", "grade"),
+        [(group.key.type, _without_type(group.key), str(len(group.frames)), group.grade) for group in found],
+    )
+    for group in found:
+        for warning in group.warnings:
+            screen.warning(f"{group.key.describe()}: {warning}")
+
+
+def set_aside(screen: Screen, items: Sequence[SetAside]) -> None:
+    """Print how many files are in no job and why; name those that the user would want to know of."""
+    if not items:
+        return
+    counts = Counter(item.reason for item in items)
+    screen.line(f"{len(items)} set aside: " + ", ".join(f"{number} {reason}" for reason, number in counts.items()))
+    for item in items:
+        if screen.verbose or item.reason not in _EXPECTED:
+            screen.line(f"  {item.path}: {item.reason}: {item.detail}")
+
+
+def plan(screen: Screen, the_plan: Plan) -> None:
+    """Print what a build would do, with the reasons, the masters each flat would use, and the tree to come."""
+    screen.table(
+        ("action", "type", "frames", "grade", "master"),
+        [(step.action, step.key.type, str(step.frames), step.grade, step.output.as_posix()) for step in the_plan.steps],
+    )
+    for step in the_plan.steps:
+        _reasons(screen, step)
+    _dropped(screen, the_plan)
+    set_aside(screen, the_plan.set_aside)
+    for warning in the_plan.warnings:
+        screen.warning(warning)
+
+
+def _reasons(screen: Screen, step: Step) -> None:
+    lines = list(step.reasons)
+    if step.job is not None and step.job.calibration is not None:
+        lines += _decisions(step.job.calibration.decisions, everything=bool(screen.verbose))
+    if lines:
+        screen.line(f"{step.output.as_posix()} ({step.key.describe()})")
+    for line in lines:
+        screen.line(f"  {line}")
+    for warning in step.warnings:
+        screen.warning(f"{step.key.describe()}: {warning}")
+
+
+def _decisions(decisions: Iterable[Decision], *, everything: bool) -> list[str]:
+    """Return what was taken, and with ``everything`` what was refused too and by which field."""
+    return [
+        f"{decision.verdict} {decision.subject}: {decision.reason}" + (f" [{decision.field}]" if decision.field else "")
+        for decision in decisions
+        if everything or decision.verdict != "refused"
+    ]
+
+
+def _dropped(screen: Screen, the_plan: Plan) -> None:
+    dropped = [aside for step in the_plan.steps if step.job for aside in step.job.group.dropped]
+    if dropped:
+        screen.line(f"{len(dropped)} dropped from their group:")
+    for aside in dropped:
+        if screen.verbose or aside.reason not in _EXPECTED:
+            screen.line(f"  {aside.path}: {aside.reason}: {aside.detail}")
+
+
+def report(screen: Screen, of: "BuildReport") -> None:
+    """Print how a build ended: one row per master, then what went wrong and where to look."""
+    made = [outcome for outcome in of.outcomes if outcome.step.job is not None]
+    screen.table(("state", "type", "frames", "rejected", "master"), [_row(outcome) for outcome in made])
+    for outcome in made:
+        _trouble(screen, outcome)
+    set_aside(screen, of.plan.set_aside)
+    counts = Counter(_verdict(outcome) for outcome in of.outcomes)
+    screen.line(", ".join(f"{number} {verdict}" for verdict, number in counts.items()) + f" in {of.seconds:.1f} s")
+    if of.log is not None:
+        screen.line(f"log: {of.log}")
+    if of.script is not None:
+        screen.line(f"script: {of.script}")
+
+
+def _row(outcome: "Outcome") -> tuple[str, ...]:
+    rejected = outcome.record.rejected if outcome.record else None
+    part = f"{(rejected.low + rejected.high) / rejected.samples:.3%}" if rejected and rejected.samples else ""
+    frames = len(outcome.record.inputs) if outcome.record else outcome.step.frames
+    where = outcome.master or outcome.step.output
+    return (_verdict(outcome), outcome.step.key.type, str(frames), part, str(where))
+
+
+def _verdict(outcome: "Outcome") -> str:
+    if outcome.quarantined:
+        return "quarantined"
+    if outcome.waiting is not None:
+        return Action.WAITING
+    if outcome.step.job is None:
+        return outcome.step.action
+    return "built" if outcome.state is JobState.SUCCESS else outcome.state.lower()
+
+
+def _trouble(screen: Screen, outcome: "Outcome") -> None:
+    name = outcome.step.key.describe()
+    if outcome.waiting is not None:
+        screen.warning(f"{name} is waiting: {outcome.waiting}")
+    if outcome.failure is not None:
+        screen.warning(f"{name} failed: {outcome.failure.reason}. {outcome.failure.advice}".strip())
+        for line in outcome.failure.log_tail:
+            screen.note(f"  | {line}")
+    if outcome.record is None:
+        return
+    for aside in outcome.record.dropped:
+        screen.line(f"  {aside.path}: {aside.reason}: {aside.detail}")
+    for finding in outcome.record.findings:
+        if screen.verbose or finding.severity != "note":
+            screen.warning(f"{name}: {finding.message}")
+    for warning in outcome.record.warnings:
+        screen.warning(f"{name}: {warning}")
+
+
+def _without_type(key: GroupKey) -> str:
+    return key.describe().removeprefix(key.type).lstrip(", ")
