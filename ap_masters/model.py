@@ -204,6 +204,40 @@ class GroupKey(Noun):
     filter: str | None = None
     night: date | None = None
 
+    @classmethod
+    def of(cls, frame: Frame) -> "GroupKey":
+        """Return the key of one frame, tolerances aside: which fields count for which type stands here alone (D7).
+
+        A filter never splits bias, dark or dark flat; a dark flat merely carries it, unless it is only a wheel
+        slot named for the cap. Raises ValueError for a frame whose type is not known.
+        """
+        if frame.type is None:
+            raise ValueError(f"{frame.path}: a frame of unknown type has no group")
+        exposed = frame.type is not FrameType.BIAS
+        optical = frame.type in {FrameType.FLAT, FrameType.LIGHT}
+        filtered = optical or (frame.type is FrameType.DARK_FLAT and (frame.filter or "").lower() != "dark")
+        return cls(
+            type=frame.type,
+            camera=frame.camera,
+            camera_id=frame.camera_id,
+            gain=frame.gain,
+            offset=frame.offset,
+            iso=frame.iso,
+            x_binning=frame.x_binning,
+            y_binning=frame.y_binning,
+            width=frame.width,
+            height=frame.height,
+            channels=frame.channels,
+            bayer_pattern=frame.bayer_pattern,
+            readout_mode=frame.readout_mode,
+            usb_limit=frame.usb_limit,
+            temperature=frame.temperature,
+            exposure=frame.exposure if exposed else None,
+            telescope=frame.telescope if optical else None,
+            filter=frame.filter if filtered else None,
+            night=frame.night if optical else None,
+        )
+
     def describe(self) -> str:
         """Return one line of the field's words: ``dark 300 s, ASI2600MM, gain 100, offset 50, -10 °C, bin 1x1``."""
         parts = [f"{self.type}" + (f" {self.exposure:g} s" if self.exposure is not None else "")]
