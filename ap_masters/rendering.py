@@ -14,7 +14,7 @@ _FOLDERS = (_PACKAGE / "templates", _PACKAGE.parent / "templates")
 @cache
 def environment(*, html: bool = False) -> Environment:
     """Return the template environment. Missing names raise; ``html`` turns autoescape on."""
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(_FOLDERS),
         undefined=StrictUndefined,
         autoescape=html,
@@ -22,3 +22,5 @@ def environment(*, html: bool = False) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.policies["json.dumps_kwargs"] = {"allow_nan": False}  # tojson: NaN is neither JSON nor a value; keys keep their order
+    return made

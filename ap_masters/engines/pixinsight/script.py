@@ -1,0 +1,122 @@
+"""Jobs -> the text of a PixInsight script; the same for a script that a user runs and one that is launched."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from ap_masters import __version__, record
+from ap_masters.engines.pixinsight import parameters
+from ap_masters.engines.pixinsight.parameters import JavaScript
+from ap_masters.engines.pixinsight.paths import RunPaths, for_pixinsight
+from ap_masters.errors import UsageError
+from ap_masters.model import CalibrationMaster, Job, Keyword
+from ap_masters.rendering import environment
+
+_TEMPLATE: Final = "pjsr/run.js.j2"
+
+
+def render(
+    jobs: Sequence[Job],
+    paths: RunPaths,
+    *,
+    javascript: JavaScript = "portable",
+    memory: int | None = None,
+) -> str:
+    """Return the script that runs ``jobs`` in their order and writes to ``paths``; ASCII, ECMAScript 5.
+
+    ``javascript`` "portable" runs on both JavaScript engines of PixInsight; "sm" and "v8" write enumerations by
+    name, and "v8" adds the ``#engine`` line that PixInsight 1.9.4 on Apple silicon asks for. ``memory`` is what
+    ImageIntegration may take, in bytes; None leaves that to PixInsight. Frames and masters have absolute paths.
+    Raises UsageError for a job that PixInsight cannot do as it is defined.
+    """
+    for job in jobs:
+        if reason := unsupported(job, final=paths.final):
+            raise UsageError(f"{job.group.key.describe()}: {reason}. Use the numpy engine (--engine numpy) for it")
+    own = {job.id for job in jobs}
+    text: str = (
+        environment()
+        .get_template(_TEMPLATE)
+        .render(
+            version=__version__,
+            javascript=javascript,
+            paths=paths,
+            log=for_pixinsight(paths.log),
+            status=for_pixinsight(paths.status),
+            jobs=[_values(job, paths, own) for job in jobs],
+            calibration=parameters.CALIBRATION,
+            integration=(*parameters.INTEGRATION, *parameters.memory(memory)),
+        )
+    )
+    return text
+
+
+def unsupported(job: Job, *, final: bool = False) -> str | None:
+    """Return why a script cannot do ``job``, or None. ``final``: nobody works on the master after the script."""
+    if final and job.scale == "adu":
+        return "a PixInsight script saves masters on the scale [0, 1], not in ADU"
+    return parameters.unsupported(job)
+
+
+def _values(job: Job, paths: RunPaths, own: set[str]) -> dict[str, Any]:
+    files = paths.jobs[job.id]
+    head, inputs = _draft(job, paths)
+    return {
+        "id": job.id,
+        "title": job.group.key.describe().replace(" °C", " C"),
+        "master": for_pixinsight(files.master),
+        "record_path": for_pixinsight(files.record),
+        "hints": parameters.XISF_HINTS if files.master.suffix.lower() == ".xisf" else parameters.FITS_HINTS,
+        "image_type": parameters.IMAGE_TYPE[job.group.key.type],
+        "fewest": parameters.fewest_frames(job.recipe),
+        "frames": [for_pixinsight(frame.path) for frame in job.frames],
+        "calibration": _calibration(job, paths, own),
+        "integration": parameters.integration(job.recipe),
+        "keywords": list(_keywords(job)),
+        "record": head,
+        "inputs": inputs,
+    }
+
+
+def _calibration(job: Job, paths: RunPaths, own: set[str]) -> dict[str, Any] | None:
+    chosen = job.calibration
+    if chosen is None or not chosen.state:
+        return None
+
+    def reference(master: CalibrationMaster | None) -> dict[str, str] | None:
+        if master is None:
+            return None
+        made_here = master.job_id if master.job_id in own else None
+        return {"path": for_pixinsight(master.path)} | ({"job": made_here} if made_here else {})
+
+    return {
+        "folder": for_pixinsight(paths.jobs[job.id].calibrated),
+        "bias": reference(chosen.bias),
+        "dark": reference(chosen.dark),
+        "settings": parameters.calibration(job, chosen),
+    }
+
+
+def _keywords(job: Job) -> Iterator[Keyword]:
+    """Yield the master's keywords; COMMENT and HISTORY have no value, only a comment."""
+    for name, value, comment in job.keywords:
+        if isinstance(value, float) and not math.isfinite(value):
+            continue  # FITS has no way to write it
+        if name.upper() == "ROWORDER":
+            # Frames that say BOTTOM-UP are turned over as PixInsight reads them; XISF has the top row first.
+            value = "TOP-DOWN"
+        yield Keyword(name.upper(), value, comment)
+
+
+def _draft(job: Job, paths: RunPaths) -> tuple[list[tuple[str, Any]], list[dict[str, Any]]]:
+    """Return the record of the master as far as it is known now: its fields, and apart from them its inputs."""
+    known = record.draft(job)
+    if paths.final:
+        known = known.model_copy(update={"log": f"{paths.log.parent.name}/{paths.log.name}"})
+    data = known.model_dump(mode="json", by_alias=True)
+    inputs = [_without_loss(entry) for entry in data.pop("inputs")]
+    return list(data.items()), inputs
+
+
+def _without_loss(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an input whose time in nanoseconds is text: it needs more digits than a JavaScript number has."""
+    return entry | {"mtime_ns": str(entry["mtime_ns"])}
