@@ -1,0 +1,11 @@
+"""Keywords -> Frame and Master, and back: the only place that knows how capture programs spell things.
+
+``reading`` understands a header by the tables in ``spellings`` and ``frame_types``, fills gaps from ``names``, tells
+masters by ``integrated`` and warns by ``traps``; ``masters`` and ``writing`` are the two directions for masters.
+"""
+
+from ap_masters.headers.masters import master_from
+from ap_masters.headers.reading import frame_from, with_folder_hints
+from ap_masters.headers.writing import master_keywords
+
+__all__ = ["frame_from", "master_from", "master_keywords", "with_folder_hints"]

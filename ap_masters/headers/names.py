@@ -1,0 +1,155 @@
+"""What file and folder names tell where the header does not: generic tokens, KEY_VALUE pairs, DWARF's own names.
+
+Each layout of this program parses its own names (``layouts.py``); here stands what other programs and people write.
+"""
+
+import re
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ap_masters.headers.frame_types import type_in_words, words
+from ap_masters.model import FrameType
+
+
+class Hint(NamedTuple):
+    """A value in a name: ``text`` as it stands there; ``slack`` is half its last digit, as names are rounded."""
+
+    value: float
+    text: str
+    slack: float
+
+
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_SIGNED = r"(-?\d+(?:\.\d+)?)"
+_START = r"(?:^|(?<=[_\-\s(\[]))"
+_END = r"(?=$|[_\-\s)\]]|\.(?!\d))"
+
+
+class _Pattern(NamedTuple):
+    field: str
+    regex: re.Pattern[str]
+    factor: float = 1.0
+
+
+def _pattern(field: str, body: str, factor: float = 1.0, *, start: str = _START) -> _Pattern:
+    return _Pattern(field, re.compile(start + body + _END, re.IGNORECASE), factor)
+
+
+# The first pattern of a field that fits wins. Examples stand beside those that need one.
+_PATTERNS: Final = (
+    _pattern("exposure", rf"(?:EXPOSURE|EXPTIME|EXP)[_-]?{_NUMBER}ms", 0.001),
+    _pattern("exposure", rf"(?:EXPOSURE|EXPTIME|EXP)[_-]?{_NUMBER}(?:s|secs?)?"),  # EXPOSURE-300.00s, exp_60.000000
+    _pattern("exposure", rf"(?:\d+x)?{_NUMBER}(?:s|secs?)"),  # 0.5s, 32x300s
+    _pattern("exposure", rf"{_NUMBER}ms", 0.001),
+    _pattern("gain", rf"GAIN[_-]?{_NUMBER}"),
+    _pattern("gain", rf"G{_NUMBER}"),  # g100, G120
+    _pattern("offset", rf"OFFSET[_-]?{_NUMBER}"),
+    _pattern("offset", rf"OS?{_NUMBER}"),  # o50, OS10
+    _pattern("temperature", rf"(?:SET-?TEMP|CCD-?TEMP)[_-]{_SIGNED}C?"),  # SETTEMP--10, SET-TEMP_-10
+    _pattern("temperature", rf"T{_SIGNED}C"),
+    _pattern("temperature", rf"{_SIGNED}C", start=r"(?:^|(?<=[_\s]))"),  # a dash before it is its sign
+    _pattern("temperature", rf"{_SIGNED}(?=_g\d)", start=r"(?<=\ds_)"),  # 300s_-10_g100_o50
+    _pattern("binning", r"(?:XBINNING|CCDBINX|BINNING|BIN)[_-]?([1-9])(?:x[1-9])?"),
+    _pattern("binning", r"([1-9])x[1-9]"),
+    _pattern("combined", r"stack[_-]?(\d+)"),  # ASIAIR's Stack20, DWARF's stack_8
+    _pattern("combined", r"(\d+)x\d+(?:\.\d+)?s"),  # ASTAP's 32x300s
+)
+_POINT_AS_P = re.compile(rf"{_START}(\d+)p(\d+)s{_END}")  # 5p4s
+
+# Keywords in names (ap-create-master, WBPP's grouping keywords): KEY_value runs to the next key, KEY-value to the
+# next underscore.
+_TEXT_KEYS: Final = {"INSTRUME": "camera", "READOUTM": "readout_mode", "FILTER": "filter", "TELESCOP": "telescope"}
+_KEY = (
+    r"(?:INSTRUME|SET-?TEMP|CCD-?TEMP|GAIN|OFFSET|READOUTM|EXPOSURE|EXPTIME|DATE(?:-OBS|OBS)?|FILTER|TELESCOP"
+    r"|USBLIMIT|XBINNING|BINNING|BIN|TYPE)"
+)
+_TEXT_PAIR = re.compile(
+    rf"(?:^|_)(INSTRUME|READOUTM|FILTER|TELESCOP)(?:-([^_]+)|_(.+?)(?=_{_KEY}[_-]|$))", re.IGNORECASE
+)
+_DATE = re.compile(r"(?<!\d)(20\d{2})([-_]?)(\d{2})\2(\d{2})(?!\d)")
+
+_MASTER_WORDS: Final = frozenset({"bias", "dark", "darks", "flat", "flats", "darkflat", "flatdark", "light", "lights"})
+# The stacks a DWARF comes with (CALI_FRAME) or makes; their headers say nothing at all.
+_DWARF_STACK = re.compile(
+    r"(?:(?:bias|flat)_gain_\d+_bin_\d(?:_ir_\d)?|dark_exp_[\d.]+_gain_\d+_bin_\d_-?\d+C_stack_\d+)"
+)
+_DWARF_FILTERS: Final = {"0": "VIS", "1": "Astro", "2": "Duo"}  # geeksville/starbash, dwarf3 header extension
+
+
+def numbers_in(stem: str) -> dict[str, Hint]:
+    """Return the numbers in a name: exposure (s), gain, offset, temperature (°C), binning, combined."""
+    numbers: dict[str, Hint] = {}
+    for pattern in _PATTERNS:
+        if pattern.field not in numbers and (match := pattern.regex.search(stem)):
+            numbers[pattern.field] = _hint(match[1], pattern.factor, match[0])
+    if "exposure" not in numbers and (match := _POINT_AS_P.search(stem)):
+        numbers["exposure"] = _hint(f"{match[1]}.{match[2]}", 1.0, match[0])
+    return numbers
+
+
+def texts_in(stem: str) -> dict[str, str]:
+    """Return camera, readout mode, filter and telescope from KEY_value pairs, and DWARF's filter by its number."""
+    found: dict[str, str] = {}
+    for match in _TEXT_PAIR.finditer(stem):
+        found.setdefault(_TEXT_KEYS[match[1].upper()], match[2] or match[3])
+    infrared = re.search(r"_ir_(\d)$", stem)
+    if infrared and _DWARF_STACK.fullmatch(stem) and infrared[1] in _DWARF_FILTERS:
+        found["filter"] = _DWARF_FILTERS[infrared[1]]
+    return found
+
+
+def type_in(stem: str) -> FrameType | None:
+    """Return the frame type in a name; after the word 'master' only what follows at once counts."""
+    own = words(stem)
+    if "master" in own:
+        after = own[own.index("master") + 1 :][:2]
+        return type_in_words(after) or type_in_words(after[:1])
+    return type_in_words(own)
+
+
+def is_master_name(stem: str) -> bool:
+    """Return whether a name is a master's: it begins with the word, has it right before a type, or is DWARF's."""
+    own = words(stem)
+    if own[:1] in {("master",), ("superbias",)} or own[:2] == ("super", "bias"):
+        return True
+    if any(first == "master" and second in _MASTER_WORDS for first, second in pairwise(own)):
+        return True
+    return _DWARF_STACK.fullmatch(stem) is not None
+
+
+def date_in_name(stem: str) -> str | None:
+    """Return the first date in a name as YYYY-MM-DD: 2026-01-29, 2026_01_29 or 20260129."""
+    match = _DATE.search(stem)
+    return f"{match[1]}-{match[3]}-{match[4]}" if match else None
+
+
+def stem_of(path: Path) -> str:
+    """Return the file name without its image suffixes, of which there may be two (.fits.gz)."""
+    return re.sub(r"(\.(fits?|fts|xisf))?(\.(gz|fz))?$", "", path.name, flags=re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def type_of_folders(names: tuple[str, ...]) -> tuple[FrameType, str] | None:
+    """Return the frame type of the nearest folder that names one, and that folder; ``names`` run outwards."""
+    for name in names:
+        kind = type_in_words(words(name))
+        if kind is not None:
+            return kind, name
+    return None
+
+
+def folders_of(path: Path, root: Path) -> tuple[str, ...]:
+    """Return the folder names from the file's own outwards, up to and with ``root``'s; nothing above it counts."""
+    parent = path.parent
+    try:
+        inside = parent.relative_to(root).parts
+    except ValueError:
+        return (parent.name,)
+    return (*reversed(inside), root.name)
+
+
+def _hint(digits: str, factor: float, as_written: str) -> Hint:
+    decimals = len(digits.partition(".")[2])
+    return Hint(float(digits) * factor, as_written, 0.5 * 10.0**-decimals * factor)

@@ -1,0 +1,346 @@
+"""Header -> Frame: every property, with the keyword or name it was taken from."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from ap_masters.headers import names, spellings
+from ap_masters.headers.frame_types import is_type_word, read_type
+from ap_masters.headers.index import HeaderIndex
+from ap_masters.headers.integrated import evidence_of
+from ap_masters.headers.spellings import Spelling
+from ap_masters.headers.traps import traps
+from ap_masters.headers.values import local_moment, moment, number, pair, text, whole
+from ap_masters.model import Decision, Frame, FrameType, ImageInfo
+
+# A set-point of 0 further than this from the sensor is a capture program's default, not a set-point.
+_SET_POINT_BELIEVED_C = 5.0
+
+
+def frame_from(info: ImageInfo, *, size: int, mtime_ns: int, root: Path | None = None) -> Frame:
+    """Return what the header, then the file name, then the folders up to ``root`` say of one file.
+
+    Never raises for what stands in a header: a value that makes no sense is None, with a warning where it matters.
+    Without ``root`` no folder is looked at; `with_folder_hints` does that later.
+    """
+    reading = Reading(info)
+    reading.read_type()
+    reading.read_tables()
+    reading.read_binning()
+    reading.read_bayer_offsets()
+    reading.read_times()
+    reading.read_file_name()
+    reading.read_evidence()
+    frame = reading.frame(size=size, mtime_ns=mtime_ns)
+    return with_folder_hints(frame, root) if root is not None else frame
+
+
+def with_folder_hints(frame: Frame, root: Path) -> Frame:
+    """Return the frame with the nearest folder's word on its type, where the header leaves room for it.
+
+    A folder gives the type where neither header nor file name has one, and makes a dark in a dark flat folder a
+    dark flat (N.I.N.A. 3 writes DARK for both). Where it contradicts the header, the header holds and a warning
+    says so. Folders are those below and including ``root``. A master whose type is known is left as it is.
+    """
+    if frame.master and frame.type is not None:
+        return frame
+    hint = names.type_of_folders(names.folders_of(frame.path, root))
+    if hint is None or hint[0] is frame.type:
+        return frame
+    kind, folder = hint
+    if frame.type is None:
+        if frame.type_text is not None:
+            return frame
+        reason = f"folder '{folder}', as neither header nor file name says"
+        return _retyped(frame, kind, reason, f"frame type {kind} taken from the {reason}")
+    if frame.type is FrameType.DARK and kind is FrameType.DARK_FLAT:
+        return _retyped(frame, kind, f"folder '{folder}', where the header says dark")
+    if frame.type is FrameType.DARK_FLAT and kind in {FrameType.DARK, FrameType.FLAT}:
+        return frame  # nobody makes a folder of their own for dark flats who keeps them with the flats
+    warning = f"the header says {frame.type}, the folder '{folder}' says {kind}: taken as {frame.type}"
+    return frame.model_copy(update={"warnings": (*frame.warnings, warning)})
+
+
+def _retyped(frame: Frame, kind: FrameType, reason: str, *warnings: str) -> Frame:
+    decision = Decision(subject="type", verdict=kind, reason=reason)
+    return frame.model_copy(
+        update={
+            "type": kind,
+            "decisions": (*frame.decisions, decision),
+            "warnings": (*frame.warnings, *warnings),
+        },
+    )
+
+
+class _StatedType(NamedTuple):
+    """One place that states the frame type, and what its spelling means."""
+
+    source: str
+    spelling: str
+    type: FrameType | None
+    master: bool
+
+
+class Reading:
+    """One header being understood: the fields found so far, with the decisions and warnings they gave rise to."""
+
+    def __init__(self, info: ImageInfo) -> None:
+        self._info = info
+        self._header = HeaderIndex(info)
+        self._stem = names.stem_of(info.path)
+        self._master_name = names.is_master_name(self._stem)
+        self._type_says_master: str | None = None
+        self._fields: dict[str, object] = {}
+        self._decisions: list[Decision] = []
+        self._warnings: list[str] = []
+
+    def frame(self, *, size: int, mtime_ns: int) -> Frame:
+        """Return the frame as far as it was read, with a warning for every trap it is in."""
+        info = self._info
+        frame = Frame.model_validate(
+            self._fields
+            | {
+                "path": info.path,
+                "format": info.format,
+                "size": size,
+                "mtime_ns": mtime_ns,
+                "width": info.width,
+                "height": info.height,
+                "channels": info.channels,
+                "sample": info.sample,
+                "decisions": tuple(self._decisions),
+                "warnings": tuple(self._warnings),
+            }
+        )
+        found = traps(frame, self._header, info)
+        return frame.model_copy(update={"warnings": (*frame.warnings, *found)}) if found else frame
+
+    # --- the frame type ---
+
+    def read_type(self) -> None:
+        """Set the type from the first place that names one of ours; ``type_text`` is the first spelling there is."""
+        stated = self._stated_types()
+        if not stated:
+            return
+        own = f"keyword {spellings.OWN_TYPE}"
+        self._fields["type_text"] = next((row for row in stated if row.source != own), stated[0]).spelling
+        self._type_says_master = next((f"{row.source} '{row.spelling}'" for row in stated if row.master), None)
+        chosen = next((row for row in stated if row.type is not None), None)
+        if chosen is None:
+            return
+        self._decide("type", chosen.type, f"{chosen.source} '{chosen.spelling}'")
+        other = next((row for row in stated if row.type not in {None, chosen.type}), None)
+        if other and chosen.source != own:
+            self._warnings.append(
+                f"{chosen.source} says {chosen.type}, {other.source} says {other.type}: taken as {chosen.type}"
+            )
+
+    def _stated_types(self) -> list[_StatedType]:
+        """Return all that states a frame type, in the order of belief."""
+        stated = []
+        for keyword in (spellings.OWN_TYPE, *spellings.TYPE_KEYWORDS):
+            spelling = text(self._header.get(keyword))
+            if spelling is not None and number(spelling) is None:  # FRAME may be a running number
+                stated.append(_StatedType(f"keyword {keyword}", spelling, *read_type(spelling)))
+        picture = whole(self._header.get("PICTTYPE"))
+        if picture in spellings.PICTURE_TYPES:
+            stated.append(_StatedType("keyword PICTTYPE", str(picture), spellings.PICTURE_TYPES[picture], False))
+        if self._info.image_type:
+            stated.append(_StatedType("XISF imageType", self._info.image_type, *read_type(self._info.image_type)))
+        return stated
+
+    # --- the tables ---
+
+    def read_tables(self) -> None:
+        """Set every number and text of the tables from the first spelling that says something."""
+        for spelling in spellings.NUMBERS:
+            self._read_number(spelling)
+        for spelling in spellings.TEXTS:
+            self._read_text(spelling)
+        self._doubt_gain()
+        self._doubt_set_point()
+
+    def _read_number(self, spelling: Spelling) -> None:
+        for keyword in spelling.keywords:
+            raw = self._header.get(keyword)
+            value = number(raw) if raw is not None else None
+            if value is None:
+                continue
+            value *= spellings.FACTORS.get(keyword, 1.0)
+            if spelling.low <= value <= spelling.high:
+                self._decide(spelling.field, value, _source(keyword))
+                return
+
+    def _read_text(self, spelling: Spelling) -> None:
+        for keyword in spelling.keywords:
+            raw = self._header.get(keyword)
+            value = text(raw) if raw is not None else None
+            if value is None or value.upper() in spellings.NOTHING.get(spelling.field, ()):
+                continue
+            if spelling.field == "camera_id" and not value.strip("0-"):
+                continue  # a serial number of zeros is a driver's "none"
+            if spelling.field in {"bayer_pattern", "row_order"}:
+                value = value.upper()
+            self._decide(spelling.field, value, _source(keyword))
+            return
+
+    def _doubt_gain(self) -> None:
+        """Forget a gain of 0 from Astro Pixel Processor, which means "gain or ISO not known" there."""
+        software = self._fields.get("software")
+        if self._fields.get("gain") == 0 and isinstance(software, str) and software.startswith("Astro Pixel"):
+            self._forget("gain")
+
+    def _doubt_set_point(self) -> None:
+        """Forget a set-point of 0 °C far from the sensor: SharpCap writes it where no set-point was given."""
+        measured = self._fields.get("sensor_temperature")
+        if self._fields.get("set_temperature") != 0 or not isinstance(measured, float):
+            return
+        if abs(measured) > _SET_POINT_BELIEVED_C:
+            self._forget("set_temperature")
+            self._warnings.append(
+                f"the set-point of 0 °C is not believed, as the sensor is more than {_SET_POINT_BELIEVED_C:g} °C "
+                "from it: the sensor temperature counts"
+            )
+
+    # --- what needs more than a table ---
+
+    def read_binning(self) -> None:
+        """Set both binning factors; a factor given for one axis alone holds for both."""
+        for keywords in (*spellings.BINNINGS, spellings.BINNING_PROPERTIES):
+            horizontal, vertical = (whole(self._header.get(keyword)) for keyword in keywords)
+            if horizontal or vertical:
+                self._set_binning(horizontal or vertical, vertical or horizontal, _source(keywords[0]))
+                return
+        for keyword in spellings.BINNING_PAIRS:
+            both = pair(self._header.get(keyword))
+            if both:
+                self._set_binning(*both, _source(keyword))
+                return
+
+    def read_bayer_offsets(self) -> None:
+        """Set where the Bayer pattern begins."""
+        for keywords in spellings.BAYER_OFFSETS:
+            for field, keyword in zip(("x_bayer_offset", "y_bayer_offset"), keywords, strict=True):
+                value = number(self._header.get(keyword))
+                if value is not None and value.is_integer():
+                    self._fields.setdefault(field, int(value))
+
+    def read_times(self) -> None:
+        """Set start (UTC), local start and night: local noon to noon where local time is known, else UTC."""
+        started = self._read_start()
+        for keyword in spellings.LOCAL:
+            local = local_moment(self._header.get(keyword))
+            if local is not None:
+                self._fields["local_started"] = local
+                self._decide_night(local, f"{_source(keyword)}, local noon to noon")
+                return
+        if started is not None:
+            self._decide_night(started, "UTC noon to noon, as the header has no local time")
+
+    def _read_start(self) -> datetime | None:
+        clock = next((value for name in spellings.CLOCKS if (value := self._header.get(name)) is not None), None)
+        for keyword in spellings.STARTED:
+            raw = self._header.get(keyword)
+            started = moment(raw, clock)
+            if started is not None:
+                self._decide("started", started, _source(keyword), verdict=started.isoformat())
+                return started
+            if raw is not None:
+                self._warnings.append(f"{keyword} '{text(raw)}' is no time that can be")
+        return None
+
+    def _decide_night(self, stamp: datetime, source: str) -> None:
+        night = (stamp - timedelta(hours=12)).date()
+        self._decide("night", night, source, verdict=night.isoformat())
+
+    # --- beyond the header ---
+
+    def read_file_name(self) -> None:
+        """Fill in from the file name what the header does not say: type, exposure, gain, offset, binning, and so on."""
+        self._read_type_in_name()
+        wanted = {"exposure", "gain", "offset", "x_binning"}
+        if wanted <= self._fields.keys() and self._knows_temperature():
+            return
+        found = names.numbers_in(self._stem)
+        for field in ("exposure", "gain", "offset"):
+            if field in found and field not in self._fields:
+                self._take_from_name(field, found[field].value, found[field].text)
+        if "binning" in found and "x_binning" not in self._fields:
+            factor = int(found["binning"].value)
+            self._set_binning(factor, factor, f"file name '{found['binning'].text}', as the header does not say")
+        if "temperature" in found and not self._knows_temperature():
+            self._take_from_name("sensor_temperature", found["temperature"].value, found["temperature"].text)
+        for field, value in names.texts_in(self._stem).items():
+            if field not in self._fields and value.upper() not in spellings.NOTHING.get(field, ()):
+                self._take_from_name(field, value, value)
+
+    def _read_type_in_name(self) -> None:
+        """Take the type from the file name where nothing states one; let a name refine dark to dark flat."""
+        kind = self._type_in_name()
+        own = self._fields.get("type")
+        if kind is None or kind is own:
+            return
+        if own is None and "type_text" not in self._fields:
+            self._decide("type", kind, f"file name '{self._stem}', as the header does not say")
+            self._warn_of_name("frame type")
+        elif own is FrameType.DARK and kind is FrameType.DARK_FLAT:
+            self._decide("type", kind, f"file name '{self._stem}', where the header says dark")
+        elif own is not None and not (own is FrameType.DARK_FLAT and kind in {FrameType.DARK, FrameType.FLAT}):
+            self._warnings.append(f"the header says {own}, the file name says {kind}: taken as {own}")
+
+    def _type_in_name(self) -> FrameType | None:
+        """Return the type in the file name, unless the word there is the filter (a wheel slot named 'Dark')."""
+        slot = self._fields.get("filter")
+        if isinstance(slot, str) and is_type_word(slot) and not self._master_name:
+            return None
+        return names.type_in(self._stem)
+
+    def _take_from_name(self, field: str, value: float | str, as_written: str) -> None:
+        self._decide(field, value, f"file name '{as_written}', as the header does not say")
+        self._warn_of_name(field.replace("_", " "))
+
+    def _warn_of_name(self, what: str) -> None:
+        if not self._master_name:  # a master's name is often all that other programs leave
+            self._warnings.append(f"{what} taken from the file name, as the header does not say")
+
+    def _knows_temperature(self) -> bool:
+        return "set_temperature" in self._fields or "sensor_temperature" in self._fields
+
+    def read_evidence(self) -> None:
+        """Set whether the file is integrated already, from how many frames, and the exposure of one of them."""
+        evidence = evidence_of(
+            self._header, type_says_master=self._type_says_master, name_says_master=self._master_name
+        )
+        combined = evidence.combined
+        if evidence.reason is not None:
+            self._fields["master"] = True
+            self._decisions.append(Decision(subject="master", verdict="yes", reason=evidence.reason))
+            if combined is None and (in_name := names.numbers_in(self._stem).get("combined")):
+                combined = int(in_name.value)
+            single = number(self._header.get("SUBEXP"))
+            if single is not None and single > 0:
+                self._decide("exposure", single, "keyword SUBEXP")
+        if combined is not None:
+            self._fields["combined"] = combined
+
+    # --- helpers ---
+
+    def _decide(self, field: str, value: object, reason: str, *, verdict: str | None = None) -> None:
+        """Set a field and keep where it came from."""
+        self._fields[field] = value
+        shown = verdict if verdict is not None else f"{value:g}" if isinstance(value, float) else str(value)
+        self._decisions.append(Decision(subject=field, verdict=shown, reason=reason))
+
+    def _forget(self, field: str) -> None:
+        """Take back what was decided of a field."""
+        del self._fields[field]
+        self._decisions = [decision for decision in self._decisions if decision.subject != field]
+
+    def _set_binning(self, horizontal: int | None, vertical: int | None, source: str) -> None:
+        self._fields |= {"x_binning": horizontal, "y_binning": vertical}
+        self._decisions.append(Decision(subject="binning", verdict=f"{horizontal}x{vertical}", reason=source))
+
+
+def _source(keyword: str) -> str:
+    """Return how a decision names where a value stood; XISF property names have a colon."""
+    return f"property {keyword}" if ":" in keyword else f"keyword {keyword}"

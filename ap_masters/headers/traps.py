@@ -1,0 +1,82 @@
+"""What real files are known to get wrong: one small check per trap, each a warning on the frame."""
+
+from collections.abc import Callable
+from typing import Final
+
+from ap_masters.headers.index import HeaderIndex
+from ap_masters.headers.values import number, text
+from ap_masters.model import Frame, FrameType, ImageFormat, ImageInfo
+
+# Two keywords for one exposure may differ by rounding, no more.
+_SAME_EXPOSURE_S = 0.001
+# No camera needs longer than this for its shortest exposure; a longer "bias" is a short dark.
+_LONGEST_BIAS_S = 0.01
+# Above this the cooler has nothing left for a warmer night (two of the user documents say 85 %).
+_COOLER_LIMIT_PERCENT = 85.0
+
+
+def traps(frame: Frame, header: HeaderIndex, info: ImageInfo) -> tuple[str, ...]:
+    """Return a warning for each trap the frame is in; a master is spared those that concern raw frames."""
+    checks = (*_FOR_ALL, *(() if frame.master else _FOR_RAWS))
+    return tuple(warning for check in checks if (warning := check(frame, header, info)))
+
+
+def _two_exposures(_: Frame, header: HeaderIndex, __: ImageInfo) -> str | None:
+    first, second = number(header.get("EXPTIME")), number(header.get("EXPOSURE"))
+    if first is None or second is None or abs(first - second) <= _SAME_EXPOSURE_S:
+        return None
+    return f"EXPTIME is {first:g} s, EXPOSURE {second:g} s: taken as {first:g} s"
+
+
+def _time_system(_: Frame, header: HeaderIndex, __: ImageInfo) -> str | None:
+    system = text(header.get("TIMESYS"))
+    if system is None or system.upper() in {"UTC", "UT", "GMT"}:
+        return None
+    return f"TIMESYS is {system}: times are taken as UTC, which is about a minute off"
+
+
+def _long_bias(frame: Frame, _: HeaderIndex, __: ImageInfo) -> str | None:
+    if frame.type is not FrameType.BIAS or frame.exposure is None or frame.exposure <= _LONGEST_BIAS_S:
+        return None
+    return f"a bias of {frame.exposure:g} s is longer than any camera's shortest exposure"
+
+
+def _dark_without_exposure(frame: Frame, _: HeaderIndex, __: ImageInfo) -> str | None:
+    if frame.type in {FrameType.DARK, FrameType.DARK_FLAT} and frame.exposure == 0:
+        return f"a {frame.type} of 0 s: is it a bias?"
+    return None
+
+
+def _calibrated(frame: Frame, _: HeaderIndex, __: ImageInfo) -> str | None:
+    if frame.calibration_state is None or frame.type is FrameType.LIGHT:
+        return None
+    return f"CALSTAT '{frame.calibration_state}': this frame has been calibrated already"
+
+
+def _hot_cooler(frame: Frame, _: HeaderIndex, __: ImageInfo) -> str | None:
+    if frame.cooler_power is None or frame.cooler_power < _COOLER_LIMIT_PERCENT:
+        return None
+    return f"the cooler ran at {_COOLER_LIMIT_PERCENT:g} % of its power or more"
+
+
+def _signed_samples(_: Frame, __: HeaderIndex, info: ImageInfo) -> str | None:
+    # Some programs leave BZERO out of 16-bit files; a bias then has a mean near -32768.
+    if info.format is not ImageFormat.FITS or info.sample != "int16":
+        return None
+    return "signed 16-bit samples: if BZERO was left out, levels above 32767 read as negative"
+
+
+def _several_images(_: Frame, __: HeaderIndex, info: ImageInfo) -> str | None:
+    return f"the file holds {info.images} images: only the first is used" if info.images > 1 else None
+
+
+_Check = Callable[[Frame, HeaderIndex, ImageInfo], str | None]
+_FOR_ALL: Final[tuple[_Check, ...]] = (_two_exposures, _time_system)
+_FOR_RAWS: Final[tuple[_Check, ...]] = (
+    _long_bias,
+    _dark_without_exposure,
+    _calibrated,
+    _hot_cooler,
+    _signed_samples,
+    _several_images,
+)
