@@ -1,0 +1,89 @@
+"""What a user means by inputs: files, wildcards, folders, a numbered sequence from its first file, @lists.
+
+The program expands all of these itself, so that they mean the same in every shell and on Windows, whose shell
+expands nothing.
+"""
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from ap_masters.errors import NothingToDo, UsageError
+from ap_masters.images import is_image_name
+
+_WILDCARD: Final = re.compile(r"[*?\[]")
+_NUMBERED: Final = re.compile(r"(.*?)(\d+)")
+
+
+def expand(words: Sequence[str], *, but: Path | None = None) -> tuple[Path, ...]:
+    """Return the files that ``words`` name, in natural order, each once; ``but`` is left out (the output).
+
+    A word is a file, a wildcard (``**`` goes down), a folder (its images, not those below), or ``@list``. One
+    single file whose name ends in a number stands for its whole sequence: ``bias0001.fit`` for every
+    ``bias????.fit`` from 1 on. Raises UsageError for a name that is not there, NothingToDo for a wildcard,
+    folder or list that holds nothing.
+    """
+    files = [path for word in words for path in _files(word)]
+    if len(words) == 1 and len(files) == 1 and Path(words[0]) == files[0]:
+        files = list(_sequence(files[0]))
+    once = {path.resolve(): path for path in files}
+    if but is not None:
+        once.pop(but.resolve(), None)
+    return tuple(sorted(once.values(), key=_natural))
+
+
+def _files(word: str) -> Iterator[Path]:
+    path = Path(word)
+    if word.startswith("@"):
+        yield from _listed(Path(word[1:]))
+    elif path.is_dir():
+        yield from _some(sorted(p for p in path.iterdir() if is_image_name(p)), f"no FITS or XISF file in {path}")
+    elif path.exists():  # also where the name itself holds brackets
+        yield path
+    elif _WILDCARD.search(word):
+        matches = [Path(name) for name in glob.glob(word, recursive=True)]  # noqa: PTH207 - takes absolute patterns
+        yield from _some([p for p in matches if p.is_file()], f"no file matches '{word}'")
+    else:
+        raise UsageError(f"{path}: there is no such file")
+
+
+def _some(files: list[Path], otherwise: str) -> list[Path]:
+    if not files:
+        raise NothingToDo(otherwise)
+    return files
+
+
+def _listed(file: Path) -> Iterator[Path]:
+    """Yield the files named in a list: UTF-8, one path per line, # comments, relative to the list's folder."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: cannot be read as a list of files: {error}") from error
+    names = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    for name in _some([Path(name) for name in names], f"{file}: the list names no file"):
+        path = file.parent / name
+        if not path.is_file():
+            raise UsageError(f"{file}: there is no such file: {name}")
+        yield path
+
+
+def _sequence(first: Path) -> Iterator[Path]:
+    """Yield ``first`` and what follows it: the same name, as many digits, a higher number."""
+    stem, dot, suffix = first.name.partition(".")  # .fits.fz is one suffix
+    match = _NUMBERED.fullmatch(stem)
+    if match is None:
+        yield first
+        return
+    name = re.compile(re.escape(match[1]) + rf"(\d{{{len(match[2])}}})" + re.escape(dot + suffix))
+    for path in first.parent.iterdir():
+        other = name.fullmatch(path.name)
+        if other and int(other[1]) >= int(match[2]):
+            yield path
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Return a key that sorts dark2 before dark10."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(int(part), "") if part.isdigit() and part.isascii() else (-1, part) for part in parts]

@@ -1,0 +1,112 @@
+"""Foreign text: whatever a header holds, it leaves these functions harmless."""
+
+import csv
+import io
+from pathlib import PurePosixPath, PureWindowsPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ap_masters import safe
+
+TEXT = st.text(max_size=300)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        pytest.param("ZWO ASI2600MM Pro", "ZWO-ASI2600MM-Pro", id="spaces"),
+        pytest.param("../../etc/passwd", "etc-passwd", id="a way out"),
+        pytest.param("..", "unnamed", id="only a way out"),
+        pytest.param("", "unnamed", id="nothing"),
+        pytest.param("日本語", "unnamed", id="nothing in ASCII"),
+        pytest.param("Hα filter", "H-filter", id="partly in ASCII"),
+        pytest.param("Ñandú", "Nandu", id="accents"),
+        pytest.param('L"; rm -rf /', "L-rm--rf", id="a shell's words"),
+        pytest.param("a\nb\x00c", "a-b-c", id="control characters"),
+        pytest.param("CON", "CON_", id="a name Windows keeps"),
+        pytest.param("nul.txt", "nul.txt_", id="with a suffix too"),
+        pytest.param(".hidden", "hidden", id="a leading dot"),
+        pytest.param("end.", "end", id="a trailing dot"),
+        pytest.param("-10.5_C+", "10.5_C+", id="a leading dash"),
+    ],
+)
+def test_a_path_component_is_plain(text: str, name: str) -> None:
+    """Letters, digits and ``._+-`` stay; everything else becomes a dash or goes."""
+    assert safe.path_component(text) == name
+
+
+@given(TEXT)
+def test_a_path_component_never_leaves_its_folder(text: str) -> None:
+    """One component on every system, never empty, never hidden, never a reserved name, short enough."""
+    name = safe.path_component(text)
+
+    assert PurePosixPath(name).parts == (name,)
+    assert PureWindowsPath(name).parts == (name,)
+    assert not PureWindowsPath(name).is_reserved()
+    assert name.isascii()
+    assert 0 < len(name) <= 181
+    assert name.strip(".- ") == name or name.endswith("_")
+
+
+@given(TEXT)
+def test_a_path_component_is_settled_at_once(text: str) -> None:
+    """Made safe twice is made safe once; so names can be compared."""
+    once = safe.path_component(text)
+
+    assert safe.path_component(once) == once
+
+
+@given(TEXT)
+def test_one_line_is_one_printable_line(text: str) -> None:
+    """No control, escape or direction character reaches a terminal."""
+    line = safe.one_line(text)
+
+    assert line.isprintable()
+    assert len(line.splitlines()) <= 1
+
+
+def test_one_line_defuses_a_terminals_commands() -> None:
+    """An escape sequence in a header does not clear the screen or turn the line around."""
+    assert safe.one_line("M31\x1b[2J\u202egnp.exe\r\nok") == "M31 [2J gnp.exe  ok"
+
+
+@given(TEXT)
+def test_markdown_stays_in_its_cell(text: str) -> None:
+    """No bar, tag or line end of a header can break a table."""
+    cell = safe.markdown(text)
+
+    assert "\n" not in cell
+    assert "<" not in cell
+    assert "|" not in cell.replace("\\|", "")
+
+
+def test_markdown_shows_what_was_there() -> None:
+    """Signs of Markdown are shown, not obeyed."""
+    assert safe.markdown("a|b <script> [x](y) `c`") == r"a\|b &lt;script&gt; \[x\](y) \`c\`"
+
+
+@given(TEXT)
+def test_csv_comes_back_as_one_cell(text: str) -> None:
+    """Through csv's own quoting, a cell is one cell of one row, and no formula."""
+    cell = safe.csv_cell(text)
+    file = io.StringIO()
+    csv.writer(file).writerow([cell, "end"])
+    file.seek(0)
+
+    assert next(csv.reader(file)) == [cell, "end"]
+    assert cell[:1] not in {"=", "@"}
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        pytest.param("=1+1", "'=1+1", id="a formula"),
+        pytest.param("-10.5", "-10.5", id="a number stays one"),
+        pytest.param("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0", id="a command"),
+    ],
+)
+def test_csv_defuses_formulas_only(text: str, cell: str) -> None:
+    """A spreadsheet sees text where a header says a formula, and numbers where it says numbers."""
+    assert safe.csv_cell(text) == cell

@@ -1,0 +1,43 @@
+"""The program starts lightly: whoever asks for help does not wait for libraries of numbers."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("numpy", "astropy", "scipy", "lz4", "zstandard")
+
+_PROBE = """
+import sys
+from ap_masters.cli import main
+try:
+    main({argv!r})
+except SystemExit:
+    pass
+print("loaded:", *sorted(name for name in {heavy!r} if name in sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        pytest.param(["--help"], id="help"),
+        pytest.param(["build", "--help"], id="help of a command"),
+        pytest.param(["--version"], id="version"),
+        pytest.param(["config", "path"], id="where settings are"),
+    ],
+)
+def test_help_loads_neither_numpy_nor_astropy(argv: list[str]) -> None:
+    """Measured in a process of its own, because this one has loaded them."""
+    script = _PROBE.format(argv=argv, heavy=HEAVY)
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stderr.splitlines()[-1] == "loaded:"
+
+
+def test_the_module_is_the_program() -> None:
+    """``python -m ap_masters`` does what ``ap-masters`` does."""
+    done = subprocess.run([sys.executable, "-m", "ap_masters", "--version"], capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("ap-masters ")
