@@ -1,0 +1,228 @@
+"""The samples of a group's frames, read by runs of pixels from where they lie, with few files open at a time."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.errors import ImageError
+from ap_masters.images import open_image
+from ap_masters.images.files import PositionalFile
+from ap_masters.images.image import Image
+from ap_masters.model import ImageInfo, Reason, SetAside
+
+_OPEN_FILES: Final = 128  # systems allow 256 and more
+_SPOOL_BYTES: Final = 1 << 22
+
+
+class Refused(Exception):  # noqa: N818 - a situation, not an error of the program
+    """A frame that cannot be integrated; the group goes on without it."""
+
+    def __init__(self, path: Path, reason: Reason, detail: str) -> None:
+        super().__init__(f"{path}: {detail}")
+        self.aside = SetAside(path=path, reason=reason, detail=detail)
+
+
+class Geometry(NamedTuple):
+    """What all frames of a group share: pixels, channels and the type of the physical samples."""
+
+    width: int
+    height: int
+    channels: int
+    sample: str
+
+    def describe(self) -> str:
+        """Return the geometry in a user's words."""
+        colour = f" x {self.channels} channels" if self.channels > 1 else ""
+        return f"{self.width} x {self.height}{colour}, {self.sample}"
+
+    @property
+    def plane(self) -> int:
+        """Pixels of one channel."""
+        return self.width * self.height
+
+
+class Place(NamedTuple):
+    """Where the samples of one frame lie: in ``path`` from ``offset`` on, channel after channel, row after row.
+
+    The physical value is ``stored + zero``, which for integers only flips the top bit.
+    """
+
+    path: Path
+    offset: int
+    dtype: np.dtype[Any]
+    zero: int
+
+
+class Handles:
+    """Open files by path: as many as the system easily allows stay open, further ones are opened for each read."""
+
+    def __init__(self, limit: int = _OPEN_FILES) -> None:
+        self._limit = limit
+        self._open: dict[Path, PositionalFile] = {}
+        self._lock = threading.Lock()
+
+    def read_into(self, path: Path, offset: int, target: memoryview) -> int:
+        """Fill ``target`` from ``offset`` of the file; return how many bytes there were. Raises OSError."""
+        file = self._open.get(path) or self._keep(path)
+        if file is not None:
+            return file.read_into(offset, target)
+        once = PositionalFile(path.open("rb", buffering=0))
+        try:
+            return once.read_into(offset, target)
+        finally:
+            once.close()
+
+    def _keep(self, path: Path) -> PositionalFile | None:
+        with self._lock:
+            if path not in self._open and len(self._open) < self._limit:
+                self._open[path] = PositionalFile(path.open("rb", buffering=0))
+            return self._open.get(path)
+
+    def close(self) -> None:
+        """Close every file."""
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+
+class Frames:
+    """The frames of one group, open for reading; use it as a context manager.
+
+    Frames whose bytes cannot be used where they lie (compressed, scaled, interleaved) are first laid out
+    evenly in one scratch file in ``workdir``, so that memory and open files do not grow with their number.
+    """
+
+    def __init__(self, paths: Sequence[Path], workdir: Path) -> None:
+        """Open the frames. Raises Refused for the first that is unreadable or unlike the majority."""
+        self.paths = tuple(paths)
+        self._handles = Handles()
+        self._scratch = workdir / "frames.scratch"
+        self._spool: PositionalFile | None = None
+        self._spooled = 0
+        try:
+            infos: list[ImageInfo] = []
+            self._places: list[Place] = []
+            for path in self.paths:
+                info, place = self._open(path)
+                infos.append(info)
+                self._places.append(place)
+            self.geometry = _common(infos)
+        except BaseException:
+            self.close()
+            raise
+        self.full_scale = infos[0].full_scale
+        self.dtype = _work_type(self.geometry.sample)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def _open(self, path: Path) -> tuple[ImageInfo, Place]:
+        try:
+            with open_image(path) as image:
+                return image.info, _in_place(image) or self._lay_out(image)
+        except ImageError as error:
+            raise Refused(path, Reason.UNREADABLE, error.what) from error
+        except OSError as error:
+            raise Refused(path, Reason.UNREADABLE, error.strerror or str(error)) from error
+
+    def _lay_out(self, image: Image) -> Place:
+        """Copy the physical samples of ``image`` to the scratch file."""
+        info = image.info
+        if self._spool is None:
+            self._spool = PositionalFile(self._scratch.open("w+b", buffering=0))
+        dtype = np.dtype(info.sample)
+        row = info.width * dtype.itemsize
+        place = Place(self._scratch, self._spooled, dtype, 0)
+        step = max(_SPOOL_BYTES // (row * info.channels), 1)
+        for first in range(0, info.height, step):
+            rows = image.read_rows(first, min(first + step, info.height))
+            for channel in range(info.channels):
+                data = np.ascontiguousarray(rows[channel]).reshape(-1).view(np.uint8).data
+                self._spool.write(self._spooled + (channel * info.height + first) * row, data)
+        self._spooled += row * info.height * info.channels
+        return place
+
+    def read(self, index: int, channel: int, start: int, out: NDArray[Any]) -> None:
+        """Fill ``out`` (of type ``dtype``) with the physical samples of frame ``index`` from pixel ``start`` on.
+
+        Raises Refused when the file has changed or ended, or a sample is not finite.
+        """
+        place = self._places[index]
+        raw = np.empty(out.size, place.dtype)
+        offset = place.offset + (channel * self.geometry.plane + start) * place.dtype.itemsize
+        view = raw.view(np.uint8).data
+        try:
+            done = self._handles.read_into(place.path, offset, view)
+        except OSError as error:
+            raise Refused(self.paths[index], Reason.UNREADABLE, error.strerror or str(error)) from error
+        if done < len(view):
+            detail = f"is cut short: {len(view) - done} bytes of pixels are missing; copy it again"
+            raise Refused(self.paths[index], Reason.UNREADABLE, detail)
+        np.copyto(out, raw.view(place.dtype), casting="unsafe")
+        if place.zero:
+            out += out.dtype.type(place.zero)
+        if out.dtype.kind == "f":
+            self._require_finite(index, start, out)
+
+    def _require_finite(self, index: int, start: int, samples: NDArray[Any]) -> None:
+        finite = np.isfinite(samples)
+        if not finite.all():
+            row, column = divmod(start + int(np.argmin(finite)), self.geometry.width)
+            value = samples[int(np.argmin(finite))]
+            detail = f"holds {value} instead of a number, first at row {row}, column {column}"
+            raise Refused(self.paths[index], Reason.PIXELS, detail)
+
+    def close(self) -> None:
+        """Let go of every file and remove the scratch file."""
+        self._handles.close()
+        if self._spool is not None:
+            self._spool.close()
+            self._scratch.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _in_place(image: Image) -> Place | None:
+    """Return where the samples lie if they can be used there: evenly laid, and physical but for the top bit."""
+    info, stored = image.info, image.stored
+    if stored is None or stored.scale != 1.0:
+        return None
+    item = stored.dtype.itemsize
+    even = (info.height * info.width * item, info.width * item, item)
+    if (stored.channel_stride, stored.row_stride, stored.sample_stride) != even:
+        return None
+    physical = np.dtype(info.sample)
+    if stored.zero == 0 and physical == stored.dtype.newbyteorder("="):
+        return Place(stored.path, stored.offset, stored.dtype, 0)
+    if physical.kind in "iu" and abs(stored.zero) == 2 ** (8 * item - 1) and physical.itemsize == item:
+        unsigned = np.dtype(stored.dtype.str.replace("i", "u"))
+        return Place(stored.path, stored.offset, unsigned, 2 ** (8 * item - 1))
+    return None
+
+
+def _work_type(sample: str) -> np.dtype[Any]:
+    """Return the type samples are integrated in: integers as they are, floats as PixInsight's 32-bit samples."""
+    dtype = np.dtype(sample)
+    return np.dtype(np.float32) if dtype.kind == "f" else dtype
+
+
+def _common(infos: Sequence[ImageInfo]) -> Geometry:
+    """Return the geometry most frames have. Raises Refused for the first frame of another."""
+    shapes = [Geometry(i.width, i.height, i.channels, i.sample) for i in infos]
+    common = max(dict.fromkeys(shapes), key=shapes.count)
+    for info, shape in zip(infos, shapes, strict=True):
+        if shape != common:
+            detail = f"is {shape.describe()}, the other frames are {common.describe()}"
+            raise Refused(info.path, Reason.GEOMETRY, detail)
+    return common
