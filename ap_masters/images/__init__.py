@@ -1,1 +1,188 @@
-"""Images as bytes: read a header, read rows, write a master. Nothing here knows astronomy."""
+"""Images as bytes: read a header, read rows, write a master. Nothing here knows astronomy.
+
+Importing this costs nothing: numpy is loaded with the first pixel, astropy only for tile-compressed FITS files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
+
+from ap_masters.errors import UnreadableImage, UnwritableImage
+from ap_masters.images.fits_header import FIRST_READ, FITS_MAGIC, GZIP_MAGIC, read_fits
+from ap_masters.images.xisf_header import XISF_MAGIC, read_xisf
+from ap_masters.model import ImageInfo, Keyword
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ap_masters.images.files import Source
+    from ap_masters.images.image import Image, Writer
+
+__all__ = ["SUFFIXES", "create", "is_image_name", "open_image", "read_image", "read_info", "write_image"]
+
+SUFFIXES: Final = frozenset(
+    {".fit", ".fits", ".fts", ".xisf"}
+    | {f"{fits}{packed}" for fits in (".fit", ".fits", ".fts") for packed in (".gz", ".fz")}
+)
+Compression = Literal["none", "zlib", "lz4", "zstd"]
+
+
+def is_image_name(path: Path) -> bool:
+    """Say whether a file of that name should hold an image this program reads, in small or capital letters."""
+    return path.name.lower().endswith(tuple(SUFFIXES))
+
+
+def read_info(path: Path) -> ImageInfo:
+    """Read the header of the image at ``path``; no pixel is touched, no checksum of pixels is verified.
+
+    The content decides about the format, not the name. Raises UnreadableImage.
+    """
+    file, start = _opened(path)
+    with file:
+        if start.startswith(XISF_MAGIC):
+            return read_xisf(path, file, start).info
+        return read_fits(path, file, start).info
+
+
+def open_image(path: Path, *, scratch: Path | None = None) -> Image:
+    """Open the image at ``path`` for reading rows; one file descriptor is held until it is closed.
+
+    What is compressed is decompressed here, into a temporary file: one without a name, or one in ``scratch``.
+    Raises ChecksumMismatch for XISF pixels that have changed, UnreadableImage for everything else.
+    """
+    from ap_masters.images.files import Spool
+
+    def spool(pieces: Iterable[memoryview | bytes]) -> Source:
+        store = Spool(scratch)
+        try:
+            store.fill(pieces)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    return _open(path, spool)
+
+
+def read_image(path: Path) -> tuple[ImageInfo, NDArray[Any]]:
+    """Read a whole image: what it says of itself and its physical values, (channels, height, width).
+
+    Raises ChecksumMismatch and UnreadableImage.
+    """
+    from ap_masters.images.files import Memory
+
+    with _open(path, lambda pieces: Memory(b"".join(pieces))) as image:
+        return image.info, image.read_rows(0, image.info.height)
+
+
+def create(
+    path: Path,
+    *,
+    width: int,
+    height: int,
+    channels: int,
+    keywords: tuple[Keyword, ...],
+    image_type: str,
+    compression: Compression = "none",
+    adu: bool = False,
+    reserve: int = 72,
+) -> Writer:
+    """Begin a master of float32 samples; the suffix of ``path`` says FITS or XISF.
+
+    Samples are written as they are given: ``adu`` only tells XISF readers that they are counts up to 65535 instead
+    of numbers up to 1. ``compression`` is XISF's, always lossless and with byte shuffling. ``reserve`` is how many
+    keywords ``finish`` may add without the samples having to be moved. A file at ``path`` is replaced when the
+    writer finishes. Raises UnwritableImage.
+    """
+    return _create(path, (channels, height, width), "float32", keywords, image_type, compression, adu, reserve)
+
+
+def write_image(
+    path: Path,
+    pixels: NDArray[Any],
+    keywords: tuple[Keyword, ...] = (),
+    *,
+    image_type: str,
+    compression: Compression = "none",
+    adu: bool = False,
+) -> None:
+    """Write a whole image, (channels, height, width) or (height, width), in the type its samples have.
+
+    uint16 becomes BITPIX 16 with BZERO 32768 in FITS, UInt16 in XISF. Raises UnwritableImage, and ValueError for a
+    type of sample the format does not have.
+    """
+    planes = pixels.reshape((-1, *pixels.shape[-2:]))
+    with _create(path, planes.shape, str(pixels.dtype), keywords, image_type, compression, adu, 0) as writer:
+        for channel, plane in enumerate(planes):
+            writer.write_rows(channel, 0, plane)
+        writer.finish()
+
+
+def _create(
+    path: Path,
+    shape: tuple[int, ...],
+    sample: str,
+    keywords: tuple[Keyword, ...],
+    image_type: str,
+    compression: Compression,
+    adu: bool,
+    reserve: int,
+) -> Writer:
+    from ap_masters.images.fits_write import FitsWriter
+    from ap_masters.images.xisf_write import XisfWriter
+
+    channels, height, width = shape
+    suffix = path.suffix.lower()
+    if suffix == ".xisf":
+        return XisfWriter(
+            path,
+            width=width,
+            height=height,
+            channels=channels,
+            sample=sample,
+            keywords=keywords,
+            image_type=image_type,
+            compression=compression,
+            adu=adu,
+            reserve=reserve,
+        )
+    if suffix in {".fit", ".fits", ".fts"}:
+        return FitsWriter(
+            path, width=width, height=height, channels=channels, sample=sample, keywords=keywords, reserve=reserve
+        )
+    raise UnwritableImage(path, "has a suffix that is neither .xisf nor .fit, .fits or .fts")
+
+
+def _open(path: Path, keep: Callable[[Iterable[memoryview | bytes]], Source]) -> Image:
+    from ap_masters.images.fits import open_fits
+    from ap_masters.images.xisf import open_xisf
+
+    file, start = _opened(path)
+    try:
+        return (open_xisf if start.startswith(XISF_MAGIC) else open_fits)(path, file, start, keep)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _opened(path: Path) -> tuple[IO[bytes], bytes]:
+    """Open a file and read its beginning. Raises UnreadableImage for what is no image at all."""
+    try:
+        file: IO[bytes] = path.open("rb", buffering=0)
+    except OSError as error:
+        raise UnreadableImage(path, f"cannot be opened: {error.strerror or error}") from error
+    try:
+        start = file.read(FIRST_READ)
+        if not start:
+            raise UnreadableImage(path, "is empty: nothing was ever written into it, or a copy broke off")
+        if not start.startswith((FITS_MAGIC, GZIP_MAGIC, XISF_MAGIC)):
+            raise UnreadableImage(path, "is neither FITS nor XISF, whatever its name says")
+    except OSError as error:
+        file.close()
+        raise UnreadableImage(path, f"cannot be read: {error.strerror or error}") from error
+    except UnreadableImage:
+        file.close()
+        raise
+    return file, start

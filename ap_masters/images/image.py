@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.model import ImageInfo
+from ap_masters.model import ImageInfo, Keyword
 
 
 class Stored(NamedTuple):
@@ -44,6 +44,37 @@ class Image(Protocol):
 
     def close(self) -> None:
         """Let go of the file."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Writer(Protocol):
+    """A master being written; use it as a context manager, which aborts on an exception.
+
+    Nothing stands at the path until ``finish``: the samples go into a hidden file beside it.
+    """
+
+    def write_rows(self, channel: int, first: int, rows: NDArray[np.float32]) -> None:
+        """Write ``rows`` (n, width) as rows first.. of ``channel``: in any order, from any thread, each row once.
+
+        Raises UnwritableImage when the disk refuses (full, gone, not permitted).
+        """
+        ...
+
+    def finish(self, keywords: tuple[Keyword, ...] | None = None) -> None:
+        """Write the header, with ``keywords`` instead of those given at first, and put the file in its place.
+
+        Raises UnwritableImage when rows are missing or the disk refuses; then nothing is left behind.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Remove what has been written. After ``finish`` this does nothing."""
         ...
 
     def __enter__(self) -> Self: ...

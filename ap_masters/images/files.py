@@ -1,0 +1,121 @@
+"""Bytes by position: files that several threads read and write at once, and decompressed data set aside on disk."""
+
+import os
+import secrets
+import tempfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Final, Protocol
+
+_HAS_POSITIONAL_CALLS: Final = hasattr(os, "preadv") and hasattr(os, "pwrite")  # not on Windows
+
+
+class Source(Protocol):
+    """Bytes that can be read at any position, by any thread."""
+
+    def read_into(self, offset: int, target: memoryview) -> int:
+        """Fill ``target`` from ``offset`` on; return how many bytes there were."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what holds the bytes."""
+        ...
+
+
+class PositionalFile:
+    """An unbuffered binary file read and written at given positions; safe to share between threads."""
+
+    def __init__(self, file: IO[bytes], *, positional_calls: bool = _HAS_POSITIONAL_CALLS) -> None:
+        """Take over ``file`` (opened with ``buffering=0``). Without positional calls, a lock guards seek and read."""
+        self._file = file
+        self._lock = None if positional_calls else threading.Lock()
+
+    def read_into(self, offset: int, target: memoryview) -> int:
+        """Fill ``target`` from ``offset`` on; return how many bytes there were before the file's end."""
+        done = 0
+        while done < len(target):
+            count = self._read_some(offset + done, target[done:])
+            if not count:
+                break
+            done += count
+        return done
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Write all of ``data`` at ``offset``. Raises OSError (disk full, for one)."""
+        while len(data):
+            count = self._write_some(offset, data)
+            offset += count
+            data = data[count:]
+
+    def _read_some(self, offset: int, target: memoryview) -> int:
+        if self._lock is None:
+            return os.preadv(self._file.fileno(), [target], offset)
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.readinto(target) or 0  # type: ignore[attr-defined]
+
+    def _write_some(self, offset: int, data: memoryview) -> int:
+        if self._lock is None:
+            return os.pwrite(self._file.fileno(), data, offset)
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.write(data)
+
+    def sync(self) -> None:
+        """Wait until everything written is on the disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Memory:
+    """Bytes held in memory."""
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._data = memoryview(data).cast("B")
+
+    def read_into(self, offset: int, target: memoryview) -> int:
+        """Fill ``target`` from ``offset`` on; return how many bytes there were."""
+        part = self._data[offset : offset + len(target)]
+        target[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        """Let go of the bytes."""
+        self._data = memoryview(b"")
+
+
+class Spool:
+    """Decompressed data on disk, so that many open images need no memory; gone once closed.
+
+    In ``folder`` it is a named file that others may open by ``path`` while the spool is open; without a folder
+    it is nameless, and the system removes it even if the program is killed.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.path: Path | None = None
+        if folder is None:
+            self._file = PositionalFile(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 (closed by close)
+        else:
+            self.path = folder / f"{secrets.token_hex(8)}.spool"
+            self._file = PositionalFile(self.path.open("x+b", buffering=0))
+
+    def fill(self, pieces: Iterable[memoryview | bytes]) -> None:
+        """Write the pieces one after the other."""
+        at = 0
+        for piece in pieces:
+            self._file.write(at, memoryview(piece))
+            at += len(piece)
+
+    def read_into(self, offset: int, target: memoryview) -> int:
+        """Fill ``target`` from ``offset`` on; return how many bytes there were."""
+        return self._file.read_into(offset, target)
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)

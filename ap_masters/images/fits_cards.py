@@ -1,0 +1,125 @@
+"""FITS header cards, 80 columns each, read into keywords."""
+
+import re
+
+from ap_masters.model import Keyword
+
+CARD = 80
+BLOCK = 2880
+COMMENTARY = frozenset({"COMMENT", "HISTORY", ""})
+
+# Keywords that describe how one file stores its pixels. They are never carried from one header to another.
+STRUCTURAL = re.compile(
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BZERO|BSCALE|BLANK|CHECKSUM|DATASUM|INHERIT|LONGSTRN"
+    r"|CONTINUE|END|TFIELDS|THEAP|T(?:TYPE|FORM|DIM|NULL|SCAL|ZERO|UNIT|DISP)\d+"
+    r"|Z(?:IMAGE|CMPTYPE|BITPIX|NAXIS\d*|TILE\d+|NAME\d+|VAL\d+|QUANTIZ|DITHER0|SIMPLE|TENSION|EXTEND|PCOUNT|GCOUNT"
+    r"|HECKSUM|DATASUM|BLANK|BLOCKED|MASKCMP)"
+)
+
+_STRING = r"'(?P<string>(?:[^']|'')*)'(?=[ /]|$)"
+_INTEGER = r"(?P<integer>[+-]?\d+)"
+_FLOAT = r"(?P<float>[+-]?(?:\d+\.\d*|\.\d+|\d+(?=[EDed]))(?:[EDed][+-]?\d+)?)"
+_COMMENT = r" *(?:/ *(?P<comment>.*))?$"
+_VALUE = rf" *(?:{_STRING}|(?:{_INTEGER}|{_FLOAT}|(?P<logical>[TF]))(?=[ /]|$))?{_COMMENT}"
+_STANDARD = re.compile(rf"(?=.{{8}}= )(?P<name>[A-Z0-9_-]+) *={_VALUE}", re.ASCII)
+_HIERARCH = re.compile(rf"HIERARCH +(?P<name>[^=]+?) *={_VALUE}", re.ASCII)
+_CONTINUE = re.compile(rf"CONTINUE *(?:{_STRING})?{_COMMENT}")
+
+# Cards that bend the standard: '=' off its column, small letters or dots in the name, blanks inside a number.
+_BENT = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,8}) *=(?P<field>.*)")
+_BENT_VALUE = re.compile(_VALUE, re.ASCII)
+_BENT_NUMBER = re.compile(rf" *(?P<number>[+-]? *(?:\d+\.?\d*|\.\d+) *(?:[EDed] *[+-]? *\d+)?) *{_COMMENT}", re.ASCII)
+
+
+def parse_cards(header: bytes) -> tuple[Keyword, ...]:
+    """Return the keywords of ``header``: whole cards, without the END card; blank cards are left out.
+
+    Values are those astropy gives, except where astropy departs from the FITS standard 4.0 (a quote and slash
+    inside a string, ``'6'' / f8'``, do not end it) or reads more than stands there (``'Ha: 7'`` is a string, not a
+    "record-valued" number). A value of no FITS type (``NaN``, a date without quotes, a complex number) is the text
+    as it stands. Text outside ASCII is taken for UTF-8, else for Latin-1. No card is refused.
+    """
+    text = header.decode("latin-1")
+    keywords: list[Keyword] = []
+    end = len(text)
+    at = 0
+    while at < end:
+        card = text[at : at + CARD]
+        at += CARD
+        match = _STANDARD.match(card)
+        keyword = _keyword(match["name"], match) if match else _unusual(card)
+        if keyword is None:
+            continue
+        if isinstance(keyword.value, str) and keyword.value.endswith("&"):
+            keyword, at = _continued(keyword, text, at)
+        keywords.append(keyword)
+    return tuple(keywords) if header.isascii() else tuple(_decoded(keyword) for keyword in keywords)
+
+
+def _keyword(name: str, match: re.Match[str]) -> Keyword:
+    string, integer, number, logical, comment = match.group("string", "integer", "float", "logical", "comment")
+    value: str | int | float | bool | None = None
+    if string is not None:
+        value = string.replace("''", "'").rstrip(" ")
+    elif integer is not None:
+        value = int(integer)
+    elif number is not None:
+        value = _float(number)
+    elif logical is not None:
+        value = logical == "T"
+    return Keyword(name, value, comment.rstrip() if comment else "")
+
+
+def _float(text: str) -> float:
+    return float(text.upper().replace("D", "E"))
+
+
+def _unusual(card: str) -> Keyword | None:
+    """Read a card that is not ``NAME = value / comment`` by the letter of the standard; None for a blank one."""
+    name = card[:8].rstrip().upper()
+    if name in COMMENTARY:
+        text = card[8:].rstrip()
+        return Keyword(name, None, text) if name or text else None
+    if match := _HIERARCH.match(card):
+        return _keyword(match["name"], match)
+    if match := _BENT.match(card):
+        return _bent(match["name"].upper(), match["field"])
+    return Keyword(name, None, card[8:].rstrip())
+
+
+def _bent(name: str, field: str) -> Keyword:
+    """Make the best of a value field: a proper value, a number with blanks in it, or the text up to the slash."""
+    if match := _BENT_VALUE.match(field):
+        return _keyword(name, match)
+    if match := _BENT_NUMBER.match(field):
+        digits = match["number"].replace(" ", "")
+        number = int(digits) if digits.lstrip("+-").isdigit() else _float(digits)
+        return Keyword(name, number, (match["comment"] or "").rstrip())
+    value, _, comment = field.partition("/")
+    return Keyword(name, value.strip().strip("'").rstrip(), comment.strip())
+
+
+def _continued(keyword: Keyword, text: str, at: int) -> tuple[Keyword, int]:
+    """Join the CONTINUE cards that follow a string ending in ``&`` (FITS standard 4.0, section 4.2.1.2)."""
+    pieces = [str(keyword.value)]
+    comments = [keyword.comment]
+    while pieces[-1].endswith("&") and (match := _CONTINUE.match(text[at : at + CARD])):
+        at += CARD
+        pieces[-1] = pieces[-1][:-1]
+        pieces.append((match["string"] or "").replace("''", "'").rstrip(" "))
+        comments.append((match["comment"] or "").rstrip())
+    value = "".join(pieces).rstrip(" ")
+    return Keyword(keyword.name, value, " ".join(filter(None, comments))), at
+
+
+def _decoded(keyword: Keyword) -> Keyword:
+    value = keyword.value
+    return Keyword(_text(keyword.name), _text(value) if isinstance(value, str) else value, _text(keyword.comment))
+
+
+def _text(latin: str) -> str:
+    """Return text that was decoded as Latin-1 as what it more likely is: UTF-8, where it can be."""
+    try:
+        return latin.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return latin

@@ -1,0 +1,239 @@
+"""What a FITS file holds: headers understood without numpy and without astropy, pixels not read."""
+
+import gzip
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import IO, Final, NamedTuple, Protocol, cast
+
+from ap_masters.errors import UnreadableImage
+from ap_masters.images.fits_cards import BLOCK, CARD, STRUCTURAL, parse_cards
+from ap_masters.model import ImageFormat, ImageInfo, Keyword
+
+FITS_MAGIC: Final = b"SIMPLE"
+GZIP_MAGIC: Final = b"\x1f\x8b"
+FIRST_READ: Final = 4 * BLOCK  # 144 cards: nearly every raw frame's header in one read
+_LARGEST_HEADER: Final = 16 * 1024 * 1024
+_LARGEST_SIDE: Final = 1 << 24
+_END: Final = b"END     "
+
+# (BITPIX, BZERO) with BSCALE 1 -> physical sample type and full scale. Signed integers without BZERO hold counts
+# as they stand, as under PixInsight's hint "signed-is-physical": the MSDP solar frames store 12-bit counts so.
+_SAMPLES: Final[dict[tuple[int, float], tuple[str, float | None]]] = {
+    (8, 0.0): ("uint8", 255.0),
+    (8, -128.0): ("int8", 255.0),
+    (16, 0.0): ("int16", 65535.0),
+    (16, 32768.0): ("uint16", 65535.0),
+    (32, 0.0): ("int32", 4294967295.0),
+    (32, 2147483648.0): ("uint32", 4294967295.0),
+    (64, 0.0): ("int64", 18446744073709551615.0),
+    (64, 9223372036854775808.0): ("uint64", 18446744073709551615.0),
+    (-32, 0.0): ("float32", None),
+    (-64, 0.0): ("float64", None),
+}
+# Any other BZERO or BSCALE makes floats, as wide as astropy makes them.
+_SCALED: Final = {8: "float32", 16: "float32", -32: "float32", 32: "float64", 64: "float64", -64: "float64"}
+
+
+class Readable(Protocol):
+    """A binary file: a plain one, or one that decompresses as it is read."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """Return up to ``size`` bytes, none at the end."""
+        ...
+
+    def seek(self, offset: int, /) -> int:
+        """Go to ``offset`` from the start."""
+        ...
+
+
+class FitsLayout(NamedTuple):
+    """Where the image of a FITS file lies and how its samples are stored."""
+
+    info: ImageInfo
+    hdu: int  # 0 for the primary
+    offset: int  # of the first sample, in the (decompressed) file
+    bitpix: int
+    bscale: float
+    bzero: float
+    tiled: bool  # a compressed image inside a binary table (.fits.fz)
+
+
+class _Hdu(NamedTuple):
+    """One header and the extent of its data."""
+
+    number: int
+    keywords: tuple[Keyword, ...]
+    values: dict[str, object]
+    offset: int  # of the data
+    size: int  # of the data, without padding
+
+    @property
+    def end(self) -> int:
+        """Where the next header begins."""
+        return self.offset + math.ceil(self.size / BLOCK) * BLOCK
+
+    @property
+    def tiled(self) -> bool:
+        """Whether this is a binary table that holds a compressed image."""
+        return self.values.get("ZIMAGE") is True
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The image's axes, fastest first; without those of length one at the end beyond two."""
+        prefix = "Z" if self.tiled else ""
+        count = self.values.get(f"{prefix}NAXIS")
+        axes = [self.values.get(f"{prefix}NAXIS{n}") for n in range(1, (count if isinstance(count, int) else 0) + 1)]
+        while len(axes) > 2 and axes[-1] == 1:
+            axes.pop()
+        return tuple(axis for axis in axes if isinstance(axis, int))
+
+    @property
+    def is_image(self) -> bool:
+        """Whether there are pixels: two axes, or three."""
+        kind = str(self.values.get("XTENSION", "IMAGE")).strip()
+        return (kind == "IMAGE" or self.tiled) and len(self.axes) in {2, 3} and 0 not in self.axes
+
+
+def read_fits(path: Path, file: IO[bytes], start: bytes) -> FitsLayout:
+    """Understand the FITS file ``file``, plain or gzipped, whose first bytes are ``start``.
+
+    Of a gzipped file only as much as the header needs is decompressed. Raises UnreadableImage.
+    """
+    if not start.startswith(GZIP_MAGIC):
+        return read_layout(path, file, os.fstat(file.fileno()).st_size, start)
+    file.seek(0)
+    with gzip.GzipFile(fileobj=file) as unzipped:
+        try:
+            start = unzipped.read(FIRST_READ)
+            if not start.startswith(FITS_MAGIC):
+                raise UnreadableImage(path, "is gzipped, but what is inside is not FITS")
+            return read_layout(path, cast(Readable, unzipped), None, start)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise damaged_gzip(path, error) from error
+
+
+def damaged_gzip(path: Path, error: Exception) -> UnreadableImage:
+    """Return the exception for a gzip stream that breaks off or contradicts itself."""
+    return UnreadableImage(path, f"is a damaged or incomplete gzip file ({error}); copy it again")
+
+
+def read_layout(path: Path, file: Readable, size: int | None, start: bytes) -> FitsLayout:
+    """Find the first image in ``file``, whose first bytes are ``start``; ``size`` is None where it is not known.
+
+    Keywords of a primary header without data are added to those of the extension that holds the image, where the
+    extension does not have them. Raises UnreadableImage for a file that is no FITS image or is cut short.
+    """
+    first = image = _read_hdu(path, file, 0, 0, start)
+    while not image.is_image:
+        if (following := _next(path, file, size, image)) is None:
+            raise UnreadableImage(path, "holds no two-dimensional image, only headers or tables; is it the right file?")
+        image = following
+    if size is not None and image.offset + image.size > size:
+        raise UnreadableImage(
+            path,
+            f"is cut short: the header promises {image.offset + image.size} bytes, the file has {size}; "
+            "copy it again from the camera",
+        )
+    keywords = image.keywords
+    if image.number:
+        own = {keyword.name for keyword in keywords}
+        keywords += tuple(k for k in first.keywords if k.name not in own and not STRUCTURAL.fullmatch(k.name))
+    return _layout(path, image, keywords, images=1 + _count_more(path, file, size, image))
+
+
+def _layout(path: Path, image: _Hdu, keywords: tuple[Keyword, ...], *, images: int) -> FitsLayout:
+    bitpix = image.values.get("ZBITPIX" if image.tiled else "BITPIX")
+    if not isinstance(bitpix, int) or bitpix not in _SCALED:
+        raise UnreadableImage(path, f"has BITPIX {bitpix}, which is none of 8, 16, 32, 64, -32, -64")
+    bscale = _number(path, image, "BSCALE", 1.0)
+    bzero = _number(path, image, "BZERO", 0.0)
+    sample, full_scale = _SCALED[bitpix], None
+    if bscale == 1.0:
+        sample, full_scale = _SAMPLES.get((bitpix, bzero), (sample, full_scale))
+    width, height, channels = (*image.axes, 1)[:3]
+    if max(width, height, channels) > _LARGEST_SIDE:
+        raise UnreadableImage(path, f"claims to be {width} x {height} x {channels} pixels; the header is damaged")
+    info = ImageInfo(path, ImageFormat.FITS, width, height, channels, sample, full_scale, keywords, images=images)
+    return FitsLayout(info, image.number, image.offset, bitpix, bscale, bzero, image.tiled)
+
+
+def _number(path: Path, hdu: _Hdu, name: str, default: float) -> float:
+    value = hdu.values.get(name)
+    if value is None:
+        return default
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise UnreadableImage(path, f"has {name} = {value!r}, which is not a number")
+
+
+def _next(path: Path, file: Readable, size: int | None, hdu: _Hdu) -> _Hdu | None:
+    """Return the HDU after ``hdu``, or None where the file ends (or what follows is not an extension)."""
+    if size is not None and hdu.end >= size:
+        return None
+    file.seek(hdu.end)
+    start = file.read(FIRST_READ) or b""
+    if not start.startswith(b"XTENSION"):
+        return None
+    return _read_hdu(path, file, hdu.number + 1, hdu.end, start)
+
+
+def _count_more(path: Path, file: Readable, size: int | None, hdu: _Hdu) -> int:
+    """Count the images after ``hdu``; none where that would mean decompressing the file."""
+    count = 0
+    following: _Hdu | None = hdu
+    while size is not None and following is not None:
+        try:
+            following = _next(path, file, size, following)
+        except UnreadableImage:  # what follows the image is not needed
+            break
+        count += following is not None and following.is_image
+    return count
+
+
+def _read_hdu(path: Path, file: Readable, number: int, at: int, start: bytes) -> _Hdu:
+    """Read the header at ``at``, of which ``start`` has been read, and work out how long its data are."""
+    header, length = _read_header(path, file, at, start)
+    keywords = parse_cards(header)
+    values: dict[str, object] = {}
+    for keyword in keywords:
+        values.setdefault(keyword.name, keyword.value)
+    return _Hdu(number, keywords, values, at + length, _data_size(path, values))
+
+
+def _read_header(path: Path, file: Readable, at: int, data: bytes) -> tuple[bytes, int]:
+    """Return the cards before END, and the length of the header in whole blocks."""
+    searched = 0
+    while True:
+        found = data.find(_END, searched)
+        while found >= 0 and found % CARD:
+            found = data.find(_END, found + 1)
+        if found >= 0:
+            return data[:found], (found // BLOCK + 1) * BLOCK
+        searched = len(data) // CARD * CARD
+        file.seek(at + len(data))
+        more = file.read(max(len(data), FIRST_READ)) if len(data) < _LARGEST_HEADER else b""
+        if not more:
+            raise UnreadableImage(path, "has a FITS header without END card: it is cut short or damaged")
+        data += more
+
+
+def _data_size(path: Path, values: dict[str, object]) -> int:
+    """Return the bytes of data after a header (FITS standard 4.0, equation 2)."""
+    naxis = _whole(path, values, "NAXIS")
+    if not naxis:
+        return 0
+    if naxis > 999:
+        raise UnreadableImage(path, f"has NAXIS {naxis}; the header is damaged")
+    samples = math.prod(_whole(path, values, f"NAXIS{n}") for n in range(1, naxis + 1))
+    groups = _whole(path, values, "GCOUNT", 1) * (_whole(path, values, "PCOUNT", 0) + samples)
+    bitpix = values.get("BITPIX")
+    return (abs(bitpix) // 8 if isinstance(bitpix, int) else 0) * groups
+
+
+def _whole(path: Path, values: dict[str, object], name: str, default: int | None = None) -> int:
+    value = values.get(name, default)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise UnreadableImage(path, f"has {name} = {value!r} where a whole number is needed; the header is damaged")

@@ -1,0 +1,176 @@
+"""Writing an image by rows: into a hidden file beside the goal, which takes its place whole or not at all."""
+
+import secrets
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.errors import UnwritableImage
+from ap_masters.images.files import PositionalFile
+from ap_masters.model import Keyword
+
+_CHUNK: Final = 1 << 20
+
+
+class Shape(NamedTuple):
+    """What is to be written: pixels by pixels by channels, and the type of the samples in the file."""
+
+    width: int
+    height: int
+    channels: int
+    dtype: np.dtype[Any]  # byte order included
+
+    @property
+    def row(self) -> int:
+        """Bytes per row."""
+        return self.width * self.dtype.itemsize
+
+    @property
+    def size(self) -> int:
+        """Bytes of all samples."""
+        return self.row * self.height * self.channels
+
+
+class Part:
+    """A file in the making, hidden beside its goal under a name of its own."""
+
+    def __init__(self, goal: Path) -> None:
+        """Create it empty. Raises OSError."""
+        self.path = goal.with_name(f".ap-masters-{secrets.token_hex(6)}.part")
+        file: IO[bytes] = self.path.open("x+b", buffering=0)
+        self._file = PositionalFile(file)
+        self.write = self._file.write
+
+    def pieces(self, first: int, last: int) -> Iterator[memoryview]:
+        """Yield the bytes from ``first`` to ``last``; each piece is valid until the next."""
+        buffer = memoryview(bytearray(min(_CHUNK, max(last - first, 0))))
+        for at in range(first, last, _CHUNK):
+            piece = buffer[: min(_CHUNK, last - at)]
+            self._file.read_into(at, piece)
+            yield piece
+
+    def move(self, first: int, size: int, by: int) -> None:
+        """Move ``size`` bytes from ``first`` towards the end, from the last one on, so that none is lost."""
+        buffer = memoryview(bytearray(min(_CHUNK, size)))
+        at = first + size
+        while at > first:
+            piece = buffer[: min(_CHUNK, at - first)]
+            at -= len(piece)
+            self._file.read_into(at, piece)
+            self._file.write(at + by, piece)
+
+    def publish(self, goal: Path) -> None:
+        """Put the file in its place, in one step, once it is safely on the disk."""
+        self._file.sync()
+        self._file.close()
+        self.path.replace(goal)
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class RowWriter(ABC):
+    """What writing has in common: rows find their place, in any order and from any thread; the header comes last.
+
+    It comes last because checksums and rejection counts are known last. Room is kept for it; where that turns out
+    too small, the samples are moved.
+    """
+
+    def __init__(self, path: Path, shape: Shape, keywords: tuple[Keyword, ...], *, start: int) -> None:
+        """Begin with the samples at ``start``. Raises UnwritableImage."""
+        self.path = path
+        self._shape = shape
+        self._keywords = keywords
+        self._start = start
+        self._stored = shape.size  # bytes of samples in the file
+        self._lock = threading.Lock()
+        self._written = np.zeros((shape.channels, shape.height), np.bool_)
+        self._open = True
+        try:
+            self._part = Part(path)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def write_rows(self, channel: int, first: int, rows: NDArray[Any]) -> None:
+        """Write ``rows`` (n, width) as rows first.. of ``channel``: in any order, from any thread, each row once.
+
+        Samples are written as they are. Raises UnwritableImage when the disk refuses, ValueError for rows that do
+        not belong to the image or have been written before.
+        """
+        last = first + len(rows)
+        if rows.shape[1:] != (self._shape.width,) or not 0 <= first <= last <= self._shape.height:
+            raise ValueError(f"rows {first} to {last} of shape {rows.shape} do not fit {self._shape}")
+        with self._lock:
+            if self._written[channel, first:last].any():
+                raise ValueError(f"rows {first} to {last} of channel {channel} are written a second time")
+        data = np.ascontiguousarray(self._encode(rows)).reshape(-1).view(np.uint8).data
+        position = (channel * self._shape.height + first) * self._shape.row
+        try:
+            self._part.write(self._start + position, data)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with self._lock:
+            self._written[channel, first:last] = True
+        self._note(position, data)
+
+    def finish(self, keywords: tuple[Keyword, ...] | None = None) -> None:
+        """Write the header, with ``keywords`` instead of those given at first, and put the file in its place.
+
+        Raises UnwritableImage when rows are missing or the disk refuses; then nothing is left behind.
+        """
+        try:
+            if not self._written.all():
+                missing = int((~self._written).sum())
+                raise UnwritableImage(self.path, f"was not finished: {missing} rows were never written")
+            self._complete(self._keywords if keywords is None else keywords)
+            self._part.publish(self.path)
+            self._open = False
+        except OSError as error:
+            raise self._unwritable(error) from error
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Remove what has been written. After ``finish`` this does nothing."""
+        if self._open:
+            self._open = False
+            self._part.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+    def _unwritable(self, error: OSError) -> UnwritableImage:
+        return UnwritableImage(
+            self.path, f"cannot be written: {error.strerror or error}; check the folder, its permissions and free space"
+        )
+
+    def _make_room(self, start: int) -> None:
+        """Let the samples begin at ``start``, further back than they do."""
+        if start > self._start:
+            self._part.move(self._start, self._stored, start - self._start)
+            self._start = start
+
+    @abstractmethod
+    def _encode(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return samples as they stand in the file."""
+
+    @abstractmethod
+    def _note(self, position: int, data: memoryview) -> None:
+        """Take notice of samples that have been written, ``position`` bytes after the first."""
+
+    @abstractmethod
+    def _complete(self, keywords: tuple[Keyword, ...]) -> None:
+        """Write everything but the samples. Raises OSError."""

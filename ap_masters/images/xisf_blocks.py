@@ -1,0 +1,286 @@
+"""XISF data blocks: checksums, compression and byte shuffling, both ways."""
+
+import base64
+import binascii
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+import lz4.block
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from ap_masters.errors import ChecksumMismatch, UnreadableImage
+from ap_masters.images.files import Source
+from ap_masters.images.xisf_header import Block
+
+_CHUNK: Final = 1 << 20
+_HASHES: Final[dict[str, Callable[[], Any]]] = {
+    "sha1": hashlib.sha1,
+    "sha256": hashlib.sha256,
+    "sha512": hashlib.sha512,
+    "sha3256": hashlib.sha3_256,
+    "sha3512": hashlib.sha3_512,
+}
+
+
+# --- checksums --------------------------------------------------------------------------------------------
+
+
+def verify(path: Path, block: Block, source: Source) -> None:
+    """Compare an attached block with its checksum, a piece at a time; do nothing where it has none.
+
+    Raises ChecksumMismatch, or UnreadableImage where the file ends early or the algorithm is unknown.
+    """
+    if not block.checksum:
+        return
+    digest = _hash(path, block)
+    for piece in _stored(path, block, source):
+        digest.update(piece)
+    _compare(path, block, digest.hexdigest())
+
+
+def _hash(path: Path, block: Block) -> Any:
+    """Return a fresh hash. The specification writes sha-256, PixInsight sha256; both write sha3-256."""
+    name = block.checksum.partition(":")[0]
+    if (make := _HASHES.get(name.lower().replace("-", ""))) is None:
+        raise UnreadableImage(path, f"has a checksum of the unknown kind {name!r}, so its pixels cannot be trusted")
+    return make()
+
+
+def _compare(path: Path, block: Block, found: str) -> None:
+    name, _, expected = block.checksum.partition(":")
+    if found != expected.strip().lower():
+        raise ChecksumMismatch(
+            path, f"has changed since it was written: its {name} checksum does not hold; copy it again from the camera"
+        )
+
+
+# --- stored bytes -----------------------------------------------------------------------------------------
+
+
+def unpack(path: Path, block: Block, source: Source, needed: int, item: int) -> NDArray[np.uint8]:
+    """Return the ``needed`` bytes of a block: verified first, then decompressed, then unshuffled.
+
+    Raises ChecksumMismatch, and UnreadableImage for anything that does not decode to exactly that many bytes.
+    """
+    packed = _attached(path, block, source) if block.position is not None else _decoded(path, block)
+    if block.checksum:
+        digest = _hash(path, block)
+        digest.update(packed)
+        _compare(path, block, digest.hexdigest())
+    if not block.compression:
+        if len(packed) < needed:
+            raise UnreadableImage(path, f"stores {len(packed)} bytes of pixels where its geometry needs {needed}")
+        return np.frombuffer(packed, np.uint8, needed)
+    how = _compression(path, block, needed, len(packed), item)
+    try:
+        pieces = [_CODECS[how.codec].decompress(part, size) for part, size in _subblocks(path, block, packed, needed)]
+    except (zlib.error, zstandard.ZstdError, lz4.block.LZ4BlockError, ValueError, MemoryError) as error:
+        raise UnreadableImage(path, f"has {how.codec} pixels that do not decompress: {error}") from error
+    whole = np.frombuffer(pieces[0] if len(pieces) == 1 else b"".join(pieces), np.uint8)
+    if len(whole) != needed:
+        raise UnreadableImage(path, f"has pixels that decompress to {len(whole)} bytes instead of {needed}")
+    return unshuffle(whole, how.item)
+
+
+def _stored(path: Path, block: Block, source: Source) -> Iterator[memoryview]:
+    """Yield the bytes of an attached block; each piece is valid until the next."""
+    buffer = memoryview(bytearray(min(_CHUNK, block.size)))
+    position = block.position or 0
+    for at in range(0, block.size, _CHUNK):
+        piece = buffer[: min(_CHUNK, block.size - at)]
+        if source.read_into(position + at, piece) < len(piece):
+            raise UnreadableImage(path, "is cut short: bytes of its pixels are missing; copy it again")
+        yield piece
+
+
+def _attached(path: Path, block: Block, source: Source) -> bytearray:
+    """Return the bytes of an attached block, which the header has shown to lie within the file."""
+    packed = bytearray(block.size)
+    if source.read_into(block.position or 0, memoryview(packed)) < block.size:
+        raise UnreadableImage(path, "is cut short: bytes of its pixels are missing; copy it again")
+    return packed
+
+
+def _decoded(path: Path, block: Block) -> bytes:
+    """Return the bytes of an embedded or inline block."""
+    text = "".join(block.text.split())
+    try:
+        if block.encoding == "base64":
+            return base64.b64decode(text, validate=True)
+        if block.encoding == "hex":
+            return bytes.fromhex(text)
+    except (binascii.Error, ValueError) as error:
+        raise UnreadableImage(path, f"has embedded pixels that are not {block.encoding}: {error}") from error
+    raise UnreadableImage(path, f"has embedded pixels in the unknown encoding {block.encoding!r}")
+
+
+# --- compression ------------------------------------------------------------------------------------------
+
+
+class _Codec(NamedTuple):
+    """``decompress`` never makes more than the given size; ``expansion`` is what a byte can grow to at most."""
+
+    decompress: Callable[[memoryview, int], bytes]
+    expansion: int
+
+
+def _unzlib(packed: memoryview, size: int) -> bytes:
+    stream = zlib.decompressobj()
+    data = stream.decompress(packed, size)
+    if stream.decompress(stream.unconsumed_tail, 1) or not stream.eof:  # also makes zlib check its own checksum
+        raise ValueError("the stream does not end where it should")
+    return data
+
+
+def _unlz4(packed: memoryview, size: int) -> bytes:
+    data: bytes = lz4.block.decompress(packed, uncompressed_size=size)
+    return data
+
+
+def _unzstd(packed: memoryview, size: int) -> bytes:
+    if zstandard.frame_content_size(packed) not in {-1, size}:  # the library would allocate what the frame claims
+        raise ValueError("the frame holds another number of bytes than declared")
+    return zstandard.ZstdDecompressor().decompress(packed, max_output_size=size)
+
+
+_CODECS: Final = {
+    "zlib": _Codec(_unzlib, 1032),  # 258 bytes from two bits
+    "lz4": _Codec(_unlz4, 255),
+    "lz4hc": _Codec(_unlz4, 255),
+    "zstd": _Codec(_unzstd, 1 << 15),  # 128 KiB from a block of four bytes
+}
+
+
+class _Compression(NamedTuple):
+    codec: str
+    item: int  # 1 where bytes are not shuffled
+
+
+def _compression(path: Path, block: Block, needed: int, packed: int, item: int) -> _Compression:
+    """Read "zstd+sh:33554432:4", and refuse what no honest writer declares."""
+    match = re.fullmatch(r"([a-z0-9]+)(\+sh)?:(\d{1,18})(?::(\d{1,3}))?", block.compression, re.ASCII)
+    if match is None or match[1] not in _CODECS:
+        raise UnreadableImage(
+            path, f"has pixels compressed as {block.compression!r}; only {', '.join(_CODECS)} are known"
+        )
+    if int(match[3]) != needed:
+        raise UnreadableImage(path, f"declares {match[3]} bytes of pixels where its geometry needs {needed}")
+    if needed > packed * _CODECS[match[1]].expansion + _CHUNK:
+        raise UnreadableImage(path, f"declares {needed} bytes of pixels in {packed} compressed ones, which cannot be")
+    shuffled = int(match[4] or item) if match[2] else 1
+    return _Compression(match[1], max(shuffled, 1))
+
+
+def _subblocks(path: Path, block: Block, packed: bytes | bytearray, needed: int) -> Iterator[tuple[memoryview, int]]:
+    """Yield each separately compressed part with its uncompressed size."""
+    view = memoryview(packed)
+    if not block.subblocks:
+        yield view, needed
+        return
+    if not re.fullmatch(r"\d{1,18},\d{1,18}(:\d{1,18},\d{1,18})*", block.subblocks, re.ASCII):
+        raise UnreadableImage(path, "has a damaged list of sub-blocks")
+    sizes = [tuple(map(int, pair.split(","))) for pair in block.subblocks.split(":")]
+    if sum(pair[0] for pair in sizes) != len(packed) or sum(pair[1] for pair in sizes) != needed:
+        raise UnreadableImage(path, "has sub-blocks that do not add up to its pixels")
+    at = 0
+    for stored, size in sizes:
+        yield view[at : at + stored], size
+        at += stored
+
+
+def unshuffle(data: NDArray[np.uint8], item: int) -> NDArray[np.uint8]:
+    """Undo byte shuffling: all first bytes, then all second bytes, ... become items of ``item`` bytes again.
+
+    Bytes that do not fill an item stand at the end, unshuffled (XISF 1.0, section 11.6.3). Applies to the whole
+    block, after its sub-blocks have been put together, as PCL's Compression does.
+    """
+    if item == 1:
+        return data
+    count = len(data) // item
+    result = np.empty(len(data), np.uint8)
+    items = result[: count * item].reshape(count, item)
+    planes = data[: count * item].reshape(item, count)
+    for plane in range(item):
+        items[:, plane] = planes[plane]
+    result[count * item :] = data[count * item :]
+    return result
+
+
+# --- packing ----------------------------------------------------------------------------------------------
+
+LARGEST_SUBBLOCK: Final = 1 << 30  # lz4 takes less than 2 GiB at once, zlib less than 4 GiB on Windows
+
+
+class _Encoder(Protocol):
+    """A stream that is compressed piece by piece."""
+
+    def compress(self, piece: memoryview, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class _Lz4:
+    """XISF's lz4 is one raw block without its size, so everything has to be there before it is compressed."""
+
+    def __init__(self) -> None:
+        self._whole = bytearray()
+
+    def compress(self, piece: memoryview) -> bytes:
+        self._whole += piece
+        return b""
+
+    def flush(self) -> bytes:
+        packed: bytes = lz4.block.compress(self._whole, store_size=False)
+        return packed
+
+
+_ENCODERS: Final[dict[str, Callable[[int], _Encoder]]] = {
+    "zlib": lambda size: zlib.compressobj(3),
+    "lz4": lambda size: _Lz4(),
+    "zstd": lambda size: zstandard.ZstdCompressor().compressobj(size=size),
+}
+
+
+class Packer:
+    """Compresses a block; ``subblocks`` tells the compressed and uncompressed size of each part afterwards."""
+
+    def __init__(self, codec: str, *, limit: int = LARGEST_SUBBLOCK) -> None:
+        self._make = _ENCODERS[codec]
+        self._limit = limit
+        self.subblocks: list[tuple[int, int]] = []
+
+    def pack(self, read: Callable[[int, int], Iterable[memoryview]], size: int) -> Iterator[bytes]:
+        """Yield the compressed bytes of the ``size`` bytes that ``read(first, last)`` gives in pieces."""
+        for first in range(0, size, self._limit):
+            last = min(first + self._limit, size)
+            encoder = self._make(last - first)
+            stored = 0
+            for piece in _encoded(encoder, read(first, last)):
+                stored += len(piece)
+                yield piece
+            self.subblocks.append((stored, last - first))
+
+
+def _encoded(encoder: _Encoder, pieces: Iterable[memoryview]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield encoder.compress(piece)
+    yield encoder.flush()
+
+
+def shuffled(
+    read: Callable[[int, int], Iterable[memoryview]], size: int, item: int, first: int, last: int
+) -> Iterator[memoryview]:
+    """Yield bytes ``first`` to ``last`` of the byte-shuffled form of ``size`` bytes, whole items, in pieces."""
+    count = size // item
+    while first < last:
+        plane, start = divmod(first, count)
+        end = min(count, start + last - first)
+        for piece in read(start * item, end * item):
+            yield np.frombuffer(piece, np.uint8)[plane::item].copy().data
+        first += end - start
