@@ -1,6 +1,7 @@
 """The command line: parse, call, print, exit."""
 
 import json
+import logging
 import sys
 
 from ap_masters.errors import ApMastersError
@@ -12,6 +13,8 @@ def main(argv: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         # A name that the console cannot show is shown escaped; it does not end the program.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+    logging.captureWarnings(True)  # what libraries say of odd files, frames are set aside for in our own words
 
     from ap_masters.cli.app import app
 

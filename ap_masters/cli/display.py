@@ -41,8 +41,9 @@ class Screen:
         self.json = json
         self.quiet = quiet
         self.verbose = verbose
-        logging.captureWarnings(True)
-        logging.basicConfig(level=_LEVELS[min(verbose, 2)], handlers=[_OneLine()], force=True)
+        ours = logging.getLogger("ap_masters")
+        ours.handlers = [_OneLine()]
+        ours.setLevel(_LEVELS[min(verbose, 2)])
 
     def document(self, command: str, **content: Any) -> None:
         """Print the one JSON document: ``schema_version``, ``command`` and ``content``; nouns become objects."""

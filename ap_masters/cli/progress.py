@@ -111,7 +111,7 @@ def shown(screen: Screen, labels: Mapping[str, Label]) -> Iterator[OnProgress]:
 def _ending(tracker: Tracker, news: Progress, now: float) -> str:
     label = tracker.labels[news.job_id]
     took = "" if news.state in {JobState.SKIPPED, JobState.QUEUED} else f" {clock(tracker.seconds(news.job_id, now))}"
-    detail = f": {one_line(news.detail)}" if news.detail else ""
+    detail = f" ({one_line(news.detail)})" if news.detail else ""
     return f"{news.state:<8}{label.type:<10}{one_line(label.name)}{took}{detail}"
 
 
