@@ -1,0 +1,147 @@
+"""A master by itself: what its content, its frames and the physics of noise say against it."""
+
+from collections.abc import Iterator
+
+from ap_masters.quality import levels
+from ap_masters.quality.case import ROUNDING, SIGNIFICANT, UNLIT, Case, Severity, beyond, told
+from ap_masters.quality.metrics import FULL_SCALE, value_of
+from ap_masters.record import Finding
+
+_CLIPPED_PERCENT = 0.1
+
+
+def lit(case: Case) -> Iterator[Finding]:
+    """Yield a dark that saw light, or a light with the header of a dark (S2-54)."""
+    limit = case.settings.lit_dark_fraction * FULL_SCALE
+    if case.type not in UNLIT:
+        return
+    bright = [level for level in case.frame_levels if level > limit]
+    median = case.value("median") or 0.0
+    if bright or median > limit:
+        level = max([median, *bright])
+        which = f"{len(bright)} of {len(case.frame_levels)} frames reach" if bright else "it has"
+        message = f"{which} {level:.0f} ADU: lit, or a light with the header of a {case.type}"
+        yield Finding(severity="refuse", metric="level", message=message, value=level, limit=limit, unit="ADU")
+
+
+def mixed(case: Case) -> Iterator[Finding]:
+    """Yield what speaks against one kind of frames: their levels fall into two parts (S2-54)."""
+    if case.type not in UNLIT:
+        return
+    parts = levels.split(case.frame_levels)
+    if parts is not None:
+        message = (
+            f"two kinds of frames: {parts.lower} at {parts.lower_level:.0f} ADU, {parts.upper} at "
+            f"{parts.upper_level:.0f} ADU. Other exposures or settings than the headers say, or light on some"
+        )
+        gap = parts.upper_level - parts.lower_level
+        yield Finding(severity="refuse", metric="level", message=message, value=gap, unit="ADU")
+
+
+def warm_up(case: Case) -> Iterator[Finding]:
+    """Yield the frames that were taken before the camera had settled (S1-01: toss the first)."""
+    count = levels.warm_up(case.frame_levels) if case.type in UNLIT else 0
+    if count:
+        names = ", ".join(entry.path.name for entry in case.record.inputs[:count])
+        message = f"the first {count} frame(s) were taken before the camera had settled: {names}"
+        yield Finding(severity="warning", metric="warm-up frames", message=message, value=count)
+
+
+def strays(case: Case) -> Iterator[Finding]:
+    """Yield the single frames that stand off the level of the others (S0-21)."""
+    if case.type not in UNLIT or levels.split(case.frame_levels) is not None:
+        return
+    for index in levels.strays(case.frame_levels, case.cull.warn_level_sigma):
+        level, name = case.frame_levels[index], case.record.inputs[index].path.name
+        message = f"{name} stands off the level of the others: {level:.1f} ADU"
+        yield Finding(severity="warning", metric="level", message=message, value=level, unit="ADU")
+
+
+def gradient(case: Case) -> Iterator[Finding]:
+    """Yield a light leak: a plane of some per cent of the level that stands out of the pixel noise too (S1-30)."""
+    found, median = value_of(case.measured, "gradient"), case.value("median")
+    if found is None or median is None or case.type not in UNLIT:
+        return
+    limit, sigma = case.settings.gradient_percent, case.value("robust sigma") or 0.0
+    least = max(sigma, SIGNIFICANT * (found.error or 0.0))
+    if found.value > least and beyond(median + found.value, median, limit):
+        before = value_of(case.predecessor.measures, "gradient") if case.predecessor else None
+        grown = before is not None and found.value - before.value > limit / 100 * abs(median)
+        severity: Severity = "refuse" if grown else "warning"
+        message = f"a gradient of {found.value:.1f} ADU across the frame: look for a light leak"
+        yield told(severity, found, message + (", it is new" if grown else ""), limit)
+
+
+def temperature(case: Case) -> Iterator[Finding]:
+    """Yield sensor temperatures spread, or away from the set-point, by more than the limit (S0-18, S1-04)."""
+    limit = case.cull.warn_temperature_c
+    for name in ("temperature spread", "temperature excursion"):
+        found = value_of(case.measured, name)
+        if found is not None and found.value > limit + ROUNDING:
+            message = f"{name} {found.value:.2f} °C: let the camera settle longer"
+            yield Finding(severity="warning", metric=name, message=message, value=found.value, limit=limit, unit="°C")
+
+
+def flat_level(case: Case) -> Iterator[Finding]:
+    """Yield what is wrong with the level of a flat (S2-28, S3-21, C-06)."""
+    level = case.value("flat level")
+    # A target median (PULSAR's 5000 ADU) is the recipe's doing and tells nothing of the exposures.
+    if level is None or case.record.recipe.target_median is not None:
+        return
+    ranges: tuple[tuple[Severity, float, float], ...] = (
+        ("refuse", case.flat.drop_below, case.flat.drop_above),
+        ("note", case.flat.recommended_low, case.flat.recommended_high),
+    )
+    for severity, low, high in ranges:
+        if not 100 * low <= level <= 100 * high:
+            message = f"flat level {level:.1f} % of full scale, outside {100 * low:g}-{100 * high:g} %"
+            yield Finding(severity=severity, metric="flat level", message=message, value=level, unit="%")
+            return
+
+
+def flat_shape(case: Case) -> Iterator[Finding]:
+    """Yield a lopsided flat or extreme fall-off; vignetting is expected (C-24)."""
+    rows = (("asymmetry", case.settings.gradient_percent), ("fall-off", case.settings.falloff_percent))
+    for name, limit in rows:
+        value = case.value(name)
+        if value is not None and value > limit * (1 + ROUNDING):
+            message = f"{name} of {value:.1f} %: uneven light, a shadow or a shifted field"
+            yield Finding(severity="warning", metric=name, message=message, value=value, limit=limit, unit="%")
+
+
+def noise(case: Case) -> Iterator[Finding]:
+    """Yield a master noisier than the square root law lets N independent frames be."""
+    measured, theory = value_of(case.measured, "master noise"), case.value("theoretical noise")
+    if measured is None or theory is None:
+        return
+    limit = case.settings.noise_excess_percent
+    if measured.value > theory and beyond(measured.value, theory, limit):
+        message = f"noise {measured.value:.3g} ADU where {len(case.record.inputs)} frames promise {theory:.3g} ADU"
+        yield told("warning", measured, message, limit)
+
+
+def gain(case: Case) -> Iterator[Finding]:
+    """Yield a gain that is not the one the header tells."""
+    found, stated = value_of(case.measured, "gain"), case.record.electrons_per_adu
+    limit = case.settings.refresh_percent
+    if found is not None and stated and beyond(found.value, stated, limit):
+        message = f"{found.value:.4g} e-/ADU from pairs of flats, the header says {stated:.4g}"
+        yield told("warning", found, message, limit)
+
+
+def clipped(case: Case) -> Iterator[Finding]:
+    """Yield an offset so low that the noise is cut at zero; read noise and levels are then wrong."""
+    found = value_of(case.measured, "clipped")
+    if found is not None and found.value > _CLIPPED_PERCENT:
+        message = f"{found.value:.2g} % of the samples of a frame are zero: raise the camera's offset"
+        yield Finding(
+            severity="warning", metric="clipped", message=message, value=found.value, limit=_CLIPPED_PERCENT, unit="%"
+        )
+
+
+def rejection(case: Case) -> Iterator[Finding]:
+    """Yield a contradiction between what record, log and master tell of rejection."""
+    told = case.record.rejected
+    if told is not None and not told.agree:
+        message = "record, log and master tell different numbers of rejected samples"
+        yield Finding(severity="warning", metric="rejection", message=message)

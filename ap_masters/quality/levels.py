@@ -1,0 +1,99 @@
+"""What the levels of single frames tell: frames taken before the camera had settled, strays, and mixed groups.
+
+A level is the median of one frame in ADU; levels come in the order of time.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
+from statistics import median
+from typing import NamedTuple
+
+# MAD -> standard deviation, for normal noise.
+ROBUST_SIGMA = 1.4826
+
+# Medians of 16-bit frames are whole (or half) numbers: no level is known better than this.
+_ROUNDING = 1 / math.sqrt(12)
+_SMALLEST_STEP = 1.0  # ADU; less is rounding, whatever its significance
+_SMALLEST_FRACTION = 0.005  # of the level: cameras regulate their black level no better
+
+_FEWEST = 6  # frames that make a statement about the others possible
+_STARTS = 5.0  # sigma that the first frame must be off, before a warm-up is spoken of ...
+_GOES_ON = 3.0  # ... and that each of the next must be off to belong to it
+_APART = 10.0  # times its noise that one part of a mixed group must be away from the other
+_MIXED_FRACTION = 0.02  # of the level
+
+
+class Split(NamedTuple):
+    """A group in two parts: how many frames at which level."""
+
+    lower: int
+    upper: int
+    lower_level: float
+    upper_level: float
+
+
+def step_noise(levels: Sequence[float]) -> float:
+    """Return the robust noise of levels from the differences of neighbours, so that a slow drift does not count.
+
+    The square root of half the variance of successive differences (von Neumann 1941), by their median.
+    """
+    steps = [abs(b - a) for a, b in pairwise(levels)]
+    return max(ROBUST_SIGMA * median(steps) / math.sqrt(2), _ROUNDING) if steps else _ROUNDING
+
+
+def warm_up(levels: Sequence[float]) -> int:
+    """Return how many of the first frames were taken before the level had settled.
+
+    The settled half is the second one. The first frame must stand off it by more than 5 robust sigma (more
+    where few frames tell the sigma), each further one by more than 3, and all by more than 1 ADU and half a
+    per cent. At most half of the frames.
+    """
+    if len(levels) < _FEWEST:
+        return 0
+    settled = levels[len(levels) // 2 :]
+    centre, noise = median(settled), step_noise(settled)
+    least = max(_SMALLEST_STEP, _SMALLEST_FRACTION * abs(centre))
+    excess = [abs(level - centre) for level in levels[: len(levels) // 2]]
+    if not excess[0] > max(_STARTS * (1 + 2 / len(settled)) * noise, least):
+        return 0
+    return len(list(takewhile(lambda e: e > max(_GOES_ON * noise, least), excess)))
+
+
+def strays(levels: Sequence[float], sigma: float) -> tuple[int, ...]:
+    """Return the indices of frames whose level is more than ``sigma`` robust sigma off the group's median.
+
+    Frames of a warm-up are not named again. The noise is the larger of MAD and step noise.
+    """
+    first = warm_up(levels)
+    rest = levels[first:]
+    if len(rest) < _FEWEST:
+        return ()
+    centre = median(rest)
+    noise = max(ROBUST_SIGMA * median(abs(level - centre) for level in rest), step_noise(rest))
+    limit = max(sigma * noise, _SMALLEST_STEP, _SMALLEST_FRACTION * abs(centre))
+    return tuple(first + i for i, level in enumerate(rest) if abs(level - centre) > limit)
+
+
+def split(levels: Sequence[float]) -> Split | None:
+    """Return the two parts of a mixed group, or None where the levels are of one kind.
+
+    The widest gap between sorted levels must leave at least three frames and a fifth of them on either side,
+    be ten times wider than the noise within the parts, and wider than 2 % of the level. A drift leaves no gap.
+    """
+    ordered = sorted(levels)
+    if len(ordered) < _FEWEST:
+        return None
+    gap, cut = max((b - a, i + 1) for i, (a, b) in enumerate(pairwise(ordered)))
+    lower, upper = ordered[:cut], ordered[cut:]
+    if min(len(lower), len(upper)) < max(3, len(ordered) / 5):
+        return None
+    noise = max(_noise_within(lower), _noise_within(upper))
+    if not gap > max(_APART * noise, _MIXED_FRACTION * abs(median(ordered))):
+        return None
+    return Split(len(lower), len(upper), median(lower), median(upper))
+
+
+def _noise_within(levels: Sequence[float]) -> float:
+    centre = median(levels)
+    return max(ROBUST_SIGMA * median(abs(level - centre) for level in levels), _ROUNDING)

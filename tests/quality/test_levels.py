@@ -1,0 +1,112 @@
+"""The levels of single frames tell of warm-up, of strays and of mixed groups, and of nothing when all is well."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from ap_masters.quality import levels
+
+CLEAN = [500.0, 501.0, 500.0, 500.0, 499.0, 500.0, 501.0, 500.0, 500.0, 500.0, 499.0, 500.0]
+
+
+def test_settled_frames_show_no_warm_up() -> None:
+    """Levels that scatter by a step of one ADU, or not at all, are settled from the start."""
+    assert levels.warm_up(CLEAN) == 0
+    assert levels.warm_up([500.0] * 30) == 0
+    assert levels.strays(CLEAN, 5.0) == ()
+    assert levels.split(CLEAN) is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_first_frames_of_a_camera_that_settles_are_found(sign: int) -> None:
+    """Levels that run into their value are a warm-up for as long as they are off, high or low."""
+    run = [500 + sign * d for d in (12, 8, 5, 4, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0)]
+
+    assert levels.warm_up([float(v) for v in run]) == 4
+
+
+def test_a_warm_up_never_takes_more_than_half() -> None:
+    """What has not settled by the second half is no warm-up."""
+    assert levels.warm_up([float(v) for v in range(60, 0, -1)]) <= 30
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_few_frames_tell_nothing(count: int) -> None:
+    """Below six frames no statement is made."""
+    some = [900.0, 500.0, 500.0, 500.0, 500.0][:count]
+
+    assert levels.warm_up(some) == 0
+    assert levels.strays(some, 5.0) == ()
+    assert levels.split(some) is None
+
+
+def test_the_warm_up_of_the_real_sbig_darks_is_found(realdata: Path) -> None:
+    """Of ten real darks the first four stand 5 to 14 ADU high, as their notes say."""
+    from ap_masters import images
+
+    paths = sorted((realdata / "oscaar_tres1").glob("tres1-*d.fit"))
+    found = [float(median(images.read_image(path)[1].ravel().tolist())) for path in paths]
+
+    assert len(found) == 10
+    assert levels.warm_up(found) == 4
+    assert levels.strays(found, 5.0) == ()
+    assert levels.split(found) is None
+
+
+def test_a_frame_that_saw_light_is_a_stray() -> None:
+    """One frame far off its group is named by its place; the warm-up at the start is not named again."""
+    run = [*CLEAN, 620.0, *CLEAN]
+    with_warm_up = [540.0, 520.0, *run]
+
+    assert levels.strays(run, 5.0) == (len(CLEAN),)
+    assert levels.strays(with_warm_up, 5.0) == (len(CLEAN) + 2,)
+
+
+def test_a_group_of_two_kinds_is_split() -> None:
+    """Half the frames at another level, in any order, are told apart with their counts and levels."""
+    mixed = [v for pair in zip(CLEAN, [v + 60 for v in CLEAN], strict=True) for v in pair]
+
+    parts = levels.split(mixed)
+
+    assert parts == levels.Split(12, 12, 500.0, 560.0)
+
+
+@pytest.mark.parametrize("few", [1, 2])
+def test_one_or_two_strays_do_not_make_a_mixed_group(few: int) -> None:
+    """A part needs three frames and a fifth of all."""
+    assert levels.split([*CLEAN, *[700.0] * few]) is None
+
+
+def test_a_drift_is_not_a_mixed_group() -> None:
+    """Darks that grow warmer step by step leave no gap between their levels."""
+    assert levels.split([500.0 + 3 * i for i in range(40)]) is None
+
+
+def _false_alarms(count: int, noise: float, runs: int) -> tuple[int, int, int]:
+    source = random.Random(count * 1000 + round(10 * noise))
+    warm, stray, mixed = 0, 0, 0
+    for _ in range(runs):
+        run = [float(round(500 + source.gauss(0, noise))) for _ in range(count)]
+        warm += levels.warm_up(run) > 0
+        stray += len(levels.strays(run, 5.0)) > 0
+        mixed += levels.split(run) is not None
+    return warm, stray, mixed
+
+
+@pytest.mark.parametrize("count", [10, 32, 100])
+@pytest.mark.parametrize("noise", [0.3, 1.0])
+def test_clean_levels_seldom_raise_an_alarm(count: int, noise: float) -> None:
+    """Of 500 clean runs, with levels scattering by 0.3 or 1 ADU, at most one in a hundred is called anything."""
+    alarms = _false_alarms(count, noise, 500)
+
+    assert max(alarms) <= 5
+
+
+def test_results_depend_on_levels_alone() -> None:
+    """A run is judged the same as a tuple and as a list."""
+    run: Sequence[float] = tuple(CLEAN)
+
+    assert levels.warm_up(run) == levels.warm_up(list(run))
