@@ -34,9 +34,7 @@ class Parameter(NamedTuple):
 
 
 # FITS frames with ROWORDER 'BOTTOM-UP' are turned over as they are read, as WBPP does with lights.
-INPUT_HINTS: Final = (
-    "fits-keywords normalize only-first-image raw cfa use-roworder-keywords signed-is-physical"
-)
+INPUT_HINTS: Final = "fits-keywords normalize only-first-image raw cfa use-roworder-keywords signed-is-physical"
 XISF_HINTS: Final = (
     "properties fits-keywords no-compress-data block-alignment 4096 max-inline-block-size 3072 "
     "no-embedded-data no-resolution"

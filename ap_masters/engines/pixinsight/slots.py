@@ -49,7 +49,9 @@ def claim(first: int, *, in_use: Collection[int] = (), folder: Path | None = Non
                 lock.acquire(timeout=0)
                 return Slot(number, lock)
     except OSError as error:
-        raise PixInsightError(f"{place}: no PixInsight slot can be locked there ({error}). Mend its permissions") from error
+        raise PixInsightError(
+            f"{place}: no PixInsight slot can be locked there ({error}). Mend its permissions"
+        ) from error
     raise PixInsightError(f"All {LAST} PixInsight instance slots are in use. Close some instances and try again")
 
 

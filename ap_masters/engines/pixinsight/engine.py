@@ -1,0 +1,196 @@
+"""The engine: jobs in batches, one script and one launch each; what did not finish is tried once more."""
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from ap_masters.engines.pixinsight import causes, results
+from ap_masters.engines.pixinsight.batches import batches
+from ap_masters.engines.pixinsight.parameters import JavaScript
+from ap_masters.engines.pixinsight.paths import RunPaths
+from ap_masters.engines.pixinsight.process import Launch, supervise
+from ap_masters.engines.pixinsight.pulse import Limits, job_limit
+from ap_masters.engines.pixinsight.script import render, unsupported
+from ap_masters.errors import PixInsightError
+from ap_masters.model import Failed, Job, JobResult, JobState, OnProgress, Progress
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS: Final = 2
+_SAVED: Final = 0.95  # how far a job is whose master waits to be proved
+
+
+class PixInsightEngine:
+    """PixInsight as an engine, one or several instances side by side.
+
+    ``command`` starts PixInsight: the program, or a program and its first arguments. ``timeout_s`` is how long
+    to wait without any sign of life, ``startup_timeout_s`` how long for the script's first. ``memory`` bounds
+    what all instances together shall take, in bytes. Scripts and logs are kept in ``script_dir`` and
+    ``log_dir``; without these they are in the work folder.
+    """
+
+    name = "pixinsight"
+    batches = True
+
+    def __init__(
+        self,
+        command: Path | Sequence[str],
+        *,
+        instance_id: int = 123,
+        instances: int = 1,
+        timeout_s: float = 600.0,
+        startup_timeout_s: float = 180.0,
+        javascript: JavaScript = "portable",
+        force_exit: bool = True,
+        memory: int | None = None,
+        script_dir: Path | None = None,
+        log_dir: Path | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Keep the settings; nothing is looked at or started."""
+        self._command = (str(command),) if isinstance(command, Path) else tuple(command)
+        self._instance_id = instance_id
+        self._instances = instances
+        self._timeout = timeout_s
+        self._startup_timeout = startup_timeout_s
+        self._javascript = javascript
+        self._force_exit = force_exit
+        self._memory = memory
+        self._script_dir = script_dir
+        self._log_dir = log_dir
+        self._clock = clock
+
+    def run(self, jobs: Sequence[Job], workdir: Path, on_progress: OnProgress) -> list[JobResult]:
+        """Run every job; return one result per job, in the jobs' order.
+
+        What PixInsight did not finish, because it crashed, hung or yielded, is tried once more in a fresh slot,
+        the suspect last. Raises PixInsightError when no script ever began. Interrupted, it stops everything it
+        has started and lets KeyboardInterrupt through.
+        """
+        done: dict[str, JobResult] = {}
+        for job in jobs:
+            if reason := unsupported(job):
+                done[job.id] = Failed(job_id=job.id, reason=reason, advice="Use the numpy engine: --engine numpy")
+        began = False
+        launches: list[Launch] = []
+        for attempt in range(1, _ATTEMPTS + 1):
+            remaining = _suspects_last([job for job in jobs if job.id not in done], launches)
+            if not remaining:
+                break
+            used = [launch.slot for launch in launches if launch.slot is not None]
+            launches = self._attempt(remaining, workdir / f"pixinsight-{attempt}", on_progress, used)
+            began = began or any(launch.status is not None for launch in launches)
+            for launch in launches:
+                done |= self._collect(launch, last=attempt == _ATTEMPTS, on_progress=on_progress)
+        if launches and not began:
+            raise PixInsightError(_could_not_run(launches[-1]))
+        return [done[job.id] for job in jobs]
+
+    def _attempt(self, jobs: Sequence[Job], folder: Path, on_progress: OnProgress, used: Sequence[int]) -> list[Launch]:
+        """Launch PixInsight for ``jobs`` and wait until it is over, one way or another."""
+        share = self._memory // self._instances if self._memory else None
+        launches = []
+        for number, batch in enumerate(batches(jobs, self._instances), 1):
+            paths = self._paths(batch, folder / str(number))
+            text = render(batch, paths, javascript=self._javascript, memory=share)
+            paths.script.write_text(text, encoding="ascii", newline="\n")
+            log.info("script %s for %d job(s)", paths.script, len(batch))
+            launches.append(
+                Launch(
+                    batch,
+                    paths,
+                    self._command,
+                    Limits(
+                        startup=self._startup_timeout,
+                        silence=self._timeout,
+                        jobs={job.id: job_limit(job, self._timeout) for job in batch},
+                    ),
+                    first_slot=self._instance_id,
+                    force_exit=self._force_exit,
+                )
+            )
+        supervise(
+            launches,
+            at_once=self._instances,
+            share=share,
+            memory=self._memory,
+            taken=used,
+            on_look=_Reporter(on_progress),
+        )
+        return launches
+
+    def _paths(self, jobs: Sequence[Job], folder: Path) -> RunPaths:
+        """Return the names of one launch, with a time that no other script or log there has."""
+        folder.mkdir(parents=True)
+        script_dir, log_dir = self._script_dir or folder, self._log_dir or folder
+        for place in (script_dir, log_dir):
+            place.mkdir(parents=True, exist_ok=True)
+        base = f"{self._clock():%Y%m%d_%H%M%S}"
+        number = 1
+        while True:
+            stamp = base if number == 1 else f"{base}_{number}"
+            paths = RunPaths.launch(
+                jobs, folder, run=secrets.token_hex(8), stamp=stamp, script_dir=script_dir, log_dir=log_dir
+            )
+            if not paths.script.exists() and not paths.log.exists():
+                return paths
+            number += 1
+
+    def _collect(self, launch: Launch, *, last: bool, on_progress: OnProgress) -> dict[str, JobResult]:
+        """Return how the jobs of a launch ended; those that did not are failures only after the last attempt."""
+        facts = results.read_log(launch.paths.log)
+        cause = causes.explain(
+            launch.ending,
+            launch.returncode,
+            "\n".join(launch.output()),
+            facts,
+            began=launch.status is not None,
+        )
+        done: dict[str, JobResult] = {}
+        for job in launch.jobs:
+            result = results.read_result(job, launch.paths, launch.status, facts)
+            if result is None and last:
+                result = results.failed(job, launch.paths, facts, cause)
+            if result is not None:
+                done[job.id] = result
+            else:
+                log.warning("%s: %s; it is tried once more", job.id, cause.reason)
+                on_progress(Progress(job.id, JobState.QUEUED, detail=f"once more: {cause.reason}"))
+        return done
+
+
+class _Reporter:
+    """Passes on what the scripts' status files say, and only what is news."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress = on_progress
+        self._told: dict[str, Progress] = {}
+
+    def __call__(self, launch: Launch) -> None:
+        """Tell what is new of a launch."""
+        for job in launch.status.jobs if launch.status else ():
+            # Success is for whoever has proved the master; a failure is told with its result.
+            saved = job.state in {JobState.SUCCESS, JobState.FAILED}
+            state = JobState.RUNNING if saved else job.state
+            fraction = _SAVED if saved else min(max(job.fraction, 0.0), _SAVED)
+            news = Progress(job.id, state, fraction, "" if saved else job.detail)
+            if self._told.get(job.id) != news:
+                self._told[job.id] = news
+                self._on_progress(news)
+
+
+def _suspects_last(jobs: list[Job], launches: Sequence[Launch]) -> list[Job]:
+    """Return ``jobs`` with those that were being worked on when a launch broke off behind the others."""
+    suspects = {launch.status.running for launch in launches if launch.status is not None}
+    return sorted(jobs, key=lambda job: job.id in suspects)
+
+
+def _could_not_run(launch: Launch) -> str:
+    printed = "\n".join(launch.output())
+    cause = causes.explain(launch.ending, launch.returncode, printed, None, began=False)
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    said = f" It printed: {' | '.join(lines[-5:])}." if lines else ""
+    return f"{cause.reason}.{said} {cause.advice}. The script is {launch.paths.script}"

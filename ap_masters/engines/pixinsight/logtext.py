@@ -1,0 +1,70 @@
+"""Bytes of a console log -> clean lines: any encoding, without marks of time, colour, mark-up and progress."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+_BOMS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
+_MARKUP: Final = re.compile(
+    r"</?(?:end|cbr|br|b|i|u|raw|sub|sup|clrbol|clreol|wrap|nowrap|show|flush|beg)>", re.IGNORECASE
+)
+_STAMP: Final = re.compile(r"^\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\] ?")
+
+
+class Line(NamedTuple):
+    """One line as a reader would see it, and the UTC time it was tagged with ("2026-01-29 12:34:56"), if any."""
+
+    text: str
+    time: str | None = None
+
+
+def decode(data: bytes) -> str:
+    """Return the text of a log in UTF-8, UTF-16, UTF-32 or a Windows code page; never raises.
+
+    PixInsight writes UTF-8; its messages can hold bytes of the system's code page, and users save logs as UTF-16.
+    """
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return data.decode(encoding, errors="replace")
+    sample = data[:4096]
+    if sample and sample.count(0) > len(sample) // 4:
+        odd, even = sample[1::2].count(0), sample[::2].count(0)
+        return data.decode("utf-16-le" if odd >= even else "utf-16-be", errors="replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def lines(text: str) -> Iterator[Line]:
+    """Yield the lines of ``text`` as they would look on the screen, blank ones included."""
+    for raw in re.split(r"\r?\n|\r", text):
+        line = _typed(_MARKUP.sub("", _ANSI.sub("", raw)))
+        match = _STAMP.match(line)
+        yield Line(line[match.end() :], match[1]) if match else Line(line)
+
+
+def _typed(line: str) -> str:
+    """Return what is left after backspaces have moved the cursor and later characters have overwritten earlier ones."""
+    if "\b" not in line:
+        return line
+    shown: list[str] = []
+    cursor = 0
+    for character in line:
+        if character == "\b":
+            cursor = max(0, cursor - 1)
+        elif cursor < len(shown):
+            shown[cursor] = character
+            cursor += 1
+        else:
+            shown.append(character)
+            cursor += 1
+    return "".join(shown)

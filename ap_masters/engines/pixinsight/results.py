@@ -1,0 +1,180 @@
+"""What a launch left behind -> results: the record, the master's HISTORY and the log have to tell the same."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from ap_masters import images, record
+from ap_masters.engines.history import HistoryFacts, read_history
+from ap_masters.engines.pixinsight import console
+from ap_masters.engines.pixinsight.causes import Cause, explain_job
+from ap_masters.engines.pixinsight.console import Block, LogFacts
+from ap_masters.engines.pixinsight.paths import JobPaths, RunPaths
+from ap_masters.engines.pixinsight.status import JobStatus, Status
+from ap_masters.engines.statistics import measure
+from ap_masters.errors import ApMastersError
+from ap_masters.model import (
+    EngineInfo,
+    Failed,
+    FrameOutcome,
+    ImageFormat,
+    ImageInfo,
+    Integrated,
+    Job,
+    JobResult,
+    JobState,
+    SetAside,
+)
+from ap_masters.record import Record
+
+_ADU: Final = 65535.0
+_BAND_SAMPLES: Final = 1 << 21
+_TAIL: Final = 15  # lines of the log that a user is shown
+
+
+def read_log(path: Path) -> LogFacts | None:
+    """Return what the log at ``path`` tells, or None where there is none."""
+    try:
+        return console.parse_bytes(path.read_bytes())
+    except OSError:
+        return None
+
+
+def read_result(job: Job, paths: RunPaths, status: Status | None, facts: LogFacts | None) -> JobResult | None:
+    """Return how ``job`` ended, or None when it did not: neither a record nor a failure is there.
+
+    The record counts, not the status: it is written after the master, so a job whose record stands is finished
+    even if PixInsight died right after it.
+    """
+    files = paths.jobs[job.id]
+    told = status.of(job.id) if status else None
+    if files.record.exists():
+        try:
+            return _integrated(job, files, paths, facts)
+        except (ApMastersError, OSError) as error:
+            return failed(job, paths, facts, Cause(f"the master or its record is not usable: {error}", ""))
+    if told is not None and told.state is JobState.FAILED:
+        block = _block(job, facts)
+        return failed(job, paths, facts, explain_job(told.detail, block.errors if block else ()), told)
+    return None
+
+
+def failed(job: Job, paths: RunPaths, facts: LogFacts | None, cause: Cause, told: JobStatus | None = None) -> Failed:
+    """Return the failure of ``job`` with what a user needs to look further."""
+    return Failed(
+        job_id=job.id,
+        reason=cause.reason,
+        advice=cause.advice,
+        dropped=told.dropped if told else (),
+        script=paths.script,
+        log=paths.log if facts else None,
+        log_tail=facts.tail[-_TAIL:] if facts else (),
+    )
+
+
+def _integrated(job: Job, files: JobPaths, paths: RunPaths, facts: LogFacts | None) -> Integrated:
+    written = record.read(files.record)
+    info = images.read_info(files.master)
+    history = read_history(info.keywords)
+    if job.scale == "adu" or _wrong_type(job, info):
+        _rewrite(files.master, job)
+    frames = _frames(written, history)
+    low, high = written.rejected.low if written.rejected else 0, written.rejected.high if written.rejected else 0
+    return Integrated(
+        job_id=job.id,
+        path=files.master,
+        engine=written.engine or EngineInfo(name="pixinsight", version="unknown", definition="ImageIntegration"),
+        statistics=measure(files.master, scale=_ADU if job.scale == "adu" else 1.0),
+        frames=frames,
+        dropped=_newly_dropped(job, written),
+        rejected_low=low,
+        rejected_high=high,
+        samples=len(frames) * info.width * info.height * info.channels,
+        started=written.created or datetime.now(UTC),
+        seconds=written.seconds or 0.0,
+        notes=tuple(_notes(job, written, history, _block(job, facts))),
+        script=paths.script,
+        log=paths.log if facts else None,
+    )
+
+
+def _wrong_type(job: Job, info: ImageInfo) -> bool:
+    """PixInsight before 1.9 does not write an image type into XISF; FITS has none."""
+    return info.format is ImageFormat.XISF and info.image_type != job.image_type
+
+
+def _rewrite(master: Path, job: Job) -> None:
+    """Write the master anew, by bands, on the scale and with the image type it shall have."""
+    factor = _ADU if job.scale == "adu" else 1.0
+    fresh = master.with_name(f"typed-{master.name}")
+    with images.open_image(master) as image:
+        info = image.info
+        band = max(1, _BAND_SAMPLES // (info.width * info.channels))
+        with images.create(
+            fresh,
+            width=info.width,
+            height=info.height,
+            channels=info.channels,
+            keywords=info.keywords,
+            image_type=job.image_type,
+            adu=job.scale == "adu",
+        ) as writer:
+            for first in range(0, info.height, band):
+                rows = image.read_rows(first, min(first + band, info.height))
+                for channel in range(info.channels):
+                    writer.write_rows(channel, first, (rows[channel] * factor).astype("float32", copy=False))
+            writer.finish()
+    fresh.replace(master)
+
+
+def _frames(written: Record, history: HistoryFacts) -> tuple[FrameOutcome, ...]:
+    """Return what was found in each frame: counts from the record, else from HISTORY; level and scale from there."""
+    frames = []
+    for index, entry in enumerate(written.inputs):
+        outcome = entry.outcome or FrameOutcome(path=entry.path)
+        if index < len(history.frames):
+            told = history.frames[index]
+            more: dict[str, int | float | None] = {"level": told.location, "scale": told.scale}
+            if entry.outcome is None:
+                more |= {"rejected_low": told.rejected_low or 0, "rejected_high": told.rejected_high or 0}
+            outcome = outcome.model_copy(update=more)
+        frames.append(outcome)
+    return tuple(frames)
+
+
+def _newly_dropped(job: Job, written: Record) -> tuple[SetAside, ...]:
+    known = {aside.path for aside in job.group.dropped}
+    return tuple(aside for aside in written.dropped if aside.path not in known)
+
+
+def _notes(job: Job, written: Record, history: HistoryFacts, block: Block | None) -> Iterator[str]:
+    """Yield what is to be said of a finished master: warnings, and witnesses that contradict each other."""
+    yield from written.warnings[len(job.group.warnings) :]
+    told = {name: numbers for name, numbers in _witnesses(written, history, block).items() if numbers is not None}
+    if len(set(told.values())) > 1:
+        numbers = ", ".join(f"{name} {low} low and {high} high" for name, (low, high) in told.items())
+        yield f"rejected samples are told differently: {numbers}"
+    counts = {len(written.inputs), history.number or len(written.inputs)}
+    if len(counts) > 1:
+        yield f"the master's HISTORY tells of {history.number} images, {len(written.inputs)} were given"
+    yield from (f"PixInsight warned: {warning}" for warning in (block.warnings if block else ()))
+
+
+def _witnesses(written: Record, history: HistoryFacts, block: Block | None) -> dict[str, tuple[int, int] | None]:
+    """Return the totals of rejected samples by who tells them. HISTORY and log are silent where none were."""
+    several = written.master.channels > 1
+    in_history = None
+    if not several and history.rejected_low is not None and history.rejected_high is not None:
+        in_history = (history.rejected_low, history.rejected_high)
+    in_log = None
+    if block is not None and len(block.totals) == written.master.channels:
+        in_log = (sum(t.low for t in block.totals), sum(t.high for t in block.totals))
+    in_record = (written.rejected.low, written.rejected.high) if written.rejected else None
+    return {"record": in_record, "HISTORY": in_history, "log": in_log}
+
+
+def _block(job: Job, facts: LogFacts | None) -> Block | None:
+    if facts is None:
+        return None
+    return facts.of(job.id) or facts.of(job.id, console.CALIBRATION)

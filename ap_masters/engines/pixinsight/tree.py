@@ -1,0 +1,119 @@
+"""A process of ours and everything it started: what it uses, and how all of it, and nothing else, is stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+_GRACE: Final = 1.0  # seconds between asking to end and ending
+_OWN_GROUP: Final[int] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows: Ctrl-C is ours alone
+_GONE: Final = (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied)
+
+# Programs that were left open on request: their handles are kept, so that nobody takes them for forgotten.
+_left_open: Final[list[psutil.Popen]] = []
+
+
+class Tree:
+    """A program we started, with its descendants.
+
+    A launcher may end while what it launched lives on, so members are remembered as they are seen, each by its
+    number and its time of birth (a number alone may be given to a stranger). On POSIX the program leads a
+    session of its own, by which even those are found that nobody saw being born.
+    """
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], *, stdout: Path, stderr: Path) -> None:
+        """Start ``command`` in a session of its own with no input. Raises OSError where it cannot be started."""
+        with stdout.open("wb") as out, stderr.open("wb") as err:
+            self.root = psutil.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=dict(environ),
+                start_new_session=sys.platform != "win32",
+                creationflags=_OWN_GROUP,
+            )
+        self._known: dict[int, psutil.Process] = {self.root.pid: self.root}
+        self._cpu: dict[int, float] = {}
+
+    def members(self) -> list[psutil.Process]:
+        """Return every living member, the first one started first."""
+        for process in list(self._known.values()):
+            with suppress(*_GONE):
+                self._remember(process.children(recursive=True))
+        if not _alive(self.root):
+            self._remember(_session(self.root.pid))
+        return [process for process in self._known.values() if _alive(process)]
+
+    def _remember(self, processes: Sequence[psutil.Process]) -> None:
+        for process in processes:
+            self._known.setdefault(process.pid, process)
+
+    def usage(self, members: Sequence[psutil.Process]) -> tuple[float, int]:
+        """Return the CPU seconds used so far by all that was ever seen, and the bytes ``members`` use now."""
+        memory = 0
+        for process in members:
+            with suppress(*_GONE):
+                times = process.cpu_times()
+                self._cpu[process.pid] = times.user + times.system
+                memory += process.memory_info().rss
+        return sum(self._cpu.values()), memory
+
+    @property
+    def returncode(self) -> int | None:
+        """How the program we started ended; negative: by that signal; None: it has not."""
+        return self.root.poll()  # type: ignore[no-any-return]  # psutil passes subprocess' answer through
+
+    def leave_open(self) -> None:
+        """Let the program live after us."""
+        _left_open.append(self.root)
+
+
+def stop(trees: Sequence[Tree], *, grace: float = _GRACE) -> None:
+    """End every member of ``trees``: ask, wait ``grace`` seconds, then end those that did not listen."""
+    members = [process for tree in trees for process in tree.members()]
+    try:
+        for process in members:
+            with suppress(*_GONE):
+                process.terminate()
+        psutil.wait_procs(members, timeout=grace)
+    finally:  # also when the user cannot wait
+        deaf = [process for tree in trees for process in tree.members()]  # and what was born meanwhile
+        for process in deaf:
+            with suppress(*_GONE):
+                process.kill()
+        psutil.wait_procs([*deaf, *(tree.root for tree in trees)], timeout=grace)
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running()) and process.status() != psutil.STATUS_ZOMBIE
+    except _GONE:
+        return False
+
+
+def _session(leader: int) -> list[psutil.Process]:
+    """Return the processes of the session that ``leader`` opened; empty where the system has no sessions."""
+    return list(_session_members(leader)) if sys.platform != "win32" else []
+
+
+def _session_members(leader: int) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, PermissionError, *_GONE):
+            if sys.platform != "win32" and process.pid != leader and os.getsid(process.pid) == leader:
+                yield process
+
+
+def describe_exit(returncode: int) -> str:
+    """Return how a program ended, in words: its exit code, or the signal that ended it."""
+    if returncode >= 0:
+        return f"exit code {returncode}"
+    with suppress(ValueError):
+        return f"signal {signal.Signals(-returncode).name}"
+    return f"signal {-returncode}"
