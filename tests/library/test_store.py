@@ -54,7 +54,7 @@ def test_the_old_master_is_kept_as_superseded(tmp_path: Path) -> None:
     store.clear(tmp_path / store.WORK)
     store.publish(work_master(tmp_path, b"second"), make_record(), tmp_path, OUTPUT, now=NOW)
 
-    old = [p for p in (tmp_path / store.SUPERSEDED).rglob("*.xisf")]
+    old = list((tmp_path / store.SUPERSEDED).rglob("*.xisf"))
     assert [p.read_bytes() for p in old] == [b"first"]
     assert records.read(records.record_path(old[0])).status is MasterStatus.SUPERSEDED
     new = records.read(records.record_path(tmp_path / OUTPUT))

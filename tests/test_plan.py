@@ -1,0 +1,364 @@
+"""A plan says what would be created, rebuilt, left alone or skipped, and why; it touches nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ap_masters import plan
+from ap_masters import record as records
+from ap_masters.config import CountSettings, MatchSettings, RecipeSettings, RecipesSettings, Settings
+from ap_masters.model import (
+    Action,
+    EngineInfo,
+    Frame,
+    FrameOutcome,
+    FrameType,
+    Group,
+    GroupKey,
+    Integrated,
+    Job,
+    Master,
+    MasterStatus,
+    Plan,
+    Statistics,
+    Step,
+)
+from ap_masters.plan import Holdings
+from ap_masters.record import Record
+from tests.builders import make_frame
+
+LIBRARY = Path("/library")
+MASTER_SHA256 = "00"
+EVENING = datetime(2026, 1, 29, 20, tzinfo=UTC)
+
+
+def make_group(frame_type: FrameType, count: int = 20, **changes: Any) -> Group:
+    """Return a group of ``count`` frames, a minute apart, and its key."""
+    frames = tuple(
+        make_frame(
+            frame_type,
+            path=Path(f"/night/{frame_type.replace(' ', '')}_{changes.get('exposure', '')}_{i:03}.fits"),
+            started=EVENING + timedelta(minutes=i),
+            night=date(2026, 1, 29),
+            **changes,
+        )
+        for i in range(count)
+    )
+    return group_of(frames)
+
+
+def group_of(frames: tuple[Frame, ...]) -> Group:
+    first = frames[0]
+    assert first.type is not None
+    flat = first.type is FrameType.FLAT
+    key = GroupKey(
+        type=first.type,
+        camera=first.camera,
+        gain=first.gain,
+        offset=first.offset,
+        x_binning=first.x_binning,
+        y_binning=first.y_binning,
+        width=first.width,
+        height=first.height,
+        channels=first.channels,
+        readout_mode=first.readout_mode,
+        temperature=first.set_temperature,
+        exposure=None if first.type is FrameType.BIAS else first.exposure,
+        telescope=first.telescope if flat else None,
+        filter=first.filter if flat else None,
+        night=first.night if flat else None,
+    )
+    return Group(key=key, frames=frames)
+
+
+def plan_of(
+    *groups: Group, holdings: Holdings | None = None, settings: Settings | None = None, engine: str = "numpy"
+) -> Plan:
+    return plan.make_plan(groups, holdings or Holdings(), LIBRARY, settings or Settings(), engine=engine)
+
+
+def built(job: Job, sha256: str = MASTER_SHA256) -> Record:
+    """Return the record that a successful run of ``job`` leaves."""
+    result = Integrated(
+        job_id=job.id,
+        path=Path("m.xisf"),
+        engine=EngineInfo(name="numpy", version="0", definition="d"),
+        statistics=Statistics(channels=()),
+        frames=tuple(FrameOutcome(path=f.path) for f in job.frames),
+        started=EVENING,
+        seconds=1,
+    )
+    record = records.complete(records.draft(job), result, {f.path: f"sha of {f.path.name}" for f in job.frames})
+    master = record.master.model_copy(update={"sha256": sha256})
+    if job.calibration and job.calibration.dark:
+        dark = job.calibration.dark.model_copy(update={"sha256": MASTER_SHA256})
+        record = record.model_copy(update={"calibration": job.calibration.model_copy(update={"dark": dark})})
+    return record.model_copy(update={"status": MasterStatus.PUBLISHED, "master": master})
+
+
+def after(the_plan: Plan) -> Holdings:
+    """Return what the library holds when every job of a plan has succeeded."""
+    jobs = [step.job for step in the_plan.steps if step.job]
+    return Holdings(
+        masters=tuple(
+            Master(path=LIBRARY / j.output, key=j.group.key, frames=len(j.frames), started=EVENING, ended=EVENING)
+            for j in jobs
+        ),
+        records={LIBRARY / job.output: built(job) for job in jobs},
+        existing=frozenset(LIBRARY / job.output for job in jobs),
+    )
+
+
+def only(the_plan: Plan) -> Step:
+    (step,) = the_plan.steps
+    return step
+
+
+def job_of(the_plan: Plan, frame_type: FrameType) -> Job:
+    (job,) = [step.job for step in the_plan.steps if step.job and step.key.type is frame_type]
+    return job
+
+
+def test_a_group_without_a_master_is_created() -> None:
+    """The plan names the place, as S4's README prints it, and carries the whole job."""
+    step = only(plan_of(make_group(FrameType.BIAS, 30)))
+
+    assert step.action is Action.CREATE
+    assert step.output.as_posix().startswith("master/masterBias_INSTRUME_")
+    assert step.job is not None
+    assert len(step.job.frames) == 30
+
+
+def test_a_second_run_over_the_same_frames_is_up_to_date() -> None:
+    """Nothing is built again for frames and settings that a record already tells of."""
+    first = plan_of(make_group(FrameType.DARK), make_group(FrameType.BIAS))
+
+    second = plan_of(make_group(FrameType.DARK), make_group(FrameType.BIAS), holdings=after(first))
+
+    assert [step.action for step in second.steps] == [Action.UP_TO_DATE, Action.UP_TO_DATE]
+
+
+def one_more(group: Group) -> Group:
+    return group.model_copy(update={"frames": (*group.frames, make_frame(path=Path("/night/late.fits")))})
+
+
+def one_less(group: Group) -> Group:
+    return group.model_copy(update={"frames": group.frames[:-1]})
+
+
+def one_changed(group: Group) -> Group:
+    changed = group.frames[3].model_copy(update={"mtime_ns": 5})
+    return group.model_copy(update={"frames": (*group.frames[:3], changed, *group.frames[4:])})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param(one_more, "1 new: late.fits", id="a new frame"),
+        pytest.param(one_less, "1 gone: dark__019.fits", id="a frame gone"),
+        pytest.param(one_changed, "1 changed: dark__003.fits", id="a changed frame"),
+    ],
+)
+def test_only_the_group_whose_frames_changed_is_rebuilt(change: Callable[[Group], Group], reason: str) -> None:
+    """A rebuild says which frames made it necessary and what it supersedes; its neighbours are left alone."""
+    dark, bias = make_group(FrameType.DARK), make_group(FrameType.BIAS)
+    holdings = after(plan_of(dark, bias))
+
+    steps = plan_of(change(dark), bias, holdings=holdings).steps
+
+    by_type = {step.key.type: step for step in steps}
+    assert by_type[FrameType.BIAS].action is Action.UP_TO_DATE
+    assert by_type[FrameType.DARK].action is Action.REBUILD
+    assert by_type[FrameType.DARK].reasons == (reason,)
+    assert by_type[FrameType.DARK].supersedes == by_type[FrameType.DARK].output
+
+
+def test_a_frame_that_was_only_copied_does_not_rebuild() -> None:
+    """A new time of change with the same content, by its SHA-256, is the same frame."""
+    dark = make_group(FrameType.DARK)
+    holdings = after(plan_of(dark))
+    touched = one_changed(dark)
+    path = touched.frames[3].path
+
+    known = Holdings(holdings.masters, holdings.records, holdings.existing, {path: f"sha of {path.name}"})
+
+    assert plan.frames_to_hash([touched], holdings.records.values()) == (path,)
+    assert only(plan_of(touched, holdings=known)).action is Action.UP_TO_DATE
+
+
+def test_frames_of_one_name_in_two_folders_are_two_frames() -> None:
+    """Night folders repeat names; removing one of two twins is seen."""
+    frames = tuple(
+        make_frame(path=Path(f"/{night}/dark_{i}.fits"), mtime_ns=n) for n, night in enumerate("ab") for i in range(4)
+    )
+    group = group_of(frames)
+    holdings = after(plan_of(group))
+
+    assert only(plan_of(group, holdings=holdings)).action is Action.UP_TO_DATE
+    assert only(plan_of(one_less(group), holdings=holdings)).reasons == ("1 gone: dark_3.fits",)
+
+
+def test_a_changed_recipe_rebuilds_and_names_the_setting() -> None:
+    """The reason reads as the user would say it: the setting, what it was and what it is."""
+    dark = make_group(FrameType.DARK)
+    holdings = after(plan_of(dark))
+    settings = Settings(recipe=RecipesSettings(all=RecipeSettings(sigma_high=2.5)))
+
+    step = only(plan_of(dark, holdings=holdings, settings=settings))
+
+    assert (step.action, step.reasons) == (Action.REBUILD, ("sigma_high: 3.0 -> 2.5",))
+
+
+def test_a_master_without_a_record_is_kept_as_superseded() -> None:
+    """A file that this program did not make is never overwritten silently: the plan says what becomes of it."""
+    dark = make_group(FrameType.DARK)
+    target = LIBRARY / only(plan_of(dark)).output
+
+    step = only(plan_of(dark, holdings=Holdings(existing=frozenset([target]))))
+
+    assert step.action is Action.REBUILD
+    assert "superseded" in step.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("count", "settings", "engine", "skipped"),
+    [
+        pytest.param(2, Settings(), "numpy", "2 frames are there, 3 are needed", id="PixInsight's floor"),
+        pytest.param(3, Settings(), "numpy", None, id="at the floor"),
+        pytest.param(
+            4,
+            Settings(recipe=RecipesSettings(all=RecipeSettings(rejection="linear-fit"))),
+            "numpy",
+            "4 frames are there, 5 are needed for linear fit",
+            id="linear fit needs five",
+        ),
+        pytest.param(1, Settings(counts=CountSettings(min_frames=1)), "numpy", None, id="numpy can go down to one"),
+        pytest.param(
+            2,
+            Settings(counts=CountSettings(min_frames=1)),
+            "pixinsight",
+            "2 frames are there, 3 are needed",
+            id="PixInsight cannot",
+        ),
+        pytest.param(
+            19,
+            Settings(counts=CountSettings(min_frames=20)),
+            "numpy",
+            "19 frames are there, 20 are needed",
+            id="a higher floor of one's own",
+        ),
+    ],
+)
+def test_a_group_below_the_floor_says_what_is_there_and_needed(
+    count: int, settings: Settings, engine: str, skipped: str | None
+) -> None:
+    """Too few frames skip the group with both numbers; never silently, never with another group's loss."""
+    steps = plan_of(make_group(FrameType.DARK, count), make_group(FrameType.BIAS, 30), settings=settings, engine=engine)
+
+    dark = next(step for step in steps.steps if step.key.type is FrameType.DARK)
+    assert next(step for step in steps.steps if step.key.type is FrameType.BIAS).action is Action.CREATE
+    assert dark.action is (Action.SKIPPED if skipped else Action.CREATE)
+    assert not skipped or dark.reasons[0].startswith(skipped)
+
+
+def test_two_groups_on_one_path_are_refused_with_both_named() -> None:
+    """S3's layout carries only the exposure: two gains collide, and neither is built; the bias still is."""
+    low, high = make_group(FrameType.DARK), make_group(FrameType.DARK, gain=200.0)
+
+    steps = plan_of(low, high, make_group(FrameType.BIAS), settings=Settings(layout="pulsar")).steps
+
+    conflicts = [step for step in steps if step.action is Action.CONFLICT]
+    assert len(conflicts) == 2
+    assert all("gain 100" in step.reasons[0] and "gain 200" in step.reasons[0] for step in conflicts)
+    assert [step.action for step in steps if step.key.type is FrameType.BIAS] == [Action.CREATE]
+
+
+def test_flats_wait_for_the_dark_flat_of_the_same_run() -> None:
+    """One run, two stages: what the flat needs comes first, and the job names it."""
+    groups = [make_group(t) for t in (FrameType.FLAT, FrameType.DARK_FLAT, FrameType.BIAS)]
+
+    the_plan = plan_of(*groups)
+
+    flat = job_of(the_plan, FrameType.FLAT)
+    assert flat.waits_for == (job_of(the_plan, FrameType.DARK_FLAT).id,)
+    assert [[step.key.type for step in stage] for stage in the_plan.stages] == [
+        [FrameType.BIAS, FrameType.DARK_FLAT],
+        [FrameType.FLAT],
+    ]
+
+
+def test_no_same_run_keeps_this_runs_masters_out_of_its_flats() -> None:
+    """S4-16: with --no-same-run a flat uses only what stood in a library before."""
+    groups = [make_group(t) for t in (FrameType.FLAT, FrameType.DARK_FLAT)]
+
+    steps = plan_of(*groups, settings=Settings(same_run=False)).steps
+
+    assert [step.action for step in steps if step.key.type is FrameType.FLAT] == [Action.SKIPPED]
+
+
+def test_flats_without_any_master_are_refused_unless_allowed() -> None:
+    """S2-25: a flat is built uncalibrated only on request, and its record says so."""
+    flat = make_group(FrameType.FLAT)
+
+    refused = only(plan_of(flat))
+    allowed = only(plan_of(flat, settings=Settings(match=MatchSettings(allow_uncalibrated=True))))
+
+    assert refused.action is Action.SKIPPED
+    assert "--allow-uncalibrated" in refused.reasons[0]
+    assert allowed.job is not None
+    assert allowed.job.calibration is not None
+    assert allowed.job.calibration.state == ""
+    assert allowed.job.calibration.decisions[-1].verdict == "none"
+
+
+def test_a_rebuilt_dark_flat_makes_its_flats_stale() -> None:
+    """A flat whose dark flat is rebuilt in this run is rebuilt after it, and the plan says why."""
+    flat, dark_flat = make_group(FrameType.FLAT), make_group(FrameType.DARK_FLAT)
+    holdings = after(plan_of(flat, dark_flat))
+
+    steps = {s.key.type: s for s in plan_of(flat, one_less(dark_flat), holdings=holdings).steps}
+    unchanged = {s.key.type: s for s in plan_of(flat, dark_flat, holdings=holdings).steps}
+
+    assert steps[FrameType.FLAT].action is Action.REBUILD
+    assert "is rebuilt" in steps[FrameType.FLAT].reasons[0]
+    assert unchanged[FrameType.FLAT].action is Action.UP_TO_DATE
+
+
+def test_a_dark_flat_rebuilt_in_an_earlier_run_makes_its_flats_stale() -> None:
+    """The record of a flat holds the SHA-256 of what was subtracted, so a later change is seen."""
+    flat, dark_flat = make_group(FrameType.FLAT), make_group(FrameType.DARK_FLAT)
+    first = plan_of(flat, dark_flat)
+    holdings = after(first)
+    newer = built(job_of(first, FrameType.DARK_FLAT), sha256="11")
+    path = LIBRARY / job_of(first, FrameType.DARK_FLAT).output
+
+    steps = plan_of(flat, holdings=replace(holdings, records={**holdings.records, path: newer})).steps
+
+    assert [step.action for step in steps] == [Action.REBUILD]
+    assert "was rebuilt" in steps[0].reasons[0]
+
+
+@pytest.mark.parametrize("stages", [("bias", "dark"), ("flat",)])
+def test_a_stage_that_is_not_selected_is_skipped_with_that_reason(stages: Sequence[Any]) -> None:
+    """--stage leaves out the other types and says so."""
+    groups = [make_group(t) for t in (FrameType.FLAT, FrameType.DARK_FLAT, FrameType.BIAS)]
+
+    steps = plan_of(*groups, settings=Settings(stages=tuple(stages))).steps
+
+    for step in steps:
+        selected = plan.STAGE_OF[step.key.type] in stages
+        assert selected or "--stage" in step.reasons[0]
+
+
+def test_the_same_frames_that_were_quarantined_are_not_built_again() -> None:
+    """The gate's verdict stands until the frames change or the user publishes by hand."""
+    dark = make_group(FrameType.DARK)
+    job = job_of(plan_of(dark), FrameType.DARK)
+    holdings = Holdings(records={LIBRARY / "quarantine" / job.output: built(job)})
+
+    assert "quarantined" in only(plan_of(dark, holdings=holdings)).reasons[0]
+    assert only(plan_of(one_less(dark), holdings=holdings)).action is Action.CREATE
