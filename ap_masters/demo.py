@@ -27,7 +27,7 @@ _HALF_FULL_SCALE_E: Final = 0.5 * 65535 * ELECTRONS_PER_ADU
 
 
 class Sequence(NamedTuple):
-    """Frames taken one after the other: IMAGETYP, exposure in seconds, filter, number, and UTC of the first.
+    """Frames taken one after the other: IMAGETYP, exposure in seconds, filter, how many, and UTC of the first.
 
     ``light`` is what falls on the middle of the sensor, in electrons per second and pixel.
     """
@@ -35,7 +35,7 @@ class Sequence(NamedTuple):
     image_type: str
     exposure: float
     filter: str
-    count: int
+    frames: int
     start: datetime
     light: float = 0.0
 
@@ -124,7 +124,7 @@ def write_night(folder: Path, *, width: int = 640, height: int = 480, seed: int 
         )
         path = folder / shot.night / sequence.image_type / shot.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_image(path, pixels, keywords(shot))
+        write_image(path, pixels, keywords(shot), image_type=sequence.image_type.capitalize())
         return path
 
     with ThreadPoolExecutor() as pool:
@@ -160,7 +160,7 @@ class _Shot(NamedTuple):
 
 def _shots() -> Iterator[_Shot]:
     for sequence in NIGHT:
-        for number in range(sequence.count):
+        for number in range(sequence.frames):
             started = sequence.start + number * timedelta(seconds=sequence.exposure + 2)
             trouble = 0.9 if sequence.exposure == 300 and sequence.image_type == "DARK" and number == 5 else 0.0
             yield _Shot(sequence, number, started, _SET_POINT_C + (-0.1, 0.0, 0.1, 0.0)[number % 4] + trouble)

@@ -95,5 +95,5 @@ def write_frame(path: Path, pixels: NDArray[Any] | None = None, **changes: str |
 
     path.parent.mkdir(parents=True, exist_ok=True)
     data = noisy(zlib.crc32(path.name.encode())) if pixels is None else pixels
-    write_image(path, data, nina_keywords(**changes))
+    write_image(path, data, nina_keywords(**changes), image_type="Dark")
     return path

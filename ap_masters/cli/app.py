@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ap_masters import __version__
-from ap_masters.cli import building, looking, settings
+from ap_masters.cli import building, combining, looking, settings
 
 app = typer.Typer(
     name="ap-masters",
@@ -30,6 +30,6 @@ def _program(
     """Build and keep a library of master bias, dark, dark flat and flat frames."""
 
 
-for command in (building.demo, looking.scan, building.plan, building.build):
+for command in (building.demo, looking.scan, building.plan, building.build, combining.combine):
     app.command()(command)
 app.add_typer(settings.app, name="config")

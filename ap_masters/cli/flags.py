@@ -87,23 +87,29 @@ MATCH: Final = Family(
     ),
 )
 
+_SCALE: Final = Flag("scale", ("--scale",), "Samples in 0..1 (unit) or in counts of the 16-bit range (adu).")
+_COMPRESSION: Final = Flag("compression", ("--compression",), "Compression of XISF masters.")
+
 OUTPUT: Final = Family(
     "Where and how masters are written",
     (
         Flag("layout", ("--layout",), "ap, anawbpps, playbook, nina, pulsar, wbpp, siril, or a path of your own."),
         Flag("format", ("--format",), "File format of masters (default: the layout's own)."),
-        Flag("scale", ("--scale",), "Samples in 0..1 (unit) or in counts of the 16-bit range (adu)."),
-        Flag("compression", ("--compression",), "Compression of XISF masters."),
+        _SCALE,
+        _COMPRESSION,
         Flag("quality.gate", ("--gate/--no-gate",), "Whether a master that fails its checks is quarantined."),
     ),
 )
+
+_MEMORY: Final = Flag("memory", ("--memory",), "Memory for integration, as 2G or 800M (default: half of what is free).")
+_THREADS: Final = Flag("threads", ("--threads",), "Threads for integration (default: all cores).")
 
 ENGINE: Final = Family(
     "Engine",
     (
         Flag("engine", ("--engine",), "Who integrates; auto takes PixInsight where it is found, else numpy."),
-        Flag("memory", ("--memory",), "Memory for integration, as 2G or 800M (default: half of what is free)."),
-        Flag("threads", ("--threads",), "Threads for integration (default: all cores)."),
+        _MEMORY,
+        _THREADS,
     ),
 )
 
@@ -119,5 +125,7 @@ PIXINSIGHT: Final = Family(
         Flag("pixinsight.script_dir", ("--script-dir",), "Folder for the script (default: logs in the library)."),
     ),
 )
+
+STACKING: Final = Family("Reading and writing", (_MEMORY, _THREADS, _SCALE, _COMPRESSION))
 
 ALL: Final = (WHAT, RECIPE, MATCH, OUTPUT, ENGINE, PIXINSIGHT)

@@ -1,0 +1,89 @@
+"""The command combine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ap_masters.cli import flags
+from ap_masters.cli.display import Screen
+from ap_masters.cli.options import with_settings
+from ap_masters.cli.progress import Label, shown
+from ap_masters.errors import UsageError
+from ap_masters.model import Combination, FrameType, Normalization, Recipe, Rejection, RejectionNormalization
+from ap_masters.settings_files import Loaded
+
+
+@with_settings(flags.STACKING)
+def combine(
+    screen: Screen,
+    loaded: Loaded,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT",
+            help="Files, wildcards, folders, the first file of a numbered sequence, or @list.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="The file to write: .xisf, .fit or .fits.", show_default=False)
+    ],
+    method: Annotated[Combination, typer.Option(help="How samples become one.")] = Combination.MEDIAN,
+    rejection: Annotated[Rejection, typer.Option(help="Pixel rejection.")] = Rejection.NONE,
+    sigma_low: Annotated[float, typer.Option(min=0, max=10, help="Low limit, in sigma.")] = 4.0,
+    sigma_high: Annotated[float, typer.Option(min=0, max=10, help="High limit, in sigma.")] = 3.0,
+    normalization: Annotated[
+        Normalization, typer.Option(help="Scale each frame to the level of the first (flats: multiplicative).")
+    ] = Normalization.NONE,
+    frame_type: Annotated[
+        FrameType | None, typer.Option("--type", help="What the frames are, where their headers do not say.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it is there.")] = False,
+    record: Annotated[bool, typer.Option("--record/--no-record", help="Write the .xrs record beside it.")] = True,
+) -> None:
+    """Stack any frames into one file: the median by default, as PULSAR's med; more by --method and --rejection."""
+    from ap_masters import memory
+    from ap_masters.combine import combine as stack
+    from ap_masters.engines.numpy import NumpyEngine
+    from ap_masters.inputs import expand
+
+    settings = loaded.settings
+    scaled = normalization is Normalization.MULTIPLICATIVE
+    recipe = Recipe(
+        combination=method,
+        rejection=rejection,
+        sigma_low=sigma_low,
+        sigma_high=sigma_high,
+        normalization=normalization,
+        rejection_normalization=RejectionNormalization.EQUALIZE_FLUXES if scaled else RejectionNormalization.NONE,
+    )
+    engine = NumpyEngine(
+        memory=memory.budget(settings.memory), threads=settings.threads, compression=settings.compression
+    )
+    if output.is_dir():
+        raise UsageError(f"{output}: is a folder; name the file to write as the last argument")
+    with shown(screen, {"combine": Label.of(method, output, 1.0)}) as on_progress:
+        combined = stack(
+            expand(inputs, but=output),
+            output,
+            recipe,
+            engine,
+            on_progress,
+            frame_type=frame_type,
+            scale=settings.scale or "unit",
+            overwrite=overwrite,
+            record_suffix=settings.library.record_suffix if record else None,
+        )
+    for aside in combined.set_aside:
+        screen.warning(f"{aside.path} left out: {aside.reason}: {aside.detail}")
+    result = combined.result
+    if screen.json:
+        screen.document("combine", result=result, set_aside=combined.set_aside)
+        return
+    rejected = result.rejected_low + result.rejected_high
+    screen.line(
+        f"{output}: {method} of {len(result.frames)} frames"
+        + (f", {rejected / result.samples:.3%} of samples rejected" if rejected else "")
+        + f", median {result.statistics.channels[0].median:.6f}, in {result.seconds:.1f} s"
+    )

@@ -1,0 +1,178 @@
+"""One stack of any frames: what PULSAR calls ``med``, with every method of the numpy engine, and a record beside it."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from ap_masters import headers, images, recipes
+from ap_masters import record as records
+from ap_masters.engines import Engine
+from ap_masters.errors import AllJobsFailed, ImageError, NothingToDo, UnwritableImage, UsageError
+from ap_masters.model import (
+    CALIBRATION_TYPES,
+    Failed,
+    Frame,
+    FrameType,
+    Group,
+    GroupKey,
+    Integrated,
+    Job,
+    Keyword,
+    MasterStatus,
+    OnProgress,
+    Reason,
+    Recipe,
+    Rejection,
+    SetAside,
+)
+
+_SUFFIXES: Final = (".xisf", ".fit", ".fits", ".fts")
+_SAYS_A_TYPE: Final = {"IMAGETYP", "APMTYPE"}
+
+
+class Combined(NamedTuple):
+    """What came of it: the engine's result with its final path, the record, and the frames that were left out."""
+
+    result: Integrated
+    record: records.Record
+    set_aside: tuple[SetAside, ...]
+
+
+def combine(
+    inputs: Sequence[Path],
+    output: Path,
+    recipe: Recipe,
+    engine: Engine,
+    on_progress: OnProgress,
+    *,
+    frame_type: FrameType | None = None,
+    scale: Literal["unit", "adu"] = "unit",
+    overwrite: bool = False,
+    record_suffix: str | None = ".xrs",
+) -> Combined:
+    """Integrate ``inputs`` by ``recipe`` into one file at ``output``, whose suffix says XISF or FITS.
+
+    ``frame_type`` says what the frames are where their headers and names do not. Files that cannot be read, and
+    those of another geometry than most, are left out and returned. The file appears whole or not at all.
+    Raises UsageError for an output that is there already or has no known suffix, NothingToDo for fewer than
+    two frames, AllJobsFailed when the engine could not integrate them.
+    """
+    _check(output, overwrite=overwrite)
+    frames, unreadable = _frames(inputs)
+    frames, others = _of_one_geometry(frames)
+    if len(frames) < 2:
+        raise NothingToDo(f"{len(frames)} of {len(inputs)} file(s) can be combined{_first(unreadable)}; two are needed")
+    job = _job(frames, output, recipe, frame_type, scale)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".ap-masters-", dir=output.parent) as work:
+        (result,) = engine.run([job], Path(work), on_progress)
+        if isinstance(result, Failed):
+            raise AllJobsFailed(f"{output}: {result.reason}. {result.advice}".strip())
+        record = _finish(job, result, output, record_suffix)
+    return Combined(
+        result=result.model_copy(update={"path": output}),
+        record=record,
+        set_aside=(*unreadable, *others, *result.dropped),
+    )
+
+
+def _check(output: Path, *, overwrite: bool) -> None:
+    if output.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"{output}: the output's suffix says its format; it is one of {', '.join(_SUFFIXES)}")
+    if output.is_dir():
+        raise UsageError(f"{output}: is a folder; name a file in it")
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output}: is there already; --overwrite replaces it")
+
+
+def _frames(inputs: Iterable[Path]) -> tuple[list[Frame], list[SetAside]]:
+    frames, unreadable = [], []
+    for path in inputs:
+        try:
+            status = path.stat()
+            info = images.read_info(path)
+        except ImageError as error:
+            unreadable.append(SetAside(path=path, reason=Reason.UNREADABLE, detail=error.what))
+        except OSError as error:
+            unreadable.append(SetAside(path=path, reason=Reason.UNREADABLE, detail=error.strerror or str(error)))
+        else:
+            frames.append(headers.frame_from(info, size=status.st_size, mtime_ns=status.st_mtime_ns))
+    return frames, unreadable
+
+
+def _of_one_geometry(frames: Sequence[Frame]) -> tuple[list[Frame], list[SetAside]]:
+    """Return the frames of the most frequent geometry (of the first, where two are equally frequent), and the rest."""
+    shapes = [f"{frame.width}x{frame.height}x{frame.channels}" for frame in frames]
+    usual, number = Counter(shapes).most_common(1)[0] if frames else ("", 0)
+    others = [
+        SetAside(path=frame.path, reason=Reason.GEOMETRY, detail=f"is {shape}; {number} others are {usual}")
+        for frame, shape in zip(frames, shapes, strict=True)
+        if shape != usual
+    ]
+    return [frame for frame, shape in zip(frames, shapes, strict=True) if shape == usual], others
+
+
+def _first(unreadable: Sequence[SetAside]) -> str:
+    return f" ({unreadable[0].path.name}: {unreadable[0].detail})" if unreadable else ""
+
+
+def _job(
+    frames: Sequence[Frame],
+    output: Path,
+    recipe: Recipe,
+    frame_type: FrameType | None,
+    scale: Literal["unit", "adu"],
+) -> Job:
+    """Return the job; where no calibration type is known, the result does not claim to be a master of one."""
+    types = {frame.type for frame in frames}
+    known = frame_type or (types.pop() if len(types) == 1 else None)
+    key = _shared_key(frames, known or FrameType.LIGHT)
+    if recipe.rejection is Rejection.AUTO:
+        recipe = recipe.model_copy(update={"rejection": recipes.automatic_rejection(key.type, len(frames))})
+    keywords: tuple[Keyword, ...] = headers.master_keywords(key, frames, recipe, None, scale=scale)
+    if known is None:
+        keywords = tuple(keyword for keyword in keywords if keyword.name not in _SAYS_A_TYPE)
+    return Job(
+        id="combine",
+        group=Group(key=key, frames=tuple(frames)),
+        recipe=recipe,
+        output=Path(output.name),
+        keywords=keywords,
+        image_type=_image_type(known),
+        scale=scale,
+    )
+
+
+def _shared_key(frames: Sequence[Frame], frame_type: FrameType) -> GroupKey:
+    """Return what all frames state alike; what differs is not said of the result."""
+    first, *rest = (GroupKey.of(frame.model_copy(update={"type": frame_type})) for frame in frames)
+    differing = {name for name in GroupKey.model_fields if any(getattr(k, name) != getattr(first, name) for k in rest)}
+    return first.model_copy(update=dict.fromkeys(differing))
+
+
+def _image_type(frame_type: FrameType | None) -> str:
+    """Return XISF's word, which knows no dark flat."""
+    if frame_type not in CALIBRATION_TYPES:
+        return "MasterLight" if frame_type is FrameType.LIGHT else "Light"
+    return "MasterDark" if frame_type is FrameType.DARK_FLAT else f"Master{frame_type.capitalize()}"
+
+
+def _finish(job: Job, result: Integrated, output: Path, record_suffix: str | None) -> records.Record:
+    """Put the result in its place and write its record. Frames are not hashed: that takes longer than stacking."""
+    record = records.complete(records.draft(job), result, {})
+    record = record.model_copy(
+        update={
+            "status": MasterStatus.PUBLISHED,
+            "history": (records.Event(at=result.started, status=MasterStatus.PUBLISHED, reason="combined"),),
+            "master": record.master.model_copy(update={"size": result.path.stat().st_size}),
+        }
+    )
+    try:
+        if record_suffix is not None:
+            records.write(record, records.record_path(output, record_suffix))
+        result.path.replace(output)
+    except OSError as error:
+        raise UnwritableImage(output, f"cannot be put in its place: {error.strerror or error}") from error
+    return record

@@ -1,0 +1,236 @@
+"""``combine``: S3's med and more, from the command line to the file and its record."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ap_masters import record as records
+from ap_masters.images import read_image
+from ap_masters.model import FrameType, Keyword, MasterStatus
+from tests.builders import noisy, write_frame
+from tests.cli.conftest import Run
+
+COUNT = 5
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> NDArray[np.uint16]:
+    """Five numbered biases in ``tmp_path / "die Nächte"``; their pixels, (frame, row, column)."""
+    folder = tmp_path / "die Nächte"
+    frames = []
+    for number in range(1, COUNT + 1):
+        frames.append(noisy(number))
+        write_frame(folder / f"bias{number:04}.fit", frames[-1], IMAGETYP="BIAS", EXPTIME=0.0, EXPOSURE=0.0)
+    return np.stack(frames)
+
+
+@pytest.fixture
+def night(tmp_path: Path, stack: NDArray[np.uint16]) -> Path:
+    return tmp_path / "die Nächte"
+
+
+def keywords(path: Path) -> dict[str, Keyword]:
+    return {keyword.name: keyword for keyword in read_image(path)[0].keywords}
+
+
+def pixels(path: Path) -> NDArray[np.float64]:
+    return np.asarray(read_image(path)[1][0], np.float64)
+
+
+@pytest.mark.parametrize("suffix", [".xisf", ".fit"])
+def test_the_median_is_the_default(run: Run, night: Path, stack: NDArray[np.uint16], suffix: str) -> None:
+    """S3-01: pixel-wise median, in XISF or FITS by the output's suffix, in 0..1 of the 16-bit range."""
+    output = night.parent / f"master bias{suffix}"
+    done = run("combine", night, output)
+
+    assert done.code == 0
+    assert "median of 5 frames" in done.out
+    np.testing.assert_array_equal(pixels(output), (np.median(stack, axis=0) / 65535).astype(np.float32))
+
+
+@pytest.mark.parametrize("method", ["average", "min", "max"])
+def test_other_methods(run: Run, night: Path, stack: NDArray[np.uint16], method: str) -> None:
+    """--method: average, min and max of every pixel."""
+    output = night.parent / "out.fit"
+    run("combine", night, output, "--method", method)
+
+    expected = {"average": stack.mean(axis=0), "min": stack.min(axis=0), "max": stack.max(axis=0)}[method]
+    np.testing.assert_array_equal(pixels(output), (expected / 65535).astype(np.float32))
+
+
+@pytest.mark.parametrize("form", ["files", "wildcard", "folder", "sequence", "list"])
+def test_every_form_of_input_means_the_same(run: Run, night: Path, form: str) -> None:
+    """S3-02: files, a wildcard the program expands itself, a folder, a numbered sequence, @list."""
+    (night / "list.txt").write_text("".join(f"bias{n:04}.fit\n" for n in range(1, COUNT + 1)), encoding="utf-8")
+    inputs = {
+        "files": sorted(night.glob("*.fit")),
+        "wildcard": [night / "bias*.fit"],
+        "folder": [night],
+        "sequence": [night / "bias0001.fit"],
+        "list": [f"@{night / 'list.txt'}"],
+    }[form]
+
+    done = run("combine", *inputs, night.parent / "out.xisf", "--json")
+
+    assert [Path(frame["path"]).name for frame in done.document["result"]["frames"]] == [
+        f"bias{n:04}.fit" for n in range(1, COUNT + 1)
+    ]
+
+
+def test_rejection_takes_out_an_outlier(run: Run, night: Path, stack: NDArray[np.uint16]) -> None:
+    """One sample far off in one frame leaves the average of the others."""
+    spoiled = stack.copy()
+    spoiled[2, 3, 4] = 60000
+    write_frame(night / "bias0003.fit", spoiled[2], IMAGETYP="BIAS")
+    output = night.parent / "out.xisf"
+
+    done = run("combine", night, output, "--method", "average", "--rejection", "minmax", "--json")
+
+    trimmed = np.sort(spoiled, axis=0)[1:-1].mean(axis=0)
+    np.testing.assert_allclose(pixels(output), trimmed / 65535, rtol=1e-6)
+    assert done.document["result"]["rejected_high"] == stack[0].size
+
+
+def test_sigma_limits_are_taken(run: Run, night: Path) -> None:
+    """--sigma-low and --sigma-high reach the record."""
+    output = night.parent / "out.xisf"
+    run("combine", night, output, "--rejection", "sigma", "--sigma-low", "2.5", "--sigma-high", "2")
+
+    recipe = records.read(output.with_suffix(".xrs")).recipe
+
+    assert (recipe.rejection, recipe.sigma_low, recipe.sigma_high) == ("sigma", 2.5, 2.0)
+
+
+def test_auto_rejection_is_resolved_by_count(run: Run, night: Path) -> None:
+    """Five frames: percentile clipping, by WBPP's rule; the record says which it was."""
+    output = night.parent / "out.xisf"
+    run("combine", night, output, "--rejection", "auto")
+
+    assert records.read(output.with_suffix(".xrs")).recipe.rejection == "percentile"
+
+
+def test_the_record_stands_beside_the_file(run: Run, night: Path) -> None:
+    """What went in, with what came out of it; published, because the user put it there."""
+    output = night.parent / "master.xisf"
+    run("combine", night, output)
+
+    record = records.read(output.with_suffix(".xrs"))
+
+    assert record.status is MasterStatus.PUBLISHED
+    assert record.key.type is FrameType.BIAS
+    assert record.master.size == output.stat().st_size
+    assert [entry.path.name for entry in record.inputs] == [f"bias{n:04}.fit" for n in range(1, COUNT + 1)]
+
+
+def test_without_a_record(run: Run, night: Path) -> None:
+    """--no-record leaves the file alone, and nothing else in its folder."""
+    before = set(night.parent.iterdir())
+    run("combine", night, night.parent / "master.xisf", "--no-record")
+
+    assert set(night.parent.iterdir()) - before == {night.parent / "master.xisf"}
+
+
+def test_the_header_says_what_it_is(run: Run, night: Path) -> None:
+    """A master bias of five frames, with what they all state; what differs is not said."""
+    write_frame(night / "bias0005.fit", noisy(5), IMAGETYP="BIAS", GAIN=200)
+    output = night.parent / "master.fit"
+    run("combine", night, output)
+
+    cards = keywords(output)
+
+    assert cards["IMAGETYP"].value == "Master Bias"
+    assert cards["NCOMBINE"].value == COUNT
+    assert cards["OFFSET"].value == 50
+    assert "GAIN" not in cards
+
+
+def test_counts_on_request(run: Run, night: Path, stack: NDArray[np.uint16]) -> None:
+    """--scale adu keeps the numbers of the frames."""
+    output = night.parent / "master.fit"
+    run("combine", night, output, "--scale", "adu")
+
+    np.testing.assert_array_equal(pixels(output), np.median(stack, axis=0).astype(np.float32))
+
+
+def test_frames_of_unknown_type_make_no_master_of_a_type(run: Run, night: Path) -> None:
+    """The result does not claim what nobody said; --type says it."""
+    for number, path in enumerate(sorted(night.glob("*.fit"))):
+        path.rename(night / f"x{number}.fit")
+        write_frame(night / f"x{number}.fit", noisy(number), IMAGETYP=None)
+
+    run("combine", night, night.parent / "a.fit")
+    run("combine", night, night.parent / "b.fit", "--type", "dark")
+
+    assert "IMAGETYP" not in keywords(night.parent / "a.fit")
+    assert keywords(night.parent / "b.fit")["IMAGETYP"].value == "Master Dark"
+
+
+def test_an_output_that_is_there_stays(run: Run, night: Path) -> None:
+    """Nothing is overwritten silently; --overwrite says so."""
+    output = night.parent / "master.xisf"
+    output.write_bytes(b"precious")
+
+    refused = run("combine", night, output)
+    assert (refused.code, output.read_bytes()) == (2, b"precious")
+    assert "--overwrite replaces it" in refused.err
+
+    assert run("combine", night, output, "--overwrite").code == 0
+    assert output.read_bytes() != b"precious"
+
+
+def test_its_own_output_is_no_input(run: Run, night: Path) -> None:
+    """``combine *.fit master.fit --overwrite`` twice stacks the same frames twice."""
+    output = night / "master.fit"
+    for _ in range(2):
+        done = run("combine", night / "*.fit", output, "--overwrite", "--json")
+
+    assert len(done.document["result"]["frames"]) == COUNT
+
+
+def test_what_cannot_be_used_is_left_out_and_said(run: Run, night: Path) -> None:
+    """A broken file and one of another size: the others are stacked, both are named."""
+    (night / "bias0001.fit").write_bytes(b"")
+    write_frame(night / "bias0002.fit", noisy(2, shape=(4, 4)), IMAGETYP="BIAS")
+
+    done = run("combine", night, night.parent / "out.xisf")
+
+    assert done.code == 0
+    assert "3 frames" in done.out
+    assert "bias0001.fit left out: unreadable" in done.err
+    assert "bias0002.fit left out: different geometry: is 4x4x1; 3 others are 16x12x1" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        pytest.param(("missing.fit", "out.fit"), 2, "missing.fit: there is no such file", id="no such file"),
+        pytest.param(("dark*.fit", "out.fit"), 3, "no file matches", id="no match"),
+        pytest.param(("bias0005.fit", "out.fit"), 3, "1 of 1 file(s) can be combined; two are needed", id="one file"),
+        pytest.param((".", "out.tif"), 2, "the output's suffix says its format", id="no known suffix"),
+        pytest.param(("bias0001.fit", "."), 2, "is a folder", id="output is a folder"),
+        pytest.param((".", "out.fit", "--memory", "lots"), 2, "flag --memory: memory = lots", id="no amount"),
+        pytest.param((".", "out.fit", "--sigma-low", "99"), 2, "--sigma-low", id="out of range"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    run: Run, night: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    """With the exit code of its kind, and nothing written."""
+    monkeypatch.chdir(night)
+    before = set(night.iterdir())
+
+    done = run("combine", *arguments)
+
+    assert done.code == code
+    assert message in done.err
+    assert set(night.iterdir()) == before
+
+
+def test_json_tells_of_a_failure_too(run: Run, night: Path) -> None:
+    """One document, whatever happened."""
+    done = run("combine", night / "missing.fit", night / "out.fit", "--json")
+
+    assert done.document["error"]["exit_code"] == done.code == 2
+    assert "missing.fit" in done.document["error"]["message"]
