@@ -18,7 +18,9 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, index: int, channel: int, start: int, out: NDArray[Any]) -> None: ...
+    def read(self, index: int, channel: int, start: int, out: NDArray[Any]) -> None:
+        """Fill ``out`` with samples of frame ``index`` from pixel ``start`` of ``channel`` on."""
+        ...
 
 
 class Shape(NamedTuple):
@@ -66,7 +68,7 @@ def integrate(
     worked on at once. Samples of scaled frames are rounded to float32, as PixInsight's are.
     """
     count = len(source)
-    run = max(memory // (count * _BYTES_PER_SAMPLE), 1)
+    run = min(max(memory // (count * _BYTES_PER_SAMPLE), 1), 1 << 16)
     rows = max(min(run // shape.width, shape.height), 1)
     for channel in range(shape.channels):
         for first in range(0, shape.height, rows):
@@ -111,6 +113,7 @@ def _combine(
 ) -> NDArray[np.float64]:
     """Combine what is kept of each stack; where nothing is, take the median of all, whatever the combination."""
     count = kept.sum(0)
+    result: NDArray[np.float64]
     if combination is Combination.AVERAGE:
         result = np.where(kept, values, 0).sum(0) / (np.maximum(count, 1) * divisor)
     elif combination is Combination.MEDIAN:

@@ -19,7 +19,7 @@ _OPEN_FILES: Final = 128  # systems allow 256 and more
 _SPOOL_BYTES: Final = 1 << 22
 
 
-class Refused(Exception):  # noqa: N818 - a situation, not an error of the program
+class Refused(Exception):
     """A frame that cannot be integrated; the group goes on without it."""
 
     def __init__(self, path: Path, reason: Reason, detail: str) -> None:

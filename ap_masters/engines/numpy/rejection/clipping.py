@@ -15,7 +15,9 @@ _FEWEST = 3
 class Measure(Protocol):
     """How a form of sigma clipping measures centre and deviation of ranks first..last-1 of some stacks."""
 
-    def __call__(self, some: NDArray[np.intp], first: Ranks, last: Ranks, turn: int) -> tuple[Floats, Floats]: ...
+    def __call__(self, some: NDArray[np.intp], first: Ranks, last: Ranks, turn: int) -> tuple[Floats, Floats]:
+        """Return centre and deviation; ``turn`` counts the passes from 0."""
+        ...
 
 
 def clip_sigma(stacks: Stacks, recipe: Recipe) -> Span:
@@ -73,7 +75,8 @@ def _clip(stacks: Stacks, measure: Measure, low: float, high: float) -> Span:
         first, last = span.first[active], span.last[active]
         centre, deviation = measure(active, first, last, turn)
         alive = np.isfinite(deviation) & ~is_zero(deviation, stacks.full_scale)
-        active, first, last, centre, deviation = (a[alive] for a in (active, first, last, centre, deviation))
+        active, first, last = active[alive], first[alive], last[alive]
+        centre, deviation = centre[alive], deviation[alive]
         part = stacks.select(active)
         new_first, new_last = first.copy(), last.copy()
         while (out := (new_first < last) & ((centre - part.at(_inside(part, new_first))) / deviation > low)).any():

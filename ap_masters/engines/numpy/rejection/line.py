@@ -39,7 +39,8 @@ def _reject_once(stacks: Stacks, fates: Fates, pixels: NDArray[np.intp], n: int,
     current = fates[:, pixels]
     np.put_along_axis(current, rank, change, 0)
     fates[:, pixels] = current
-    return change.any(0)
+    moved: NDArray[np.bool_] = np.any(change, axis=0)
+    return moved
 
 
 def least_absolute_deviation(r: Floats) -> tuple[Floats, Floats]:

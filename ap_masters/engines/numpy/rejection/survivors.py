@@ -31,7 +31,7 @@ class Stacks(NamedTuple):
     @property
     def pixels(self) -> int:
         """Number of stacks."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     def at(self, rank: Ranks) -> Floats:
         """Return the sample of each stack's own rank."""
@@ -68,4 +68,4 @@ class Span(NamedTuple):
 
 def is_zero(deviation: Floats, full_scale: float) -> NDArray[np.bool_]:
     """Return where a deviation vanishes beside 1 on the [0, 1] scale: the definition's own test."""
-    return 1.0 + deviation / full_scale == 1.0
+    return np.equal(1.0 + deviation / full_scale, 1.0)

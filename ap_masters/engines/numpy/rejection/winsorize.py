@@ -68,6 +68,6 @@ def rousseeuw_croux_sn(r: Floats) -> Floats:
         windows = range(max(i - h + 1, 0), min(i, n - h) + 1)
         reach = [np.maximum(r[i] - r[k], r[k + h - 1] - r[i]) for k in windows]
         nearest[i] = np.minimum.reduce(reach)
-    middle = np.partition(nearest, (n + 1) // 2 - 1, axis=0)[(n + 1) // 2 - 1]
+    middle: Floats = np.partition(nearest, (n + 1) // 2 - 1, axis=0)[(n + 1) // 2 - 1]
     factor = _SN_FACTOR.get(n) or (n / (n - 0.9) if n % 2 else 1.0)
     return factor * middle

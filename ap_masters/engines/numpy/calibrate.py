@@ -1,0 +1,182 @@
+"""Calibration on the fly: frames come out of reading as if ImageCalibration had written them, without a copy."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.engines.numpy.reading import Frames
+from ap_masters.errors import ApMastersError
+
+_ADU: Final = 65535.0
+_DEFECT_LINE: Final = re.compile(r"\s*P\s+(\d+)\s+(\d+)", re.IGNORECASE)
+
+
+class BadDefectList(ApMastersError):
+    """A list of defects cannot be read."""
+
+
+class MasterPixels:
+    """A master open for subtraction: runs of its samples as float32 on the [0, 1] scale."""
+
+    def __init__(self, image: Frames, *, full_scale: float, pedestal: float = 0.0) -> None:
+        """Take the master as a group of one; ``pedestal`` in ADU, as its header states it."""
+        self._image = image
+        self._full_scale = np.float32(full_scale)
+        self._pedestal = np.float32(abs(pedestal) / _ADU)
+
+    def run(self, channel: int, start: int, size: int) -> NDArray[np.float32]:
+        """Return ``size`` samples from pixel ``start`` on; a grey master serves every channel."""
+        raw = np.empty(size, self._image.dtype)
+        self._image.read(0, min(channel, self._image.geometry.channels - 1), start, raw)
+        unit = raw.astype(np.float32)
+        unit /= self._full_scale
+        unit -= self._pedestal
+        return unit
+
+
+class Masters(NamedTuple):
+    """What is subtracted: masters (None for none) and a ``constant`` in ADU.
+
+    The bias is taken out of the dark first where ``dark_holds_bias``, so that it is never subtracted twice.
+    """
+
+    bias: MasterPixels | None = None
+    dark: MasterPixels | None = None
+    dark_holds_bias: bool = True
+    constant: float = 0.0
+
+    def pure_dark(self, channel: int, start: int, size: int) -> NDArray[np.float32] | None:
+        """Return a run of the dark without the bias in it; None without a dark."""
+        if self.dark is None:
+            return None
+        dark = self.dark.run(channel, start, size)
+        if self.bias is not None and self.dark_holds_bias:
+            dark -= self.bias.run(channel, start, size)
+        return dark
+
+    def subtrahend(self, channel: int, start: int, size: int, scaling: float) -> NDArray[np.float32] | None:
+        """Return a run of bias + scaling * dark, or what there is of it."""
+        dark = self.pure_dark(channel, start, size)
+        if dark is not None and scaling != 1.0:
+            dark *= np.float32(scaling)
+        if self.bias is None:
+            return dark
+        bias = self.bias.run(channel, start, size)
+        return bias if dark is None else bias + dark
+
+
+class Calibrated:
+    """Frames minus bias and dark, as float32 on the [0, 1] scale; the same reading as plain frames.
+
+    ImageCalibration 2.2.8, in float32 and in its order: x / full scale, minus the pedestal, minus
+    (bias + k * (dark - bias)); without a bias, minus the dark. Other than there, nothing is truncated to
+    [0, 1]: negative values stay, so that noise about zero keeps its mean. Defects are then replaced by the
+    median of their sound neighbours (PULSAR's order: subtract, correct, normalize).
+
+    A pedestal is subtracted whatever its sign, as ImageCalibration does: PEDESTAL says by how much the
+    samples were raised, and MaxIm DL writes that as the negative number to be added to get rid of it.
+    """
+
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+
+    def __init__(
+        self,
+        frames: Frames,
+        masters: Masters,
+        *,
+        full_scale: float,
+        pedestals: Sequence[float],
+        dark_scaling: Sequence[Sequence[float]] | None = None,
+        defects: NDArray[np.intp] | None = None,
+    ) -> None:
+        """Take ``pedestals`` in ADU per frame, ``dark_scaling`` as [frame][channel], ``defects`` as pixel indices."""
+        self._frames = frames
+        self._masters = masters
+        self._full_scale = full_scale
+        self._pedestals = pedestals
+        self._dark_scaling = dark_scaling
+        self._defects = defects
+        self.geometry = frames.geometry
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def read(self, index: int, channel: int, start: int, out: NDArray[Any]) -> None:
+        """Fill ``out`` (float32) with calibrated samples of frame ``index`` from pixel ``start`` on."""
+        if self._defects is None:
+            self._subtracted(index, channel, start, out)
+            return
+        width, plane = self.geometry.width, self.geometry.plane
+        first, last = max(start - width - 1, 0), min(start + out.size + width + 1, plane)
+        wide = np.empty(last - first, np.float32)
+        self._subtracted(index, channel, first, wide)
+        _mend(wide, first, self._defects, width, plane)
+        out[:] = wide[start - first : start - first + out.size]
+
+    def _subtracted(self, index: int, channel: int, start: int, out: NDArray[np.float32]) -> None:
+        raw = np.empty(out.size, self._frames.dtype)
+        self._frames.read(index, channel, start, raw)
+        np.divide(raw, np.float32(self._full_scale), out=out, dtype=np.float32, casting="unsafe")
+        pedestal = abs(self._pedestals[index])
+        if pedestal:
+            out -= np.float32(pedestal / _ADU)
+        if self._masters.constant:
+            out -= np.float32(self._masters.constant / _ADU)
+        scaling = self._dark_scaling[index][channel] if self._dark_scaling else 1.0
+        subtrahend = self._masters.subtrahend(channel, start, out.size, scaling)
+        if subtrahend is not None:
+            out -= subtrahend
+
+
+def read_defects(path: Path, width: int, height: int) -> NDArray[np.intp]:
+    """Return the pixels of a cosmetic list as indices row * width + column, ascending.
+
+    A line "P x y" names column x and row y, both from 0; "#" starts a comment, and other commands of IRIS's
+    lists are not ours. Raises BadDefectList when the file cannot be read or names a pixel outside the image.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BadDefectList(f"{path}: the list of defects cannot be read: {error.strerror or error}") from error
+    pixels = set()
+    for number, line in enumerate(text.splitlines(), 1):
+        match = _DEFECT_LINE.match(line)
+        if match is None:
+            continue
+        x, y = int(match[1]), int(match[2])
+        if x >= width or y >= height:
+            raise BadDefectList(f"{path}, line {number}: pixel {x}, {y} lies outside {width} x {height} pixels")
+        pixels.add(y * width + x)
+    return np.array(sorted(pixels), np.intp)
+
+
+def _mend(samples: NDArray[np.float32], first: int, defects: NDArray[np.intp], width: int, plane: int) -> None:
+    """Replace the defects in a run that starts at pixel ``first`` by the median of their sound neighbours.
+
+    The neighbours are the up to eight pixels around that are no defects themselves; a defect without one
+    stays. Only defects whose neighbours all lie in the run come out right; the caller reads a row more on
+    both sides than it uses.
+    """
+    here = defects[(defects >= first) & (defects < first + samples.size)]
+    if not len(here):
+        return
+    row, column = np.divmod(here, width)
+    around = []
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            if (down, right) == (0, 0):
+                continue
+            y, x = row + down, column + right
+            pixel = y * width + x
+            usable = (x >= 0) & (x < width) & (pixel >= first) & (pixel < first + samples.size)
+            usable &= ~np.isin(pixel, defects, assume_unique=False)
+            around.append(np.where(usable, samples[np.clip(pixel - first, 0, samples.size - 1)], np.nan))
+    neighbours = np.sort(np.stack(around), axis=0)  # NaN sorts last
+    count = np.isfinite(neighbours).sum(0)
+    some = np.flatnonzero(count)
+    low, high = (count[some] - 1) // 2, count[some] // 2
+    samples[here[some] - first] = (neighbours[low, some] + neighbours[high, some]) / 2

@@ -1,0 +1,35 @@
+"""Factors that bring every frame to a common level, from the frames' levels."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ap_masters.engines.numpy.integrate import Scales
+from ap_masters.model import Normalization, Recipe, RejectionNormalization
+
+_ADU: Final = 65535.0
+
+
+def is_normalized(recipe: Recipe) -> bool:
+    """Say whether the recipe needs the levels of the frames."""
+    return (
+        recipe.normalization is not Normalization.NONE
+        or recipe.rejection_normalization is not RejectionNormalization.NONE
+    )
+
+
+def factors(levels: Sequence[float], recipe: Recipe, full_scale: float) -> Scales:
+    """Return the factors of one channel's frames, from their levels in counts.
+
+    Rejection normalization (equalize fluxes) and multiplicative output normalization both multiply by the
+    level of the first frame over the frame's own; with a target median (ADU) the output goes there instead.
+    Where both are asked for, one set of factors serves both: no rejection rule changes its mind when all
+    samples of a stack are multiplied by the same number.
+    """
+    combine = recipe.normalization is Normalization.MULTIPLICATIVE
+    equalize = recipe.rejection_normalization is RejectionNormalization.EQUALIZE_FLUXES
+    to_first = [levels[0] / level for level in levels]
+    target = recipe.target_median
+    to_target = to_first if target is None else [target * full_scale / _ADU / level for level in levels]
+    if combine and equalize:
+        return Scales(to_target, to_target)
+    return Scales(to_first if equalize else None, to_target if combine else None)
