@@ -23,6 +23,7 @@ _IMAGE_TYPES: Final = {
     FrameType.DARK: "Master Dark",
     FrameType.DARK_FLAT: "Master Dark",
     FrameType.FLAT: "Master Flat",
+    FrameType.LIGHT: "Master Light",  # `combine` stacks whatever it is given
 }
 
 # Inputs named in HISTORY; the record beside the master names them all, with their hashes.

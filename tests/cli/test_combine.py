@@ -64,15 +64,15 @@ def test_other_methods(run: Run, night: Path, stack: NDArray[np.uint16], method:
 def test_every_form_of_input_means_the_same(run: Run, night: Path, form: str) -> None:
     """S3-02: files, a wildcard the program expands itself, a folder, a numbered sequence, @list."""
     (night / "list.txt").write_text("".join(f"bias{n:04}.fit\n" for n in range(1, COUNT + 1)), encoding="utf-8")
-    inputs = {
-        "files": sorted(night.glob("*.fit")),
+    forms: dict[str, list[object]] = {
+        "files": [*sorted(night.glob("*.fit"))],
         "wildcard": [night / "bias*.fit"],
         "folder": [night],
         "sequence": [night / "bias0001.fit"],
         "list": [f"@{night / 'list.txt'}"],
-    }[form]
+    }
 
-    done = run("combine", *inputs, night.parent / "out.xisf", "--json")
+    done = run("combine", *forms[form], night.parent / "out.xisf", "--json")
 
     assert [Path(frame["path"]).name for frame in done.document["result"]["frames"]] == [
         f"bias{n:04}.fit" for n in range(1, COUNT + 1)
