@@ -237,8 +237,10 @@ class _Run:
                 ready.append((step, self._resolve(step.job)))
         for batch in self._batches(ready):
             jobs = [job for _, job in batch]
+            folder = work / jobs[0].id  # an engine finds its folder empty
+            folder.mkdir()
             hashes = hash_files([frame.path for job in jobs for frame in job.frames])
-            results = self.engine.run(jobs, work, self.on_progress)
+            results = self.engine.run(jobs, folder, self.on_progress)
             for (step, job), result in zip(batch, results, strict=True):
                 self.log.write(run_log.started_job(step))
                 outcomes[_name(step)] = self._end(step, job, result, hashes)
