@@ -13,7 +13,7 @@ UNLIT = frozenset({FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT})
 DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
 
 ROUNDING = 1e-9  # limits are strict, but for the last digits of a floating point number
-SIGNIFICANT = 3.0  # standard errors
+SIGNIFICANT = 4.0  # standard errors: over some ten metrics and a thousand seasons, not one false alarm
 
 
 def beyond(new: float, old: float, percent: float) -> bool:

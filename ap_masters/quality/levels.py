@@ -14,7 +14,7 @@ ROBUST_SIGMA = 1.4826
 
 # Medians of 16-bit frames are whole (or half) numbers: no level is known better than this.
 _ROUNDING = 1 / math.sqrt(12)
-_SMALLEST_STEP = 1.0  # ADU; less is rounding, whatever its significance
+_SMALLEST_STEP = 2.0  # ADU; less is rounding, whatever its significance
 _SMALLEST_FRACTION = 0.005  # of the level: cameras regulate their black level no better
 
 _FEWEST = 6  # frames that make a statement about the others possible
@@ -46,7 +46,7 @@ def warm_up(levels: Sequence[float]) -> int:
     """Return how many of the first frames were taken before the level had settled.
 
     The settled half is the second one. The first frame must stand off it by more than 5 robust sigma (more
-    where few frames tell the sigma), each further one by more than 3, and all by more than 1 ADU and half a
+    where few frames tell the sigma), each further one by more than 3, and all by more than 2 ADU and half a
     per cent. At most half of the frames.
     """
     if len(levels) < _FEWEST:

@@ -14,7 +14,7 @@ from ap_masters.quality import grid, levels
 from ap_masters.record import Measure, Record
 
 FULL_SCALE = 65535.0
-_STEP_ERROR = 1 / math.sqrt(12)
+_STEP_ERROR = 0.5  # ADU; cameras regulate their black level in steps of one
 
 _ALL = frozenset({FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT, FrameType.FLAT})
 _DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
@@ -209,7 +209,6 @@ def _rejected(facts: Facts, low: bool) -> Estimate | None:
 
 
 def _level(facts: Facts, field: str) -> Estimate:
-    # Cameras regulate their black level in steps of one ADU: no level is known better than such a step.
     return Estimate(FULL_SCALE * fmean(getattr(c, field) for c in facts.statistics.channels), _STEP_ERROR)
 
 
