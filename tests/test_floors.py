@@ -30,7 +30,7 @@ FLOORS: tuple[set[str], ...] = (
     {"engines.numpy", "engines.pixinsight"},
     {"discover", "library", "plan", "proof", "run_log", "demo"},
     {"report"},
-    {"build", "combine"},
+    {"build", "combine", "manual"},
     {"cli"},
     {"__main__"},
 )

@@ -30,6 +30,6 @@ def _program(
     """Build and keep a library of master bias, dark, dark flat and flat frames."""
 
 
-for command in (building.demo, looking.scan, building.plan, building.build, combining.combine):
+for command in (building.demo, looking.scan, building.plan, building.build, building.script, combining.combine):
     app.command()(command)
 app.add_typer(settings.app, name="config")

@@ -1,6 +1,7 @@
 """Commands that build: demo, plan, build, script."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +29,7 @@ def plan(screen: Screen, loaded: Loaded, inputs: Inputs, output: Output) -> None
 
     choice = engines.choose(loaded.settings)
     screen.note(choice.line)
-    the_plan = stream.survey(inputs, output, loaded.settings, engine=choice.name, cache=HeaderCache())
+    the_plan = stream.survey(inputs, output, loaded.settings, engine=choice.name, cache=HeaderCache.default())
     if screen.json:
         screen.document("plan", engine=choice.name, **documents.plan(the_plan))
     else:
@@ -36,14 +37,31 @@ def plan(screen: Screen, loaded: Loaded, inputs: Inputs, output: Output) -> None
 
 
 @with_settings(*flags.ALL)
-def build(screen: Screen, loaded: Loaded, inputs: Inputs, output: Output) -> None:
+def build(
+    screen: Screen,
+    loaded: Loaded,
+    inputs: Inputs,
+    output: Output,
+    script_only: Annotated[
+        bool, typer.Option("--script-only", help="Only write the script, as the command script does.")
+    ] = False,
+) -> None:
     """Build masters from INPUT into the library OUTPUT. A second run builds only what has changed."""
+    if script_only:
+        _script(screen, loaded.settings, inputs, output)
+        return
     report = _build(screen, loaded.settings, inputs, output)
     if screen.json:
         screen.document("build", **documents.build(report))
     else:
         show.report(screen, report)
     raise typer.Exit(report.exit_code)
+
+
+@with_settings(*flags.ALL)
+def script(screen: Screen, loaded: Loaded, inputs: Inputs, output: Output) -> None:
+    """Write the PixInsight script that builds the masters, for a manual run; PixInsight need not be installed."""
+    _script(screen, loaded.settings, inputs, output)
 
 
 @with_screen
@@ -76,12 +94,32 @@ def _build(screen: Screen, settings: Settings, inputs: Sequence[Path], output: P
 
     choice = engines.choose(settings)
     screen.note(choice.line)
-    the_plan = stream.survey(inputs, output, settings, engine=choice.name, cache=HeaderCache())
+    the_plan = stream.survey(inputs, output, settings, engine=choice.name, cache=HeaderCache.default())
     if not screen.quiet:
         for warning in the_plan.warnings:
             screen.warning(warning)
     with shown(screen, _labels(the_plan)) as on_progress:
-        return stream.build(the_plan, settings, engines.make(choice, settings), on_progress)
+        return stream.build(the_plan, settings, engines.make(choice, settings, output), on_progress)
+
+
+def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: Path) -> None:
+    from ap_masters import build as stream
+    from ap_masters import manual
+    from ap_masters.header_cache import HeaderCache
+
+    the_plan = stream.survey(inputs, output, settings, engine="pixinsight", cache=HeaderCache.default())
+    written = manual.write_script(the_plan, settings, datetime.now(UTC))
+    if screen.json:
+        files = {"script": written.script, "plan_file": written.plan, "log": written.log}
+        screen.document("script", **files, plan=documents.plan(the_plan))
+        return
+    show.plan(screen, the_plan)
+    for step in written.rebuilt:
+        screen.warning(f"{step.output} is there already: the script saves the new master beside it, not over it")
+    screen.line(f"script: {written.script}")
+    screen.line(f"plan:   {written.plan}")
+    screen.line(f"Run it in PixInsight with Script > Execute Script File. It builds {len(written.jobs)} master(s)")
+    screen.line(f"and logs to {written.log}")
 
 
 def _labels(the_plan: Plan) -> dict[str, Label]:

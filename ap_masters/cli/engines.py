@@ -1,28 +1,65 @@
 """Which engine integrates: the one that was asked for, or PixInsight where it is found, else numpy."""
 
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ap_masters import memory
 from ap_masters.config import Settings
 from ap_masters.engines import Engine
+from ap_masters.errors import PixInsightError
+from ap_masters.run_log import FOLDER
 
 
 class Choice(NamedTuple):
-    """The engine of a run and the line that says so, printed before anything else."""
+    """The engine of a run, where its program is, and the line that says so, printed before anything else."""
 
     name: Literal["numpy", "pixinsight"]
     line: str
+    program: Path | None = None
 
 
 def choose(settings: Settings) -> Choice:
-    """Return the engine of this run; it never changes half-way."""
-    return Choice("numpy", "engine: numpy (built in)")
+    """Return the engine of this run; it never changes half-way.
+
+    Raises PixInsightError, with every place that was looked at, where PixInsight was asked for, or its program
+    was named, and it is not there: numpy does not quietly take its place.
+    """
+    if settings.engine == "numpy":
+        return Choice("numpy", "engine: numpy (built in)")
+    from ap_masters.engines.pixinsight.find import find_binary
+
+    found = find_binary(settings.pixinsight.binary)
+    if found.path is not None:
+        return Choice("pixinsight", f"engine: PixInsight ({found.path})", found.path)
+    if settings.engine == "auto" and settings.pixinsight.binary is None:
+        return Choice("numpy", "engine: numpy (built in; PixInsight was not found)")
+    places = ", ".join(str(path) for path in found.looked_at)
+    raise PixInsightError(
+        f"PixInsight was not found (looked at {places}). Say where it is with --pixinsight-binary, "
+        "or build with the numpy engine: --engine numpy"
+    )
 
 
-def make(choice: Choice, settings: Settings) -> Engine:
-    """Return the engine itself."""
-    from ap_masters.engines.numpy import NumpyEngine
+def make(choice: Choice, settings: Settings, library: Path) -> Engine:
+    """Return the engine itself; PixInsight's scripts and consoles are kept with the logs of ``library``."""
+    if choice.program is None:
+        from ap_masters.engines.numpy import NumpyEngine
 
-    return NumpyEngine(
-        memory=memory.budget(settings.memory), threads=settings.threads, compression=settings.compression
+        return NumpyEngine(
+            memory=memory.budget(settings.memory), threads=settings.threads, compression=settings.compression
+        )
+    from ap_masters.engines.pixinsight import PixInsightEngine
+
+    own = settings.pixinsight
+    return PixInsightEngine(
+        choice.program,
+        instance_id=own.instance_id,
+        instances=own.instances,
+        timeout_s=own.timeout_s,
+        startup_timeout_s=own.startup_timeout_s,
+        javascript=own.javascript,
+        force_exit=own.force_exit,
+        memory=memory.parse(settings.memory) if settings.memory else None,
+        script_dir=own.script_dir or library / FOLDER,
+        log_dir=library / FOLDER,
     )

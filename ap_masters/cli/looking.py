@@ -15,7 +15,7 @@ def scan(screen: Screen, loaded: Loaded, inputs: Inputs) -> None:
     from ap_masters.header_cache import HeaderCache
 
     settings = loaded.settings
-    found = discover(inputs, cache=HeaderCache())
+    found = discover(inputs, cache=HeaderCache.default())
     grouping = group_frames(
         found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
     )

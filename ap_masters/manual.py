@@ -1,0 +1,62 @@
+"""A script that the user runs in PixInsight: the same jobs as a build, written down instead of carried out."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ap_masters import run_log
+from ap_masters.config import Settings
+from ap_masters.engines.pixinsight.paths import RunPaths
+from ap_masters.engines.pixinsight.script import render
+from ap_masters.errors import LibraryError, NothingToDo
+from ap_masters.memory import parse
+from ap_masters.model import Action, Job, Plan, Step
+from ap_masters.record import write_text
+
+
+class Manual(NamedTuple):
+    """What was written: the script, the plan beside it, and where the script's own log will be.
+
+    ``rebuilt`` are steps whose master stands in the library already; the script never writes over it.
+    """
+
+    script: Path
+    plan: Path
+    log: Path
+    jobs: tuple[Job, ...]
+    rebuilt: tuple[Step, ...]
+
+
+def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
+    """Write the script that builds the masters of ``the_plan``, and the plan as JSON; start nothing.
+
+    Raises NothingToDo where everything is up to date, UsageError for a job PixInsight cannot do, LibraryError
+    where the files cannot be written.
+    """
+    jobs = tuple(step.job for step in the_plan.steps if step.job is not None)
+    if not jobs:
+        have = ", ".join(f"{number} {action}" for action, number in run_log.counts(the_plan).items())
+        raise NothingToDo(f"There is no master to build in {the_plan.library}: {have}")
+    paths = RunPaths.manual(
+        jobs,
+        the_plan.library.absolute(),
+        stamp=f"{now:%Y%m%d_%H%M%S}",
+        script_dir=settings.pixinsight.script_dir,
+        record_suffix=settings.library.record_suffix,
+    )
+    text = render(
+        jobs,
+        paths,
+        javascript=settings.pixinsight.javascript,
+        memory=parse(settings.memory) if settings.memory else None,
+    )
+    plan_file = paths.script.with_suffix(".plan.json")
+    try:
+        for folder in (paths.script.parent, paths.log.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_text(paths.script, text)
+        write_text(plan_file, the_plan.model_dump_json(indent=1) + "\n")
+    except OSError as error:
+        raise LibraryError(f"{paths.script}: the script could not be written ({error.strerror or error})") from error
+    rebuilt = tuple(step for step in the_plan.steps if step.action is Action.REBUILD)
+    return Manual(paths.script, plan_file, paths.log, jobs, rebuilt)
