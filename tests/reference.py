@@ -333,8 +333,12 @@ def rousseeuw_croux_sn(v: Sequence[float]) -> float:
     """Return the Sn scale estimator with its finite-sample factor, without the constant 1.1926."""
     n = len(v)
     high_medians = sorted(sorted(abs(a - b) for b in v)[n // 2] for a in v)
-    factor = _SN_FACTORS.get(n, n / (n - 0.9) if n % 2 else 1.0)
-    return factor * high_medians[(n + 1) // 2 - 1]
+    return sn_factor(n) * high_medians[(n + 1) // 2 - 1]
+
+
+def sn_factor(n: int) -> float:
+    """Return the finite-sample factor of Sn for ``n`` samples."""
+    return _SN_FACTORS.get(n, n / (n - 0.9) if n % 2 else 1.0)
 
 
 class Line(NamedTuple):
