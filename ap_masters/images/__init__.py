@@ -5,7 +5,9 @@ Importing this costs nothing: numpy is loaded with the first pixel, astropy only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
@@ -17,7 +19,7 @@ from ap_masters.model import ImageInfo, Keyword
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ap_masters.images.files import Source
+    from ap_masters.images.files import Kept
     from ap_masters.images.image import Image, Writer
 
 __all__ = ["SUFFIXES", "create", "is_image_name", "open_image", "read_image", "read_info", "write_image"]
@@ -39,31 +41,21 @@ def read_info(path: Path) -> ImageInfo:
 
     The content decides about the format, not the name. Raises UnreadableImage.
     """
-    file, start = _opened(path)
-    with file:
-        if start.startswith(XISF_MAGIC):
-            return read_xisf(path, file, start).info
-        return read_fits(path, file, start).info
+    with _reading(path), path.open("rb", buffering=0) as file:
+        start = _start(path, file)
+        return (read_xisf if start.startswith(XISF_MAGIC) else read_fits)(path, file, start).info
 
 
 def open_image(path: Path, *, scratch: Path | None = None) -> Image:
-    """Open the image at ``path`` for reading rows; one file descriptor is held until it is closed.
+    """Open the image at ``path`` for reading rows, from any thread; one file is held open until it is closed.
 
-    What is compressed is decompressed here, into a temporary file: one without a name, or one in ``scratch``.
-    Raises ChecksumMismatch for XISF pixels that have changed, UnreadableImage for everything else.
+    What is compressed is decompressed here and now: into a nameless temporary file, or into a file in ``scratch``,
+    where ``Image.stored`` then leads to it. Raises ChecksumMismatch for XISF pixels that have changed,
+    UnreadableImage for everything else.
     """
     from ap_masters.images.files import Spool
 
-    def spool(pieces: Iterable[memoryview | bytes]) -> Source:
-        store = Spool(scratch)
-        try:
-            store.fill(pieces)
-        except BaseException:
-            store.close()
-            raise
-        return store
-
-    return _open(path, spool)
+    return _open(path, partial(Spool.of, folder=scratch))
 
 
 def read_image(path: Path) -> tuple[ImageInfo, NDArray[Any]]:
@@ -73,8 +65,48 @@ def read_image(path: Path) -> tuple[ImageInfo, NDArray[Any]]:
     """
     from ap_masters.images.files import Memory
 
-    with _open(path, lambda pieces: Memory(b"".join(pieces))) as image:
+    with _open(path, Memory) as image:
         return image.info, image.read_rows(0, image.info.height)
+
+
+def _open(path: Path, keep: Callable[[Iterable[memoryview | bytes]], Kept]) -> Image:
+    with _reading(path):
+        file: IO[bytes] = path.open("rb", buffering=0)
+        try:
+            start = _start(path, file)
+            if start.startswith(XISF_MAGIC):
+                from ap_masters.images.xisf import open_xisf
+
+                return open_xisf(path, file, start, keep)
+            from ap_masters.images.fits import open_fits
+
+            return open_fits(path, file, start, keep)
+        except BaseException:
+            file.close()
+            raise
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what the system says about a file into what the user can do about it."""
+    try:
+        yield
+    except OSError as error:
+        raise UnreadableImage(
+            path, f"cannot be read: {error.strerror or error}; check the path, its permissions and the disk"
+        ) from error
+
+
+def _start(path: Path, file: IO[bytes]) -> bytes:
+    """Read the beginning of a file. Raises UnreadableImage for what is no image at all."""
+    start = file.read(FIRST_READ)
+    if not start:
+        raise UnreadableImage(
+            path, "is empty: the program that should have written it was stopped, or a copy broke off"
+        )
+    if not start.startswith((FITS_MAGIC, GZIP_MAGIC, XISF_MAGIC)):
+        raise UnreadableImage(path, "is neither FITS nor XISF, whatever its name says")
+    return start
 
 
 def create(
@@ -130,12 +162,11 @@ def _create(
     adu: bool,
     reserve: int,
 ) -> Writer:
-    from ap_masters.images.fits_write import FitsWriter
-    from ap_masters.images.xisf_write import XisfWriter
-
     channels, height, width = shape
     suffix = path.suffix.lower()
     if suffix == ".xisf":
+        from ap_masters.images.xisf_write import XisfWriter
+
         return XisfWriter(
             path,
             width=width,
@@ -149,40 +180,9 @@ def _create(
             reserve=reserve,
         )
     if suffix in {".fit", ".fits", ".fts"}:
+        from ap_masters.images.fits_write import FitsWriter
+
         return FitsWriter(
             path, width=width, height=height, channels=channels, sample=sample, keywords=keywords, reserve=reserve
         )
-    raise UnwritableImage(path, "has a suffix that is neither .xisf nor .fit, .fits or .fts")
-
-
-def _open(path: Path, keep: Callable[[Iterable[memoryview | bytes]], Source]) -> Image:
-    from ap_masters.images.fits import open_fits
-    from ap_masters.images.xisf import open_xisf
-
-    file, start = _opened(path)
-    try:
-        return (open_xisf if start.startswith(XISF_MAGIC) else open_fits)(path, file, start, keep)
-    except BaseException:
-        file.close()
-        raise
-
-
-def _opened(path: Path) -> tuple[IO[bytes], bytes]:
-    """Open a file and read its beginning. Raises UnreadableImage for what is no image at all."""
-    try:
-        file: IO[bytes] = path.open("rb", buffering=0)
-    except OSError as error:
-        raise UnreadableImage(path, f"cannot be opened: {error.strerror or error}") from error
-    try:
-        start = file.read(FIRST_READ)
-        if not start:
-            raise UnreadableImage(path, "is empty: nothing was ever written into it, or a copy broke off")
-        if not start.startswith((FITS_MAGIC, GZIP_MAGIC, XISF_MAGIC)):
-            raise UnreadableImage(path, "is neither FITS nor XISF, whatever its name says")
-    except OSError as error:
-        file.close()
-        raise UnreadableImage(path, f"cannot be read: {error.strerror or error}") from error
-    except UnreadableImage:
-        file.close()
-        raise
-    return file, start
+    raise UnwritableImage(path, "has a suffix that is neither .xisf nor .fit, .fits or .fts; choose one of them")

@@ -1,12 +1,11 @@
 """Bytes by position: files that several threads read and write at once, and decompressed data set aside on disk."""
 
 import os
-import secrets
 import tempfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Final, Protocol, Self
 
 _HAS_POSITIONAL_CALLS: Final = hasattr(os, "preadv") and hasattr(os, "pwrite")  # not on Windows
 
@@ -71,11 +70,19 @@ class PositionalFile:
         self._file.close()
 
 
+class Kept(Source, Protocol):
+    """Decompressed bytes, in the file at ``path`` where they are in one that others can open."""
+
+    path: Path | None
+
+
 class Memory:
     """Bytes held in memory."""
 
-    def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._data = memoryview(data).cast("B")
+    path: Path | None = None
+
+    def __init__(self, pieces: Iterable[memoryview | bytes]) -> None:
+        self._data = memoryview(b"".join(pieces))
 
     def read_into(self, offset: int, target: memoryview) -> int:
         """Fill ``target`` from ``offset`` on; return how many bytes there were."""
@@ -100,15 +107,22 @@ class Spool:
         if folder is None:
             self._file = PositionalFile(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 (closed by close)
         else:
-            self.path = folder / f"{secrets.token_hex(8)}.spool"
+            self.path = folder / f"{os.urandom(8).hex()}.spool"
             self._file = PositionalFile(self.path.open("x+b", buffering=0))
 
-    def fill(self, pieces: Iterable[memoryview | bytes]) -> None:
-        """Write the pieces one after the other."""
-        at = 0
-        for piece in pieces:
-            self._file.write(at, memoryview(piece))
-            at += len(piece)
+    @classmethod
+    def of(cls, pieces: Iterable[memoryview | bytes], *, folder: Path | None = None) -> Self:
+        """Write the pieces one after the other. Raises OSError where they do not fit on the disk."""
+        spool = cls(folder)
+        try:
+            at = 0
+            for piece in pieces:
+                spool._file.write(at, memoryview(piece))
+                at += len(piece)
+        except BaseException:
+            spool.close()
+            raise
+        return spool
 
     def read_into(self, offset: int, target: memoryview) -> int:
         """Fill ``target`` from ``offset`` on; return how many bytes there were."""

@@ -21,9 +21,14 @@ _INTEGER = r"(?P<integer>[+-]?\d+)"
 _FLOAT = r"(?P<float>[+-]?(?:\d+\.\d*|\.\d+|\d+(?=[EDed]))(?:[EDed][+-]?\d+)?)"
 _COMMENT = r" *(?:/ *(?P<comment>.*))?$"
 _VALUE = rf" *(?:{_STRING}|(?:{_INTEGER}|{_FLOAT}|(?P<logical>[TF]))(?=[ /]|$))?{_COMMENT}"
-_STANDARD = re.compile(rf"(?=.{{8}}= )(?P<name>[A-Z0-9_-]+) *={_VALUE}", re.ASCII)
-_HIERARCH = re.compile(rf"HIERARCH +(?P<name>[^=]+?) *={_VALUE}", re.ASCII)
-_CONTINUE = re.compile(rf"CONTINUE *(?:{_STRING})?{_COMMENT}")
+_STANDARD = re.compile(rf"(?=.{{8}}= )(?!COMMENT |HISTORY )(?P<name>[A-Z0-9_-]+) *={_VALUE}", re.ASCII)
+_HIERARCH = re.compile(r"HIERARCH +(?P<name>[^=]+?) *=(?P<field>.*)")
+
+# One part of a long string. Astropy tears doubled quotes apart between two cards, so half of one may stand at
+# either end.
+_PART = rf"'(?P<part>'??(?:[^']|'')*'?&? *)'(?=[ /]|$){_COMMENT}"
+_LONG = re.compile(rf"(?:HIERARCH +(?P<long>[^=]+?)|(?P<name>[A-Z0-9_-]+)) *= *{_PART}")
+_CONTINUE = re.compile(rf"CONTINUE *(?:{_PART})?")
 
 # Cards that bend the standard: '=' off its column, small letters or dots in the name, blanks inside a number.
 _BENT = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,8}) *=(?P<field>.*)")
@@ -41,17 +46,18 @@ def parse_cards(header: bytes) -> tuple[Keyword, ...]:
     """
     text = header.decode("latin-1")
     keywords: list[Keyword] = []
-    end = len(text)
     at = 0
-    while at < end:
+    while at < len(text):
         card = text[at : at + CARD]
         at += CARD
-        match = _STANDARD.match(card)
-        keyword = _keyword(match["name"], match) if match else _unusual(card)
-        if keyword is None:
+        if text.startswith("CONTINUE", at) and (long := _long_string(card, text, at)):
+            keyword, at = long
+        elif match := _STANDARD.match(card):
+            keyword = _keyword(match["name"], match)
+        elif (unusual := _unusual(card)) is not None:
+            keyword = unusual
+        else:
             continue
-        if isinstance(keyword.value, str) and keyword.value.endswith("&"):
-            keyword, at = _continued(keyword, text, at)
         keywords.append(keyword)
     return tuple(keywords) if header.isascii() else tuple(_decoded(keyword) for keyword in keywords)
 
@@ -81,7 +87,7 @@ def _unusual(card: str) -> Keyword | None:
         text = card[8:].rstrip()
         return Keyword(name, None, text) if name or text else None
     if match := _HIERARCH.match(card):
-        return _keyword(match["name"], match)
+        return _bent(match["name"], match["field"])
     if match := _BENT.match(card):
         return _bent(match["name"].upper(), match["field"])
     return Keyword(name, None, card[8:].rstrip())
@@ -99,22 +105,31 @@ def _bent(name: str, field: str) -> Keyword:
     return Keyword(name, value.strip().strip("'").rstrip(), comment.strip())
 
 
-def _continued(keyword: Keyword, text: str, at: int) -> tuple[Keyword, int]:
-    """Join the CONTINUE cards that follow a string ending in ``&`` (FITS standard 4.0, section 4.2.1.2)."""
-    pieces = [str(keyword.value)]
-    comments = [keyword.comment]
-    while pieces[-1].endswith("&") and (match := _CONTINUE.match(text[at : at + CARD])):
-        at += CARD
-        pieces[-1] = pieces[-1][:-1]
-        pieces.append((match["string"] or "").replace("''", "'").rstrip(" "))
+def _long_string(card: str, text: str, at: int) -> tuple[Keyword, int] | None:
+    """Join ``card`` with the CONTINUE cards at ``at``, where its string ends in ``&``; return the position after.
+
+    FITS standard 4.0, section 4.2.1.2.
+    """
+    match = _LONG.match(card)
+    if match is None:
+        return None
+    name = match["name"] or match["long"]
+    parts = [match["part"].rstrip(" ")]
+    comments = [(match["comment"] or "").rstrip()]
+    while parts[-1].endswith("&") and (match := _CONTINUE.match(text[at : at + CARD])):
+        parts[-1] = parts[-1][:-1]
+        parts.append((match["part"] or "").rstrip(" "))
         comments.append((match["comment"] or "").rstrip())
-    value = "".join(pieces).rstrip(" ")
-    return Keyword(keyword.name, value, " ".join(filter(None, comments))), at
+        at += CARD
+    if len(parts) == 1:
+        return None
+    value = "".join(parts).replace("''", "'").rstrip(" ")
+    return Keyword(name, value, " ".join(filter(None, comments))), at
 
 
 def _decoded(keyword: Keyword) -> Keyword:
     value = keyword.value
-    return Keyword(_text(keyword.name), _text(value) if isinstance(value, str) else value, _text(keyword.comment))
+    return Keyword(keyword.name, _text(value) if isinstance(value, str) else value, _text(keyword.comment))
 
 
 def _text(latin: str) -> str:

@@ -137,6 +137,8 @@ def read_layout(path: Path, file: Readable, size: int | None, start: bytes) -> F
             "copy it again from the camera",
         )
     keywords = image.keywords
+    if image.tiled:  # of the table nothing is said to the outside
+        keywords = tuple(keyword for keyword in keywords if not STRUCTURAL.fullmatch(keyword.name))
     if image.number:
         own = {keyword.name for keyword in keywords}
         keywords += tuple(k for k in first.keywords if k.name not in own and not STRUCTURAL.fullmatch(k.name))

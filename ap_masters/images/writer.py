@@ -1,6 +1,6 @@
 """Writing an image by rows: into a hidden file beside the goal, which takes its place whole or not at all."""
 
-import secrets
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class Part:
 
     def __init__(self, goal: Path) -> None:
         """Create it empty. Raises OSError."""
-        self.path = goal.with_name(f".ap-masters-{secrets.token_hex(6)}.part")
+        self.path = goal.with_name(f".ap-masters-{os.urandom(6).hex()}.part")
         file: IO[bytes] = self.path.open("x+b", buffering=0)
         self._file = PositionalFile(file)
         self.write = self._file.write

@@ -6,13 +6,12 @@ from typing import IO
 
 import numpy as np
 
-from ap_masters.errors import UnreadableImage
 from ap_masters.images import xisf_blocks
-from ap_masters.images.files import PositionalFile, Source
-from ap_masters.images.raster import Raster, Samples, stored_in
+from ap_masters.images.files import Kept, PositionalFile
+from ap_masters.images.raster import Raster, Samples, decompressed, stored_in
 from ap_masters.images.xisf_header import XisfLayout, read_xisf
 
-Keep = Callable[[Iterable[memoryview | bytes]], Source]
+Keep = Callable[[Iterable[memoryview | bytes]], Kept]
 
 
 def open_xisf(path: Path, file: IO[bytes], start: bytes, keep: Keep) -> Raster:
@@ -20,22 +19,19 @@ def open_xisf(path: Path, file: IO[bytes], start: bytes, keep: Keep) -> Raster:
 
     A checksum is verified here, before any pixel is given out. Float samples with bounds other than 0:1 are
     rescaled to [0, 1], as PixInsight does on loading, without its clipping. Raises ChecksumMismatch, and
-    UnreadableImage for what is cut short, contradicts itself or does not decompress.
+    UnreadableImage for what is cut short, contradicts itself or does not decompress, OSError.
     """
     layout = read_xisf(path, file, start)
     info, block = layout.info, layout.block
     samples = _samples(layout)
     source = PositionalFile(file)
-    try:
-        if block.position is not None and not block.compression:
-            xisf_blocks.verify(path, block, source)
-            return Raster(info, samples, source, stored=stored_in(path, info, samples))
-        needed = info.width * info.height * info.channels * samples.dtype.itemsize
-        pixels = xisf_blocks.unpack(path, block, source, needed, samples.dtype.itemsize)
-    except OSError as error:
-        raise UnreadableImage(path, f"cannot be read: {error.strerror or error}") from error
-    file.close()
-    return Raster(info, samples, keep([pixels.data]))
+    if block.position is not None and not block.compression:
+        xisf_blocks.verify(path, block, source)
+        return Raster(info, samples, source, stored=stored_in(path, info, samples))
+    needed = info.width * info.height * info.channels * samples.dtype.itemsize
+    pixels = xisf_blocks.unpack(path, block, source, needed, samples.dtype.itemsize)
+    source.close()
+    return decompressed(info, samples, keep([pixels.data]))
 
 
 def _samples(layout: XisfLayout) -> Samples:

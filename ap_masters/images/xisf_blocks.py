@@ -80,7 +80,7 @@ def unpack(path: Path, block: Block, source: Source, needed: int, item: int) -> 
     how = _compression(path, block, needed, len(packed), item)
     try:
         pieces = [_CODECS[how.codec].decompress(part, size) for part, size in _subblocks(path, block, packed, needed)]
-    except (zlib.error, zstandard.ZstdError, lz4.block.LZ4BlockError, ValueError, MemoryError) as error:
+    except (zlib.error, zstandard.ZstdError, lz4.block.LZ4BlockError, ValueError, ArithmeticError) as error:
         raise UnreadableImage(path, f"has {how.codec} pixels that do not decompress: {error}") from error
     whole = np.frombuffer(pieces[0] if len(pieces) == 1 else b"".join(pieces), np.uint8)
     if len(whole) != needed:
@@ -183,7 +183,7 @@ def _subblocks(path: Path, block: Block, packed: bytes | bytearray, needed: int)
     if not block.subblocks:
         yield view, needed
         return
-    if not re.fullmatch(r"\d{1,18},\d{1,18}(:\d{1,18},\d{1,18})*", block.subblocks, re.ASCII):
+    if not re.fullmatch(r"[1-9]\d{0,17},[1-9]\d{0,17}(:[1-9]\d{0,17},[1-9]\d{0,17})*", block.subblocks, re.ASCII):
         raise UnreadableImage(path, "has a damaged list of sub-blocks")
     sizes = [tuple(map(int, pair.split(","))) for pair in block.subblocks.split(":")]
     if sum(pair[0] for pair in sizes) != len(packed) or sum(pair[1] for pair in sizes) != needed:

@@ -20,6 +20,7 @@ from ap_masters.model import ImageFormat, ImageInfo, Keyword
 
 XISF_MAGIC: Final = b"XISF0100"
 _PREAMBLE: Final = 16  # magic, header length, reserved
+_LARGEST_HEADER: Final = 1 << 27  # embedded blocks and previews included
 _LARGEST_SIDE: Final = 1 << 24
 _NAMESPACE: Final = "{http://www.pixinsight.com/xisf}"
 
@@ -85,6 +86,8 @@ def _header_text(path: Path, file: IO[bytes], start: bytes, file_size: int) -> s
     end = _PREAMBLE + length
     if len(start) < _PREAMBLE or end > file_size:
         raise UnreadableImage(path, f"is cut short: its header alone should have {length} bytes; copy it again")
+    if length > _LARGEST_HEADER:
+        raise UnreadableImage(path, f"claims an XISF header of {length} bytes; it is damaged")
     file.seek(len(start))
     while len(start) < end and (more := file.read(end - len(start))):
         start += more

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -262,21 +261,21 @@ def _metadata(keywords: list[Keyword]) -> str:
 def _property(identifier: str, kind: str, text: str) -> str:
     if kind == "String":
         opening = _element("Property", {"id": identifier, "type": kind}, closed=False)
-        return f"{opening}{escape(_xml_text(text))}</Property>"
+        return f"{opening}{_escaped(text)}</Property>"
     return _element("Property", {"id": identifier, "type": kind, "value": text})
 
 
 def _element(tag: str, attributes: dict[str, str], *, closed: bool = True) -> str:
-    written = "".join(f' {name}="{escape(_xml_text(text), _QUOTE)}"' for name, text in attributes.items())
+    written = "".join(f' {name}="{_escaped(text)}"' for name, text in attributes.items())
     return f"<{tag}{written}{'/' if closed else ''}>"
 
 
-_QUOTE: Final = {'"': "&quot;"}
+_ENTITIES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 
 
-def _xml_text(text: str) -> str:
-    """Return ``text`` without what XML 1.0 cannot hold: control characters, lone surrogates, non-characters."""
-    return "".join(c if c.isprintable() or c == "\u00a0" else " " for c in text)
+def _escaped(text: str) -> str:
+    """Return ``text`` for XML 1.0, which cannot hold control characters, lone surrogates and the like: blanks."""
+    return "".join(c if c.isprintable() else " " for c in text).translate(_ENTITIES)
 
 
 def _aligned(size: int) -> int:
