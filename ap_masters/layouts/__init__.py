@@ -1,0 +1,106 @@
+"""Where a master is filed and under which name: a group's key -> path, and back."""
+
+import difflib
+import re
+from pathlib import Path, PurePath
+from typing import Literal
+
+from ap_masters.errors import ConfigError
+from ap_masters.layouts import pattern, template
+from ap_masters.layouts.siril import siril_expressions
+from ap_masters.layouts.table import LAYOUTS, Layout
+from ap_masters.layouts.tokens import Naming, naming_of
+
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "Naming",
+    "cosmetic_list",
+    "parse",
+    "render",
+    "same_path",
+    "scale_of",
+    "siril_expressions",
+    "suffix_of",
+]
+
+_SUFFIX = re.compile(r"\.(?:xisf|fits?|fts)(?:\.(?:gz|fz))?$", re.IGNORECASE)
+
+
+def render(layout: str, named: Naming, *, suffix: str | None = None) -> Path:
+    """Return where ``named`` is filed, relative to the library, with ``suffix`` or the layout's own.
+
+    ``layout`` is a name of ``LAYOUTS`` or a path of the user's own with values in it. The result never leaves
+    the library, whatever the header says, and no component is longer than 180 characters and the suffix. Two
+    namings may share a path; who files them compares with ``same_path``. Raises ConfigError for an unknown
+    layout.
+    """
+    row = _row(layout)
+    if row is None:
+        path = template.write(_SUFFIX.sub("", layout), named)
+    else:
+        path = pattern.write(pattern.components(row.patterns[named.key.type], row.text), named)
+    return Path(path.parent, path.name + (suffix or suffix_of(layout)))
+
+
+def parse(layout: str, path: PurePath) -> Naming | None:
+    """Return what the end of ``path`` says in ``layout``, or None where it is not a name of that layout.
+
+    Folders above those of the layout are not looked at; a path without folders is read by its name alone.
+    Values that the layout does not carry are None, and texts stand as they are in the name. Raises
+    ConfigError for an unknown layout.
+    """
+    row = _row(layout)
+    stem = _SUFFIX.sub("", path.name)
+    if stem in ("", path.name):
+        return None
+    path = path.with_name(stem)
+    try:
+        if row is None:
+            fields = template.read(_SUFFIX.sub("", layout), path)
+            return naming_of(fields.pop("type"), fields) if fields and "type" in fields else None
+        for frame_type, text in row.patterns.items():
+            fields = pattern.read(pattern.components(text, row.text), path)
+            if fields is not None:
+                return naming_of(frame_type, fields)
+    except ValueError:  # digits that are no date
+        return None
+    return None
+
+
+def suffix_of(layout: str) -> str:
+    """Return the suffix a layout gives its masters. Raises ConfigError for an unknown layout."""
+    row = _row(layout)
+    if row is not None:
+        return row.suffix
+    own = _SUFFIX.search(layout)
+    return own.group().lower() if own else ".xisf"
+
+
+def scale_of(layout: str) -> Literal["unit", "adu"]:
+    """Return the sample scale a layout's tool chain reads. Raises ConfigError for an unknown layout."""
+    row = _row(layout)
+    return "unit" if row is None else row.scale
+
+
+def same_path(a: PurePath, b: PurePath) -> bool:
+    """Whether two relative paths are one file on a system that sees no difference of case (Windows, macOS)."""
+    return a.as_posix().casefold() == b.as_posix().casefold()
+
+
+def cosmetic_list(dark: PurePath) -> PurePath:
+    """Return where PULSAR looks for the hot pixels of ``dark``: ``cosme120s.lst`` beside ``dark120s.fit``."""
+    return dark.with_name(f"cosme{_SUFFIX.sub('', dark.name).removeprefix('dark')}.lst")
+
+
+def _row(layout: str) -> Layout | None:
+    """Return the row of a layout, None for a path of the user's own."""
+    if layout in LAYOUTS:
+        return LAYOUTS[layout]
+    if template.is_template(layout):
+        return None
+    near = difflib.get_close_matches(layout, LAYOUTS, 1)
+    hint = f"Did you mean '{near[0]}'?" if near else f"There are {', '.join(LAYOUTS)}"
+    raise ConfigError(
+        f"There is no layout '{layout}'. {hint}; a path of your own holds values, as '{{{{ camera }}}}/{{{{ type }}}}'"
+    )

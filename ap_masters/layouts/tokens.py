@@ -1,0 +1,259 @@
+"""What a name can carry, and how each value is spelled in a name and read back from it."""
+
+import math
+from collections.abc import Callable
+from datetime import date
+from typing import Any, NamedTuple
+
+from ap_masters.layouts.texts import PLAIN, TextRule
+from ap_masters.model import FrameType, GroupKey, Noun
+
+Fields = dict[str, Any]
+"""Values read from a name, under the field names of GroupKey, and "date"."""
+
+
+class Naming(Noun):
+    """What a master is filed under. ``first`` is the night of the first frame, ``created`` that of the last.
+
+    Telescope and filter stand here a second time because the key of a dark has neither, and some layouts name
+    both all the same.
+    """
+
+    key: GroupKey
+    telescope: str | None = None
+    filter: str | None = None
+    first: date | None = None
+    created: date | None = None
+
+    @property
+    def day(self) -> date | None:
+        """The date that stands in the name."""
+        return self.key.night or self.first or self.created
+
+    def text(self, field: str) -> str | None:
+        """Return a text of the naming or of its key; a blank one is none."""
+        own = getattr(self, field) if field in ("telescope", "filter") else None
+        value: str | None = own or getattr(self.key, field)
+        return value if value and value.strip() else None
+
+
+def naming_of(frame_type: FrameType, fields: Fields) -> Naming:
+    """Return what a name of ``frame_type`` says: the inverse of taking fields from a naming."""
+    named = dict(fields)
+    day = named.pop("date", None)
+    scope = named.pop("telescope", None)
+    band = named.pop("filter", None)
+    if frame_type is FrameType.FLAT:
+        named |= {"telescope": scope, "night": day}
+    if frame_type in (FrameType.FLAT, FrameType.DARK_FLAT):
+        named["filter"] = band
+    return Naming(key=GroupKey(type=frame_type, **named), telescope=scope, filter=band, first=day)
+
+
+class Token(NamedTuple):
+    """One value in a name. ``spell`` returns None for what is absent; ``label`` then stands in its place (C-26)."""
+
+    label: str
+    spell: Callable[[Naming, TextRule], str | None]
+    regex: str | None  # None: that of the layout's texts
+    read: Callable[[str], Fields]
+    fields: frozenset[str]
+
+
+def decimal(value: float | None, places: int) -> str | None:
+    """Return a number as people write it: no exponent, no trailing zeros, no ``-0``; None if it is not finite."""
+    if value is None or not math.isfinite(value):
+        return None
+    text = f"{value:.{places}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+NUMBER = r"-?\d+(?:\.\d+)?"
+
+
+def _number(field: str, label: str, places: int = 6) -> Token:
+    return Token(
+        label,
+        lambda n, _: decimal(getattr(n.key, field), places),
+        NUMBER,
+        lambda text: {field: float(text)},
+        frozenset({field}),
+    )
+
+
+def _text(field: str, label: str) -> Token:
+    def spell(naming: Naming, rule: TextRule) -> str | None:
+        text = naming.text(field)
+        if text is None:
+            return None
+        cleaned = rule.clean(text)
+        return f"{cleaned}-" if cleaned == label else cleaned
+
+    return Token(label, spell, None, lambda text: {field: text}, frozenset({field}))
+
+
+def _exposure(spell: Callable[[str], str], regex: str, read: Callable[[str], float]) -> Token:
+    """Return a spelling of the exposure in seconds; its resolution is the microsecond."""
+
+    def spelled(naming: Naming, _: TextRule) -> str | None:
+        seconds = decimal(naming.key.exposure, 6)
+        return None if seconds is None else spell(seconds)
+
+    return Token("NO_EXPOSURE", spelled, regex, lambda text: {"exposure": read(text)}, frozenset({"exposure"}))
+
+
+def _two_places(seconds: str) -> str:
+    """Spell ``300`` as WBPP does, ``300.00``, but keep what its ``%.2f`` would lose of short exposures."""
+    whole, _, part = seconds.partition(".")
+    return f"{whole}.{part:0<2}"
+
+
+def _milliseconds(seconds: str) -> str:
+    """Spell whole seconds ``120s``, anything else in milliseconds, ``500ms`` and ``1500ms`` (C-21)."""
+    return f"{seconds}s" if "." not in seconds else f"{decimal(float(seconds) * 1000, 3)}ms"
+
+
+def _read_milliseconds(text: str) -> float:
+    return float(text[:-2]) / 1000 if text.endswith("ms") else float(text[:-1])
+
+
+def _binning(naming: Naming, _: TextRule) -> str | None:
+    key = naming.key
+    return None if key.x_binning is None else f"{key.x_binning}x{key.y_binning or key.x_binning}"
+
+
+def _short_binning(naming: Naming, rule: TextRule) -> str | None:
+    text = _binning(naming, rule)
+    x, _, y = (text or "").partition("x")
+    return x if text and x == y else text
+
+
+def _unusual_binning(naming: Naming, rule: TextRule) -> str | None:
+    text = _binning(naming, rule)
+    return None if text == "1x1" else text
+
+
+def _read_binning(text: str) -> Fields:
+    x, _, y = text.partition("x")
+    return {"x_binning": int(x), "y_binning": int(y or x)}
+
+
+def _size(naming: Naming, _: TextRule) -> str | None:
+    key = naming.key
+    return None if key.width is None or key.height is None else f"{key.width}x{key.height}"
+
+
+def _read_size(text: str) -> Fields:
+    width, _, height = text.partition("x")
+    return {"width": int(width), "height": int(height)}
+
+
+def _date(separator: str) -> Token:
+    def spell(naming: Naming, _: TextRule) -> str | None:
+        return naming.day.isoformat().replace("-", separator) if naming.day else None
+
+    return Token(
+        "NO_DATE",
+        spell,
+        separator.join((r"\d{4}", r"\d{2}", r"\d{2}")),
+        lambda text: {"date": date.fromisoformat(text.replace(separator, "-"))},
+        frozenset({"date"}),
+    )
+
+
+def _setup(naming: Naming, rule: TextRule) -> str:
+    """Return S2's {SETUP}; where its parts end cannot be told from the name, so nothing is read from it."""
+    parts = ((naming.text("telescope"), "NO_TELESCOPE"), (naming.text("camera"), "NO_CAMERA"))
+    return "_".join(rule.clean(text) if text else label for text, label in parts)
+
+
+def _colour(naming: Naming, _: TextRule) -> str:
+    """Return WBPP's word; it does not say which Bayer pattern."""
+    if naming.key.channels == 3:
+        return "RGB"
+    return "CFA" if naming.key.bayer_pattern else "mono"
+
+
+# PULSAR's letters (S3-16); the workflow of the same document says "ha" where its list says "h" (C-14).
+_PULSAR_FILTERS = {
+    name: names[0]
+    for names in (
+        ("h", "ha", "halpha", "hydrogen"),
+        ("o", "o3", "oiii"),
+        ("s", "s2", "sii"),
+        ("l", "lum", "luminance"),
+        ("r", "red"),
+        ("g", "green"),
+        ("b", "blue"),
+    )
+    for name in names
+}
+
+
+def _pulsar_filter(naming: Naming, _: TextRule) -> str | None:
+    text = naming.text("filter")
+    if text is None:
+        return None
+    name = PLAIN.clean(text).lower()
+    return _PULSAR_FILTERS.get(name.replace("-", ""), name)
+
+
+_TYPE_WORDS = {
+    FrameType.BIAS: "bias",
+    FrameType.DARK: "dark",
+    FrameType.DARK_FLAT: "darkflat",
+    FrameType.FLAT: "flat",
+}
+
+
+def _type_token(*, upper: bool) -> Token:
+    words = {kind: word.upper() if upper else word for kind, word in _TYPE_WORDS.items()}
+    kinds = {word: kind for kind, word in words.items()}
+    return Token(
+        "NO_TYPE",
+        lambda n, _: words[n.key.type],
+        "|".join(words.values()),
+        lambda text: {"type": kinds[text]},
+        frozenset({"type"}),
+    )
+
+
+def _nothing(_: str) -> Fields:
+    return {}
+
+
+_BINNING_FIELDS = frozenset({"x_binning", "y_binning"})
+
+TOKENS: dict[str, Token] = {
+    "camera": _text("camera", "NO_CAMERA"),
+    "camera_id": _text("camera_id", "NO_CAMERAID"),
+    "telescope": _text("telescope", "NO_TELESCOPE"),
+    "filter": _text("filter", "NO_FILTER"),
+    "filter:wbpp": _text("filter", "NoFilter"),
+    "filter:pulsar": Token(
+        "NO_FILTER", _pulsar_filter, r"[a-z0-9.+-]+", lambda text: {"filter": text}, frozenset({"filter"})
+    ),
+    "readout": _text("readout_mode", "NO_READOUTM"),
+    "gain": _number("gain", "NO_GAIN"),
+    "offset": _number("offset", "NO_OFFSET"),
+    "iso": _number("iso", "NO_ISO"),
+    "usb": _number("usb_limit", "NO_USBLIMIT"),
+    "temperature": _number("temperature", "NO_TEMP", places=2),
+    "exposure": _exposure(str, NUMBER, float),
+    "exposure:p": _exposure(
+        lambda s: s.replace(".", "p"), r"-?\d+(?:p\d+)?", lambda text: float(text.replace("p", "."))
+    ),
+    "exposure:00": _exposure(_two_places, NUMBER, float),
+    "exposure:ms": _exposure(_milliseconds, rf"-?\d+s|{NUMBER}ms", _read_milliseconds),
+    "binning": Token("NO_BINNING", _binning, r"\d+x\d+", _read_binning, _BINNING_FIELDS),
+    "binning:short": Token("NO_BINNING", _short_binning, r"\d+(?:x\d+)?", _read_binning, _BINNING_FIELDS),
+    "binning:unusual": Token("NO_BINNING", _unusual_binning, r"\d+x\d+", _read_binning, _BINNING_FIELDS),
+    "size": Token("NO_SIZE", _size, r"\d+x\d+", _read_size, frozenset({"width", "height"})),
+    "date": _date("-"),
+    "date:_": _date("_"),
+    "setup": Token("NO_SETUP", _setup, None, _nothing, frozenset()),
+    "colour": Token("NO_COLOUR", _colour, "mono|CFA|RGB", _nothing, frozenset()),
+    "type": _type_token(upper=False),
+    "type:nina": _type_token(upper=True),
+}

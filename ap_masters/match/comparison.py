@@ -1,0 +1,177 @@
+"""Which fields of a master have to agree with the frames it would serve, and the difference in words where not."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, NamedTuple
+
+from ap_masters.config import MatchSettings
+from ap_masters.model import Frame, FrameType, GroupKey, Master
+
+Value = str | float | tuple[int, ...]
+Span = tuple[datetime, datetime]
+
+
+class Rule(NamedTuple):
+    """One field of a key that has to agree, within the tolerance that the setting of that name gives."""
+
+    field: str
+    value: Callable[[GroupKey], Value | None]
+    tolerance: str = ""
+    unit: str = ""
+
+
+class Difference(NamedTuple):
+    """A field that does not agree, in words; ``unknown`` where one side does not know it."""
+
+    field: str
+    text: str
+    unknown: bool = False
+
+
+class Wanted(NamedTuple):
+    """What has to be served. ``longest`` is set where exposures differ; ``have`` as in "the flats have"."""
+
+    have: str
+    key: GroupKey
+    longest: float | None
+    span: Span | None
+
+
+def _binning(key: GroupKey) -> Value | None:
+    return None if key.x_binning is None else (key.x_binning, key.y_binning or key.x_binning)
+
+
+def _geometry(key: GroupKey) -> Value | None:
+    return None if key.width is None or key.height is None else (key.width, key.height, key.channels or 1)
+
+
+_TEMPERATURE = Rule("temperature", lambda key: key.temperature, "temperature_tolerance_c", " °C")
+_FLAT_TEMPERATURE = _TEMPERATURE._replace(tolerance="flat_temperature_tolerance_c")
+_EXPOSURE = Rule("exposure", lambda key: key.exposure, "exposure_tolerance_s", " s")
+_GAIN = Rule("gain", lambda key: key.gain)
+_OFFSET = Rule("offset", lambda key: key.offset)
+
+_SENSOR = (
+    Rule("camera", lambda key: key.camera),
+    Rule("camera id", lambda key: key.camera_id),
+    Rule("geometry", _geometry),
+    Rule("binning", _binning),
+    Rule("readout mode", lambda key: key.readout_mode),
+)
+_READING = (
+    *_SENSOR,
+    _GAIN,
+    _OFFSET,
+    Rule("ISO", lambda key: key.iso),
+    Rule("USB limit", lambda key: key.usb_limit),
+)
+
+# For each type of master what has to agree, the weightiest first: the first that does not agree decides.
+# Dates and filters never keep a bias or a dark from serving (S4-18), nor does the telescope.
+RULES: Final = {
+    FrameType.BIAS: (*_READING, _TEMPERATURE),
+    FrameType.DARK: (*_READING, _TEMPERATURE, _EXPOSURE),
+    FrameType.DARK_FLAT: (*_READING, _FLAT_TEMPERATURE, _EXPOSURE),
+    FrameType.FLAT: (*_SENSOR, Rule("filter", lambda key: key.filter), _FLAT_TEMPERATURE),
+}
+# What a light and its flat should share (S2-29). Three programs write the mount as the telescope, so that a
+# difference is worth a warning and no more.
+_ADVICE: Final = (Rule("telescope", lambda key: key.telescope), _GAIN, _OFFSET)
+
+_NOISE = 1e-9  # of floating point, so that limits are inclusive
+_SAME = 1e-6  # 100 and 100.0000001 are one gain
+
+
+def close(a: float, b: float, tolerance: float) -> bool:
+    """Whether two numbers are within ``tolerance``, inclusive."""
+    return abs(a - b) <= max(tolerance + _NOISE, _SAME)
+
+
+def show(value: Value, unit: str = "") -> str:
+    """Return a value for a message."""
+    if isinstance(value, tuple):
+        return "x".join(str(n) for n in (value[:2] if value[2:] == (1,) else value))
+    return value if isinstance(value, str) else f"{value:.10g}{unit}"
+
+
+def wanted(have: str, key: GroupKey, frames: Sequence[Frame], settings: MatchSettings) -> Wanted:
+    """Return what ``frames`` of the group ``key`` need.
+
+    Where the group has no exposure of its own (sky flats), the shortest of its frames stands for it, as in
+    ap-master-calibration, and no dark equals it unless all are equal.
+    """
+    exposures = sorted(f.exposure for f in frames if f.exposure is not None)
+    longest = None
+    if key.exposure is None and exposures:
+        key = key.model_copy(update={"exposure": exposures[0]})
+        longest = None if close(exposures[-1], exposures[0], settings.exposure_tolerance_s) else exposures[-1]
+    starts = sorted(aware(f.started) for f in frames if f.started)
+    return Wanted(have, key, longest, (starts[0], starts[-1]) if starts else _noon_to_noon(key.night))
+
+
+def differences(key: GroupKey, want: Wanted, settings: MatchSettings) -> Iterator[Difference]:
+    """Yield what keeps a master of ``key`` from serving, the weightiest first."""
+    for rule in RULES[key.type]:
+        if rule is _TEMPERATURE and key.type is FrameType.BIAS and settings.bias_ignores_temperature:
+            continue
+        mine, theirs = rule.value(key), rule.value(want.key)
+        if mine is None or theirs is None:
+            if mine is not theirs:
+                yield Difference(rule.field, _words(rule, mine, theirs, want), unknown=True)
+        elif not _agree(rule, mine, theirs, want, settings):
+            yield Difference(rule.field, _words(rule, mine, theirs, want))
+
+
+def advice(key: GroupKey, want: Wanted) -> list[str]:
+    """Return what a flat master of ``key`` and a light should share and do not."""
+    pairs = [(rule, rule.value(key), rule.value(want.key)) for rule in _ADVICE]
+    return [_words(rule, a, b, want) for rule, a, b in pairs if a is not None and b is not None and a != b]
+
+
+def _agree(rule: Rule, mine: Value, theirs: Value, want: Wanted, settings: MatchSettings) -> bool:
+    if isinstance(mine, float) and isinstance(theirs, float):
+        tolerance: float = getattr(settings, rule.tolerance) if rule.tolerance else 0.0
+        return close(mine, theirs, tolerance) and (rule is not _EXPOSURE or want.longest is None)
+    return mine == theirs
+
+
+def _words(rule: Rule, mine: Value | None, theirs: Value | None, want: Wanted) -> str:
+    here = "not known" if mine is None else show(mine, rule.unit)
+    there = "none" if theirs is None else show(theirs, rule.unit)
+    if rule is _EXPOSURE and want.longest is not None:
+        there += f" to {show(want.longest, rule.unit)}"
+    text = f"{rule.field} {here}, {want.have} {there}"
+    if isinstance(mine, str) and isinstance(theirs, str) and mine.casefold().split() == theirs.casefold().split():
+        text += " (only blanks or capitals differ)"
+    return text
+
+
+# --- time -------------------------------------------------------------------------------------------------
+
+
+def aware(moment: datetime) -> datetime:
+    """Return ``moment`` with a zone; one without is UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def gap(want: Wanted, master: Master) -> float | None:
+    """Return the seconds between the frames and those of ``master``: negative where the master's are earlier.
+
+    Each has a span, from the start of its first exposure to the start of its last; the gap is what lies
+    between the two, 0 where they overlap, None where a time is not known. Of frames whose night alone is
+    known the span is that night, noon to noon UTC.
+    """
+    first = master.started or master.ended
+    span = (aware(first), aware(master.ended or first)) if first else _noon_to_noon(master.key.night)
+    if want.span is None or span is None:
+        return None
+    if span[0] > want.span[1]:
+        return (span[0] - want.span[1]).total_seconds()
+    return min(0.0, (span[1] - want.span[0]).total_seconds())
+
+
+def _noon_to_noon(night: date | None) -> Span | None:
+    if night is None:
+        return None
+    noon = datetime.combine(night, time(12), UTC)
+    return noon, noon + timedelta(days=1)

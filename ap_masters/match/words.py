@@ -1,0 +1,203 @@
+"""Why a master was taken, why each other was not, and what to do where none serves: in words a user can check."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from itertools import chain
+from os.path import commonpath
+from pathlib import Path
+from typing import Final
+
+from ap_masters.match.comparison import show
+from ap_masters.match.contest import BIAS, DARK, FLAT, Candidate, Contest, Standing
+from ap_masters.model import Decision, FrameType
+
+Taken = tuple[Candidate, str]
+"""A candidate that was taken, and why."""
+
+
+def decisions(contest: Contest, taken: Sequence[Taken]) -> tuple[Decision, ...]:
+    """Return what was decided of every candidate: those taken first, then the others, the nearest first."""
+    chosen = [
+        Decision(subject=contest.name(c), verdict="taken", reason="; ".join((why, *let_pass(c)))) for c, why in taken
+    ]
+    winners = {c.master.key.type: c for c, _ in taken}
+    others = sorted((c for c in contest.all if winners.get(c.master.key.type) is not c), key=_nearness)
+    return (*chosen, *(_refused(contest, c, winners.get(c.master.key.type)) for c in others))
+
+
+def abridged(made: tuple[Decision, ...], most: int) -> tuple[Decision, ...]:
+    """Return the nearest ``most`` decisions, and for the others how many each field decided."""
+    rest = Counter(d.field for d in made[most:])
+    summed = (
+        Decision(subject=f"{count} other masters", verdict="refused", reason=f"{field} decided", field=field)
+        for field, count in rest.most_common()
+    )
+    return (*made[:most], *summed)
+
+
+def let_pass(candidate: Candidate) -> list[str]:
+    """Return what is unknown of a candidate and was let pass."""
+    return [f"{d.text}: let pass by --lenient-unknown" for d in candidate.passed]
+
+
+def when(contest: Contest, candidate: Candidate) -> str:
+    """Return the time between a candidate and what it serves: ``0:45:00 h after the flats``."""
+    thing = contest.want.have.rsplit(" ", 1)[0]
+    if candidate.gap is None:
+        return "at a time not known"
+    if candidate.gap == 0:
+        return f"at the time of {thing}"
+    seconds = abs(candidate.gap)
+    far = f"{seconds / 86400:.0f} days" if seconds > 2 * 86400 else f"{timedelta(seconds=round(seconds))} h"
+    return f"{far} {'before' if candidate.gap < 0 else 'after'} {thing}"
+
+
+# --- why not ----------------------------------------------------------------------------------------------
+
+_NOT_NEEDED: Final = {
+    BIAS: "not subtracted: the dark contains the bias",
+    DARK: "serves too, but a dark flat stands above a dark",
+}
+
+
+def _nearness(candidate: Candidate) -> tuple[int, Standing]:
+    return len(candidate.failed), candidate.standing
+
+
+def _refused(contest: Contest, loser: Candidate, winner: Candidate | None) -> Decision:
+    """Return the one field that decided against ``loser``, with both values."""
+    if winner is not None and (not loser.failed or (loser.scalable and winner.scalable)):
+        pairs = zip(Standing._fields, loser.standing, winner.standing, strict=True)
+        by = next(name for name, mine, theirs in pairs if mine != theirs)
+        field, text = _LOST[by]
+        reason = text(contest, loser, winner)
+    elif loser.failed:
+        field, reason = loser.failed[0].field, loser.failed[0].text
+    else:
+        field, reason = "type", _NOT_NEEDED[loser.master.key.type]
+    return Decision(subject=contest.name(loser), verdict="refused", reason=reason, field=field)
+
+
+def _by_time(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    return f"{when(contest, loser)}; {contest.name(winner)}, {when(contest, winner)}, comes first"
+
+
+def _by_exposure(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    mine, theirs = (show(c.master.key.exposure or 0.0, " s") for c in (loser, winner))
+    return f"exposure {mine}; {contest.name(winner)} with {theirs} comes first: nearest lower, else nearest higher"
+
+
+def _by_unknown(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    return f"{'; '.join(d.text for d in loser.passed)}; more is known of {contest.name(winner)}"
+
+
+def _by_frames(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    mine = loser.master.frames or "an unknown number of"
+    return f"made of {mine} frames, {contest.name(winner)} of {winner.master.frames}"
+
+
+def _by_age(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    return f"as near in time and of as many frames as {contest.name(winner)}, but older"
+
+
+def _by_path(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    return f"like {contest.name(winner)} in everything but its path, which sorts later"
+
+
+_LOST: Final[dict[str, tuple[str, Callable[[Contest, Candidate, Candidate], str]]]] = {
+    "unknown": ("unknown values", _by_unknown),
+    "outside": ("time", _by_time),
+    "higher": ("exposure", _by_exposure),
+    "off": ("exposure", _by_exposure),
+    "earlier": ("time", _by_time),
+    "gap": ("time", _by_time),
+    "fewer": ("frames", _by_frames),
+    "older": ("age", _by_age),
+    "path": ("path", _by_path),
+}
+
+
+# --- none serves ------------------------------------------------------------------------------------------
+
+_PLACE: Final = {"this run": "of this run", "library": "in the library", "given": "in the given folder"}
+
+_HELP: Final = {
+    "temperature": "widen match.temperature_tolerance_c (flats and dark flats: match.flat_temperature_tolerance_c)",
+    "exposure": "scale a dark of another exposure (--scale-dark), which takes a bias too",
+    "status": "publish it (ap-masters library publish)",
+    "type": "set match.use_dark_flats",
+}
+
+
+def problem(contest: Contest, types: Sequence[FrameType]) -> str:
+    """Return that none of ``types`` serves, what was searched, the nearest of each type, and what would help."""
+    searched = [c for kind in types for c in contest.by_type[kind]]
+    nearest = [min(entries, key=_nearness) for kind in types if (entries := contest.by_type[kind])]
+    return ". ".join(
+        (
+            f"No {_either(types)} serves {contest.want.key.describe()}",
+            f"{len(searched)} searched: {_where(searched)}" if searched else "There was none to search",
+            *(f"Nearest {c.master.key.type}: {contest.name(c)} ({_all_failed(c)})" for c in nearest),
+            f"What would help: {_either(_help(contest, nearest))}",
+        )
+    )
+
+
+def _either(words: Sequence[str]) -> str:
+    return " or ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def _all_failed(candidate: Candidate) -> str:
+    return "; ".join(d.text for d in candidate.failed)
+
+
+def _where(candidates: Sequence[Candidate]) -> str:
+    folders: dict[str, list[Path]] = {}
+    for candidate in candidates:
+        folders.setdefault(candidate.master.source, []).append(candidate.master.path.parent)
+    return ", ".join(f"{len(paths)} {_PLACE[source]}{_common(paths)}" for source, paths in folders.items())
+
+
+def _common(folders: Sequence[Path]) -> str:
+    """Return the folder that all of ``folders`` are in, if there is one."""
+    try:
+        shared = Path(commonpath(folders)).as_posix()
+    except ValueError:  # on different drives
+        return ""
+    return "" if shared in (".", "/") else f" {shared}"
+
+
+def _help(contest: Contest, nearest: Sequence[Candidate]) -> list[str]:
+    """Return what a user can do, what the nearest masters need first."""
+    failed = list(chain.from_iterable(c.failed for c in nearest if len(c.failed) == 1))
+    helps = [_HELP[d.field] for d in failed if d.field in _HELP and not d.unknown]
+    if any(d.unknown for d in failed):
+        helps.append("let unknown values pass (--lenient-unknown)")
+    helps.append("build one of these settings, or name a library (--dark-master-dir, --bias-master-dir)")
+    if contest.want.key.type is FLAT:
+        helps.append("integrate the flats as they are (--allow-uncalibrated)")
+    return list(dict.fromkeys(helps))
+
+
+# --- why --------------------------------------------------------------------------------------------------
+
+
+def taken_dark(contest: Contest, dark: Candidate, *, scaled: bool) -> Taken:
+    """Return a dark or dark flat with the reason why it was taken."""
+    kind, exposure = dark.master.key.type, show(dark.master.key.exposure or 0.0, " s")
+    if scaled:
+        why = f"{kind} of {exposure}, to be scaled, because none of the exposure itself serves"
+    else:
+        why = f"{kind} of equal exposure, {exposure}"
+    return dark, f"{why}; {when(contest, dark)}"
+
+
+def taken_bias(contest: Contest, bias: Candidate, why: str) -> Taken:
+    """Return a bias with the reason why it was taken."""
+    return bias, f"{why}; {when(contest, bias)}"
+
+
+def taken_flat(contest: Contest, flat: Candidate) -> Taken:
+    """Return a flat with the reason why it was taken."""
+    return flat, f"flat of the filter {flat.master.key.filter or 'none'}; {when(contest, flat)}"
