@@ -1,5 +1,6 @@
 """Settings: one model; flags over environment over project file over user file over profile over defaults."""
 
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ class Section(BaseModel):
 
 
 class CountPolicy(Section):
-    """How many frames make a master of one type: S2's table by default."""
+    """How many frames make a master of one type; the defaults are the table of the ANAWBPPS guide."""
 
     minimum: int = Field(ge=1)
     recommended: int = Field(ge=1)

@@ -85,11 +85,11 @@ def project_file(folder: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def values(section: Section, prefix: str = "") -> dict[str, Any]:
-    """Return every setting below ``section`` by its dotted name."""
+def values(settings: Section, prefix: str = "") -> dict[str, Any]:
+    """Return every setting below ``settings`` by its dotted name."""
     found: dict[str, Any] = {}
-    for name in type(section).model_fields:
-        value = getattr(section, name)
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
         if isinstance(value, Section):
             found |= values(value, f"{prefix}{name}.")
         else:
@@ -164,10 +164,10 @@ def _for_all_types(layer: Mapping[str, Given]) -> dict[str, Given]:
     ``--rejection sigma`` is meant for flats too, even where the profile has a rejection for flats alone.
     """
     return {
-        f"recipe.{section}.{leaf}": Given(None, given.origin)
+        f"recipe.{kind}.{leaf}": Given(None, given.origin)
         for name, given in layer.items()
-        for section in RecipesSettings.model_fields
-        if (leaf := name.removeprefix("recipe.all.")) != name and section != "all"
+        for kind in RecipesSettings.model_fields
+        if (leaf := name.removeprefix("recipe.all.")) != name and kind != "all"
     }
 
 
@@ -188,16 +188,17 @@ def _leaves(table: Mapping[str, Any], model: type[Section], where: str, prefix: 
     for name, value in table.items():
         if name not in model.model_fields:
             raise ConfigError(f"{where}: unknown setting '{prefix}{name}'{_nearest(name, prefix)}")
-        section = _section(model.model_fields[name].annotation)
-        if section is None:
+        table_of = section(model.model_fields[name].annotation)
+        if table_of is None:
             yield prefix + name, value
         elif isinstance(value, Mapping):
-            yield from _leaves(value, section, where, f"{prefix}{name}.")
+            yield from _leaves(value, table_of, where, f"{prefix}{name}.")
         else:
             raise ConfigError(f"{where}: '{prefix}{name}' is a table of settings, as [{prefix}{name}]")
 
 
-def _section(kind: Any) -> type[Section] | None:
+def section(kind: Any) -> type[Section] | None:
+    """Return ``kind``, the type of a setting, if it is a table of settings."""
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
@@ -242,8 +243,8 @@ def _complaints(error: ValidationError, merged: Mapping[str, Given]) -> Iterator
 def _annotations(model: type[Section], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
-        section = _section(field.annotation)
-        found |= _annotations(section, f"{prefix}{name}.") if section else {prefix + name: field.annotation}
+        inner = section(field.annotation)
+        found |= _annotations(inner, f"{prefix}{name}.") if inner else {prefix + name: field.annotation}
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ap_masters import __version__
-from ap_masters.cli import building, combining, looking, settings
+from ap_masters.cli import building, combining, inspecting, looking, settings
 
 app = typer.Typer(
     name="ap-masters",
@@ -30,6 +30,14 @@ def _program(
     """Build and keep a library of master bias, dark, dark flat and flat frames."""
 
 
-for command in (building.demo, looking.scan, building.plan, building.build, building.script, combining.combine):
+for command in (
+    building.demo,
+    looking.scan,
+    building.plan,
+    building.build,
+    building.script,
+    combining.combine,
+    inspecting.inspect,
+):
     app.command()(command)
 app.add_typer(settings.app, name="config")

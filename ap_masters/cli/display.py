@@ -52,9 +52,9 @@ class Screen:
         print(json_module.dumps(data, indent=1, allow_nan=False))
 
     def line(self, text: str = "") -> None:
-        """Print one line of a result."""
+        """Print one line of a result; leading spaces indent it."""
         if not self.json:
-            print(one_line(text))
+            print(" " * (len(text) - len(text.lstrip(" "))) + one_line(text))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table of a result: drawn on a terminal, plain columns in a pipe. Cells may hold foreign text."""

@@ -1,0 +1,137 @@
+"""The command inspect, and how what it finds is printed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ap_masters.cli import documents
+from ap_masters.cli.display import Screen
+from ap_masters.cli.options import with_screen
+from ap_masters.model import Frame, Keyword, Statistics
+from ap_masters.record import Record
+
+if TYPE_CHECKING:
+    from ap_masters.engines.pixinsight.console import LogFacts
+    from ap_masters.inspection import InspectedImage
+
+_ADU = 65535.0
+
+
+@with_screen
+def inspect(
+    screen: Screen,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A frame, a master, a record, or a log.", show_default=False)
+    ],
+) -> None:
+    """Show what one file is: header, statistics and provenance of a frame or master; the facts in a log."""
+    from ap_masters.inspection import InspectedImage
+    from ap_masters.inspection import inspect as look
+
+    found = look(file)
+    if isinstance(found, InspectedImage):
+        _image(screen, found)
+    elif isinstance(found, Record):
+        if screen.json:
+            screen.document("inspect", kind="record", record=found)
+        _record(screen, found)
+    else:
+        _log(screen, found)
+
+
+def _image(screen: Screen, found: "InspectedImage") -> None:
+    info = found.info
+    if screen.json:
+        screen.document(
+            "inspect",
+            kind="master" if found.frame.master else "frame",
+            keywords=[keyword._asdict() for keyword in info.keywords],
+            properties=dict(info.properties),
+            frame=documents.frame(found.frame),
+            statistics=found.statistics,
+            history=found.history._asdict(),
+            record=found.record,
+        )
+        return
+    what = "master" if found.frame.master else "frame"
+    screen.line(f"{info.path}: {what}, {info.format.upper()}, {info.width}x{info.height}x{info.channels} {info.sample}")
+    _header(screen, info.keywords)
+    _understood(screen, found.frame)
+    _statistics(screen, found.statistics)
+    if found.record is not None:
+        _record(screen, found.record)
+
+
+def _header(screen: Screen, keywords: tuple[Keyword, ...]) -> None:
+    shown = keywords if screen.verbose else [keyword for keyword in keywords if keyword.name != "HISTORY"]
+    rows = [(keyword.name, "" if keyword.value is None else str(keyword.value), keyword.comment) for keyword in shown]
+    screen.table(("keyword", "value", "comment"), rows)
+    hidden = len(keywords) - len(rows)
+    if hidden:
+        screen.line(f"and {hidden} lines of HISTORY (-v shows them)")
+
+
+def _understood(screen: Screen, frame: Frame) -> None:
+    screen.line()
+    screen.table(("understood as", "value", "because"), [(d.subject, d.verdict, d.reason) for d in frame.decisions])
+    for warning in frame.warnings:
+        screen.warning(warning)
+
+
+def _statistics(screen: Screen, statistics: Statistics) -> None:
+    screen.line()
+    rows = [
+        (
+            str(number),
+            *(f"{value:.6f} ({value * _ADU:.1f})" for value in (c.median, c.mean, c.stddev, c.minimum, c.maximum)),
+            str(c.hot),
+            str(c.cold),
+        )
+        for number, c in enumerate(statistics.channels)
+    ]
+    screen.table(("channel", "median (ADU)", "mean", "std dev", "minimum", "maximum", "hot", "cold"), rows)
+
+
+def _record(screen: Screen, record: Record) -> None:
+    screen.line()
+    engine = f"{record.engine.name} {record.engine.version} ({record.engine.definition})" if record.engine else "none"
+    screen.line(f"record of {record.master.name}: {record.status}, {record.key.describe()}")
+    screen.line(f"  integrated by {engine} from {len(record.inputs)} frames ({record.grade})")
+    screen.line(f"  {record.recipe.combination}, rejection {record.recipe.rejection}")
+    if record.rejected is not None:
+        screen.line(f"  rejected {record.rejected.low} low, {record.rejected.high} high of {record.rejected.samples}")
+    for decision in record.calibration.decisions if record.calibration else ():
+        screen.line(f"  {decision.verdict} {decision.subject}: {decision.reason}")
+    rows = [
+        (
+            m.name,
+            f"{m.value:g} {m.unit}",
+            f"{m.physical:g} {m.physical_unit}" if m.physical is not None else "",
+            m.method,
+        )
+        for m in record.measures
+    ]
+    screen.table(("measure", "value", "physical", "method"), rows)
+    for finding in record.findings:
+        screen.line(f"  {finding.severity}: {finding.message}")
+    for event in record.history:
+        screen.line(f"  {event.at:%Y-%m-%d %H:%M} {event.status}: {event.reason}")
+
+
+def _log(screen: Screen, facts: "LogFacts") -> None:
+    if screen.json:
+        screen.document("inspect", kind="log", log=facts)
+        return
+    screen.line(f"log of PixInsight {facts.version or '(version not said)'}" + (", crashed" if facts.crashed else ""))
+    for block in facts.blocks:
+        took = "" if block.seconds is None else f", {block.seconds:.1f} s"
+        screen.line(f"{block.process}" + (f" of {block.images} images" if block.images is not None else "") + took)
+        screen.table(
+            ("image", "channel", "rejected low", "rejected high", "per cent"),
+            [(c.path or "", str(c.channel), str(c.low), str(c.high), f"{c.percent:.3f}") for c in block.frames],
+        )
+        for line in (*block.warnings, *block.errors):
+            screen.line(f"  ! {line}")
+    for line in (*facts.warnings, *facts.errors, *facts.suspicious):
+        screen.line(f"! {line}")

@@ -1,0 +1,67 @@
+"""What one file is and says of itself: a frame, a master, a record, or the console log of PixInsight."""
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ap_masters import headers, images
+from ap_masters import record as records
+from ap_masters.engines import history, statistics
+from ap_masters.engines.pixinsight import console
+from ap_masters.errors import RecordError, UsageError
+from ap_masters.model import Frame, ImageInfo, Statistics
+from ap_masters.record import Record
+
+_LARGEST_TEXT: Final = 256 << 20  # a console log of a long night has some tens of megabytes
+
+
+class InspectedImage(NamedTuple):
+    """A frame or a master: its header, how it is understood, its samples, what its HISTORY says, its record."""
+
+    info: ImageInfo
+    frame: Frame
+    statistics: Statistics
+    history: history.HistoryFacts
+    record: Record | None
+
+
+def inspect(path: Path) -> InspectedImage | Record | console.LogFacts:
+    """Return what ``path`` is. The content decides, not the name.
+
+    Raises UnreadableImage for a broken image, RecordError for a broken record, UsageError for a file of any
+    other kind.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such file")
+    if images.is_image_name(path):
+        return _image(path)
+    if path.stat().st_size > _LARGEST_TEXT:
+        raise UsageError(f"{path}: is neither an image nor a log or record")
+    data = path.read_bytes()
+    if data.lstrip().startswith(b"{"):
+        return records.read(path)
+    facts = console.parse_bytes(data)
+    if facts.version is None and not facts.blocks:
+        raise UsageError(f"{path}: is neither an image, nor a record, nor a log of PixInsight")
+    return facts
+
+
+def _image(path: Path) -> InspectedImage:
+    info = images.read_info(path)
+    status = path.stat()
+    return InspectedImage(
+        info=info,
+        frame=headers.frame_from(info, size=status.st_size, mtime_ns=status.st_mtime_ns, root=path.parent),
+        statistics=statistics.measure(path),
+        history=history.read_history(info.keywords),
+        record=_record_beside(path),
+    )
+
+
+def _record_beside(path: Path) -> Record | None:
+    """Return the record of a master, if it has one that parses; a plain log under that suffix is none."""
+    for suffix in (".xrs", ".log"):
+        try:
+            return records.read(records.record_path(path, suffix))
+        except RecordError:
+            continue
+    return None
