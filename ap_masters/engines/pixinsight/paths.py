@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from ap_masters.model import Job
@@ -108,6 +108,6 @@ class RunPaths:
         )
 
 
-def for_pixinsight(path: Path) -> str:
+def for_pixinsight(path: PurePath) -> str:
     """Return ``path`` as PixInsight writes paths on every system: with forward slashes, UNC shares included."""
     return path.as_posix()
