@@ -30,40 +30,38 @@ def evidence_of(header: HeaderIndex, *, type_says_master: str | None, name_says_
 
     ``type_says_master`` is the keyword (or attribute) with a master's frame type. A folder is no proof.
     """
-    combined = _count(header)
-    history, history_count = _history(header.remarks)
-    count_keyword = next((name for name in COUNTS if (whole(header.get(name)) or 0) > 1), None)
+    counts = [(count, name) for name in COUNTS if (count := whole(header.get(name)))]
+    count, keyword = max(counts, default=(None, ""))  # SNAPSHOT is often 1 beside a real NCOMBINE
+    line, line_count = _history(header.remarks)
+    sub_exposures = _sub_exposures(header)
     mark = next((name for name in MARKS if header.get(name) is not None), None)
     candidates = (
         type_says_master,
         f"keyword {OWN_TYPE}" if header.get(OWN_TYPE) is not None else None,
-        f"keyword {count_keyword} {combined}" if count_keyword else None,
+        f"keyword {keyword} {count}" if count is not None and count > 1 else None,
         f"keyword {mark}" if mark else None,
-        history,
-        _sub_exposures(header),
+        f"history '{line}'" if line else None,
+        f"keyword SUBEXP, {sub_exposures} times in EXPTIME" if sub_exposures else None,
         "file name" if name_says_master else None,
     )
-    return Evidence(next((reason for reason in candidates if reason), None), combined or history_count)
-
-
-def _count(header: HeaderIndex) -> int | None:
-    """Return the largest count of combined frames that a keyword states (SNAPSHOT is 1 beside a real NCOMBINE)."""
-    return max((count for name in COUNTS if (count := whole(header.get(name)))), default=None)
+    return Evidence(next((reason for reason in candidates if reason), None), count or line_count or sub_exposures)
 
 
 def _history(lines: Iterable[str]) -> tuple[str | None, int | None]:
-    """Return the first line that only integration writes, and the count if it has one."""
+    """Return the first words that only integration writes, and the count if a line has one."""
+    first: str | None = None
     for line in lines:
         for pattern in _LINES:
             if match := pattern.search(line):
-                count = int(match[1]) if pattern.groups else None
-                return f"history '{match[0]}'", count
-    return None, None
+                first = first or match[0]
+                if pattern.groups:
+                    return first, int(match[1][:9])
+    return first, None
 
 
-def _sub_exposures(header: HeaderIndex) -> str | None:
-    """Return the reason when the exposure is a multiple of that of a sub-frame (SharpCap's live stacks)."""
+def _sub_exposures(header: HeaderIndex) -> int | None:
+    """Return how many exposures of SUBEXP make up EXPTIME (SharpCap's live stacks); None for a single one."""
     total, single = number(header.get("EXPTIME")), number(header.get("SUBEXP"))
-    if total and single and single > 0 and round(total / single) > 1:
-        return f"keyword SUBEXP: {total:g} s are several times {single:g} s"
-    return None
+    if not total or not single or single < 0:
+        return None
+    return whole(round(total / single)) if total / single > 1.5 else None

@@ -4,7 +4,6 @@ Each layout of this program parses its own names (``layouts.py``); here stands w
 """
 
 import re
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -130,24 +129,21 @@ def stem_of(path: Path) -> str:
     return re.sub(r"(\.(fits?|fts|xisf))?(\.(gz|fz))?$", "", path.name, flags=re.IGNORECASE)
 
 
-@lru_cache(maxsize=4096)
-def type_of_folders(names: tuple[str, ...]) -> tuple[FrameType, str] | None:
-    """Return the frame type of the nearest folder that names one, and that folder; ``names`` run outwards."""
-    for name in names:
+class FolderHint(NamedTuple):
+    """The frame type a folder is named for."""
+
+    type: FrameType
+    folder: str
+
+
+def folder_hint(folder: Path, root: Path) -> FolderHint | None:
+    """Return the nearest folder named for a frame type, from ``folder`` outwards to ``root``; nothing above counts."""
+    inside = (root.name, *folder.relative_to(root).parts) if folder.is_relative_to(root) else (folder.name,)
+    for name in reversed(inside):
         kind = type_in_words(words(name))
         if kind is not None:
-            return kind, name
+            return FolderHint(kind, name)
     return None
-
-
-def folders_of(path: Path, root: Path) -> tuple[str, ...]:
-    """Return the folder names from the file's own outwards, up to and with ``root``'s; nothing above it counts."""
-    parent = path.parent
-    try:
-        inside = parent.relative_to(root).parts
-    except ValueError:
-        return (parent.name,)
-    return (*reversed(inside), root.name)
 
 
 def _hint(digits: str, factor: float, as_written: str) -> Hint:

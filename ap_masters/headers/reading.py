@@ -1,6 +1,7 @@
 """Header -> Frame: every property, with the keyword or name it was taken from."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from ap_masters.headers import names, spellings
 from ap_masters.headers.frame_types import is_type_word, read_type
 from ap_masters.headers.index import HeaderIndex
 from ap_masters.headers.integrated import evidence_of
+from ap_masters.headers.names import FolderHint
 from ap_masters.headers.spellings import Spelling
 from ap_masters.headers.traps import traps
 from ap_masters.headers.values import local_moment, moment, number, pair, text, whole
@@ -21,7 +23,7 @@ def frame_from(info: ImageInfo, *, size: int, mtime_ns: int, root: Path | None =
     """Return what the header, then the file name, then the folders up to ``root`` say of one file.
 
     Never raises for what stands in a header: a value that makes no sense is None, with a warning where it matters.
-    Without ``root`` no folder is looked at; `with_folder_hints` does that later.
+    Without ``root`` no folder is looked at; `with_hint` does that later.
     """
     reading = Reading(info)
     reading.read_type()
@@ -32,20 +34,17 @@ def frame_from(info: ImageInfo, *, size: int, mtime_ns: int, root: Path | None =
     reading.read_file_name()
     reading.read_evidence()
     frame = reading.frame(size=size, mtime_ns=mtime_ns)
-    return with_folder_hints(frame, root) if root is not None else frame
+    return with_hint(frame, names.folder_hint(info.path.parent, root)) if root is not None else frame
 
 
-def with_folder_hints(frame: Frame, root: Path) -> Frame:
+def with_hint(frame: Frame, hint: FolderHint | None) -> Frame:
     """Return the frame with the nearest folder's word on its type, where the header leaves room for it.
 
     A folder gives the type where neither header nor file name has one, and makes a dark in a dark flat folder a
     dark flat (N.I.N.A. 3 writes DARK for both). Where it contradicts the header, the header holds and a warning
-    says so. Folders are those below and including ``root``. A master whose type is known is left as it is.
+    says so. A master whose type is known is left as it is.
     """
-    if frame.master and frame.type is not None:
-        return frame
-    hint = names.type_of_folders(names.folders_of(frame.path, root))
-    if hint is None or hint[0] is frame.type:
+    if hint is None or hint.type is frame.type or (frame.master and frame.type is not None):
         return frame
     kind, folder = hint
     if frame.type is None:
@@ -314,7 +313,7 @@ class Reading:
         combined = evidence.combined
         if evidence.reason is not None:
             self._fields["master"] = True
-            self._decisions.append(Decision(subject="master", verdict="yes", reason=evidence.reason))
+            self._decisions.append(_decision("master", "yes", evidence.reason))
             if combined is None and (in_name := names.numbers_in(self._stem).get("combined")):
                 combined = int(in_name.value)
             single = number(self._header.get("SUBEXP"))
@@ -329,7 +328,7 @@ class Reading:
         """Set a field and keep where it came from."""
         self._fields[field] = value
         shown = verdict if verdict is not None else f"{value:g}" if isinstance(value, float) else str(value)
-        self._decisions.append(Decision(subject=field, verdict=shown, reason=reason))
+        self._decisions.append(_decision(field, shown, reason))
 
     def _forget(self, field: str) -> None:
         """Take back what was decided of a field."""
@@ -338,7 +337,13 @@ class Reading:
 
     def _set_binning(self, horizontal: int | None, vertical: int | None, source: str) -> None:
         self._fields |= {"x_binning": horizontal, "y_binning": vertical}
-        self._decisions.append(Decision(subject="binning", verdict=f"{horizontal}x{vertical}", reason=source))
+        self._decisions.append(_decision("binning", f"{horizontal}x{vertical}", source))
+
+
+@lru_cache(maxsize=4096)
+def _decision(subject: str, verdict: str, reason: str) -> Decision:
+    """Return a decision; most are the same from frame to frame, and a night has many thousands."""
+    return Decision(subject=subject, verdict=verdict, reason=reason)
 
 
 def _source(keyword: str) -> str:

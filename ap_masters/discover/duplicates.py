@@ -1,0 +1,72 @@
+"""The same frame under two names: only files whose size and header agree are compared, first in part, then whole."""
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from ap_masters.model import Frame
+
+_log = logging.getLogger(__name__)
+
+_PIECE: Final = 65536
+
+Hash = Callable[[Frame], str | None]
+
+
+def duplicates_of(frames: Sequence[Frame], *, sample: Hash, digest: Hash) -> dict[Path, Path]:
+    """Return the duplicates among ``frames`` with the frame each is a copy of; the first by path is the original.
+
+    ``sample`` hashes parts of a file and ``digest`` all of it; None, where a file cannot be read, equals nothing.
+    """
+    found: dict[Path, Path] = {}
+    for alike in _agreeing(frames, _header_of):
+        for nearly in _agreeing(alike, sample):
+            for same in _agreeing(nearly, digest):
+                original, *copies = sorted(frame.path for frame in same)
+                found |= dict.fromkeys(copies, original)
+    return found
+
+
+def sample_of(path: Path, size: int) -> str | None:
+    """Return a hash of the beginning, the middle and the end of a file, None when it cannot be read.
+
+    Two frames of one camera differ by their noise in every piece of this size.
+    """
+    total = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            for start in sorted({0, max(0, size // 2), max(0, size - _PIECE)}):
+                file.seek(start)
+                total.update(file.read(_PIECE))
+    except OSError as error:
+        _log.debug("%s not compared: %s", path, error)
+        return None
+    return total.hexdigest()
+
+
+def digest_of(path: Path) -> str | None:
+    """Return the SHA-256 of a whole file, None when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        _log.debug("%s not compared: %s", path, error)
+        return None
+
+
+def _header_of(frame: Frame) -> object:
+    """Return what copies of one frame have in common, without opening them."""
+    return frame.size, frame.started, frame.type, frame.exposure, frame.sensor_temperature, frame.width, frame.height
+
+
+def _agreeing(frames: Iterable[Frame], by: Callable[[Frame], object]) -> list[list[Frame]]:
+    """Return the frames that agree with at least one other, together."""
+    together: dict[object, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        value = by(frame)
+        if value is not None:
+            together[value].append(frame)
+    return [alike for alike in together.values() if len(alike) > 1]
