@@ -1,0 +1,150 @@
+"""What is kept at hand of each master in a library: enough to match, list, compare and age it without its record."""
+
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from ap_masters.model import CalibrationMaster, FrameType, Grade, GroupKey, Master, MasterStatus, Noun
+from ap_masters.quality import Level, value_of
+from ap_masters.record import Event, Finding, Measure, Record
+
+
+class Use(Noun):
+    """A master that was subtracted from the frames of another one."""
+
+    type: FrameType
+    name: str
+    sha256: str | None = None
+
+
+class Entry(Noun):
+    """One master. Paths are POSIX and relative to the library; ``record`` is None for a foreign master.
+
+    ``sha256`` and ``recorded_size`` are what the record says; whether the file still is so is the audit's
+    business. Measures stand without their method. ``inputs`` counts the raw frames that are on record.
+    """
+
+    path: str
+    size: int
+    record: str | None = None
+    status: MasterStatus = MasterStatus.PUBLISHED
+    key: GroupKey
+    telescope: str | None = None
+    frames: int | None = None
+    inputs: int = 0
+    grade: Grade | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    created: datetime | None = None
+    calibration_state: str | None = None
+    labels: tuple[str, ...] = ()
+    origin: str | None = None
+    capture: str | None = None
+    electrons_per_adu: float | None = None
+    recorded_size: int | None = None
+    sha256: str | None = None
+    measures: tuple[Measure, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    history: tuple[Event, ...] = ()
+    uses: tuple[Use, ...] = ()
+    supersedes: str | None = None
+    log: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The file name."""
+        return PurePosixPath(self.path).name
+
+    @property
+    def taken(self) -> datetime | None:
+        """When its frames were taken: what its age counts from. A rebuild from old frames is not fresh."""
+        return self.ended or self.started or self.created
+
+    def value(self, measure: str) -> float | None:
+        """Return a measure's value in its unit, or None."""
+        found = value_of(self.measures, measure)
+        return found.value if found else None
+
+    @property
+    def level(self) -> Level | None:
+        """Its level for the dark series; None for what is no bias and no plain dark."""
+        median = self.value("median")
+        if median is None or self.key.type is FrameType.FLAT or self.calibration_state:
+            return None
+        return Level(self.key, median, self.electrons_per_adu)
+
+
+def entry_of(record: Record, *, path: str, record_path: str, size: int) -> Entry:
+    """Return what is kept at hand of a master with a record of ours."""
+    starts = [entry.started for entry in record.inputs if entry.started]
+    calibration = record.calibration
+    used = [m for m in (calibration.bias, calibration.dark) if m is not None] if calibration else []
+    engine = record.engine
+    return Entry(
+        path=path,
+        size=size,
+        record=record_path,
+        status=record.status,
+        key=record.key,
+        telescope=record.telescope,
+        frames=len(record.inputs) or None,
+        inputs=len(record.inputs),
+        grade=record.grade,
+        started=min(starts, default=None),
+        ended=max(starts, default=None),
+        created=record.created,
+        calibration_state=calibration.state if calibration else None,
+        labels=record.labels,
+        origin=f"{engine.name} {engine.version}, {engine.definition}" if engine else record.software.name,
+        capture=record.capture,
+        electrons_per_adu=record.electrons_per_adu,
+        recorded_size=record.master.size,
+        sha256=record.master.sha256,
+        measures=tuple(m.model_copy(update={"method": ""}) for m in record.measures),
+        findings=record.findings,
+        history=record.history,
+        uses=tuple(_use(master) for master in used),
+        supersedes=record.supersedes,
+        log=record.log,
+        warnings=record.warnings,
+    )
+
+
+def _use(master: CalibrationMaster) -> Use:
+    return Use(type=master.type, name=master.path.name, sha256=master.sha256)
+
+
+def foreign_entry(master: Master, *, path: str, size: int) -> Entry:
+    """Return what is known of a master that has no record: what its header tells."""
+    return Entry(
+        path=path,
+        size=size,
+        status=MasterStatus.PUBLISHED,
+        key=master.key,
+        frames=master.frames,
+        started=master.started,
+        ended=master.ended,
+        created=master.created,
+        calibration_state=master.calibration_state,
+        origin=master.origin,
+        warnings=master.warnings,
+    )
+
+
+def master_of(entry: Entry, library: Path, source: Literal["library", "given"] = "library") -> Master:
+    """Return the master as matching sees it, with its path below ``library``."""
+    return Master(
+        path=library / entry.path,
+        key=entry.key,
+        frames=entry.frames,
+        started=entry.started,
+        ended=entry.ended,
+        created=entry.created,
+        calibration_state=entry.calibration_state,
+        status=entry.status,
+        labels=entry.labels,
+        origin=entry.origin,
+        source=source,
+        warnings=entry.warnings,
+    )

@@ -1,0 +1,175 @@
+"""A library is known by its records, and by headers where another program made the master."""
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ap_masters import record as records
+from ap_masters.library.entries import Use
+from ap_masters.library.scan import CACHE, holdings, scan
+from ap_masters.model import Calibration, CalibrationMaster, FrameType, MasterStatus
+from tests.builders import write_frame
+from tests.library.shelves import NOW, draft, key, keywords, record_of, shelve, write_pixels
+
+
+def test_masters_are_known_by_their_records(tmp_path: Path) -> None:
+    """Status, key, times, counts, measures and what was subtracted come from the record; paths are relative."""
+    bias = CalibrationMaster(path=Path("/lib/masterBias.xisf"), type=FrameType.BIAS, sha256="ab" * 32)
+    record = draft(FrameType.FLAT, calibration=Calibration(bias=bias), labels=("interim",), start=NOW)
+    shelve(tmp_path, "flats/2026 é/masterFlat.xisf", record)
+
+    (entry,) = scan(tmp_path).entries
+
+    assert entry.path == "flats/2026 é/masterFlat.xisf"
+    assert entry.record == "flats/2026 é/masterFlat.xrs"
+    assert entry.key == record.key
+    assert (entry.frames, entry.status, entry.labels) == (32, MasterStatus.PUBLISHED, ("interim",))
+    assert (entry.started, entry.ended) == (NOW, NOW + timedelta(minutes=155))
+    assert entry.uses == (Use(type=FrameType.BIAS, name="masterBias.xisf", sha256="ab" * 32),)
+    assert entry.calibration_state == "B"
+    assert entry.value("median") == pytest.approx(500)
+    assert entry.sha256 == record_of(tmp_path / entry.path).master.sha256
+    assert all(m.method == "" for m in entry.measures)
+
+
+def test_masters_of_other_programs_are_known_by_their_headers(tmp_path: Path) -> None:
+    """A master without a record is read from its keywords and counts as published."""
+    write_pixels(tmp_path / "old" / "masterDark_300s.fits", draft())
+
+    (entry,) = scan(tmp_path).entries
+
+    assert entry.record is None
+    assert entry.key.type is FrameType.DARK
+    assert (entry.key.gain, entry.key.exposure, entry.frames) == (100, 300, 32)
+    assert entry.status is MasterStatus.PUBLISHED
+
+
+def test_a_console_log_under_the_suffix_of_a_record_is_passed_over(tmp_path: Path) -> None:
+    """Users have stashed console logs as .xrs: the header tells then."""
+    master = write_pixels(tmp_path / "masterDark.xisf", draft())
+    records.record_path(master).write_text("* Begin integration of 32 images\n", encoding="utf-8")
+
+    (entry,) = scan(tmp_path).entries
+
+    assert entry.record is None
+    assert entry.key.exposure == 300
+
+
+def test_what_is_no_master_is_told_and_not_taken(tmp_path: Path) -> None:
+    """A raw frame, a broken file and housekeeping in the library never become candidates."""
+    write_frame(tmp_path / "raw.fits")
+    (tmp_path / "broken.xisf").write_bytes(b"XISF0100 but cut short")
+    write_pixels(tmp_path / ".ap-masters" / "work" / "masterDark.xisf", draft())
+
+    found = scan(tmp_path)
+
+    assert found.entries == ()
+    assert [p.path for p in found.problems] == ["broken.xisf", "raw.fits"]
+
+
+def test_superseded_and_quarantined_masters_are_listed_as_such(tmp_path: Path) -> None:
+    """They stay in sight, and matching sees that they are not published."""
+    shelve(tmp_path, seed=1)
+    shelve(tmp_path, seed=2)
+    shelve(tmp_path, "master/bad.xisf", status=MasterStatus.QUARANTINED)
+
+    statuses = {entry.path.split("/")[0]: entry.status for entry in scan(tmp_path).entries}
+
+    assert statuses == {
+        "master": MasterStatus.PUBLISHED,
+        "superseded": MasterStatus.SUPERSEDED,
+        "quarantine": MasterStatus.QUARANTINED,
+    }
+    assert {m.status for m in scan(tmp_path).masters()} == set(statuses.values())
+
+
+def test_an_unchanged_library_is_not_read_again(tmp_path: Path) -> None:
+    """What has the same size and time as last time comes from the cache; what has changed is read."""
+    first, second = shelve(tmp_path, "a/masterDark_1.xisf"), shelve(tmp_path, "b/masterDark_2.xisf")
+    before = scan(tmp_path)
+    for master in (first, second):
+        path = records.record_path(master)
+        stat = path.stat()
+        path.write_bytes(b"x" * stat.st_size)  # not readable any more, but looks the same
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    assert scan(tmp_path) == before
+    os.utime(records.record_path(first), ns=(1, 1))
+    now = {entry.path: entry for entry in scan(tmp_path).entries}
+    assert now["a/masterDark_1.xisf"].record is None
+    assert now["b/masterDark_2.xisf"] == before.entries[1]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"written_by": "0", "files": {}}', '{"files": 1}'])
+def test_a_useless_cache_is_passed_over(tmp_path: Path, text: str) -> None:
+    """The cache may be missing, broken or of another version: the library is read anew."""
+    shelve(tmp_path)
+    before = scan(tmp_path)
+    (tmp_path / CACHE).write_text(text, encoding="utf-8")
+
+    assert scan(tmp_path) == before
+    assert json.loads((tmp_path / CACHE).read_text(encoding="utf-8"))["files"]
+
+
+def test_a_master_that_went_away_leaves_the_list(tmp_path: Path) -> None:
+    """Deleting a master is seen at once."""
+    master = shelve(tmp_path)
+    assert len(scan(tmp_path).entries) == 1
+    master.unlink()
+
+    assert scan(tmp_path).entries == ()
+
+
+def test_an_empty_or_missing_library_holds_nothing(tmp_path: Path) -> None:
+    """A library that does not exist yet is an empty one, and is not made by looking at it."""
+    assert scan(tmp_path / "none").entries == ()
+    assert not (tmp_path / "none").exists()
+
+
+def test_holdings_give_records_by_the_path_of_their_master(tmp_path: Path) -> None:
+    """The plan asks by library / output; records are read when they are asked for."""
+    master = shelve(tmp_path)
+    write_frame(tmp_path / "raw.fits")
+
+    held = holdings(tmp_path)
+
+    assert list(held.records) == [master]
+    assert held.records[master] == record_of(master)
+    assert held.records.get(tmp_path / "other.xisf") is None
+    assert held.existing == {master, tmp_path / "raw.fits"}
+    assert [m.path for m in held.masters] == [master]
+
+
+def test_given_folders_add_masters_of_their_type(tmp_path: Path) -> None:
+    """S4-17: one folder may serve biases and darks; nothing is written into it; flats in it are not taken."""
+    given = tmp_path / "my masters"
+    write_pixels(given / "dark120s.fit", draft(key=key(exposure=120.0)))  # PULSAR's name, no "master" in it
+    write_pixels(given / "bias.fit", draft(FrameType.BIAS))
+    write_pixels(given / "flat_l.fit", draft(FrameType.FLAT))
+    library = tmp_path / "library"
+    shelve(library)
+
+    held = holdings(library, given={FrameType.BIAS: given, FrameType.DARK: given})
+
+    assert sorted((m.path.name, m.source) for m in held.masters) == [
+        ("bias.fit", "given"),
+        ("dark120s.fit", "given"),
+        ("masterDark é 300.xisf", "library"),
+    ]
+    assert not (given / ".ap-masters").exists()
+    assert all(path.is_relative_to(library) for path in held.existing)
+
+
+def test_the_library_as_its_own_given_folder_adds_nothing(tmp_path: Path) -> None:
+    """Masters are not listed twice."""
+    shelve(tmp_path)
+
+    assert len(holdings(tmp_path, given={FrameType.DARK: tmp_path}).masters) == 1
+
+
+def test_keywords_of_the_test_masters_are_what_they_seem() -> None:
+    """The builder writes what S1-26 asks for."""
+    assert {"EXPTIME", "CCD-TEMP", "GAIN", "OFFSET"} <= {k.name for k in keywords(draft())}
