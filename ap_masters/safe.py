@@ -23,7 +23,8 @@ def path_component(text: str, *, fallback: str = "unnamed") -> str:
     name = name.rstrip(".-")
     if not name:
         return fallback
-    return f"{name}_" if name.split(".")[0].lower() in _WINDOWS_RESERVED else name
+    stem, dot, rest = name.partition(".")  # nul.txt is as much a device as nul
+    return f"{stem}_{dot}{rest}" if stem.lower() in _WINDOWS_RESERVED else name
 
 
 def one_line(text: str) -> str:

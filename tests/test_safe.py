@@ -26,7 +26,7 @@ TEXT = st.text(max_size=300)
         pytest.param('L"; rm -rf /', "L-rm--rf", id="a shell's words"),
         pytest.param("a\nb\x00c", "a-b-c", id="control characters"),
         pytest.param("CON", "CON_", id="a name Windows keeps"),
-        pytest.param("nul.txt", "nul.txt_", id="with a suffix too"),
+        pytest.param("nul.txt", "nul_.txt", id="with a suffix too"),
         pytest.param(".hidden", "hidden", id="a leading dot"),
         pytest.param("end.", "end", id="a trailing dot"),
         pytest.param("-10.5_C+", "10.5_C+", id="a leading dash"),

@@ -112,7 +112,7 @@ _ROWS = (
             + _WBPP
             + "_ROLE-DarkFlat",
             FLAT: "master/masterFlat_<BIN-{binning:short}>_{size}_FILTER-{filter:wbpp}_{colour}"
-            "[_EXPOSURE-{exposure:00}s]" + _WBPP + "[_DATE-{date}][_TELESCOP-{telescope}]",
+            "[_EXPOSURE-{exposure:00}s]" + _WBPP + "[_DATE-{date}]",
         },
         text=texts.WBPP,
     ),

@@ -114,7 +114,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _separable(part: Component) -> bool:
     """Whether every value ends at a character that it cannot contain, so that there is one way to read a name."""
     for piece, after in zip(part.pieces, part.pieces[1:], strict=False):
-        if piece.token and (after.token or re.match(r"[A-Za-z0-9.+-]", after.before)):
+        inside = r"[A-Za-z0-9.+-]" if piece.token and TOKENS[piece.token].letters else r"[0-9x.]"
+        if piece.token and (after.token or re.match(inside, after.before)):
             return False
     return True
 
@@ -143,7 +144,8 @@ def _value(name: str, named: Naming) -> str | int | Decimal:
 
 def _check(name: str, text: str) -> None:
     """Raise ConfigError unless ``name`` can be a file or a folder on every system."""
-    reserved = safe.path_component(name).endswith("_") and not name.endswith("_")
+    stem = name.split(".")[0]
+    reserved = safe.path_component(stem) == f"{stem}_"  # Windows' CON, NUL, ...
     if name in ("", ".", "..") or _FORBIDDEN.search(name) or name != name.strip() or name.endswith(".") or reserved:
         raise ConfigError(
             f"The layout {text!r} makes {name!r} a folder or a file name. Paths are relative to the library, with "

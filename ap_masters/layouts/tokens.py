@@ -58,6 +58,7 @@ class Token(NamedTuple):
     regex: str | None  # None: that of the layout's texts
     read: Callable[[str], Fields]
     fields: frozenset[str]
+    letters: bool = False  # whether it may hold any letter, or digits, "x" and "." only
 
 
 def decimal(value: float | None, places: int) -> str | None:
@@ -90,7 +91,7 @@ def _text(field: str, label: str) -> Token:
         cleaned = rule.clean(text)
         return f"{cleaned}-" if cleaned == label else cleaned
 
-    return Token(label, spell, None, lambda text: {field: text}, frozenset({field}))
+    return Token(label, spell, None, lambda text: {field: text}, frozenset({field}), letters=True)
 
 
 def _exposure(spell: Callable[[str], str], regex: str, read: Callable[[str], float]) -> Token:
@@ -115,7 +116,7 @@ def _milliseconds(seconds: str) -> str:
 
 
 def _read_milliseconds(text: str) -> float:
-    return float(text[:-2]) / 1000 if text.endswith("ms") else float(text[:-1])
+    return round(float(text[:-2]) / 1000, 6) if text.endswith("ms") else float(text[:-1])
 
 
 def _binning(naming: Naming, _: TextRule) -> str | None:
@@ -216,6 +217,7 @@ def _type_token(*, upper: bool) -> Token:
         "|".join(words.values()),
         lambda text: {"type": kinds[text]},
         frozenset({"type"}),
+        letters=True,
     )
 
 
@@ -252,8 +254,8 @@ TOKENS: dict[str, Token] = {
     "size": Token("NO_SIZE", _size, r"\d+x\d+", _read_size, frozenset({"width", "height"})),
     "date": _date("-"),
     "date:_": _date("_"),
-    "setup": Token("NO_SETUP", _setup, None, _nothing, frozenset()),
-    "colour": Token("NO_COLOUR", _colour, "mono|CFA|RGB", _nothing, frozenset()),
+    "setup": Token("NO_SETUP", _setup, None, _nothing, frozenset(), letters=True),
+    "colour": Token("NO_COLOUR", _colour, "mono|CFA|RGB", _nothing, frozenset(), letters=True),
     "type": _type_token(upper=False),
     "type:nina": _type_token(upper=True),
 }
