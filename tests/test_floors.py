@@ -30,7 +30,7 @@ FLOORS: tuple[set[str], ...] = (
     {"engines.numpy", "engines.pixinsight"},
     {"discover", "library", "plan", "proof", "run_log", "demo", "inspection"},
     {"report"},
-    {"build", "combine", "manual"},
+    {"build", "combine", "manual", "doctor"},
     {"cli"},
     {"__main__"},
 )

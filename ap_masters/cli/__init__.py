@@ -24,6 +24,9 @@ def main(argv: list[str] | None = None) -> None:
     except ApMastersError as error:
         _complain(str(error), error.exit_code, json_wanted="--json" in arguments)
         raise SystemExit(error.exit_code) from error
+    except OSError as error:  # a disk or a permission that no room could say more about
+        _complain(str(error), ApMastersError.exit_code, json_wanted="--json" in arguments)
+        raise SystemExit(ApMastersError.exit_code) from error
 
 
 def _complain(message: str, exit_code: int, *, json_wanted: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ap_masters import __version__
-from ap_masters.cli import building, combining, inspecting, looking, settings
+from ap_masters.cli import building, combining, doctoring, inspecting, looking, settings
 
 app = typer.Typer(
     name="ap-masters",
@@ -38,6 +38,7 @@ for command in (
     building.script,
     combining.combine,
     inspecting.inspect,
+    doctoring.doctor,
 ):
     app.command()(command)
 app.add_typer(settings.app, name="config")

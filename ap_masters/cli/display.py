@@ -64,7 +64,7 @@ class Screen:
         if is_terminal(sys.stdout):
             _draw(columns, cells)
         else:
-            print("\n".join(_columns([list(columns), *cells])))
+            print("\n".join(_columns([list(columns), *cells] if any(columns) else cells)))
 
     def note(self, text: str) -> None:
         """Say on standard error what is going on, unless quiet was asked for."""
@@ -87,7 +87,7 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:

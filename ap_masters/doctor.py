@@ -1,0 +1,50 @@
+"""What this machine has to offer, for ``ap-masters doctor`` and for the report of a bug. Reads; starts nothing."""
+
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Final
+
+import psutil
+
+from ap_masters import __version__, memory
+from ap_masters.config import Settings
+from ap_masters.engines.pixinsight.find import Facts, examine
+from ap_masters.model import Noun
+
+_PACKAGES: Final = ("astropy", "filelock", "jinja2", "lz4", "numpy", "psutil", "pydantic", "rich", "typer", "zstandard")
+
+
+class Health(Noun):
+    """What ``doctor`` found. ``ready`` says whether the engine that the settings ask for can run."""
+
+    version: str
+    python: str
+    system: str
+    packages: dict[str, str]
+    cores: int
+    memory_free: int  # bytes
+    memory_budget: int  # bytes that integration would take
+    pixinsight: Facts
+    engine: str
+    ready: bool
+
+
+def examine_machine(settings: Settings) -> Health:
+    """Return what is installed, how much room there is, and whether PixInsight is there."""
+    facts = examine(settings.pixinsight.binary)
+    wants_pixinsight = settings.engine == "pixinsight" or settings.pixinsight.binary is not None
+    engine = "pixinsight" if settings.engine != "numpy" and (facts.binary or wants_pixinsight) else "numpy"
+    return Health(
+        version=__version__,
+        python=f"{platform.python_version()} ({sys.executable})",
+        system=platform.platform(),
+        packages={name: metadata.version(name) for name in _PACKAGES},
+        cores=os.cpu_count() or 1,
+        memory_free=int(psutil.virtual_memory().available),
+        memory_budget=memory.budget(settings.memory),
+        pixinsight=facts,
+        engine=engine,
+        ready=engine == "numpy" or facts.binary is not None,
+    )
