@@ -127,8 +127,9 @@ def _temperature(key: GroupKey, frames: Sequence[Frame]) -> Iterator[Keyword]:
     if key.temperature is not None and asked:
         yield Keyword("SET-TEMP", _plain(key.temperature), "[degC] set-point")
     if measured:
-        middle = statistics.median(measured) if asked or key.temperature is None else key.temperature
-        yield Keyword("CCD-TEMP", _plain(round(middle, 4)), "[degC] sensor, median of the frames")
+        of_sensor = not asked and key.temperature is not None
+        middle = key.temperature if of_sensor else round(statistics.median(measured), 4)
+        yield Keyword("CCD-TEMP", _plain(middle), "[degC] sensor, median of the frames")
         yield Keyword("CCDTMIN", _plain(min(measured)), "[degC] sensor, lowest")
         yield Keyword("CCDTMAX", _plain(max(measured)), "[degC] sensor, highest")
     if len(measured) > 1:

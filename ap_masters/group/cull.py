@@ -1,0 +1,119 @@
+"""Which frames of a group are left out before integration, each with the reason; never silently (D11)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from ap_masters.config import CullSettings
+from ap_masters.model import Frame, FrameType, Reason, SetAside
+
+# Differences of temperatures carry the noise of floating point; sensors are read to a hundredth at best.
+_DIGITS = 6
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+class Culled(NamedTuple):
+    """The frames that stay, those that go, and what there is to say of those that stay."""
+
+    kept: tuple[Frame, ...]
+    dropped: tuple[SetAside, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def in_time(frames: Sequence[Frame]) -> list[Frame]:
+    """Return the frames in the order they were taken: by start, then path; those without a start come last."""
+    return sorted(frames, key=lambda frame: (frame.started is None, frame.started or _ANY_TIME, frame.path))
+
+
+def cull(frame_type: FrameType, frames: Sequence[Frame], settings: CullSettings) -> Culled:
+    """Leave out what does not belong in a group of ``frames``: first of a run, excursions, another kind of file."""
+    ordered = in_time(frames)
+    count = settings.discard_first.of(frame_type)
+    kept, first = _without_first(ordered, count)
+    kept, strangers, mixed = _without_strangers(kept)
+    kept, excursions = _without_excursions(kept, settings.drop_temperature_c)
+    warnings = (
+        *_order_warnings(ordered, count),
+        *mixed,
+        *_temperature_warnings(kept, settings.warn_temperature_c),
+    )
+    return Culled(tuple(kept), (*first, *strangers, *excursions), warnings)
+
+
+def _without_first(frames: list[Frame], count: int) -> tuple[list[Frame], list[SetAside]]:
+    detail = f"one of the first {count} of its group, which are discarded while the camera settles"
+    first = [SetAside(path=frame.path, reason=Reason.DISCARDED_FIRST, detail=detail) for frame in frames[:count]]
+    return frames[count:], first
+
+
+def _order_warnings(frames: list[Frame], count: int) -> list[str]:
+    timeless = sum(frame.started is None for frame in frames)
+    if not count or not timeless:
+        return []
+    return [f"{timeless} of {len(frames)} frames do not say when they were taken: their names decide which are first"]
+
+
+def _without_strangers(frames: list[Frame]) -> tuple[list[Frame], list[SetAside], list[str]]:
+    """Drop frames of another sample type or row order than most: integrated together they would be nonsense.
+
+    Frames that do not state a row order go with those that do, with a warning. Of equally many, the type (or
+    order) of the first frame in time stays.
+    """
+    if len({(frame.sample, frame.row_order) for frame in frames}) <= 1:
+        return frames, [], []
+    samples = Counter(frame.sample for frame in frames).most_common(1)[0][0]
+    orders = Counter(frame.row_order for frame in frames if frame.row_order).most_common(1)
+    order = orders[0][0] if orders else None
+    kept, strangers = [], []
+    for frame in frames:
+        if frame.sample != samples:
+            detail = f"{frame.sample} samples, where the group has {samples}"
+        elif order is not None and frame.row_order not in {order, None}:
+            detail = f"rows {frame.row_order}, where the group has them {order}"
+        else:
+            kept.append(frame)
+            continue
+        strangers.append(SetAside(path=frame.path, reason=Reason.GEOMETRY, detail=detail))
+    silent = sum(frame.row_order is None for frame in kept)
+    if order is None or not silent:
+        return kept, strangers, []
+    return kept, strangers, [f"{silent} of {len(kept)} frames do not state the order of their rows: taken as {order}"]
+
+
+def _excursion(frame: Frame) -> float | None:
+    """Return how far the sensor was from its set-point, in °C; None where either is not known."""
+    if frame.set_temperature is None or frame.sensor_temperature is None:
+        return None
+    return round(abs(frame.sensor_temperature - frame.set_temperature), _DIGITS)
+
+
+def _without_excursions(frames: list[Frame], limit: float) -> tuple[list[Frame], list[SetAside]]:
+    kept, dropped = [], []
+    for frame in frames:
+        excursion = _excursion(frame)
+        if excursion is None or excursion <= limit:
+            kept.append(frame)
+            continue
+        detail = (
+            f"sensor at {frame.sensor_temperature:g} °C, {excursion:g} °C from the set-point of "
+            f"{frame.set_temperature:g} °C (limit {limit:g} °C)"
+        )
+        dropped.append(SetAside(path=frame.path, reason=Reason.TEMPERATURE, detail=detail))
+    return kept, dropped
+
+
+def _temperature_warnings(frames: Sequence[Frame], limit: float) -> list[str]:
+    """Return warnings on frames beyond the limit, and on a sensor that wandered further than it."""
+    beyond = [excursion for frame in frames if (excursion := _excursion(frame)) is not None and excursion > limit]
+    measured = [frame.sensor_temperature for frame in frames if frame.sensor_temperature is not None]
+    spread = round(max(measured) - min(measured), _DIGITS) if measured else 0.0
+    warnings = []
+    if beyond:
+        warnings.append(
+            f"{len(beyond)} of {len(frames)} frames are more than {limit:g} °C from the set-point, at most "
+            f"{max(beyond):g} °C"
+        )
+    if spread > limit:
+        warnings.append(f"the sensor wandered by {spread:g} °C, more than {limit:g} °C")
+    return warnings
