@@ -20,6 +20,7 @@ def groups(screen: Screen, found: Sequence[Group]) -> None:
         ("type", "group", "frames", "grade"),
         [(group.key.type, _without_type(group.key), str(len(group.frames)), group.grade) for group in found],
     )
+    _dropped(screen, [aside for group in found for aside in group.dropped])
     for group in found:
         for warning in group.warnings:
             screen.warning(f"{group.key.describe()}: {warning}")
@@ -29,8 +30,15 @@ def set_aside(screen: Screen, items: Sequence[SetAside]) -> None:
     """Print how many files are in no job and why; name those that the user would want to know of."""
     if not items:
         return
-    counts = Counter(item.reason for item in items)
-    screen.line(f"{len(items)} set aside: " + ", ".join(f"{number} {reason}" for reason, number in counts.items()))
+    screen.line(f"{len(items)} set aside: " + _counted(items))
+    _listed(screen, items)
+
+
+def _counted(items: Sequence[SetAside]) -> str:
+    return ", ".join(f"{number} {reason}" for reason, number in Counter(item.reason for item in items).items())
+
+
+def _listed(screen: Screen, items: Sequence[SetAside]) -> None:
     for item in items:
         if screen.verbose or item.reason not in _EXPECTED:
             screen.line(f"  {item.path}: {item.reason}: {item.detail}")
@@ -44,7 +52,7 @@ def plan(screen: Screen, the_plan: Plan) -> None:
     )
     for step in the_plan.steps:
         _reasons(screen, step)
-    _dropped(screen, the_plan)
+    _dropped(screen, [aside for step in the_plan.steps if step.job for aside in step.job.group.dropped])
     set_aside(screen, the_plan.set_aside)
     for warning in the_plan.warnings:
         screen.warning(warning)
@@ -71,13 +79,11 @@ def _decisions(decisions: Iterable[Decision], *, everything: bool) -> list[str]:
     ]
 
 
-def _dropped(screen: Screen, the_plan: Plan) -> None:
-    dropped = [aside for step in the_plan.steps if step.job for aside in step.job.group.dropped]
-    if dropped:
-        screen.line(f"{len(dropped)} dropped from their group:")
-    for aside in dropped:
-        if screen.verbose or aside.reason not in _EXPECTED:
-            screen.line(f"  {aside.path}: {aside.reason}: {aside.detail}")
+def _dropped(screen: Screen, aside: Sequence[SetAside]) -> None:
+    if not aside:
+        return
+    screen.line(f"{len(aside)} dropped from their group: " + _counted(aside))
+    _listed(screen, aside)
 
 
 def report(screen: Screen, of: "BuildReport") -> None:
