@@ -33,6 +33,7 @@ class NumpyEngine:
     """Integrates with numpy alone, by PixInsight's definitions. ``memory`` is the budget in bytes."""
 
     name = "numpy"
+    batches = False  # each master is published as soon as it is made
 
     def __init__(
         self,
