@@ -240,7 +240,7 @@ def _describe(values: Values, count: int, console: Console) -> None:
     console.line("* Using 7 worker threads.\n")
     console.line(f"Integration of {count} images:")
     for label, value, _ in _descriptions(values):
-        console.line(f"{label + ' ':.<35} {value}")
+        console.line(f"{label + ' ':.<36} {value}")
     console.line()
     console.line("* Available physical memory: 26.900 GiB")
     console.line("* Allocated pixel buffer: 2160 rows, 0.247 GiB")
