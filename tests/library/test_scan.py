@@ -30,7 +30,7 @@ def test_masters_are_known_by_their_records(tmp_path: Path) -> None:
     assert (entry.started, entry.ended) == (NOW, NOW + timedelta(minutes=155))
     assert entry.uses == (Use(type=FrameType.BIAS, name="masterBias.xisf", sha256="ab" * 32),)
     assert entry.calibration_state == "B"
-    assert entry.value("median") == pytest.approx(500)
+    assert entry.value("median") == pytest.approx(25000)
     assert entry.sha256 == record_of(tmp_path / entry.path).master.sha256
     assert all(m.method == "" for m in entry.measures)
 

@@ -1,0 +1,81 @@
+"""A record for a master of another program: what header and pixels tell, and that the rest is unknown."""
+
+from datetime import datetime
+from pathlib import Path
+
+from ap_masters import __version__, headers, images
+from ap_masters.config import QualitySettings
+from ap_masters.library import store
+from ap_masters.model import (
+    Calibration,
+    CalibrationMaster,
+    Decision,
+    Frame,
+    FrameType,
+    Grade,
+    Master,
+    MasterStatus,
+    Recipe,
+)
+from ap_masters.quality import judge
+from ap_masters.record import Event, MasterFile, Record, Software
+
+
+def read_master(path: Path, *, root: Path | None = None) -> tuple[Frame, Master]:
+    """Return what header, name and folders up to ``root`` tell of a master.
+
+    Raises UnreadableImage, and ValueError where its frame type is not known.
+    """
+    info = images.read_info(path)
+    stat = path.stat()
+    frame = headers.frame_from(info, size=stat.st_size, mtime_ns=stat.st_mtime_ns, root=root)
+    return frame, headers.master_from(info, frame)
+
+
+def draft_record(path: Path, frame: Frame, master: Master, *, now: datetime, reason: str) -> Record:
+    """Return a judged record for the master at ``path``, measured from its pixels; status by the gate.
+
+    Neither its frames nor its recipe are known: the record says so, and a plan will not take it for up to date.
+    """
+    from ap_masters.engines.statistics import measure  # numpy, which labelling a master of ours does not need
+
+    state = master.calibration_state or ""
+    record = Record(
+        status=MasterStatus.CANDIDATE,
+        master=MasterFile(
+            name=path.name,
+            width=frame.width,
+            height=frame.height,
+            channels=frame.channels,
+            sample=frame.sample,
+            size=frame.size,
+            sha256=store.sha256(path),
+        ),
+        created=master.created,
+        software=Software(version=__version__),
+        key=master.key,
+        telescope=frame.telescope,
+        electrons_per_adu=frame.electrons_per_adu,
+        capture=frame.software,
+        recipe=Recipe(),
+        calibration=_calibration(state),
+        inputs=(),
+        grade=Grade.MINIMUM,
+        statistics=measure(path),
+        decisions=(
+            Decision(subject="recipe", verdict="unknown", reason=f"made by {master.origin or 'another program'}"),
+            *((Decision(subject="calibration", verdict=state, reason="keyword CALSTAT"),) if state else ()),
+        ),
+        warnings=master.warnings,
+    )
+    judged = judge(record, None, QualitySettings())
+    return judged.model_copy(update={"history": (Event(at=now, status=judged.status, reason=reason),)})
+
+
+def _calibration(state: str) -> Calibration | None:
+    """Return what CALSTAT says was subtracted, by masters that nobody knows any more."""
+    letters = {"B": FrameType.BIAS, "D": FrameType.DARK}
+    used = {kind: CalibrationMaster(path=Path("unknown"), type=kind) for c, kind in letters.items() if c in state}
+    if not used:
+        return None
+    return Calibration(bias=used.get(FrameType.BIAS), dark=used.get(FrameType.DARK))

@@ -1,0 +1,156 @@
+"""Changes a user makes by hand: publish, quarantine, label; each with its reason in the master's history."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from ap_masters import record as records
+from ap_masters.errors import LibraryError, RecordError, UsageError
+from ap_masters.library import foreign, store
+from ap_masters.library.lock import library_lock
+from ap_masters.model import MasterStatus, Noun
+from ap_masters.record import Event, Record
+
+_STAMP: Final = re.compile(r"_\d{8}_\d{6}(?:_\d+)?$")
+_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
+
+
+class Change(Noun):
+    """What was done to one master; paths are POSIX and relative to the library."""
+
+    path: str
+    before: str
+    status: MasterStatus
+    labels: tuple[str, ...] = ()
+    superseded: str | None = None  # where the master went that stood in this one's place
+
+
+def publish(library: Path, master: Path, reason: str, *, now: datetime, suffix: str = ".xrs") -> Change:
+    """Publish a candidate, a quarantined or a superseded master in the place it was made for.
+
+    A master that stands there is kept as superseded. Raises LibraryError for a master that is not in the
+    library or whose bytes are not those of its record, UsageError without a reason.
+    """
+    _need(reason, "publish")
+    with library_lock(library):
+        source = locate(library, master)
+        record = _record(library / source, library, now, suffix)
+        _refuse_changed(library / source, record)
+        home = home_of(source)
+        superseded = None
+        if home != source and (library / home).exists():
+            superseded = store.supersede(library, home, now=now, suffix=suffix).relative_to(library).as_posix()
+        event = Event(at=now, status=MasterStatus.PUBLISHED, reason=reason)
+        final = _with_event(record, event).model_copy(
+            update={
+                "master": record.master.model_copy(update={"name": home.name}),
+                "supersedes": superseded or record.supersedes,
+            }
+        )
+        target = store.place(library, home)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # The record first: a master that is in sight has one, whenever this is interrupted.
+        records.write(final, records.record_path(target, suffix))
+        if home != source:
+            (library / source).replace(target)
+            records.record_path(library / source, suffix).unlink(missing_ok=True)
+    return _change(home, source, final, superseded)
+
+
+def quarantine(library: Path, master: Path, reason: str, *, now: datetime, suffix: str = ".xrs") -> Change:
+    """Take a master out of use: move it to ``quarantine/``, with the reason in its history. Raises as ``publish``."""
+    _need(reason, "quarantine")
+    with library_lock(library):
+        source = locate(library, master)
+        if source.is_relative_to(store.QUARANTINE):
+            raise UsageError(f"{source.as_posix()} is in quarantine already")
+        record = _record(library / source, library, now, suffix)
+        records.write(record, records.record_path(library / source, suffix))
+        target = store.quarantine(library, source, reason, now=now, suffix=suffix)
+        final = records.read(records.record_path(target, suffix))
+    return _change(target.relative_to(library), source, final)
+
+
+def label(
+    library: Path,
+    master: Path,
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
+    *,
+    now: datetime,
+    suffix: str = ".xrs",
+) -> Change:
+    """Give a master labels such as ``interim``, or take them away. Raises UsageError for a label that is no word."""
+    for word in (*add, *remove):
+        if not _LABEL.fullmatch(word):
+            raise UsageError(f"'{word}' is no label: use up to 40 letters, digits and . _ + -")
+    with library_lock(library):
+        source = locate(library, master)
+        record = _record(library / source, library, now, suffix)
+        labels = tuple(sorted((set(record.labels) | set(add)) - set(remove)))
+        if labels != record.labels:
+            reason = "labels: " + (", ".join(labels) or "none")
+            record = _with_event(record, Event(at=now, status=record.status, reason=reason))
+            record = record.model_copy(update={"labels": labels})
+            records.write(record, records.record_path(library / source, suffix))
+    return _change(source, source, record)
+
+
+def locate(library: Path, master: Path) -> Path:
+    """Return where a master is, relative to the library: given so, or as a path of its own. Raises LibraryError."""
+    for candidate in (library / master, master):
+        if candidate.is_file():
+            path, root = candidate.resolve(), library.resolve()
+            if path.is_relative_to(root):
+                return path.relative_to(root)
+    raise LibraryError(f"{master}: there is no such master in {library}. `ap-masters library index` lists them")
+
+
+def home_of(place: Path) -> Path:
+    """Return the path a master was made for, from its place under ``quarantine/`` or ``superseded/``."""
+    home = place
+    while home.parts[0] in {store.QUARANTINE.name, store.SUPERSEDED.name}:
+        if home.parts[0] == store.SUPERSEDED.name:
+            home = home.with_name(_STAMP.sub("", home.stem) + home.suffix)
+        home = Path(*home.parts[1:])
+    return home
+
+
+def _need(reason: str, verb: str) -> None:
+    if not reason.strip():
+        raise UsageError(f"To {verb} a master by hand a reason is needed: it is kept in the master's history")
+
+
+def _record(master: Path, library: Path, now: datetime, suffix: str) -> Record:
+    """Return the record of ``master``; one from its header and pixels where it has none yet."""
+    try:
+        return records.read(records.record_path(master, suffix))
+    except RecordError:
+        try:
+            frame, read = foreign.read_master(master, root=library)
+        except ValueError as error:
+            raise LibraryError(f"{master}: {error}") from error
+        return foreign.draft_record(master, frame, read, now=now, reason="found without a record")
+
+
+def _refuse_changed(master: Path, record: Record) -> None:
+    if record.master.sha256 and store.sha256(master) != record.master.sha256:
+        raise LibraryError(
+            f"{master}: its bytes are not those of its record any more. Restore it from a mirror, or build it again"
+        )
+
+
+def _with_event(record: Record, event: Event) -> Record:
+    return record.model_copy(update={"status": event.status, "history": (*record.history, event)})
+
+
+def _change(place: Path, before: Path, record: Record, superseded: str | None = None) -> Change:
+    return Change(
+        path=place.as_posix(),
+        before=before.as_posix(),
+        status=record.status,
+        labels=record.labels,
+        superseded=superseded,
+    )
