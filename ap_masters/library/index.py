@@ -1,0 +1,186 @@
+"""The calibration index: JSON for programs and Markdown for people, made from masters and records alone.
+
+Nothing in it depends on when it is written, so an unchanged library gives the same bytes and a version control
+system shows what has changed. It can be deleted at any time.
+"""
+
+import json
+import os
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, NamedTuple
+
+from ap_masters import record as records
+from ap_masters.errors import LibraryError
+from ap_masters.library.entries import Entry
+from ap_masters.library.lock import library_lock
+from ap_masters.library.notes import MirrorNote, read_mirror_notes
+from ap_masters.library.scan import Problem, Scan, scan
+from ap_masters.model import Noun
+from ap_masters.quality import DarkSeries, Doubling, dark_series, doublings
+from ap_masters.rendering import environment
+from ap_masters.safe import markdown
+
+SCHEMA: Final = "ap-masters/index"
+VERSION: Final = 1
+JSON_NAME: Final = "calibration-index.json"
+
+# What the table for people shows: heading, measure, how it is written. Methods and the rest are in the records.
+_COLUMNS: Final = (
+    ("Median", "median", "{:.1f}"),
+    ("Mean", "mean", "{:.1f}"),
+    ("Std-dev", "stddev", "{:.2f}"),
+    ("Hot px (>5σ)", "hot pixels", "{:.0f}"),
+    ("Read noise", "read noise", "{:.2f}"),
+)
+
+
+class Index(Noun):
+    """What the index says, and where it was written."""
+
+    library: Path
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...] = ()
+    mirror: tuple[MirrorNote, ...] = ()
+    dark_series: tuple[DarkSeries, ...] = ()
+    doublings: tuple[Doubling, ...] = ()
+    json_path: Path
+    markdown_path: Path
+
+
+class _Row(NamedTuple):
+    """One line of the Markdown table; every cell is escaped."""
+
+    master: str
+    link: str
+    log: str
+    frames: str
+    taken: str
+    cells: tuple[str, ...]
+    findings: str
+    sha256: str
+
+
+def write_index(library: Path, path: Path) -> Index:
+    """Write ``calibration-index.json`` into the library and the Markdown to ``path``; return what they say.
+
+    ``path`` is relative to the library or absolute; links in the Markdown are relative to its own folder.
+    Raises LibraryError where either cannot be written.
+    """
+    markdown_path = library / path
+    with library_lock(library):
+        index = build_index(scan(library), markdown_path)
+        try:
+            markdown_path.parent.mkdir(parents=True, exist_ok=True)
+            records.write_text(index.json_path, to_json(index))
+            records.write_text(markdown_path, to_markdown(index))
+        except OSError as error:
+            raise LibraryError(f"{markdown_path}: the index cannot be written: {error.strerror or error}") from error
+    return index
+
+
+def build_index(found: Scan, markdown_path: Path) -> Index:
+    """Return the index of what a scan has found."""
+    series = dark_series(level for e in found.entries if e.status == "published" and (level := e.level))
+    return Index(
+        library=found.library,
+        entries=found.entries,
+        problems=found.problems,
+        mirror=read_mirror_notes(found.library),
+        dark_series=series,
+        doublings=doublings(series),
+        json_path=found.library / JSON_NAME,
+        markdown_path=markdown_path,
+    )
+
+
+def to_json(index: Index) -> str:
+    """Return the index as strict JSON (no NaN, no Infinity), masters in the order of their paths."""
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "masters": [_master(entry) for entry in index.entries],
+        "dark_series": [s.model_dump(mode="json") for s in index.dark_series],
+        "doublings": [d.model_dump(mode="json") for d in index.doublings],
+        "problems": [p.model_dump(mode="json") for p in index.problems],
+        "mirror": [n.model_dump(mode="json") for n in index.mirror],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _master(entry: Entry) -> dict[str, Any]:
+    data = entry.model_dump(mode="json", exclude={"measures"})
+    data["description"] = entry.key.describe()
+    data["measures"] = {
+        m.name: m.model_dump(mode="json", exclude={"name", "method"}, exclude_none=True) for m in entry.measures
+    }
+    return data
+
+
+def to_markdown(index: Index) -> str:
+    """Return the index as Markdown tables, one per status, published masters first."""
+    sections = [
+        (title, [_row(index, entry) for entry in index.entries if entry.status == status])
+        for title, status in (
+            ("Published", "published"),
+            ("Quarantined", "quarantined"),
+            ("Candidates", "candidate"),
+            ("Superseded", "superseded"),
+        )
+    ]
+    return (
+        environment()
+        .get_template("index/calibration-index.md.j2")
+        .render(
+            columns=[heading for heading, _, _ in _COLUMNS],
+            sections=[(title, rows) for title, rows in sections if rows],
+            series=[_series(s) for s in index.dark_series],
+            doublings=[
+                (markdown(d.camera or "unknown camera"), markdown(d.settings), f"{d.degrees:.1f}")
+                for d in index.doublings
+            ],
+            problems=[(markdown(p.path), markdown(p.detail)) for p in index.problems],
+            mirror=[(markdown(n.target), markdown(n.path), markdown(n.detail)) for n in index.mirror],
+        )
+    )
+
+
+def _row(index: Index, entry: Entry) -> _Row:
+    return _Row(
+        master=markdown(entry.key.describe()),
+        link=_link(index, entry.path),
+        log=_link(index, entry.log) if entry.log else (_link(index, entry.record) if entry.record else ""),
+        frames=str(entry.frames or ""),
+        taken=entry.taken.date().isoformat() if entry.taken else "",
+        cells=tuple(_cell(entry, measure, spelling) for _, measure, spelling in _COLUMNS),
+        findings=markdown("; ".join(f"{f.severity}: {f.metric}" for f in entry.findings)),
+        sha256=(entry.sha256 or "")[:12],
+    )
+
+
+def _cell(entry: Entry, measure: str, spelling: str) -> str:
+    value = entry.value(measure)
+    return spelling.format(value) if value is not None else ""
+
+
+def _series(series: DarkSeries) -> tuple[str, ...]:
+    error = f" ± {series.error:.2g}" if series.error is not None else ""
+    electrons = f"{series.electrons_per_second:.4g}" if series.electrons_per_second is not None else ""
+    return (
+        markdown(series.settings),
+        f"{series.temperature:g}" if series.temperature is not None else "",
+        ", ".join(f"{e:g}" for e in series.exposures),
+        f"{series.adu_per_second:.4g}{error}",
+        electrons,
+    )
+
+
+def _link(index: Index, path: str) -> str:
+    """Return a Markdown link from the index's folder to a file of the library."""
+    folder = index.markdown_path.parent
+    target = Path(os.path.relpath(index.library / path, folder)).as_posix()
+    return f"[{markdown(PurePosixPath(path).name)}](<{_destination(target)}>)"
+
+
+def _destination(path: str) -> str:
+    """Return a path for between the angle brackets of a Markdown link."""
+    return "".join(f"%{ord(c):02X}" if c in "<>\\%|" or not c.isprintable() else c for c in path)
