@@ -1,7 +1,5 @@
 """XISF data blocks: checksums, compression and byte shuffling, both ways."""
 
-import base64
-import binascii
 import hashlib
 import re
 import zlib
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 
 from ap_masters.errors import ChecksumMismatch, UnreadableImage
 from ap_masters.images.files import Source
-from ap_masters.images.xisf_header import Block
+from ap_masters.images.xisf_header import Block, decoded
 
 _CHUNK: Final = 1 << 20
 _HASHES: Final[dict[str, Callable[[], Any]]] = {
@@ -109,15 +107,10 @@ def _attached(path: Path, block: Block, source: Source) -> bytearray:
 
 def _decoded(path: Path, block: Block) -> bytes:
     """Return the bytes of an embedded or inline block."""
-    text = "".join(block.text.split())
     try:
-        if block.encoding == "base64":
-            return base64.b64decode(text, validate=True)
-        if block.encoding == "hex":
-            return bytes.fromhex(text)
-    except (binascii.Error, ValueError) as error:
-        raise UnreadableImage(path, f"has embedded pixels that are not {block.encoding}: {error}") from error
-    raise UnreadableImage(path, f"has embedded pixels in the unknown encoding {block.encoding!r}")
+        return decoded(block.text, block.encoding)
+    except ValueError as error:
+        raise UnreadableImage(path, f"has embedded pixels that cannot be decoded: {error}") from error
 
 
 # --- compression ------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ Written from the XISF 1.0 specification and from files that PixInsight 1.8.6 to 
 """
 
 import base64
-import binascii
 import math
 import os
 import re
@@ -72,6 +71,8 @@ def read_xisf(path: Path, file: IO[bytes], start: bytes) -> XisfLayout:
     image = next((element for element in images if element.get("id") == "integration"), images[0])
     layout = _layout(path, root, image, len(images))
     block = layout.block
+    if block.position is not None and block.position < _PREAMBLE + int.from_bytes(start[8:12], "little"):
+        raise UnreadableImage(path, "claims to have its pixels inside the header; it is damaged")
     if block.position is not None and block.position + block.size > file_size:
         raise UnreadableImage(
             path,
@@ -261,10 +262,15 @@ def _property_text(element: Element) -> str | None:
     if element.get("type") != "String" or element.get("compression"):
         return None
     try:
-        if location == "inline:base64":
-            return base64.b64decode(element.text or "").decode("utf-8")
-        if location == "inline:hex":
-            return bytes.fromhex(element.text or "").decode("utf-8")
-    except (binascii.Error, ValueError):
-        pass
-    return None
+        return decoded(element.text or "", location.removeprefix("inline:")).decode("utf-8")
+    except ValueError:
+        return None
+
+
+def decoded(text: str, encoding: str) -> bytes:
+    """Return the bytes of an inline or embedded block. Raises ValueError."""
+    if encoding == "base64":
+        return base64.b64decode("".join(text.split()), validate=True)
+    if encoding == "hex":
+        return bytes.fromhex(text)
+    raise ValueError(f"unknown encoding {encoding!r}")
