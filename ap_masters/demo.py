@@ -74,7 +74,7 @@ class Sensor:
 
     def _dark_current(self, rng: np.random.Generator) -> Pixels:
         y, x = np.indices(self.shape) / (np.array(self.shape).reshape(2, 1, 1) - 1)
-        dark: Pixels = np.full(self.shape, 0.02) + 0.3 * np.exp(-8 * np.hypot(1 - x, 0.5 - y))
+        dark: Pixels = np.full(self.shape, 0.02) + 0.3 * np.exp(-24 * np.hypot(1 - x, 0.5 - y))  # amplifier glow
         hot = rng.random(self.shape) < _HOT_FRACTION
         dark[hot] += rng.lognormal(1.0, 1.0, int(hot.sum()))
         return dark

@@ -45,12 +45,21 @@ def inspect(path: Path) -> InspectedImage | Record | console.LogFacts:
     return facts
 
 
+def read_frame(path: Path) -> Frame:
+    """Return the frame at ``path``, its header, its name and its folder understood. Raises UnreadableImage."""
+    return _understood(path, images.read_info(path))
+
+
+def _understood(path: Path, info: ImageInfo) -> Frame:
+    status = path.stat()
+    return headers.frame_from(info, size=status.st_size, mtime_ns=status.st_mtime_ns, root=path.parent)
+
+
 def _image(path: Path) -> InspectedImage:
     info = images.read_info(path)
-    status = path.stat()
     return InspectedImage(
         info=info,
-        frame=headers.frame_from(info, size=status.st_size, mtime_ns=status.st_mtime_ns, root=path.parent),
+        frame=_understood(path, info),
         statistics=statistics.measure(path),
         history=history.read_history(info.keywords),
         record=_record_beside(path),

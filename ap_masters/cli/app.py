@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ap_masters import __version__
-from ap_masters.cli import building, combining, doctoring, inspecting, looking, settings
+from ap_masters.cli import building, combining, doctoring, inspecting, looking, matching, settings
 
 app = typer.Typer(
     name="ap-masters",
@@ -37,6 +37,7 @@ for command in (
     building.build,
     building.script,
     combining.combine,
+    matching.match,
     inspecting.inspect,
     doctoring.doctor,
 ):

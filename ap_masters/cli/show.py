@@ -92,6 +92,7 @@ def report(screen: Screen, of: "BuildReport") -> None:
     screen.table(("state", "type", "frames", "rejected", "master"), [_row(outcome) for outcome in made])
     for outcome in made:
         _trouble(screen, outcome)
+    _dropped(screen, [aside for outcome in made if outcome.record for aside in outcome.record.dropped])
     set_aside(screen, of.plan.set_aside)
     counts = Counter(_verdict(outcome) for outcome in of.outcomes)
     screen.line(", ".join(f"{number} {verdict}" for verdict, number in counts.items()) + f" in {of.seconds:.1f} s")
@@ -129,8 +130,6 @@ def _trouble(screen: Screen, outcome: "Outcome") -> None:
             screen.note(f"  | {line}")
     if outcome.record is None:
         return
-    for aside in outcome.record.dropped:
-        screen.line(f"  {aside.path}: {aside.reason}: {aside.detail}")
     for finding in outcome.record.findings:
         if screen.verbose or finding.severity != "note":
             screen.warning(f"{name}: {finding.message}")

@@ -1,0 +1,91 @@
+"""The command match."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ap_masters.cli import documents, flags
+from ap_masters.cli.display import Screen
+from ap_masters.cli.options import with_settings
+from ap_masters.config import MatchSettings
+from ap_masters.errors import AttentionNeeded, UsageError
+from ap_masters.model import Decision, Frame, FrameType, Master
+from ap_masters.settings_files import Loaded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@with_settings(flags.MATCH)
+def match(
+    screen: Screen,
+    loaded: Loaded,
+    frame: Annotated[Path, typer.Argument(metavar="FRAME", help="A flat or a light.", show_default=False)],
+    library: Annotated[Path, typer.Option("--library", metavar="DIR", help="Where masters are looked for.")],
+    serve: Annotated[
+        Literal["flats", "lights"] | None, typer.Option("--for", help="What FRAME is, where its header does not say.")
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option("--label", help="Only masters that carry this label.")] = None,
+) -> None:
+    """Show which masters serve a flat or a light, and for every other candidate the one field that decided."""
+    from ap_masters.build import given_folders
+    from ap_masters.inspection import read_frame
+    from ap_masters.library.scan import holdings
+
+    if not library.is_dir():
+        raise UsageError(f"{library}: there is no such folder")
+    asked = read_frame(frame)
+    masters = holdings(library, given=given_folders(loaded.settings)).masters
+    served, decisions, warnings, problems = _served(
+        asked, serve or _kind(asked), masters, loaded.settings.match, label or []
+    )
+    if screen.json:
+        screen.document(
+            "match",
+            frame=documents.frame(asked),
+            masters=served,
+            decisions=documents.decisions(decisions),
+            warnings=warnings,
+            problems=problems,
+        )
+    else:
+        screen.table(
+            ("verdict", "master", "decided by", "reason"),
+            [(d.verdict, d.subject, d.field or "", d.reason) for d in decisions],
+        )
+        for warning in (*warnings, *problems):
+            screen.warning(warning)
+    if problems:
+        raise typer.Exit(AttentionNeeded.exit_code)
+
+
+def _kind(frame: Frame) -> Literal["flats", "lights"]:
+    if frame.type in {FrameType.FLAT, FrameType.LIGHT}:
+        return "flats" if frame.type is FrameType.FLAT else "lights"
+    what = f"is a {frame.type}" if frame.type else "does not say what it is"
+    raise UsageError(f"{frame.path}: {what}; masters serve flats and lights (say which with --for)")
+
+
+def _served(
+    frame: Frame,
+    serve: Literal["flats", "lights"],
+    masters: "Sequence[Master]",
+    settings: MatchSettings,
+    labels: "Sequence[str]",
+) -> tuple[dict[str, Path | None], "Sequence[Decision]", "Sequence[str]", "Sequence[str]"]:
+    """Return the masters by type, and what there is to say of the choice."""
+    from ap_masters.match import match_flat, match_light, single
+
+    if serve == "lights":
+        light = match_light(frame, masters, settings, labels=labels)
+        chosen = {"bias": light.bias, "dark": light.dark, "flat": light.flat}
+        paths = {kind: master.path if master else None for kind, master in chosen.items()}
+        return paths, light.decisions, light.warnings, light.problems
+    flat = match_flat(single(frame), masters, settings, labels=labels)
+    taken = flat.calibration
+    paths = {
+        "bias": taken.bias.path if taken and taken.bias else None,
+        "dark": taken.dark.path if taken and taken.dark else None,
+    }
+    return paths, flat.decisions, flat.warnings, (flat.problem,) if flat.problem else ()
