@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,7 +82,7 @@ class PixInsightEngine:
             if not remaining:
                 break
             used = [launch.slot for launch in launches if launch.slot is not None]
-            launches = self._attempt(remaining, workdir / f"pixinsight-{attempt}", on_progress, used)
+            launches = self._attempt(remaining, workdir, on_progress, used)
             began = began or any(launch.status is not None for launch in launches)
             for launch in launches:
                 done |= self._collect(launch, last=attempt == _ATTEMPTS, on_progress=on_progress)
@@ -89,12 +90,14 @@ class PixInsightEngine:
             raise PixInsightError(_could_not_run(launches[-1]))
         return [done[job.id] for job in jobs]
 
-    def _attempt(self, jobs: Sequence[Job], folder: Path, on_progress: OnProgress, used: Sequence[int]) -> list[Launch]:
+    def _attempt(
+        self, jobs: Sequence[Job], workdir: Path, on_progress: OnProgress, used: Sequence[int]
+    ) -> list[Launch]:
         """Launch PixInsight for ``jobs`` and wait until it is over, one way or another."""
         share = self._memory // self._instances if self._memory else None
         launches = []
-        for number, batch in enumerate(batches(jobs, self._instances), 1):
-            paths = self._paths(batch, folder / str(number))
+        for batch in batches(jobs, self._instances):
+            paths = self._paths(batch, Path(tempfile.mkdtemp(prefix="pixinsight-", dir=workdir)))
             text = render(batch, paths, javascript=self._javascript, memory=share)
             paths.script.write_text(text, encoding="ascii", newline="\n")
             log.info("script %s for %d job(s)", paths.script, len(batch))
@@ -123,8 +126,7 @@ class PixInsightEngine:
         return launches
 
     def _paths(self, jobs: Sequence[Job], folder: Path) -> RunPaths:
-        """Return the names of one launch, with a time that no other script or log there has."""
-        folder.mkdir(parents=True)
+        """Return the names of one launch in its own new ``folder``, with a time that no other script or log has."""
         script_dir, log_dir = self._script_dir or folder, self._log_dir or folder
         for place in (script_dir, log_dir):
             place.mkdir(parents=True, exist_ok=True)

@@ -120,7 +120,7 @@ def slots_in_use(command_lines: Iterable[Sequence[str]] | None = None) -> frozen
     slots: set[int] = set()
     for line in _command_lines() if command_lines is None else command_lines:
         # The program, or what a shell or an interpreter was given to run.
-        if not any("pixinsight" in Path(part.replace("\\", "/")).name.lower() for part in line[:2]):
+        if not any(Path(part.replace("\\", "/")).stem.lower() == "pixinsight" for part in line[:2]):
             continue
         numbers = [int(match[1]) for part in line if (match := _SLOT.match(part))]
         slots.update(numbers or [1])

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -82,13 +83,23 @@ def stop(trees: Sequence[Tree], *, grace: float = _GRACE) -> None:
         for process in members:
             with suppress(*_GONE):
                 process.terminate()
-        psutil.wait_procs(members, timeout=grace)
+        _wait(members, grace)
     finally:  # also when the user cannot wait
         deaf = [process for tree in trees for process in tree.members()]  # and what was born meanwhile
         for process in deaf:
             with suppress(*_GONE):
                 process.kill()
-        psutil.wait_procs([*deaf, *(tree.root for tree in trees)], timeout=grace)
+        _wait(deaf, grace)
+        for tree in trees:
+            with suppress(psutil.TimeoutExpired):
+                tree.root.wait(timeout=grace)
+
+
+def _wait(processes: Sequence[psutil.Process], seconds: float) -> None:
+    """Wait until none lives. A dead process that nobody has asked after (a zombie) does not live."""
+    deadline = time.monotonic() + seconds
+    while any(map(_alive, processes)) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _alive(process: psutil.Process) -> bool:

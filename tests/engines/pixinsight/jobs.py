@@ -1,7 +1,7 @@
 """Small jobs for the tests of the PixInsight engine: frames that exist by name only, or on disk."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def make_job(
             path=path,
             size=2880 * 3,
             mtime_ns=1_769_720_400_123_456_789 + number,
-            started=datetime(2026, 1, 29, 21, number, tzinfo=UTC),
+            started=datetime(2026, 1, 29, 21, tzinfo=UTC) + timedelta(minutes=number),
         )
         for number, path in enumerate(paths)
     )

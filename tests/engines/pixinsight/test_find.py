@@ -1,0 +1,115 @@
+"""Finding PixInsight, what it is started with, and which instances run."""
+
+import plistlib
+from pathlib import Path
+
+import pytest
+
+from ap_masters.engines.pixinsight import find
+
+
+def program(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("", encoding="utf-8")
+    return path
+
+
+def test_configured_alone(tmp_path: Path) -> None:
+    """A configured program that is not there is not replaced by another one."""
+    usual = program(tmp_path / "usual" / "PixInsight")
+    found = find.find_binary(tmp_path / "mine", usual=[usual])
+
+    assert found == (None, (tmp_path / "mine",))
+
+
+def test_usual_places_in_order(tmp_path: Path) -> None:
+    """The first usual place that holds a program counts; all that were looked at are told."""
+    places = [tmp_path / "a", program(tmp_path / "b"), program(tmp_path / "c")]
+    found = find.find_binary(None, usual=places)
+
+    assert found == (places[1], (places[0], places[1]))
+
+
+def test_path_last(tmp_path: Path) -> None:
+    """PATH is looked at last."""
+    hit = program(tmp_path / "bin" / "PixInsight")
+
+    assert find.find_binary(None, usual=[tmp_path / "a"], which={"PixInsight": str(hit)}).path == hit
+    assert find.find_binary(None, usual=[tmp_path / "a"], which={}).path is None
+
+
+def test_launcher_on_linux(tmp_path: Path) -> None:
+    """On Linux the launcher beside the program is what can be started."""
+    binary = program(tmp_path / "bin" / "PixInsight")
+
+    assert find.find_binary(binary, platform="linux").path == binary
+    launcher = program(tmp_path / "bin" / "PixInsight.sh")
+    assert find.find_binary(binary, platform="linux").path == launcher
+    assert find.find_binary(binary, platform="darwin").path == binary
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin", "linux"])
+def test_every_system_has_usual_places(platform: str) -> None:
+    """Every system has places to look at, and they are told when nothing is there."""
+    assert find.find_binary(None, platform=platform, which={}).looked_at
+
+
+def test_virtual_display() -> None:
+    """Without a display PixInsight is started inside xvfb-run, where there is one."""
+    command, environ = find.with_display(["pi"], {"A": "1"}, platform="linux", xvfb_run="/usr/bin/xvfb-run")
+
+    assert command == ("/usr/bin/xvfb-run", "-a", "-s", "-screen 0 1920x1080x24", "pi")
+    assert environ == {"A": "1", "QT_QPA_PLATFORM": "xcb"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "platform", "xvfb"),
+    [({"DISPLAY": ":0"}, "linux", "/x"), ({}, "linux", None), ({}, "win32", "/x"), ({}, "darwin", "/x")],
+)
+def test_no_virtual_display(environ: dict[str, str], platform: str, xvfb: str | None) -> None:
+    """Where there is a display, or nothing to make one, the command stays as it is."""
+    assert find.with_display(["pi"], environ, platform=platform, xvfb_run=xvfb) == (("pi",), environ)
+
+
+def test_slots_in_use() -> None:
+    """Running instances are known by their command lines, whatever form the option has; others are no concern."""
+    lines = [
+        ["/opt/PixInsight/bin/PixInsight", "-n=123", "--automation-mode"],
+        [r"C:\Program Files\PixInsight\bin\PixInsight.exe", "--new-instance=7"],
+        ["/bin/sh", "/opt/PixInsight/bin/PixInsight.sh", "--new=9"],
+        ["/Applications/PixInsight/PixInsight.app/Contents/MacOS/PixInsight"],
+        ["vim", "notes on PixInsight.txt", "-n=55"],
+        ["head", "-n=44"],
+        [],
+    ]
+
+    assert find.slots_in_use(lines) == {123, 7, 9, 1}
+
+
+def test_own_machine() -> None:
+    """The look at this machine's processes gives slots, if any."""
+    assert all(1 <= slot <= 256 for slot in find.slots_in_use())
+
+
+def test_version_from_a_bundle(tmp_path: Path) -> None:
+    """On macOS the version can be read without starting PixInsight; elsewhere it cannot."""
+    binary = program(tmp_path / "PixInsight.app" / "Contents" / "MacOS" / "PixInsight")
+    information = tmp_path / "PixInsight.app" / "Contents" / "Info.plist"
+
+    assert find.version_of(binary) is None
+    information.write_bytes(plistlib.dumps({"CFBundleShortVersionString": "1.9.4"}))
+    assert find.version_of(binary) == "1.9.4"
+    information.write_bytes(b"nonsense")
+    assert find.version_of(binary) is None
+    assert find.version_of(tmp_path / "PixInsight") is None
+
+
+def test_examine(tmp_path: Path) -> None:
+    """What the doctor tells: the program or where it was looked for, and what to do when it is not there."""
+    binary = program(tmp_path / "PixInsight")
+
+    assert find.examine(binary, version="1.9.3").version == "1.9.3"
+    missing = find.examine(tmp_path / "none")
+    assert missing.binary is None
+    assert missing.looked_at == (tmp_path / "none",)
+    assert any("--pixinsight-binary" in note for note in missing.notes)
