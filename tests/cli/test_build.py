@@ -1,0 +1,241 @@
+"""scan, plan, build, script and demo, as a user runs them on a night of N.I.N.A.'s."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ap_masters import record as records
+from ap_masters.demo import NIGHT
+from ap_masters.images import read_image
+from tests.builders import noisy, write_frame
+from tests.cli.conftest import Run
+
+NUMPY = ("--engine", "numpy")
+TYPES = ["bias", "dark", "dark flat", "dark flat", "flat", "flat"]
+
+
+def masters(library: Path) -> list[Path]:
+    return sorted((library / "master").glob("*.xisf"))
+
+
+# --- scan -------------------------------------------------------------------------------------------------
+
+
+def test_scan_shows_groups_and_what_was_set_aside(run: Run, small_night: Path) -> None:
+    """Every file of the night is in one place: a group, dropped from it, or set aside with the reason."""
+    done = run("scan", small_night, "--json")
+
+    groups = done.document["groups"]
+    in_groups = sum(len(group["frames"]) + len(group["dropped"]) for group in groups)
+    assert done.code == 0
+    assert [group["key"]["type"] for group in groups] == TYPES
+    assert in_groups + len(done.document["set_aside"]) == sum(sequence.frames for sequence in NIGHT)
+    assert {item["reason"] for item in done.document["set_aside"]} == {"light frame", "unreadable"}
+
+
+def test_scan_is_readable_in_a_pipe(run: Run, small_night: Path) -> None:
+    """A table, then the files that need a look with their reason; the two lights are counted only."""
+    done = run("scan", small_night)
+
+    assert done.out.splitlines()[0].split() == ["type", "group", "frames", "grade"]
+    assert "1 dropped from their group: 1 temperature excursion" in done.out
+    assert "0011.fits: unreadable: is cut short" in done.out
+    assert "LIGHT" not in done.out
+    assert "LIGHT" in run("scan", small_night, "-v").out
+
+
+def test_the_cache_changes_nothing(run: Run, small_night: Path) -> None:
+    """A second scan opens no unchanged file and says the same."""
+    assert run("scan", small_night, "--json").document == run("scan", small_night, "--json").document
+
+
+# --- plan -------------------------------------------------------------------------------------------------
+
+
+def test_plan_writes_nothing_and_says_why(run: Run, small_night: Path, tmp_path: Path) -> None:
+    """What would be created, with the dark flat that each flat would use."""
+    library = tmp_path / "masters"
+    done = run("plan", small_night, library, *NUMPY)
+
+    assert done.code == 0
+    assert done.out.count("create ") == len(TYPES)
+    assert done.out.count("taken masterDarkFlat") == 2
+    assert "engine: numpy" in done.err
+    assert not library.exists()
+
+
+def test_plan_says_up_to_date(run: Run, small_night: Path, small_library: Path) -> None:
+    """After a build, in words and in JSON."""
+    done = run("plan", small_night, small_library, *NUMPY, "--json")
+
+    actions = [step["action"] for stage in done.document["stages"] for step in stage]
+    assert actions == ["up to date"] * len(TYPES)
+
+
+# --- build ------------------------------------------------------------------------------------------------
+
+
+def test_build_makes_masters_records_and_a_log(run: Run, small_night: Path, small_library: Path) -> None:
+    """Six masters with their records; the temperature excursion and the broken frame are in none of them."""
+    used = [entry.path for path in masters(small_library) for entry in records.read(path.with_suffix(".xrs")).inputs]
+    (log,) = (small_library / "logs").glob("*.log")
+
+    assert len(masters(small_library)) == len(TYPES)
+    assert (
+        len(used) == len(set(used)) == sum(sequence.frames for sequence in NIGHT) - 4
+    )  # 2 lights, 1 dropped, 1 broken
+    assert "temperature excursion" in log.read_text(encoding="utf-8")
+    assert "is cut short" in log.read_text(encoding="utf-8")
+    assert not list((small_library / ".ap-masters").rglob("*.xisf"))
+
+
+def test_flats_are_calibrated_with_the_dark_flats_of_the_run(small_library: Path) -> None:
+    """The record says with which, and the level is that of light alone."""
+    for path in masters(small_library):
+        if path.name.startswith("masterFlat"):
+            record = records.read(path.with_suffix(".xrs"))
+            level = float(np.median(read_image(path)[1]))
+
+            assert record.calibration is not None
+            assert record.calibration.state == "D"
+            assert record.calibration.dark is not None
+            assert "masterDarkFlat" in record.calibration.dark.path.name
+            assert level == pytest.approx(0.5 * 0.89, abs=0.02)  # half of the range, less vignetting at the median
+
+
+def test_a_second_build_is_up_to_date(run: Run, small_night: Path, small_library: Path) -> None:
+    """Nothing is touched, and the exit code says that all is well."""
+    before = {path: path.stat().st_mtime_ns for path in small_library.rglob("*.x*")}
+    done = run("build", small_night, small_library, *NUMPY)
+
+    assert done.code == 0
+    assert "6 up to date" in done.out
+    assert {path: path.stat().st_mtime_ns for path in small_library.rglob("*.x*")} == before
+
+
+def test_a_new_frame_rebuilds_its_master_and_keeps_the_old(run: Run, tmp_path: Path) -> None:
+    """Only that group; the old master stands in superseded."""
+    night, library = tmp_path / "night", tmp_path / "masters"
+    for number in range(6):
+        write_frame(night / f"dark{number}.fits", noisy(number))
+        write_frame(night / f"bias{number}.fits", noisy(90 + number), IMAGETYP="BIAS", EXPTIME=0.0, EXPOSURE=0.0)
+    run("build", night, library, *NUMPY)
+    write_frame(night / "dark6.fits", noisy(6), DATE_OBS="2026-01-29T21:30:00.000")
+
+    done = run("build", night, library, *NUMPY, "--json")
+
+    assert {o["key"]["type"]: o["action"] for o in done.document["outcomes"]} == {
+        "bias": "up to date",
+        "dark": "rebuild",
+    }
+    assert len(list((library / "superseded").rglob("*.xisf"))) == 1
+    (dark,) = (library / "master").glob("masterDark_*.xisf")
+    assert len(records.read(dark.with_suffix(".xrs")).inputs) == 7
+
+
+def test_options_reach_the_recipe(run: Run, small_night: Path, tmp_path: Path) -> None:
+    """Types, rejection, limits and the file format of the command line."""
+    library = tmp_path / "masters"
+    done = run(
+        *("build", small_night, library, *NUMPY, "--type", "bias", "--format", "fits"),
+        *("--rejection", "sigma", "--sigma-high", "2.5", "--combination", "median"),
+    )
+    (master,) = (library / "master").glob("masterBias*.fit*")
+    recipe = records.read(master.with_suffix(".xrs")).recipe
+
+    assert done.code == 0
+    assert (recipe.rejection, recipe.sigma_high, recipe.combination) == ("sigma", 2.5, "median")
+    assert "5 skipped" in done.out
+
+
+def test_s4s_two_runs_work_as_written(run: Run, small_night: Path, tmp_path: Path) -> None:
+    """S4-17: bias and darks first; flats later, with both options naming one folder."""
+    library = tmp_path / "masters"
+    first = run("build", small_night, library, *NUMPY, "--stage", "bias,dark")
+    folder = ("--bias-master-dir", library / "master", "--dark-master-dir", library / "master")
+    second = run("build", small_night, tmp_path / "flats", *NUMPY, "--stage", "flat", *folder)
+
+    assert (first.code, second.code) == (0, 0)
+    assert len(masters(library)) == 4
+    flats = masters(tmp_path / "flats")
+    assert len(flats) == 2
+    for path in flats:
+        calibration = records.read(path.with_suffix(".xrs")).calibration
+        assert calibration is not None
+        assert calibration.dark is not None
+
+
+def test_settings_come_from_the_project_file(
+    run: Run, small_night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder with an ap-masters.toml needs no flags; a flag overrules it."""
+    (tmp_path / "ap-masters.toml").write_text('engine = "numpy"\nlayout = "wbpp"\ntypes = ["bias"]\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    steps = [s for stage in run("plan", small_night, "out", "--json").document["stages"] for s in stage]
+    assert [s["action"] for s in steps].count("create") == 1
+    assert any("masterBias_BIN-1" in s["output"] for s in steps)
+
+    flagged = run("plan", small_night, "out", "--json", "--layout", "ap").document["stages"]
+    assert any("masterBias_INSTRUME" in s["output"] for stage in flagged for s in stage)
+
+
+# --- script -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [("script",), ("build", "--script-only")], ids=["script", "build --script-only"])
+def test_a_script_is_written_and_nothing_is_started(
+    run: Run, small_night: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """S4-06, S4-15: the script and the plan stand in logs; no PixInsight is needed, no master is made."""
+    library = tmp_path / "masters"
+    done = run(words[0], small_night, library, *words[1:], "--json")
+
+    script = Path(done.document["script"])
+    assert done.code == 0
+    assert script.parent == library / "logs"
+    assert script.name.endswith("_calibrate_masters.js")
+    assert "ImageIntegration" in script.read_text(encoding="ascii")
+    assert len(json.loads(Path(done.document["plan_file"]).read_text(encoding="utf-8"))["stages"]) == 2
+    assert not list(library.rglob("*.xisf"))
+
+
+def test_script_and_script_only_write_the_same(run: Run, small_night: Path, tmp_path: Path) -> None:
+    """One path, two names; only the time in names and text differs."""
+    texts = []
+    for words in (("script",), ("build", "--script-only")):
+        done = run(words[0], small_night, tmp_path / "masters", *words[1:], "--json")
+        script = Path(done.document["script"])
+        texts.append(script.read_text(encoding="ascii").replace(script.name[:15], "STAMP"))
+        shutil.rmtree(tmp_path / "masters")
+
+    assert texts[0] == texts[1]
+
+
+def test_a_script_dir_of_ones_own(run: Run, small_night: Path, tmp_path: Path) -> None:
+    """--script-dir moves the script; the log stays with the masters."""
+    done = run("script", small_night, tmp_path / "masters", "--script-dir", tmp_path / "scripts", "--json")
+
+    assert Path(done.document["script"]).parent == tmp_path / "scripts"
+    assert Path(done.document["log"]).parent == tmp_path / "masters" / "logs"
+
+
+# --- demo -------------------------------------------------------------------------------------------------
+
+
+def test_demo_needs_nothing_and_says_where_everything_is(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new user's first command; a second one finds the work done."""
+    monkeypatch.setenv("AP_MASTERS_ENGINE", "pixinsight")  # his settings are not asked
+    first = run("demo", tmp_path / "demo")
+    second = run("demo", tmp_path / "demo")
+
+    assert (first.code, second.code) == (0, 0)
+    assert "6 built" in first.out
+    assert "6 up to date" in second.out
+    assert f"library: {tmp_path / 'demo' / 'library'}" in first.out
+    assert len(masters(tmp_path / "demo" / "library")) == len(TYPES)
