@@ -148,7 +148,7 @@ def _row(index: Index, entry: Entry) -> _Row:
     return _Row(
         master=markdown(entry.key.describe()),
         link=_link(index, entry.path),
-        log=_link(index, entry.log) if entry.log else (_link(index, entry.record) if entry.record else ""),
+        log=" ".join(_link(index, path) for path in (entry.record, entry.log) if path),
         frames=str(entry.frames or ""),
         taken=entry.taken.date().isoformat() if entry.taken else "",
         cells=tuple(_cell(entry, measure, spelling) for _, measure, spelling in _COLUMNS),

@@ -1,0 +1,252 @@
+"""What is due, and not a day before: each rule on both sides of its edge."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ap_masters.config import LibrarySettings, QualitySettings, RefreshPolicy, RefreshRule
+from ap_masters.errors import ConfigError
+from ap_masters.library.due import POLICIES, Due, due, last_anchor
+from ap_masters.library.entries import Entry, Use
+from ap_masters.model import FrameType, MasterStatus
+from ap_masters.record import Event, Finding, Measure
+from tests.builders import make_frame
+from tests.quality.seasons import make_key
+
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+NEVER = LibrarySettings(policy="never")
+CAMERA = "ZWO ASI6200MM Pro"
+
+
+def entry(
+    frame_type: FrameType = FrameType.DARK, *, days_ago: float = 10, path: str | None = None, **fields: Any
+) -> Entry:
+    values: dict[str, Any] = {
+        "path": path or f"{frame_type}.xisf",
+        "size": 1,
+        "key": make_key(frame_type),
+        "ended": NOW - timedelta(days=days_ago),
+    }
+    return Entry(**(values | fields))
+
+
+def causes(found: Due) -> dict[str | None, list[str]]:
+    return {item.path: [reason.cause for reason in item.reasons] for item in found.items}
+
+
+def test_a_fresh_library_owes_nothing() -> None:
+    """Masters of ten days ago, with nothing against them, are not due; the scheduler sees a zero."""
+    found = due([entry(kind) for kind in FrameType if kind is not FrameType.LIGHT], LibrarySettings(), now=NOW)
+
+    assert found.items == ()
+    assert (found.exit_code, found.masters, found.policy) == (0, 4, "nina-seasonal")
+
+
+@pytest.mark.parametrize(("days", "is_due"), [(364, False), (365, False), (366, True)])
+def test_biases_are_due_after_a_year(days: int, is_due: bool) -> None:
+    """S1-07: 366 days old is due, 364 is not."""
+    found = due([entry(FrameType.BIAS, days_ago=days)], LibrarySettings(), now=NOW)
+
+    assert causes(found) == ({"bias.xisf": ["age"]} if is_due else {})
+    assert found.exit_code == (8 if is_due else 0)
+
+
+@pytest.mark.parametrize(
+    ("taken", "is_due"),
+    [(datetime(2026, 2, 28, 23, tzinfo=UTC), True), (datetime(2026, 3, 1, 0, tzinfo=UTC), False)],
+)
+@pytest.mark.parametrize("frame_type", [FrameType.DARK, FrameType.DARK_FLAT])
+def test_darks_are_due_each_march_and_september(frame_type: FrameType, taken: datetime, is_due: bool) -> None:
+    """S0-12: what was taken before the last 1 March or 1 September is due."""
+    found = due([entry(frame_type, ended=taken)], LibrarySettings(), now=NOW)
+
+    assert bool(found.items) is is_due
+
+
+@pytest.mark.parametrize(
+    ("today", "anchor"),
+    [
+        (date(2026, 2, 28), date(2025, 9, 1)),
+        (date(2026, 3, 1), date(2026, 3, 1)),
+        (date(2026, 8, 31), date(2026, 3, 1)),
+        (date(2026, 9, 1), date(2026, 9, 1)),
+    ],
+)
+def test_the_last_anchor(today: date, anchor: date) -> None:
+    """The anchor of today counts; at the start of a year it is last year's."""
+    assert last_anchor(("03-01", "09-01"), today) == anchor
+    assert last_anchor((), today) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "frame_type", "days"),
+    [
+        ("nina-biannual", FrameType.DARK, 183),
+        ("nina-biannual", FrameType.DARK_FLAT, 183),
+        ("anawbpps-monthly", FrameType.BIAS, 61),
+        ("anawbpps-monthly", FrameType.DARK, 31),
+    ],
+)
+def test_named_policies(policy: str, frame_type: FrameType, days: int) -> None:
+    """Each document's own rhythm, on both sides of the day."""
+    settings = LibrarySettings(policy=policy)
+
+    assert not due([entry(frame_type, days_ago=days)], settings, now=NOW).items
+    assert due([entry(frame_type, days_ago=days + 1)], settings, now=NOW).items
+    assert not due([entry(FrameType.FLAT, days_ago=5000)], settings, now=NOW).items
+
+
+def test_a_policy_of_ones_own() -> None:
+    """A user names his own rules; they go before a named policy of the same name."""
+    own = RefreshPolicy(flat=RefreshRule(max_age_days=7), dark=RefreshRule(anchors=("01-15",)))
+    settings = LibrarySettings(policy="mine", policies={"mine": own})
+
+    assert causes(due([entry(FrameType.FLAT, days_ago=8), entry(days_ago=70)], settings, now=NOW)) == {
+        "flat.xisf": ["age"],
+        "dark.xisf": ["age"],
+    }
+
+
+def test_an_unknown_policy_is_refused_with_those_known() -> None:
+    """The message lists the names."""
+    with pytest.raises(ConfigError, match="nina-seasonal"):
+        due([], LibrarySettings(policy="weekly"), now=NOW)
+    assert "nina-seasonal" in POLICIES
+
+
+@pytest.mark.parametrize("anchor", ["02-29", "13-01", "3-1", "03-32", "x"])
+def test_an_anchor_is_a_day_of_every_year(anchor: str) -> None:
+    """29 February is not; neither is what is no date at all."""
+    with pytest.raises(ValueError, match="MM-DD"):
+        RefreshRule(anchors=(anchor,))
+
+
+def test_the_age_counts_from_the_frames() -> None:
+    """A master rebuilt yesterday from frames of last year is as old as its frames; unknown age is told."""
+    rebuilt = entry(FrameType.BIAS, days_ago=400, created=NOW)
+    unknown = entry(FrameType.BIAS, ended=None, path="unknown.xisf")
+
+    found = due([rebuilt, unknown], LibrarySettings(), now=NOW)
+
+    assert causes(found) == {"bias.xisf": ["age"], "unknown.xisf": ["age"]}
+    assert due([unknown], NEVER, now=NOW).items == ()
+
+
+def test_drift_makes_the_older_masters_of_the_camera_due() -> None:
+    """S0-16, S1-08: what a new master has found goes for all that were made before it, not for the flats."""
+    told = Finding(severity="refresh", metric="hot pixels", message="hot pixels 1101, +10.1 %")
+    new = entry(days_ago=1, path="new.xisf", findings=(told,))
+    old = entry(days_ago=200, path="old.xisf")
+    bias = entry(FrameType.BIAS, days_ago=200)
+    flat = entry(FrameType.FLAT, days_ago=200)
+    other = entry(days_ago=200, path="other.xisf", key=make_key(camera="another camera"))
+    newer = entry(days_ago=0, path="newer.xisf")
+
+    found = due([new, old, bias, flat, other, newer], NEVER, now=NOW)
+
+    assert causes(found) == {"old.xisf": ["drift"], "bias.xisf": ["drift"]}
+    assert "new.xisf: hot pixels 1101" in found.items[0].reasons[0].detail
+
+
+def test_a_service_alert_counts_from_quarantine_but_not_once_superseded() -> None:
+    """S0-33: the alert is what put the master there; a master out of the way does not alarm for ever."""
+    told = Finding(severity="service", metric="median", message="median +20 %")
+    old = entry(days_ago=200, path="old.xisf")
+
+    def with_status(status: MasterStatus) -> dict[str | None, list[str]]:
+        return causes(due([entry(days_ago=1, path="n.xisf", findings=(told,), status=status), old], NEVER, now=NOW))
+
+    assert with_status(MasterStatus.QUARANTINED) == {"old.xisf": ["service"]}
+    assert with_status(MasterStatus.SUPERSEDED) == {}
+
+
+def test_a_cooler_that_changed_is_a_cause_of_its_own() -> None:
+    """S0-15, told by a new master."""
+    told = Finding(severity="refresh", metric="cooler offset", message="now +1.5 °C")
+    found = due(
+        [entry(days_ago=1, path="new.xisf", findings=(told,)), entry(days_ago=9, path="old.xisf")], NEVER, now=NOW
+    )
+
+    assert causes(found) == {"old.xisf": ["cooler"]}
+
+
+@pytest.mark.parametrize(("now_offset", "is_due"), [(1.1, False), (1.11, True), (-0.91, True)])
+def test_a_cooler_that_changed_is_seen_in_recent_frames(now_offset: float, is_due: bool) -> None:
+    """S0-15: more than 1 °C against what it was when the master was made."""
+    master = entry(measures=(Measure(name="cooler offset", value=0.1, unit="°C"),))
+    frames = [make_frame(camera=CAMERA, set_temperature=-10, sensor_temperature=-10 + now_offset) for _ in range(3)]
+    elsewhere = [make_frame(camera=CAMERA, set_temperature=-20, sensor_temperature=-15)]
+
+    assert causes(due([master], NEVER, now=NOW, frames=[*frames, *elsewhere])) == (
+        {"dark.xisf": ["cooler"]} if is_due else {}
+    )
+    assert not due([master], NEVER, now=NOW, frames=frames, quality=QualitySettings(cooler_change_c=5)).items
+
+
+def test_another_capture_program_is_seen_in_recent_frames() -> None:
+    """S0-13, S1-07: a driver or program update after the master was made; older frames say nothing."""
+    master = entry(capture="N.I.N.A. 3.1")
+
+    def frame(software: str, days_ago: float, camera: str = CAMERA) -> Any:
+        return make_frame(camera=camera, software=software, started=NOW - timedelta(days=days_ago))
+
+    updated = due([master], NEVER, now=NOW, frames=[frame("N.I.N.A. 3.1", 5), frame("N.I.N.A. 3.2", 1)])
+    assert causes(updated) == {"dark.xisf": ["capture program"]}
+    assert not due([master], NEVER, now=NOW, frames=[frame("N.I.N.A. 3.1", 1)]).items
+    assert not due([master], NEVER, now=NOW, frames=[frame("N.I.N.A. 3.0", 50)]).items
+    assert not due([master], NEVER, now=NOW, frames=[frame("MaxIm DL", 1, camera="other")]).items
+    assert not due([entry()], NEVER, now=NOW, frames=[frame("N.I.N.A. 3.2", 1)]).items
+
+
+def test_a_master_made_with_a_bias_that_is_out_of_use_is_due() -> None:
+    """S1-31: superseded, quarantined or rebuilt under the same name; a bias still in use is none of it."""
+    use = Use(type=FrameType.BIAS, name="bias.xisf", sha256="a" * 64)
+    flat = entry(FrameType.FLAT, uses=(use,))
+    bias = entry(FrameType.BIAS, sha256="a" * 64)
+    gone = bias.model_copy(
+        update={
+            "status": MasterStatus.SUPERSEDED,
+            "path": "superseded/bias.xisf",
+            "history": (Event(at=NOW, status=MasterStatus.SUPERSEDED, reason="a newer master took its place"),),
+        }
+    )
+    rebuilt = entry(FrameType.BIAS, sha256="b" * 64)
+
+    assert not due([flat, bias], NEVER, now=NOW).items
+    (item,) = due([flat, gone, rebuilt], NEVER, now=NOW).items
+    assert "superseded since: a newer master took its place" in item.reasons[0].detail
+    assert causes(due([flat, rebuilt], NEVER, now=NOW)) == {"flat.xisf": ["dependency"]}
+    assert not due([flat], NEVER, now=NOW).items, "a bias of another library is not missed"
+
+
+def test_a_refresh_can_be_requested_by_label() -> None:
+    """S0-17: a user has reasons of his own, such as new firmware that no header tells."""
+    assert causes(due([entry(labels=("refresh",))], NEVER, now=NOW)) == {"dark.xisf": ["request"]}
+
+
+def test_settings_in_use_without_a_master_are_told() -> None:
+    """S0-10, S0-14: lights with a (gain, offset) that no bias or dark has; flats of the same do not help."""
+    lights = [make_frame(FrameType.LIGHT, camera=CAMERA, gain=gain, readout_mode="High Gain") for gain in (100, 0, 0)]
+
+    found = due([entry(), entry(FrameType.FLAT, key=make_key(FrameType.FLAT, gain=0.0))], NEVER, now=NOW, frames=lights)
+
+    assert causes(found) == {None: ["new settings"]}
+    assert "gain 0.0" in found.items[0].description
+    assert "2 frame(s)" in found.items[0].reasons[0].detail
+
+
+def test_only_published_masters_are_due() -> None:
+    """Quarantined and superseded ones are out of use already."""
+    old = [entry(days_ago=999, status=status) for status in MasterStatus if status is not MasterStatus.PUBLISHED]
+
+    assert due(old, LibrarySettings(), now=NOW).items == ()
+
+
+def test_ten_thousand_masters_are_looked_at_in_a_moment() -> None:
+    """No rule compares every master with every other."""
+    told = Finding(severity="refresh", metric="hot pixels", message="more")
+    many = [entry(days_ago=i % 500, path=f"{i}.xisf") for i in range(10_000)]
+    many[0] = many[0].model_copy(update={"findings": (told,)})
+
+    assert len(due(many, LibrarySettings(), now=NOW).items) > 9_000
