@@ -1,6 +1,7 @@
 """FITS header cards, 80 columns each, read into keywords."""
 
 import re
+from functools import lru_cache
 
 from ap_masters.model import Keyword
 
@@ -16,24 +17,23 @@ STRUCTURAL = re.compile(
     r"|HECKSUM|DATASUM|BLANK|BLOCKED|MASKCMP)"
 )
 
-_STRING = r"'(?P<string>(?:[^']|'')*)'(?=[ /]|$)"
-_INTEGER = r"(?P<integer>[+-]?\d+)"
-_FLOAT = r"(?P<float>[+-]?(?:\d+\.\d*|\.\d+|\d+(?=[EDed]))(?:[EDed][+-]?\d+)?)"
-_COMMENT = r" *(?:/ *(?P<comment>.*))?$"
-_VALUE = rf" *(?:{_STRING}|(?:{_INTEGER}|{_FLOAT}|(?P<logical>[TF]))(?=[ /]|$))?{_COMMENT}"
-_STANDARD = re.compile(rf"(?=.{{8}}= )(?!COMMENT |HISTORY )(?P<name>[A-Z0-9_-]+) *={_VALUE}", re.ASCII)
-_HIERARCH = re.compile(r"HIERARCH +(?P<name>[^=]+?) *=(?P<field>.*)")
+_STRING = r"'((?:[^']|'')*)'"
+_NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[EDed][+-]?\d+)?)"
+_COMMENT = r" *(?:/ *(.*))?$"
+_VALUE = rf" *(?:{_STRING}|{_NUMBER}|([TF]))?(?=[ /]|$){_COMMENT}"  # groups: string, number, logical, comment
+_STANDARD = re.compile(rf"(?=.{{8}}= )(?!COMMENT |HISTORY )([A-Z0-9_-]+) *={_VALUE}", re.ASCII)
+_HIERARCH = re.compile(r"HIERARCH +([^=]+?) *=(.*)")
 
 # One part of a long string. Astropy tears doubled quotes apart between two cards, so half of one may stand at
 # either end.
-_PART = rf"'(?P<part>'??(?:[^']|'')*'?&? *)'(?=[ /]|$){_COMMENT}"
-_LONG = re.compile(rf"(?:HIERARCH +(?P<long>[^=]+?)|(?P<name>[A-Z0-9_-]+)) *= *{_PART}")
+_PART = rf"'('??(?:[^']|'')*'?&? *)'(?=[ /]|$){_COMMENT}"  # groups: part, comment
+_LONG = re.compile(rf"(?:HIERARCH +)?([^=]+?) *= *{_PART}")
 _CONTINUE = re.compile(rf"CONTINUE *(?:{_PART})?")
 
 # Cards that bend the standard: '=' off its column, small letters or dots in the name, blanks inside a number.
-_BENT = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,8}) *=(?P<field>.*)")
+_BENT = re.compile(r"([A-Za-z0-9_.-]{1,8}) *=(.*)")
 _BENT_VALUE = re.compile(_VALUE, re.ASCII)
-_BENT_NUMBER = re.compile(rf" *(?P<number>[+-]? *(?:\d+\.?\d*|\.\d+) *(?:[EDed] *[+-]? *\d+)?) *{_COMMENT}", re.ASCII)
+_BENT_NUMBER = re.compile(rf" *([+-]? *(?:\d+\.?\d*|\.\d+) *(?:[EDed] *[+-]? *\d+)?) *{_COMMENT}", re.ASCII)
 
 
 def parse_cards(header: bytes) -> tuple[Keyword, ...]:
@@ -52,32 +52,34 @@ def parse_cards(header: bytes) -> tuple[Keyword, ...]:
         at += CARD
         if text.startswith("CONTINUE", at) and (long := _long_string(card, text, at)):
             keyword, at = long
-        elif match := _STANDARD.match(card):
-            keyword = _keyword(match["name"], match)
-        elif (unusual := _unusual(card)) is not None:
-            keyword = unusual
+        elif (single := _single(card)) is not None:
+            keyword = single
         else:
             continue
         keywords.append(keyword)
     return tuple(keywords) if header.isascii() else tuple(_decoded(keyword) for keyword in keywords)
 
 
-def _keyword(name: str, match: re.Match[str]) -> Keyword:
-    string, integer, number, logical, comment = match.group("string", "integer", "float", "logical", "comment")
+@lru_cache(maxsize=4096)  # the frames of a night share nearly all their cards
+def _single(card: str) -> Keyword | None:
+    """Read one card; None for a blank one."""
+    match = _STANDARD.match(card)
+    return _keyword(*match.groups()) if match else _unusual(card)
+
+
+def _keyword(name: str, string: str | None, number: str | None, logical: str | None, comment: str | None) -> Keyword:
     value: str | int | float | bool | None = None
     if string is not None:
         value = string.replace("''", "'").rstrip(" ")
-    elif integer is not None:
-        value = int(integer)
     elif number is not None:
-        value = _float(number)
+        value = _number(number)
     elif logical is not None:
         value = logical == "T"
     return Keyword(name, value, comment.rstrip() if comment else "")
 
 
-def _float(text: str) -> float:
-    return float(text.upper().replace("D", "E"))
+def _number(text: str) -> int | float:
+    return int(text) if text.lstrip("+-").isdigit() else float(text.upper().replace("D", "E"))
 
 
 def _unusual(card: str) -> Keyword | None:
@@ -87,20 +89,18 @@ def _unusual(card: str) -> Keyword | None:
         text = card[8:].rstrip()
         return Keyword(name, None, text) if name or text else None
     if match := _HIERARCH.match(card):
-        return _bent(match["name"], match["field"])
+        return _bent(match[1], match[2])
     if match := _BENT.match(card):
-        return _bent(match["name"].upper(), match["field"])
+        return _bent(match[1].upper(), match[2])
     return Keyword(name, None, card[8:].rstrip())
 
 
 def _bent(name: str, field: str) -> Keyword:
     """Make the best of a value field: a proper value, a number with blanks in it, or the text up to the slash."""
     if match := _BENT_VALUE.match(field):
-        return _keyword(name, match)
+        return _keyword(name, *match.groups())
     if match := _BENT_NUMBER.match(field):
-        digits = match["number"].replace(" ", "")
-        number = int(digits) if digits.lstrip("+-").isdigit() else _float(digits)
-        return Keyword(name, number, (match["comment"] or "").rstrip())
+        return _keyword(name, None, match[1].replace(" ", ""), None, match[2])
     value, _, comment = field.partition("/")
     return Keyword(name, value.strip().strip("'").rstrip(), comment.strip())
 
@@ -113,13 +113,13 @@ def _long_string(card: str, text: str, at: int) -> tuple[Keyword, int] | None:
     match = _LONG.match(card)
     if match is None:
         return None
-    name = match["name"] or match["long"]
-    parts = [match["part"].rstrip(" ")]
-    comments = [(match["comment"] or "").rstrip()]
+    name = match[1]
+    parts = [match[2].rstrip(" ")]
+    comments = [(match[3] or "").rstrip()]
     while parts[-1].endswith("&") and (match := _CONTINUE.match(text[at : at + CARD])):
         parts[-1] = parts[-1][:-1]
-        parts.append((match["part"] or "").rstrip(" "))
-        comments.append((match["comment"] or "").rstrip())
+        parts.append((match[1] or "").rstrip(" "))
+        comments.append((match[2] or "").rstrip())
         at += CARD
     if len(parts) == 1:
         return None

@@ -66,6 +66,7 @@ class _Hdu(NamedTuple):
     number: int
     keywords: tuple[Keyword, ...]
     values: dict[str, object]
+    axes: tuple[int, ...]  # of the image, fastest first
     offset: int  # of the data
     size: int  # of the data, without padding
 
@@ -78,16 +79,6 @@ class _Hdu(NamedTuple):
     def tiled(self) -> bool:
         """Whether this is a binary table that holds a compressed image."""
         return self.values.get("ZIMAGE") is True
-
-    @property
-    def axes(self) -> tuple[int, ...]:
-        """The image's axes, fastest first; without those of length one at the end beyond two."""
-        prefix = "Z" if self.tiled else ""
-        count = self.values.get(f"{prefix}NAXIS")
-        axes = [self.values.get(f"{prefix}NAXIS{n}") for n in range(1, (count if isinstance(count, int) else 0) + 1)]
-        while len(axes) > 2 and axes[-1] == 1:
-            axes.pop()
-        return tuple(axis for axis in axes if isinstance(axis, int))
 
     @property
     def is_image(self) -> bool:
@@ -198,19 +189,23 @@ def _read_hdu(path: Path, file: Readable, number: int, at: int, start: bytes) ->
     """Read the header at ``at``, of which ``start`` has been read, and work out how long its data are."""
     header, length = _read_header(path, file, at, start)
     keywords = parse_cards(header)
-    values: dict[str, object] = {}
-    for keyword in keywords:
-        values.setdefault(keyword.name, keyword.value)
-    return _Hdu(number, keywords, values, at + length, _data_size(path, values))
+    values: dict[str, object] = {keyword.name: keyword.value for keyword in reversed(keywords)}  # the first one counts
+    axes = _axes(path, values, "")
+    size = _data_size(path, values, axes)
+    if values.get("ZIMAGE") is True:
+        axes = _axes(path, values, "Z")
+    while len(axes) > 2 and axes[-1] == 1:
+        axes.pop()
+    return _Hdu(number, keywords, values, tuple(axes), at + length, size)
 
 
 def _read_header(path: Path, file: Readable, at: int, data: bytes) -> tuple[bytes, int]:
     """Return the cards before END, and the length of the header in whole blocks."""
     searched = 0
     while True:
-        found = data.find(_END, searched)
-        while found >= 0 and found % CARD:
-            found = data.find(_END, found + 1)
+        found = data.find(b"END", searched)
+        while found >= 0 and (found % CARD or data[found : found + len(_END)] != _END):
+            found = data.find(b"END", found + 1)
         if found >= 0:
             return data[:found], (found // BLOCK + 1) * BLOCK
         searched = len(data) // CARD * CARD
@@ -221,17 +216,20 @@ def _read_header(path: Path, file: Readable, at: int, data: bytes) -> tuple[byte
         data += more
 
 
-def _data_size(path: Path, values: dict[str, object]) -> int:
+def _axes(path: Path, values: dict[str, object], prefix: str) -> list[int]:
+    count = _whole(path, values, f"{prefix}NAXIS")
+    if count > 999:
+        raise UnreadableImage(path, f"has NAXIS {count}; the header is damaged")
+    return [_whole(path, values, f"{prefix}NAXIS{n}") for n in range(1, count + 1)]
+
+
+def _data_size(path: Path, values: dict[str, object], axes: list[int]) -> int:
     """Return the bytes of data after a header (FITS standard 4.0, equation 2)."""
-    naxis = _whole(path, values, "NAXIS")
-    if not naxis:
-        return 0
-    if naxis > 999:
-        raise UnreadableImage(path, f"has NAXIS {naxis}; the header is damaged")
-    samples = math.prod(_whole(path, values, f"NAXIS{n}") for n in range(1, naxis + 1))
-    groups = _whole(path, values, "GCOUNT", 1) * (_whole(path, values, "PCOUNT", 0) + samples)
     bitpix = values.get("BITPIX")
-    return (abs(bitpix) // 8 if isinstance(bitpix, int) else 0) * groups
+    if not axes or not isinstance(bitpix, int):
+        return 0
+    groups = _whole(path, values, "GCOUNT", 1)
+    return abs(bitpix) // 8 * groups * (_whole(path, values, "PCOUNT", 0) + math.prod(axes))
 
 
 def _whole(path: Path, values: dict[str, object], name: str, default: int | None = None) -> int:
