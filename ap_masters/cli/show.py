@@ -90,7 +90,8 @@ def report(screen: Screen, of: "BuildReport") -> None:
     """Print how a build ended: one row per master, then what went wrong and where to look."""
     made = [outcome for outcome in of.outcomes if outcome.step.job is not None]
     screen.table(("state", "type", "frames", "rejected", "master"), [_row(outcome) for outcome in made])
-    for outcome in made:
+    for outcome in of.outcomes:
+        _left_out(screen, outcome.step)
         _trouble(screen, outcome)
     _dropped(screen, [aside for outcome in made if outcome.record for aside in outcome.record.dropped])
     set_aside(screen, of.plan.set_aside)
@@ -100,6 +101,14 @@ def report(screen: Screen, of: "BuildReport") -> None:
         screen.line(f"log: {of.log}")
     if of.script is not None:
         screen.line(f"script: {of.script}")
+
+
+def _left_out(screen: Screen, step: Step) -> None:
+    """Say why a group has no master, unless that is what the user asked for."""
+    if step.action in {Action.SKIPPED, Action.CONFLICT}:
+        for reason in step.reasons:
+            if screen.verbose or not reason.startswith("not selected"):
+                screen.warning(f"{step.action}: {step.key.describe()}: {reason}")
 
 
 def _row(outcome: "Outcome") -> tuple[str, ...]:

@@ -1,0 +1,164 @@
+"""The exit codes of ``docs/commands.md``, each from a situation it stands for."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ap_masters.demo import write_night
+from tests.builders import noisy, write_frame
+from tests.cli.conftest import Run
+
+NUMPY = ("--engine", "numpy")
+
+
+def darks(folder: Path, count: int, *, level: float = 500.0, **changes: str | float) -> Path:
+    for number in range(count):
+        write_frame(folder / f"dark{number}.fits", noisy(number, level=level), **changes)
+    return folder
+
+
+def test_0_done(run: Run, tmp_path: Path) -> None:
+    """Masters were built, or all of them were there."""
+    night = darks(tmp_path / "night", 3)
+
+    assert run("build", night, tmp_path / "masters", *NUMPY).code == 0
+    assert run("build", night, tmp_path / "masters", *NUMPY).code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("buidl",), id="no such command"),
+        pytest.param(("build", "in"), id="an argument is missing"),
+        pytest.param(("build", "in", "out", "--sigma-low", "much"), id="no number"),
+        pytest.param(("build", "in", "out", "--profile", "nona"), id="no such profile"),
+        pytest.param(("build", "in", "out", "--stage", "bias,lights"), id="no such stage"),
+    ],
+)
+def test_2_usage(run: Run, arguments: tuple[str, ...]) -> None:
+    """What was typed makes no sense; nothing was begun."""
+    assert run(*arguments).code == 2
+
+
+def test_2_an_input_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    """A slip in a path is no empty night."""
+    done = run("build", tmp_path / "nihgt", tmp_path / "masters", *NUMPY)
+
+    assert done.code == 2
+    assert "nihgt" in done.err
+
+
+def test_3_nothing_to_do(run: Run, tmp_path: Path) -> None:
+    """An empty folder, lights alone, and too few frames: each says what was seen and what is needed."""
+    (tmp_path / "empty").mkdir()
+    write_frame(tmp_path / "lights" / "m31.fits", IMAGETYP="LIGHT")
+    write_frame(tmp_path / "lights" / "odd.fits", IMAGETYP="TRICOLOR")
+    few = darks(tmp_path / "few", 2)
+
+    empty = run("build", tmp_path / "empty", tmp_path / "masters", *NUMPY)
+    lights = run("build", tmp_path / "lights", tmp_path / "masters", *NUMPY)
+    too_few = run("build", few, tmp_path / "masters", *NUMPY)
+
+    assert (empty.code, lights.code, too_few.code) == (3, 3, 3)
+    assert "No calibration frames found" in empty.err
+    assert "'LIGHT' (1)" in lights.err
+    assert "'TRICOLOR' (1)" in lights.err
+    assert "2 frames are there, 3 are needed" in too_few.err
+
+
+def test_4_some_jobs_failed(run: Run, tmp_path: Path) -> None:
+    """The other groups are built all the same."""
+    night = darks(tmp_path / "night", 3)
+    for exposure in (60.0, 120.0):  # the playbook's names know no camera: two cameras, one path
+        for number in range(3):
+            name, camera = f"other{exposure}-{number}.fits", f"camera {exposure}"
+            write_frame(night / name, noisy(number), INSTRUME=camera, EXPTIME=99.0, EXPOSURE=99.0)
+
+    done = run("build", night, tmp_path / "masters", *NUMPY, "--layout", "playbook")
+
+    assert done.code == 4
+    assert len(list((tmp_path / "masters").rglob("master_dark_*.xisf"))) == 1
+    assert "2 groups would be filed as" in run("plan", night, tmp_path / "m", *NUMPY, "--layout", "playbook").out
+
+
+def test_5_all_jobs_failed(run: Run, tmp_path: Path) -> None:
+    """Not one master could be built: the samples of every frame are unusable."""
+    for number in range(3):
+        pixels = np.full((12, 16), np.nan, np.float32)
+        write_frame(tmp_path / "night" / f"dark{number}.fits", pixels, DATE_OBS=f"2026-01-29T21:0{number}:00")
+
+    done = run("build", tmp_path / "night", tmp_path / "masters", *NUMPY, "--json")
+
+    assert done.code == done.document["exit_code"] == 5
+    assert done.document["outcomes"][0]["failure"]["reason"]
+    assert not list((tmp_path / "masters").rglob("*.xisf"))
+
+
+def test_6_quality_refused(run: Run, tmp_path: Path) -> None:
+    """The level of a dark has risen by a third at the same set-point: quarantined, the good master stays."""
+    darks(tmp_path / "winter", 5, level=1500.0)
+    darks(tmp_path / "summer", 5, level=2000.0, DATE_OBS="2026-07-29T21:00:00.000")
+    run("build", tmp_path / "winter", tmp_path / "masters", *NUMPY)
+
+    done = run("build", tmp_path / "summer", tmp_path / "masters", *NUMPY)
+
+    assert done.code == 6
+    assert "quarantined" in done.out
+    assert len(list((tmp_path / "masters" / "quarantine").rglob("*.xisf"))) == 1
+    assert len(list((tmp_path / "masters" / "master").rglob("*.xisf"))) == 1
+
+
+def test_7_pixinsight_could_not_run(run: Run, tmp_path: Path) -> None:
+    """It was asked for, or its program was named, and it is not there: numpy does not take its place."""
+    night = darks(tmp_path / "night", 3)
+    named = run("build", night, tmp_path / "m", "--pixinsight-binary", tmp_path / "PixInsight")
+
+    assert named.code == 7
+    assert "--engine numpy" in named.err
+    assert not (tmp_path / "m").exists()
+
+
+def test_8_attention_needed(run: Run, small_night: Path, tmp_path: Path) -> None:
+    """A check did its work and found something: no master serves this flat."""
+    (tmp_path / "empty").mkdir()
+    flat = sorted(small_night.rglob("FLAT/*.fits"))[0]
+
+    assert run("match", flat, "--library", tmp_path / "empty").code == 8
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
+def test_130_interrupted_and_taken_up_again(tmp_path: Path) -> None:
+    """Ctrl-C ends the program at once; nothing half-made is left, and the same command does the rest."""
+    night, library = tmp_path / "night", tmp_path / "masters"
+    write_night(night, width=320, height=240)
+    command = [sys.executable, "-m", "ap_masters", "build", str(night), str(library), *NUMPY]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.startswith("Success"))
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+
+    left = list(library.rglob("*.xisf"))
+    assert process.returncode == 130
+    assert left
+    assert all(path.with_suffix(".xrs").is_file() and path.parent.name == "master" for path in left)
+
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert len(list((library / "master").glob("*.xisf"))) == 6
+
+
+def test_a_reader_that_leaves_is_no_fault(tmp_path: Path, small_night: Path) -> None:
+    """``ap-masters scan night | head -1`` ends without a traceback."""
+    command = [sys.executable, "-m", "ap_masters", "scan", str(small_night), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        errors = process.stderr.read()
+
+    assert "Traceback" not in errors
