@@ -96,7 +96,7 @@ def _without_excursions(frames: list[Frame], limit: float) -> tuple[list[Frame],
             kept.append(frame)
             continue
         detail = (
-            f"sensor at {frame.sensor_temperature:g} °C, {excursion:g} °C from the set-point of "
+            f"sensor at {frame.sensor_temperature:.2f} °C, {excursion:.2f} °C from the set-point of "
             f"{frame.set_temperature:g} °C (limit {limit:g} °C)"
         )
         dropped.append(SetAside(path=frame.path, reason=Reason.TEMPERATURE, detail=detail))
@@ -112,8 +112,8 @@ def _temperature_warnings(frames: Sequence[Frame], limit: float) -> list[str]:
     if beyond:
         warnings.append(
             f"{len(beyond)} of {len(frames)} frames are more than {limit:g} °C from the set-point, at most "
-            f"{max(beyond):g} °C"
+            f"{max(beyond):.2f} °C"
         )
     if spread > limit:
-        warnings.append(f"the sensor wandered by {spread:g} °C, more than {limit:g} °C")
+        warnings.append(f"the sensor wandered by {spread:.2f} °C, more than {limit:g} °C")
     return warnings

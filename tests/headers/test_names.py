@@ -1,0 +1,157 @@
+"""File and folder names: what they tell where a header is silent, and what they must not be taken for."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ap_masters.headers.names import (
+    date_in_name,
+    folder_hint,
+    is_master_name,
+    numbers_in,
+    stem_of,
+    texts_in,
+    type_in,
+)
+from ap_masters.model import FrameType
+
+NAMES = {
+    "masterDark_BIN-1_6248x4176_EXPOSURE-300.00s_GAIN-100_OFFSET-50_SETTEMP--10": (
+        FrameType.DARK,
+        {"exposure": 300, "gain": 100, "offset": 50, "temperature": -10, "binning": 1},
+        {},
+    ),
+    "masterFlat_BIN-1_6248x4176_FILTER-LPro_CFA_FLAT-10ms": (
+        FrameType.FLAT,
+        {"exposure": 0.01, "binning": 1},
+        {"filter": "LPro"},
+    ),
+    "masterDark_INSTRUME_ASI2600MM_SET-TEMP_-10_GAIN_100_OFFSET_50_READOUTM_High Gain_Mode_EXPOSURE_300": (
+        FrameType.DARK,
+        {"exposure": 300, "gain": 100, "offset": 50, "temperature": -10},
+        {"camera": "ASI2600MM", "readout_mode": "High Gain_Mode"},
+    ),
+    "masterFlat_INSTRUME_ASI294MC_DATE-OBS_2026-01-29_FILTER_L": (
+        FrameType.FLAT,
+        {},
+        {"camera": "ASI294MC", "filter": "L"},
+    ),
+    "master-darkflat_Ha_5p4s_GAIN100_OFFSET050_T-10C": (
+        FrameType.DARK_FLAT,
+        {"exposure": 5.4, "gain": 100, "offset": 50, "temperature": -10},
+        {},
+    ),
+    "Edge_HD_8__QHY600M_MasterDark_120s_Gain56_Offset10_1x1_-10C": (
+        FrameType.DARK,
+        {"exposure": 120, "gain": 56, "offset": 10, "temperature": -10, "binning": 1},
+        {},
+    ),
+    "EDGE_QHY600M_MasterDarkFlat_2025_01_02_L_HIGH_G56_OS10_U5_Bin1x1_000.5s_-10C": (
+        FrameType.DARK_FLAT,
+        {"exposure": 0.5, "gain": 56, "offset": 10, "temperature": -10, "binning": 1},
+        {},
+    ),
+    "dark_exp_60.000000_gain_60_bin_1_20C_stack_8": (
+        FrameType.DARK,
+        {"exposure": 60, "gain": 60, "temperature": 20, "binning": 1, "combined": 8},
+        {},
+    ),
+    "flat_gain_2_bin_1_ir_1": (FrameType.FLAT, {"gain": 2, "binning": 1}, {"filter": "Astro"}),
+    "master_dark_32x300s_at_-10C_2024-01-01": (
+        FrameType.DARK,
+        {"exposure": 300, "temperature": -10, "combined": 32},
+        {},
+    ),
+    "MasterFlat_Stack20_50.0ms_Bin1_2600MC_filter-NoFilter_gain100_20250221_1.6C": (
+        FrameType.FLAT,
+        {"exposure": 0.05, "gain": 100, "temperature": 1.6, "binning": 1, "combined": 20},
+        {"filter": "NoFilter"},
+    ),
+    "Superbias": (FrameType.BIAS, {}, {}),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_masters(name: str) -> None:
+    """The names other programs give to masters tell what those programs leave out of the header."""
+    kind, numbers, texts = NAMES[name]
+
+    assert is_master_name(name)
+    assert type_in(name) == kind
+    assert {field: hint.value for field, hint in numbers_in(name).items()} == pytest.approx(numbers)
+    assert texts_in(name) == texts
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DARK_120s_G120_O30_T-10C_bin1",
+        "darkflat_0.5s_001",
+        "mastertel_dark_0001",
+        "Ringmaster_flat",
+        "webmaster-2024",
+        "2026-01-29_22-00-00_Dark_-10.00_300.00s_0001",
+        "raw_15s_130_0000_20251031-054306711_16C",
+        "dark_gain_100_001",
+    ],
+)
+def test_names_of_raw_frames(name: str) -> None:
+    """A raw frame is not taken for a master because of its name."""
+    assert not is_master_name(name)
+
+
+@pytest.mark.parametrize("name", ["tres1-001d", "6248x4176", "M31_OIII_L4", "DARK_0001", "NGC-G120x"])
+def test_names_without_numbers_of_ours(name: str) -> None:
+    """What only looks like a setting is none."""
+    assert numbers_in(name) == {}
+
+
+@given(st.text(alphabet="abdfgimostxEGM0123456789._- ", max_size=60))
+def test_no_name_raises(name: str) -> None:
+    """Any name can be read."""
+    numbers_in(name)
+    texts_in(name)
+    type_in(name)
+    is_master_name(name)
+    date_in_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("x_2026-01-29_y", "2026-01-29"), ("x_2026_01_29", "2026-01-29"), ("20250221_1", "2025-02-21"), ("123456", None)],
+)
+def test_dates_in_names(name: str, expected: str | None) -> None:
+    """A date is found with dashes, underscores or nothing between its parts."""
+    assert date_in_name(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("a.b.fits", "a.b"),
+        ("a.FIT", "a"),
+        ("a.fits.gz", "a"),
+        ("a.fit.fz", "a"),
+        ("a.xisf", "a"),
+        ("dark_0.5s.fts", "dark_0.5s"),
+    ],
+)
+def test_suffixes_are_no_part_of_the_name(name: str, stem: str) -> None:
+    """The suffixes of images go, also two of them; the point of a number stays."""
+    assert stem_of(Path(name)) == stem
+
+
+def test_the_nearest_folder_counts() -> None:
+    """Of nested folders the nearest that names a type is believed, and none above the root."""
+    root = Path("/data/flats")
+
+    def hint(folder: str) -> FrameType | None:
+        found = folder_hint(Path(folder), root)
+        return found.type if found else None
+
+    assert hint("/data/flats/2026-01-29/darks/300s") is FrameType.DARK
+    assert hint("/data/flats/2026-01-29") is FrameType.FLAT
+    assert folder_hint(Path("/data/bias/night"), Path("/data/bias/night")) is None
+    assert hint("/elsewhere/bias") is FrameType.BIAS
