@@ -18,6 +18,12 @@ from tests.quality.seasons import make_inputs, make_key, make_record, make_stati
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 SIZE = (24, 16)  # width, height
+IMAGE_TYPE = {
+    FrameType.BIAS: "MasterBias",
+    FrameType.DARK: "MasterDark",
+    FrameType.DARK_FLAT: "MasterDark",
+    FrameType.FLAT: "MasterFlat",
+}
 
 
 def key(frame_type: FrameType = FrameType.DARK, **changes: Any) -> Any:
@@ -68,7 +74,7 @@ def write_pixels(path: Path, record: Record, *, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(random.Random(f"{path.name}{seed}").getrandbits(32))
     pixels = (rng.normal(500, 2.5, SIZE[::-1]) / 65535).astype(np.float32)
-    images.write_image(path, pixels, keywords(record), image_type="MasterDark")
+    images.write_image(path, pixels, keywords(record), image_type=IMAGE_TYPE[record.key.type])
     return path
 
 

@@ -1,0 +1,241 @@
+"""What is wrong in a library: contradictions, orphans, duplicates, damage. Looks at everything, changes nothing."""
+
+import json
+import logging
+import math
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from ap_masters import headers, images, layouts
+from ap_masters import record as records
+from ap_masters.errors import ImageError, RecordError
+from ap_masters.library import store
+from ap_masters.library.entries import Entry
+from ap_masters.library.lock import HOUSEKEEPING
+from ap_masters.library.scan import RECORD_SUFFIXES, Scan, scan
+from ap_masters.model import Frame, FrameType, GroupKey, Master, MasterStatus, Noun
+from ap_masters.safe import one_line
+
+log = logging.getLogger(__name__)
+
+Kind = Literal[
+    "checksum",
+    "unreadable",
+    "contradiction",
+    "missing keyword",
+    "missing record",
+    "orphan record",
+    "orphan file",
+    "duplicate",
+    "invalid json",
+    "not a master",
+    "stale file",
+]
+
+# S1-26: what validation wants in the header of every master, and in that of a flat.
+_WANTED: Final[tuple[tuple[str, str], ...]] = (
+    ("exposure", "EXPTIME"),
+    ("sensor_temperature", "CCD-TEMP"),
+    ("gain", "GAIN"),
+    ("offset", "OFFSET"),
+)
+_SIDECARS: Final = frozenset({".lst", ".txt"})  # lists of defects
+_PART: Final = ".part"
+_DARKS: Final = {FrameType.DARK, FrameType.DARK_FLAT}
+
+
+class Fault(Noun):
+    """One thing that is wrong; ``path`` is POSIX and relative to the library."""
+
+    kind: Kind
+    path: str
+    detail: str
+
+
+class Audit(Noun):
+    """What an audit has found, in the order of paths."""
+
+    masters: int
+    faults: tuple[Fault, ...] = ()
+    checksums: bool = True
+
+    @property
+    def exit_code(self) -> int:
+        """0 nothing is wrong, 8 something is."""
+        return 8 if self.faults else 0
+
+
+def audit(library: Path, *, checksums: bool = True, layout: str | None = None) -> Audit:
+    """Look through a whole library.
+
+    With ``checksums`` every master is read and compared with its record, which takes as long as the disk
+    needs. ``layout`` (a name or a template) adds names and folders that this layout would have chosen
+    otherwise. Faults of files that belong to a build under way are not told: its work folder is left out.
+    """
+    found = scan(library)
+    faults = [Fault(kind="not a master", path=p.path, detail=p.detail) for p in found.problems]
+    for entry in found.entries:
+        faults += _entry_faults(entry, library, layout, checksums)
+    faults += _duplicates(found.entries)
+    faults += _stray_files(found)
+    return Audit(
+        masters=len(found.entries),
+        faults=tuple(sorted(faults, key=lambda f: (f.path, f.kind, f.detail))),
+        checksums=checksums,
+    )
+
+
+def _entry_faults(entry: Entry, library: Path, layout: str | None, checksums: bool) -> Iterator[Fault]:
+    def fault(kind: Kind, detail: str) -> Fault:
+        return Fault(kind=kind, path=entry.path, detail=one_line(detail))
+
+    master = library / entry.path
+    try:
+        info = images.read_info(master)
+        frame = headers.frame_from(info, size=entry.size, mtime_ns=0)
+        told = headers.master_from(info, frame)
+    except ImageError as error:
+        yield fault("unreadable", error.what)
+        return
+    except ValueError as error:
+        yield fault("contradiction", str(error))
+        return
+    yield from (fault("contradiction", warning) for warning in told.warnings if "says" in warning)
+    yield from (fault("contradiction", text) for text in _against_record(entry, told))
+    yield from (fault("contradiction", text) for text in _against_layout(entry, layout))
+    yield from (fault("missing keyword", f"its header has no {name}") for name in _missing(entry, frame))
+    if entry.record is None:
+        yield fault("missing record", "no record beside it: what it was made of is unknown")
+        return
+    if entry.recorded_size is not None and entry.recorded_size != entry.size:
+        yield fault("checksum", f"{entry.size} bytes, its record says {entry.recorded_size}")
+    elif checksums and entry.sha256 and store.sha256(master) != entry.sha256:
+        yield fault("checksum", "its bytes are not those of its record any more")
+
+
+_COMPARED: Final = (
+    "type",
+    "camera",
+    "gain",
+    "offset",
+    "x_binning",
+    "y_binning",
+    "readout_mode",
+    "filter",
+    "width",
+    "height",
+)
+
+
+def _against_record(entry: Entry, told: Master) -> Iterator[str]:
+    """Yield where header and record disagree; what one of them does not say is no contradiction."""
+    if entry.record is None:
+        return
+    for name in _COMPARED:
+        ours, header = getattr(entry.key, name), getattr(told.key, name)
+        if ours is not None and header is not None and ours != header:
+            yield f"its record says {name.replace('_', ' ')} {ours}, its header {header}"
+    for name, slack in (("exposure", 0.001), ("temperature", 1.0)):
+        ours, header = getattr(entry.key, name), getattr(told.key, name)
+        if ours is not None and header is not None and abs(ours - header) > slack:
+            yield f"its record says {name} {ours:g}, its header {header:g}"
+
+
+def _against_layout(entry: Entry, layout: str | None) -> Iterator[str]:
+    """Yield what name and folders say otherwise than the record, read by the layout they were written in."""
+    if layout is None or entry.status is MasterStatus.SUPERSEDED:
+        return
+    named = layouts.parse(layout, Path(entry.path))
+    if named is None:
+        yield f"its name is not one of the layout '{layout}'"
+        return
+    if named.key.type is not entry.key.type and {named.key.type, entry.key.type} != _DARKS:
+        yield f"its name says {named.key.type}, it is a {entry.key.type}"
+    for name in ("exposure", "gain", "offset", "x_binning", "y_binning"):
+        said, is_so = getattr(named.key, name), getattr(entry.key, name)
+        # Names round exposures, and a bias is always 0 s in a name.
+        rounded = name == "exposure" and math.isclose(said or 0, is_so or 0, rel_tol=0.01, abs_tol=0.001)
+        if said is not None and is_so is not None and said != is_so and not rounded:
+            yield f"its name says {name.replace('_', ' ')} {said:g}, it is {is_so:g}"
+
+
+def _missing(entry: Entry, frame: Frame) -> Iterator[str]:
+    """Yield keywords the header should have: those of S1-26 that the record knows, FILTER for flats (C-27)."""
+    for field, keyword in _WANTED:
+        known = getattr(entry.key, field, None) if field != "sensor_temperature" else entry.key.temperature
+        if getattr(frame, field) is None and (known is not None or entry.record is None):
+            yield keyword
+    if entry.key.type is FrameType.FLAT and frame.filter is None and (entry.key.filter or entry.record is None):
+        yield "FILTER"
+
+
+def _duplicates(entries: Sequence[Entry]) -> Iterator[Fault]:
+    """Yield masters with the same bytes, and published masters of the same key."""
+    same_bytes: dict[str, list[Entry]] = defaultdict(list)
+    same_key: dict[GroupKey, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.sha256:
+            same_bytes[entry.sha256].append(entry)
+        if entry.status is MasterStatus.PUBLISHED:
+            same_key[entry.key].append(entry)
+    for what, groups in (
+        ("has the same bytes", same_bytes.values()),
+        ("is published for the same key", same_key.values()),
+    ):
+        for twins in groups:
+            for twin in twins[1:]:
+                yield Fault(kind="duplicate", path=twin.path, detail=f"{twins[0].path} {what}")
+
+
+# --- files beside the masters -----------------------------------------------------------------------------
+
+
+def _stray_files(found: Scan) -> Iterator[Fault]:
+    """Yield records and defect lists without a master, JSON that does not parse, and what killed runs left."""
+    known = {entry.path for entry in found.entries} | {problem.path for problem in found.problems}
+    beside = [*map(Path, known), *(layouts.cosmetic_list(Path(path)) for path in known)]
+    stems = {path.with_suffix("").as_posix() for path in beside}
+    for path in _files(found.library):
+        place = path.relative_to(found.library)
+        yield from _stray(place, path, stems)
+
+
+def _stray(place: Path, path: Path, stems: set[str]) -> Iterator[Fault]:
+    suffix, alone = place.suffix.lower(), place.with_suffix("").as_posix() not in stems
+    if suffix == _PART or path.name.startswith("."):
+        yield Fault(kind="stale file", path=place.as_posix(), detail="left by a run that was killed; it can be deleted")
+    elif suffix == ".xrs" and alone:
+        yield Fault(kind="orphan record", path=place.as_posix(), detail="there is no master of this name beside it")
+    elif suffix in _SIDECARS and alone:
+        yield Fault(kind="orphan file", path=place.as_posix(), detail="there is no master of this name beside it")
+    elif suffix in {*RECORD_SUFFIXES, ".json"}:
+        yield from _unparsable(place, path)
+
+
+def _unparsable(place: Path, path: Path) -> Iterator[Fault]:
+    """Yield a file that should be JSON and is not: strict, as ``jq empty`` would have it (S0-24)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if place.suffix.lower() == ".log" and not text.lstrip().startswith("{"):
+            return
+        json.loads(text, parse_constant=_refuse)
+        if place.suffix.lower() in RECORD_SUFFIXES:
+            records.parse(text, where=path)
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError, RecordError) as error:
+        yield Fault(kind="invalid json", path=place.as_posix(), detail=one_line(str(error)))
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _files(library: Path) -> Iterator[Path]:
+    """Yield every file that is no image, housekeeping left out."""
+    for folder, folders, names in os.walk(library, onerror=lambda error: log.warning("%s", error)):
+        folders[:] = sorted(name for name in folders if name != HOUSEKEEPING.name)
+        for name in sorted(names):
+            if not images.is_image_name(Path(name)):
+                yield Path(folder) / name
