@@ -8,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 from xml.etree import ElementTree
@@ -65,7 +66,7 @@ def read_xisf(path: Path, file: IO[bytes], start: bytes) -> XisfLayout:
     """
     file_size = os.fstat(file.fileno()).st_size
     root = _parse(path, _header_text(path, file, start, file_size))
-    images = [element for element in root if _tag(element) == "Image"]
+    images = root.findall("Image")
     if not images:
         raise UnreadableImage(path, "is an XISF file without an image")
     image = next((element for element in images if element.get("id") == "integration"), images[0])
@@ -107,13 +108,11 @@ def _parse(path: Path, text: str) -> Element:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise UnreadableImage(path, f"has an XISF header that is not valid XML ({error})") from error
-    if _tag(root) != "xisf":
-        raise UnreadableImage(path, f"has an XISF header with the root element {_tag(root)!r}")
+    for element in root.iter():  # some writers leave the namespace out, so nothing here depends on it
+        element.tag = element.tag.removeprefix(_NAMESPACE)
+    if root.tag != "xisf":
+        raise UnreadableImage(path, f"has an XISF header with the root element {root.tag!r}")
     return root
-
-
-def _tag(element: Element) -> str:
-    return element.tag.removeprefix(_NAMESPACE)
 
 
 # --- the image --------------------------------------------------------------------------------------------
@@ -136,7 +135,7 @@ def _layout(path: Path, root: Element, image: Element, images: int) -> XisfLayou
         channels,
         sample,
         full_scale,
-        keywords=tuple(_keyword(element) for element in image if _tag(element) == "FITSKeyword"),
+        keywords=tuple(map(_fits_keyword, image.iterfind("FITSKeyword"))),
         properties=tuple(_properties(root, image)),
         image_type=image.get("imageType"),
         images=images,
@@ -173,12 +172,7 @@ def _bounds(path: Path, text: str | None) -> tuple[float, float]:
 
 
 def _big_endian(image: Element) -> bool:
-    data = _data(image)
-    return (data.get("byteOrder") if data is not None else None) == "big" or image.get("byteOrder") == "big"
-
-
-def _data(image: Element) -> Element | None:
-    return next((element for element in image if _tag(element) == "Data"), None)
+    return any(holder.get("byteOrder") == "big" for holder in (image, *image.findall("Data")))
 
 
 def _block(path: Path, image: Element) -> Block:
@@ -192,7 +186,7 @@ def _block(path: Path, image: Element) -> Block:
     encoding = rest
     if kind == "attachment" and re.fullmatch(r"\d{1,18}:\d{1,18}", rest, re.ASCII):
         position, size = (int(part) for part in rest.split(":"))
-    elif kind == "embedded" and (data := _data(image)) is not None:
+    elif kind == "embedded" and (data := image.find("Data")) is not None:
         holder, text, encoding = data, data.text or "", data.get("encoding", "base64")
     elif kind == "inline":  # the specification forbids it for images; other programs write it
         text = image.text or ""
@@ -215,13 +209,16 @@ _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EDed][+-]?\d+)?", re.ASCII)
 
 
-def _keyword(element: Element) -> Keyword:
-    name = element.get("name", "").strip().upper()
-    text = element.get("value", "").strip()
-    comment = element.get("comment", "").rstrip()
+def _fits_keyword(element: Element) -> Keyword:
+    return _keyword(element.get("name", ""), element.get("value", ""), element.get("comment", ""))
+
+
+@lru_cache(maxsize=4096)  # the frames of a night share nearly all their keywords
+def _keyword(name: str, value: str, comment: str) -> Keyword:
+    name, value, comment = name.strip().upper(), value.strip(), comment.rstrip()
     if name in COMMENTARY:
-        return Keyword(name, None, comment or _plain(text))
-    return Keyword(name, _value(text), comment)
+        return Keyword(name, None, comment or _plain(value))
+    return Keyword(name, _value(value), comment)
 
 
 def _value(text: str) -> str | int | float | bool | None:
@@ -246,11 +243,10 @@ def _plain(text: str) -> str:
 
 def _properties(root: Element, image: Element) -> Iterator[tuple[str, str]]:
     """Yield the scalar and text properties of the image, then those of the file; vectors are left out."""
-    elements = [*image, *(child for part in root if _tag(part) == "Metadata" for child in part)]
-    elements += [part for part in root if _tag(part) == "Property"]
-    for element in elements:
-        if _tag(element) == "Property" and (text := _property_text(element)) is not None:
-            yield element.get("id", ""), text
+    for holder in (image, *root.findall("Metadata"), root):
+        for element in holder.iterfind("Property"):
+            if (text := _property_text(element)) is not None:
+                yield element.get("id", ""), text
 
 
 def _property_text(element: Element) -> str | None:
