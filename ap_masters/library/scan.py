@@ -154,6 +154,8 @@ def _walk(library: Path) -> Iterator[_Found]:
         try:
             with os.scandir(folder) as listing:
                 items = sorted(listing, key=lambda item: item.name)
+        except FileNotFoundError:
+            continue  # a library that is yet to be made
         except OSError as error:
             log.warning("%s: cannot be listed: %s", folder, error)
             continue
