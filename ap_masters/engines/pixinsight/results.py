@@ -1,6 +1,6 @@
 """What a launch left behind -> results: the record, the master's HISTORY and the log have to tell the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -9,7 +9,7 @@ from ap_masters import images, record
 from ap_masters.engines.history import HistoryFacts, read_history
 from ap_masters.engines.pixinsight import console
 from ap_masters.engines.pixinsight.causes import Cause, explain_job
-from ap_masters.engines.pixinsight.console import Block, LogFacts
+from ap_masters.engines.pixinsight.console import Block, Counts, LogFacts
 from ap_masters.engines.pixinsight.paths import JobPaths, RunPaths
 from ap_masters.engines.pixinsight.status import JobStatus, Status
 from ap_masters.engines.statistics import measure
@@ -162,16 +162,22 @@ def _notes(job: Job, written: Record, history: HistoryFacts, block: Block | None
 
 
 def _witnesses(written: Record, history: HistoryFacts, block: Block | None) -> dict[str, tuple[int, int] | None]:
-    """Return the totals of rejected samples by who tells them. HISTORY and log are silent where none were."""
-    several = written.master.channels > 1
-    in_history = None
-    if not several and history.rejected_low is not None and history.rejected_high is not None:
-        in_history = (history.rejected_low, history.rejected_high)
-    in_log = None
-    if block is not None and len(block.totals) == written.master.channels:
-        in_log = (sum(t.low for t in block.totals), sum(t.high for t in block.totals))
-    in_record = (written.rejected.low, written.rejected.high) if written.rejected else None
-    return {"record": in_record, "HISTORY": in_history, "log": in_log}
+    """Return the totals of rejected samples by who tells them; None where somebody does not."""
+    channels = written.master.channels
+    told: dict[str, tuple[int, int] | None] = {
+        "record": (written.rejected.low, written.rejected.high) if written.rejected else None
+    }
+    if channels == 1 and history.rejected_low is not None and history.rejected_high is not None:
+        told["HISTORY"] = (history.rejected_low, history.rejected_high)
+    if block is not None and len(block.totals) == channels:
+        told["log"] = _sum(block.totals)
+    if block is not None and len(block.frames) == channels * len(written.inputs):
+        told["log, frame by frame,"] = _sum(block.frames)
+    return told
+
+
+def _sum(counts: Sequence[Counts]) -> tuple[int, int]:
+    return sum(count.low for count in counts), sum(count.high for count in counts)
 
 
 def _block(job: Job, facts: LogFacts | None) -> Block | None:
