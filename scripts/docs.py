@@ -20,7 +20,7 @@ from ap_masters.profiles import PROFILES
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 _FLAG_OF: Final = {
-    name: row.names[0] for family in flags.ALL for row in family.flags for name in (row.setting, *row.also)
+    name: row.names[0] for family in flags.EVERY for row in family.flags for name in (row.setting, *row.also)
 }
 _GENERAL: Final = {"json", "quiet", "verbose", "profile", "config", "help"}
 
@@ -45,7 +45,7 @@ def _command(command: Any, name: str) -> Iterator[str]:
         p for p in command.params if p.param_type_name == "option" and p.name not in shared and p.name not in _GENERAL
     ]
     usage = " ".join(f"{p.metavar or p.name.upper()}{'...' if p.nargs == -1 else ''}" for p in arguments)
-    families = [family.title for family in flags.ALL if _has(command, family)]
+    families = [family.title for family in flags.EVERY if _has(command, family)]
     if not families and _has(command, flags.STACKING):
         families = [" ".join(row.names[0] for row in flags.STACKING.flags)]
     yield from (f"### {name}", "", "```", f"{name} {usage} [OPTIONS]".replace("  ", " "), "```", "")
@@ -66,7 +66,7 @@ def _has(command: Any, family: flags.Family) -> bool:
 
 def options() -> Iterator[str]:
     """Yield the options that stand for settings, by family."""
-    for family in flags.ALL:
+    for family in flags.EVERY:
         yield from (f"**{family.title}**", "", "| option | setting | |", "|---|---|---|")
         for row in family.flags:
             names = " / ".join(row.names[0].split("/"))

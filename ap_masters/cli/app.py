@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ap_masters import __version__
-from ap_masters.cli import building, combining, doctoring, inspecting, looking, matching, settings
+from ap_masters.cli import building, combining, doctoring, inspecting, library, looking, matching, settings
 
 app = typer.Typer(
     name="ap-masters",
@@ -42,4 +42,5 @@ for command in (
     doctoring.doctor,
 ):
     app.command()(command)
+app.add_typer(library.app, name="library")
 app.add_typer(settings.app, name="config")

@@ -10,4 +10,11 @@ Inputs = Annotated[
     typer.Argument(metavar="INPUT", help="Folders (searched to the bottom) or files.", show_default=False),
 ]
 Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder of the library.", show_default=False)]
-Library = Annotated[Path, typer.Argument(metavar="LIBRARY", help="Folder of the library.", show_default=False)]
+Library = Annotated[
+    Path,
+    typer.Argument(metavar="DIR", help="Folder of the library.", show_default=False, exists=True, file_okay=False),
+]
+MasterFile = Annotated[
+    Path, typer.Argument(metavar="MASTER", help="A master, as a path or relative to the library.", show_default=False)
+]
+Why = Annotated[str, typer.Option("--reason", help="Kept in the master's history.", show_default=False)]

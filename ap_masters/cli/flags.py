@@ -21,6 +21,10 @@ class Family(NamedTuple):
     title: str
     flags: tuple[Flag, ...]
 
+    def only(self, *some: Flag) -> "Family":
+        """Return the family with these flags alone."""
+        return Family(self.title, some)
+
 
 WHAT: Final = Family(
     "What is built",
@@ -90,10 +94,14 @@ MATCH: Final = Family(
 _SCALE: Final = Flag("scale", ("--scale",), "Samples in 0..1 (unit) or in counts of the 16-bit range (adu).")
 _COMPRESSION: Final = Flag("compression", ("--compression",), "Compression of XISF masters.")
 
+LAYOUT: Final = Flag(
+    "layout", ("--layout",), "ap, anawbpps, playbook, nina, pulsar, wbpp, siril, or a path of your own."
+)
+
 OUTPUT: Final = Family(
     "Where and how masters are written",
     (
-        Flag("layout", ("--layout",), "ap, anawbpps, playbook, nina, pulsar, wbpp, siril, or a path of your own."),
+        LAYOUT,
         Flag("format", ("--format",), "File format of masters (default: the layout's own)."),
         _SCALE,
         _COMPRESSION,
@@ -126,6 +134,15 @@ PIXINSIGHT: Final = Family(
     ),
 )
 
+POLICY: Final = Flag(
+    "library.policy",
+    ("--policy",),
+    "When masters are due again: nina-seasonal, nina-biannual, anawbpps-monthly, never, or one of your own.",
+)
+INDEX_PATH: Final = Flag("library.index_path", ("--path",), "Where the Markdown index goes, relative to the library.")
+KEEPING: Final = Family("How the library is kept", (POLICY, INDEX_PATH))
+
 STACKING: Final = Family("Reading and writing", (_MEMORY, _THREADS, _SCALE, _COMPRESSION))
 
 ALL: Final = (WHAT, RECIPE, MATCH, OUTPUT, ENGINE, PIXINSIGHT)
+EVERY: Final = (*ALL, KEEPING)
