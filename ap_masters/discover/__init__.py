@@ -25,7 +25,7 @@ NO_TYPE: Final = "(none)"
 class Discovery(Noun):
     """What was found: every image file is in ``frames`` or in ``set_aside``, never in both, never in neither.
 
-    ``frames`` are raw calibration frames by path. ``lights`` and ``masters`` (of calibration types) are set aside as
+    ``frames`` are raw calibration frames, by folder and name. ``lights`` and ``masters`` (of calibration types) are set aside as
     well, and stand here as matching and the inference of dark flats want to know them. ``types_seen`` counts the
     spellings of the frame type as written.
     """

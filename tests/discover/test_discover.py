@@ -1,0 +1,319 @@
+"""Discovery: every image file found once, and in exactly one place: a frame, or set aside with its reason."""
+
+import os
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ap_masters.discover import NO_TYPE, Discovery, discover
+from ap_masters.errors import UsageError
+from ap_masters.model import FrameType, Reason
+from tests.builders import noisy, write_frame
+
+BIAS, DARK, DARK_FLAT, FLAT, LIGHT = FrameType
+
+
+def find(*roots: Path, **options: object) -> Discovery:
+    return discover(roots, cache=None, **options)  # type: ignore[arg-type]
+
+
+def reasons(found: Discovery, root: Path) -> dict[str, Reason]:
+    return {aside.path.relative_to(root).as_posix(): aside.reason for aside in found.set_aside}
+
+
+def names(found: Discovery, root: Path) -> list[str]:
+    return [frame.path.relative_to(root).as_posix() for frame in found.frames]
+
+
+def at(minute: int) -> str:
+    return datetime(2026, 1, 29, 21, minute).isoformat()
+
+
+def can_link(tmp_path: Path) -> bool:
+    try:
+        (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    except OSError:
+        return False
+    (tmp_path / "link").unlink()
+    return True
+
+
+def test_any_mixture_of_folders_formats_and_suffixes(tmp_path: Path) -> None:
+    """FITS and XISF in any depth, with suffixes in any case and names in any script, are found in the order of folders and names."""
+    for place in ("b/x.FIT", "b/x.fits", "a/deep/er/x.Xisf", "Größe mit Ä/dunkel 1.fts"):
+        write_frame(tmp_path / place)
+    (tmp_path / "b" / "notes.txt").write_text("not an image", encoding="utf-8")
+
+    found = find(tmp_path)
+
+    assert names(found, tmp_path) == ["Größe mit Ä/dunkel 1.fts", "a/deep/er/x.Xisf", "b/x.FIT", "b/x.fits"]
+    assert found.set_aside == ()
+
+
+def test_what_is_no_frame_is_set_aside_with_its_reason(tmp_path: Path) -> None:
+    """Lights, masters, unknown and unreadable files all end in set_aside, and each says why."""
+    write_frame(tmp_path / "dark.fits")
+    write_frame(tmp_path / "light.fits", IMAGETYP="LIGHT")
+    write_frame(tmp_path / "stack.fits", IMAGETYP="DARK", NCOMBINE=20)
+    write_frame(tmp_path / "superlight.fits", IMAGETYP="Master Light")
+    write_frame(tmp_path / "map.fits", IMAGETYP="BADPIXELMAP")
+    write_frame(tmp_path / "what.fits", IMAGETYP=None)
+    (tmp_path / "empty.fits").touch()
+    (tmp_path / "text.fits").write_text("this is no image", encoding="utf-8")
+    whole = (tmp_path / "dark.fits").read_bytes()
+    (tmp_path / "cut.fits").write_bytes(whole[:3000])
+
+    found = find(tmp_path)
+    details = {aside.path.name: aside.detail for aside in found.set_aside}
+
+    assert names(found, tmp_path) == ["dark.fits"]
+    assert reasons(found, tmp_path) == {
+        "cut.fits": Reason.UNREADABLE,
+        "empty.fits": Reason.UNREADABLE,
+        "light.fits": Reason.LIGHT,
+        "map.fits": Reason.UNKNOWN_TYPE,
+        "stack.fits": Reason.MASTER,
+        "superlight.fits": Reason.MASTER,
+        "text.fits": Reason.UNREADABLE,
+        "what.fits": Reason.UNKNOWN_TYPE,
+    }
+    assert details["empty.fits"] == "the file is empty"
+    assert details["stack.fits"] == "dark: keyword NCOMBINE 20"
+    assert details["map.fits"] == "'BADPIXELMAP' is none of bias, dark, dark flat, flat"
+    assert details["what.fits"].startswith("no IMAGETYP")
+    assert [frame.path.name for frame in found.lights] == ["light.fits"]
+    assert [frame.path.name for frame in found.masters] == ["stack.fits"]
+
+
+def test_spellings_of_the_type_are_counted(tmp_path: Path) -> None:
+    """What IMAGETYP said is counted as written, so that a user with no frames sees why."""
+    write_frame(tmp_path / "a.fits", IMAGETYP="Object Frame")
+    write_frame(tmp_path / "b.fits", IMAGETYP="Light Frame")
+    write_frame(tmp_path / "c.fits", IMAGETYP=None)
+    write_frame(tmp_path / "d.fits", IMAGETYP="Light Frame")
+
+    assert find(tmp_path).types_seen == {NO_TYPE: 1, "Light Frame": 2, "Object Frame": 1}
+
+
+def test_an_empty_tree_is_no_error(tmp_path: Path) -> None:
+    """Nothing found is a result; what to say about it is the caller's."""
+    assert find(tmp_path) == Discovery()
+
+
+def test_a_missing_root_is_a_mistake_of_the_user(tmp_path: Path) -> None:
+    """A folder that does not exist is named."""
+    with pytest.raises(UsageError, match="nowhere"):
+        find(tmp_path / "nowhere")
+
+
+def test_single_files_and_overlapping_roots(tmp_path: Path) -> None:
+    """A file may be a root; what several roots lead to is found once, under its first name."""
+    first = write_frame(tmp_path / "a" / "x.fits")
+    write_frame(tmp_path / "a" / "b" / "y.fits")
+
+    assert names(find(first), tmp_path) == ["a/x.fits"]
+    assert names(find(first, tmp_path, tmp_path / "a", tmp_path / "a" / "b", first), tmp_path) == [
+        "a/x.fits",
+        "a/b/y.fits",
+    ]
+    assert find(tmp_path, first).set_aside == ()
+
+
+def test_folders_may_decide_the_type(tmp_path: Path) -> None:
+    """Folders below the root decide the type of frames without one; so does the root's own name."""
+    write_frame(tmp_path / "darks" / "a.fits", IMAGETYP=None)
+    write_frame(tmp_path / "darks" / "flats" / "b.fits", IMAGETYP=None)
+
+    assert [frame.type for frame in find(tmp_path).frames] == [DARK, FLAT]
+    assert [frame.type for frame in find(tmp_path / "darks").frames] == [DARK, FLAT]
+    assert [frame.type for frame in find(tmp_path / "darks" / "a.fits").frames] == [DARK]
+
+
+def test_the_work_folder_and_excluded_folders_are_passed_over(tmp_path: Path) -> None:
+    """Work in progress, and the library a build writes to, are no input."""
+    write_frame(tmp_path / "x.fits")
+    write_frame(tmp_path / ".ap-masters" / "y.fits")
+    write_frame(tmp_path / "library" / "z.fits")
+
+    assert names(find(tmp_path, exclude=[tmp_path / "library"]), tmp_path) == ["x.fits"]
+
+
+def test_what_macos_leaves_beside_files_is_no_frame(tmp_path: Path) -> None:
+    """A '._' file has an image's suffix and is none; it is not worth a word."""
+    write_frame(tmp_path / "x.fits")
+    (tmp_path / "._x.fits").write_bytes(b"\0\5\x16\7")
+
+    assert find(tmp_path).set_aside == ()
+
+
+def test_other_raw_files_are_mentioned(tmp_path: Path) -> None:
+    """Camera raws cannot be read; that they are there is said once for each kind."""
+    for name in ("a.CR2", "b.cr2", "c.nef"):
+        (tmp_path / name).touch()
+
+    assert find(tmp_path).warnings == (
+        "2 .cr2 files passed over: only FITS and XISF are read",
+        "1 .nef file passed over: only FITS and XISF are read",
+    )
+
+
+# --- links ---
+
+
+def test_links_lead_round_in_no_circles(tmp_path: Path) -> None:
+    """A link to a folder above ends nowhere; a link to itself is no folder."""
+    if not can_link(tmp_path):
+        pytest.skip("no permission to make links here")
+    write_frame(tmp_path / "a" / "x.fits")
+    (tmp_path / "a" / "up").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "self.fits").symlink_to(tmp_path / "self.fits")
+
+    found = find(tmp_path)
+
+    assert names(found, tmp_path) == ["a/x.fits"]
+    assert reasons(found, tmp_path) == {"self.fits": Reason.UNREADABLE}
+
+
+def test_linked_folders_outside_are_followed(tmp_path: Path) -> None:
+    """A link to a folder elsewhere is followed, once, and frames keep the name they were found under."""
+    if not can_link(tmp_path):
+        pytest.skip("no permission to make links here")
+    write_frame(tmp_path / "elsewhere" / "x.fits")
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in ("b", "a"):
+        (root / name).symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+
+    assert names(find(root), root) == ["a/x.fits"]
+
+
+def test_a_folder_keeps_its_own_name_beside_a_link_to_it(tmp_path: Path) -> None:
+    """Where a folder and a link to it are both there, the folder counts, whichever comes first by name."""
+    if not can_link(tmp_path):
+        pytest.skip("no permission to make links here")
+    write_frame(tmp_path / "z" / "x.fits")
+    (tmp_path / "a").symlink_to(tmp_path / "z", target_is_directory=True)
+
+    assert names(find(tmp_path), tmp_path) == ["z/x.fits"]
+
+
+def test_a_link_to_a_frame_that_is_here_is_a_duplicate(tmp_path: Path) -> None:
+    """A linked frame counts once; a link to a frame elsewhere is a frame; a broken link is set aside."""
+    if not can_link(tmp_path):
+        pytest.skip("no permission to make links here")
+    here = write_frame(tmp_path / "root" / "x.fits")
+    there = write_frame(tmp_path / "there" / "y.fits")
+    (tmp_path / "root" / "a.fits").symlink_to(here)
+    (tmp_path / "root" / "b.fits").symlink_to(there)
+    (tmp_path / "root" / "c.fits").symlink_to(tmp_path / "gone.fits")
+    root = tmp_path / "root"
+
+    found = find(root)
+
+    assert names(found, root) == ["b.fits", "x.fits"]
+    assert reasons(found, root) == {"a.fits": Reason.DUPLICATE, "c.fits": Reason.UNREADABLE}
+
+
+# --- access ---
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs a user who can be refused")
+def test_what_may_not_be_read_is_set_aside(tmp_path: Path) -> None:
+    """A file and a folder without permission are set aside; the rest is found."""
+    write_frame(tmp_path / "x.fits")
+    closed = write_frame(tmp_path / "closed.fits")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    closed.chmod(0)
+    folder.chmod(0)
+    try:
+        found = find(tmp_path)
+    finally:
+        closed.chmod(0o600)
+        folder.chmod(0o700)
+
+    assert names(found, tmp_path) == ["x.fits"]
+    assert reasons(found, tmp_path) == {"closed.fits": Reason.UNREADABLE, "folder": Reason.UNREADABLE}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_a_pipe_blocks_nobody(tmp_path: Path) -> None:
+    """A pipe with an image's name is not opened."""
+    os.mkfifo(tmp_path / "x.fits")
+
+    assert find(tmp_path) == Discovery()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here names can be any bytes")
+def test_a_name_that_is_no_text_is_set_aside(tmp_path: Path) -> None:
+    """A name no record could hold is reported with its folder, and harms nothing."""
+    write_frame(tmp_path / "x.fits")
+    (tmp_path / os.fsdecode(b"d\xe4rk.fits")).write_bytes(b"")
+
+    found = find(tmp_path)
+
+    assert names(found, tmp_path) == ["x.fits"]
+    assert [aside.path for aside in found.set_aside] == [tmp_path]
+    assert "rename it" in found.set_aside[0].detail
+
+
+# --- duplicates ---
+
+
+def test_the_same_frame_twice_counts_once(tmp_path: Path) -> None:
+    """A copy under another name is set aside, naming the original; the first by path is the original."""
+    original = write_frame(tmp_path / "a" / "x.fits", DATE_OBS=at(0))
+    copy = tmp_path / "b" / "y.fits"
+    copy.parent.mkdir()
+    copy.write_bytes(original.read_bytes())
+
+    found = find(tmp_path)
+
+    assert [frame.path for frame in found.frames] == [original]
+    assert [(aside.path, aside.reason, aside.detail) for aside in found.set_aside] == [
+        (copy, Reason.DUPLICATE, f"same content as {original}")
+    ]
+
+
+def test_frames_that_only_look_alike_are_kept(tmp_path: Path) -> None:
+    """Equal headers and sizes are no proof: the pixels decide, and equal pixels of another time are another frame."""
+    pixels = noisy(1)
+    write_frame(tmp_path / "a.fits", pixels)
+    write_frame(tmp_path / "b.fits", noisy(2))
+    write_frame(tmp_path / "c.fits", pixels, DATE_OBS=at(5))
+
+    assert len(find(tmp_path).frames) == 3
+
+
+def test_copies_that_differ_in_the_middle_are_told_apart(tmp_path: Path) -> None:
+    """Files alike in beginning, middle and end are compared whole."""
+    pixels = noisy(1, shape=(600, 600))
+    write_frame(tmp_path / "a.fits", pixels)
+    pixels[150, 100] += 1  # between the pieces that are compared first
+    write_frame(tmp_path / "b.fits", pixels)
+
+    assert len(find(tmp_path).frames) == 2
+
+
+def test_nothing_vanishes(tmp_path: Path) -> None:
+    """Every image file is a frame or set aside, never both, never neither, whatever the number of threads."""
+    for number in range(150):
+        kind = ("DARK", "LIGHT", "Master Flat", "BADPIXELMAP")[number % 4]
+        write_frame(tmp_path / f"{number % 7}" / f"{number:03}.fits", IMAGETYP=kind, DATE_OBS=at(number % 60))
+    everything = sorted(tmp_path.rglob("*.fits"))
+
+    found = find(tmp_path, threads=1)
+    placed = [frame.path for frame in found.frames] + [aside.path for aside in found.set_aside]
+
+    assert Counter(placed) == Counter(everything)
+    assert find(tmp_path, threads=8) == found
+
+
+def test_start_of_a_frame_is_in_utc(tmp_path: Path) -> None:
+    """A frame from a real file has its header understood."""
+    write_frame(tmp_path / "x.fits")
+
+    assert find(tmp_path).frames[0].started == datetime(2026, 1, 29, 21, tzinfo=UTC)
