@@ -82,7 +82,10 @@ class Memory:
     path: Path | None = None
 
     def __init__(self, pieces: Iterable[memoryview | bytes]) -> None:
-        self._data = memoryview(b"".join(pieces))
+        data = bytearray()
+        for piece in pieces:
+            data += piece
+        self._data = memoryview(data)
 
     def read_into(self, offset: int, target: memoryview) -> int:
         """Fill ``target`` from ``offset`` on; return how many bytes there were."""

@@ -29,9 +29,9 @@ def open_xisf(path: Path, file: IO[bytes], start: bytes, keep: Keep) -> Raster:
         xisf_blocks.verify(path, block, source)
         return Raster(info, samples, source, stored=stored_in(path, info, samples))
     needed = info.width * info.height * info.channels * samples.dtype.itemsize
-    pixels = xisf_blocks.unpack(path, block, source, needed, samples.dtype.itemsize)
+    kept = keep(xisf_blocks.unpack(path, block, source, needed, samples.dtype.itemsize))
     source.close()
-    return decompressed(info, samples, keep([pixels.data]))
+    return decompressed(info, samples, kept)
 
 
 def _samples(layout: XisfLayout) -> Samples:

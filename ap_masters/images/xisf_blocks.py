@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple, Protocol
 import lz4.block
 import numpy as np
 import zstandard
-from numpy.typing import NDArray
 
 from ap_masters.errors import ChecksumMismatch, UnreadableImage
 from ap_masters.images.files import Source
@@ -61,8 +60,8 @@ def _compare(path: Path, block: Block, found: str) -> None:
 # --- stored bytes -----------------------------------------------------------------------------------------
 
 
-def unpack(path: Path, block: Block, source: Source, needed: int, item: int) -> NDArray[np.uint8]:
-    """Return the ``needed`` bytes of a block: verified first, then decompressed, then unshuffled.
+def unpack(path: Path, block: Block, source: Source, needed: int, item: int) -> Iterator[memoryview]:
+    """Yield the ``needed`` bytes of a block in pieces: verified first, then decompressed, then unshuffled.
 
     Raises ChecksumMismatch, and UnreadableImage for anything that does not decode to exactly that many bytes.
     """
@@ -74,16 +73,12 @@ def unpack(path: Path, block: Block, source: Source, needed: int, item: int) -> 
     if not block.compression:
         if len(packed) < needed:
             raise UnreadableImage(path, f"stores {len(packed)} bytes of pixels where its geometry needs {needed}")
-        return np.frombuffer(packed, np.uint8, needed)
+        yield memoryview(packed)[:needed]
+        return
     how = _compression(path, block, needed, len(packed), item)
-    try:
-        pieces = [_CODECS[how.codec].decompress(part, size) for part, size in _subblocks(path, block, packed, needed)]
-    except (zlib.error, zstandard.ZstdError, lz4.block.LZ4BlockError, ValueError, ArithmeticError) as error:
-        raise UnreadableImage(path, f"has {how.codec} pixels that do not decompress: {error}") from error
-    whole = np.frombuffer(pieces[0] if len(pieces) == 1 else b"".join(pieces), np.uint8)
-    if len(whole) != needed:
-        raise UnreadableImage(path, f"has pixels that decompress to {len(whole)} bytes instead of {needed}")
-    return unshuffle(whole, how.item)
+    whole = _decompress(path, block, how.codec, packed, needed)
+    del packed  # the two together are most of what a reader of compressed files needs
+    yield from unshuffled(whole, how.item)
 
 
 def _stored(path: Path, block: Block, source: Source) -> Iterator[memoryview]:
@@ -121,6 +116,18 @@ class _Codec(NamedTuple):
 
     decompress: Callable[[memoryview, int], bytes]
     expansion: int
+
+
+def _decompress(path: Path, block: Block, codec: str, packed: bytes | bytearray, needed: int) -> bytes:
+    """Return the whole block, still shuffled."""
+    try:
+        parts = [_CODECS[codec].decompress(part, size) for part, size in _subblocks(path, block, packed, needed)]
+    except (zlib.error, zstandard.ZstdError, lz4.block.LZ4BlockError, ValueError, ArithmeticError) as error:
+        raise UnreadableImage(path, f"has {codec} pixels that do not decompress: {error}") from error
+    whole = parts[0] if len(parts) == 1 else b"".join(parts)
+    if len(whole) != needed:
+        raise UnreadableImage(path, f"has pixels that decompress to {len(whole)} bytes instead of {needed}")
+    return whole
 
 
 def _unzlib(packed: memoryview, size: int) -> bytes:
@@ -187,22 +194,21 @@ def _subblocks(path: Path, block: Block, packed: bytes | bytearray, needed: int)
         at += stored
 
 
-def unshuffle(data: NDArray[np.uint8], item: int) -> NDArray[np.uint8]:
+def unshuffled(data: bytes, item: int) -> Iterator[memoryview]:
     """Undo byte shuffling: all first bytes, then all second bytes, ... become items of ``item`` bytes again.
 
     Bytes that do not fill an item stand at the end, unshuffled (XISF 1.0, section 11.6.3). Applies to the whole
     block, after its sub-blocks have been put together, as PCL's Compression does.
     """
-    if item == 1:
-        return data
     count = len(data) // item
-    result = np.empty(len(data), np.uint8)
-    items = result[: count * item].reshape(count, item)
-    planes = data[: count * item].reshape(item, count)
-    for plane in range(item):
-        items[:, plane] = planes[plane]
-    result[count * item :] = data[count * item :]
-    return result
+    planes = np.frombuffer(data, np.uint8, count * item).reshape(item, count)
+    for first in range(0, count, _CHUNK):
+        part = planes[:, first : first + _CHUNK]
+        items = np.empty(part.shape[::-1], np.uint8)
+        for plane in range(item):
+            items[:, plane] = part[plane]
+        yield items.reshape(-1).data
+    yield memoryview(data)[count * item :]
 
 
 # --- packing ----------------------------------------------------------------------------------------------
