@@ -25,24 +25,40 @@ class MirrorNote(Noun):
 
 
 class _Notes(Noun):
+    """``targets`` are all that a mirror has ever been made to."""
+
+    targets: tuple[str, ...] = ()
     notes: tuple[MirrorNote, ...] = ()
 
 
 def read_mirror_notes(library: Path) -> tuple[MirrorNote, ...]:
     """Return the notes of all targets, in a stable order; none where there are none or they cannot be read."""
-    path = library / NOTES
-    if not path.exists():
-        return ()
-    try:
-        return _Notes.model_validate_json(path.read_bytes()).notes
-    except (OSError, ValidationError) as error:
-        log.warning("%s: not used: %s", path, error)
-        return ()
+    return _read(library).notes
+
+
+def is_known_target(library: Path, target: str) -> bool:
+    """Whether the library has been mirrored to ``target`` before."""
+    return target in _read(library).targets
 
 
 def write_mirror_notes(library: Path, target: str, notes: Sequence[MirrorNote]) -> None:
     """Replace the notes of one target; those of the others stay. The library is locked by the caller."""
-    others = [note for note in read_mirror_notes(library) if note.target != target]
-    kept = sorted([*others, *notes], key=lambda note: (note.target, note.path))
+    before = _read(library)
+    others = [note for note in before.notes if note.target != target]
+    now = _Notes(
+        targets=tuple(sorted({*before.targets, target})),
+        notes=tuple(sorted([*others, *notes], key=lambda note: (note.target, note.path))),
+    )
     (library / HOUSEKEEPING).mkdir(parents=True, exist_ok=True)
-    records.write_text(library / NOTES, _Notes(notes=tuple(kept)).model_dump_json(indent=1))
+    records.write_text(library / NOTES, now.model_dump_json(indent=1))
+
+
+def _read(library: Path) -> _Notes:
+    path = library / NOTES
+    if not path.exists():
+        return _Notes()
+    try:
+        return _Notes.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        log.warning("%s: not used: %s", path, error)
+        return _Notes()

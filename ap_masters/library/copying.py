@@ -1,0 +1,47 @@
+"""One file copied whole and verified, or not at all."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from ap_masters.errors import LibraryError
+from ap_masters.library.store import sha256
+
+_PART: Final = ".part"
+_CHUNK: Final = 1 << 20
+
+
+def copy_verified(source: Path, target: Path) -> str:
+    """Copy ``source`` to ``target`` and return its SHA-256; ``target`` appears by one rename, or stays as it was.
+
+    The copy is read back from the disk it was written to. Raises LibraryError where what was read back is not
+    what was read, or where the source changed meanwhile; OSError as the system tells it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}{_PART}")
+    before = source.stat()
+    digest = hashlib.sha256()
+    try:
+        with source.open("rb") as reader, part.open("wb") as writer:
+            while chunk := reader.read(_CHUNK):
+                digest.update(chunk)
+                writer.write(chunk)
+            writer.flush()
+            os.fsync(writer.fileno())
+        after = source.stat()
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise LibraryError(f"{source}: changed while it was copied. Run this again")
+        if sha256(part) != digest.hexdigest():
+            raise LibraryError(f"{target}: what was written does not read back as it was. Check that disk")
+        shutil.copystat(source, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+def is_part(path: Path) -> bool:
+    """Whether this is what a killed run left of a file."""
+    return path.name.startswith(".") and path.suffix == _PART

@@ -1,0 +1,228 @@
+"""A one-way copy of a library: incremental, verified, and never over something it did not write itself.
+
+The target keeps a list of what was copied to it, with checksums. A copy that is not what was copied any more is
+a mismatch: it is noted in the library's index and left alone until the user asks for a repair. What was deleted
+in the library stays in the target. Every file appears there by one rename, so a mirror may be interrupted at any
+time and run again, by hand or by a timer.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import ValidationError
+
+from ap_masters import record as records
+from ap_masters.errors import LibraryError, RecordError, UsageError
+from ap_masters.library.copying import copy_verified, is_part
+from ap_masters.library.lock import HOUSEKEEPING, library_lock
+from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_notes
+from ap_masters.library.scan import RECORD_SUFFIXES
+from ap_masters.library.store import sha256
+from ap_masters.model import Noun
+
+log = logging.getLogger(__name__)
+
+_COPIED: Final = HOUSEKEEPING / "copied.json"
+_PATIENCE_S: Final = 5.0
+
+Action = Literal["copied", "updated", "adopted", "up to date", "repaired", "mismatch", "failed"]
+
+
+class Copy(Noun):
+    """What was done about one file."""
+
+    path: str
+    action: Action
+    detail: str = ""
+
+
+class MirrorReport(Noun):
+    """How a mirror run ended. ``extra`` counts files that only the target has."""
+
+    library: Path
+    target: Path
+    files: tuple[Copy, ...] = ()
+    extra: int = 0
+    bytes_copied: int = 0
+    checked: Literal["checksums", "sizes and times"] = "checksums"
+
+    def count(self, action: Action) -> int:
+        """Return how many files were treated so."""
+        return sum(file.action == action for file in self.files)
+
+    @property
+    def exit_code(self) -> int:
+        """0 the target is a true copy, 8 something differs or could not be copied."""
+        return 8 if any(file.action in {"mismatch", "failed"} for file in self.files) else 0
+
+
+class _Copied(Noun):
+    """One file as it was when it had been copied; ``mtime_ns`` and ``size`` are the copy's own."""
+
+    sha256: str
+    size: int
+    mtime_ns: int
+
+
+class _State(Noun):
+    files: dict[str, _Copied]
+
+
+def mirror(
+    library: Path, target: Path, *, quick: bool = False, repair: bool = False, patience: float = 30.0
+) -> MirrorReport:
+    """Bring ``target`` up to date with ``library`` and verify it.
+
+    Every file is read on both sides and compared by checksum; ``quick`` believes size and time of a copy that
+    was verified when it was made. ``repair`` replaces a damaged copy from a source that its own record vouches
+    for, and starts anew in a target that has lost its list. Mismatches are noted in the library, for its index.
+    Raises UsageError where one folder lies in the other, LibraryError where the target cannot be locked, another
+    mirror is at work on it (after ``patience`` seconds), or it does not look like the target it was (a share
+    that is not mounted).
+    """
+    _refuse_nesting(library, target)
+    if is_known_target(library, str(target)) and not (target / _COPIED).exists() and not repair:
+        raise LibraryError(
+            f"{target}: holds nothing of what was copied there before. Is it mounted? With --repair it is filled anew"
+        )
+    with library_lock(target, patience=patience):
+        run = _Run(library, target, quick=quick, repair=repair)
+        try:
+            run.files = [run.bring(path) for path in sorted(_files(library))]
+        finally:
+            run.keep()  # also when it is interrupted: what was copied need not be read again
+        extra = sum(1 for path in _files(target) if not (library / path).exists())
+    notes = [
+        MirrorNote(target=str(target), path=f.path, detail=f.detail)
+        for f in run.files
+        if f.action in {"mismatch", "failed"}
+    ]
+    with library_lock(library, patience=patience):
+        write_mirror_notes(library, str(target), notes)
+    return MirrorReport(
+        library=library,
+        target=target,
+        files=tuple(run.files),
+        extra=extra,
+        bytes_copied=run.bytes_copied,
+        checked="sizes and times" if quick else "checksums",
+    )
+
+
+class _Run:
+    """One mirror run: the target's list of copies, as it grows."""
+
+    def __init__(self, library: Path, target: Path, *, quick: bool, repair: bool) -> None:
+        self.library, self.target, self.quick, self.repair = library, target, quick, repair
+        self.copied = _read_state(target)
+        self.files: list[Copy] = []
+        self.bytes_copied = 0
+
+    def bring(self, path: Path) -> Copy:
+        """Bring one file up to date; whatever goes wrong concerns this file alone."""
+        try:
+            return self._bring(path.as_posix(), self.library / path, self.target / path)
+        except (OSError, LibraryError) as error:
+            return Copy(path=path.as_posix(), action="failed", detail=_words(error))
+
+    def _bring(self, name: str, source: Path, copy: Path) -> Copy:
+        if not copy.exists():
+            return self._copy(name, source, copy, "copied")
+        known = self.copied.get(name)
+        if known is None:
+            digest = sha256(copy)
+            if digest != sha256(source):
+                return Copy(path=name, action="mismatch", detail="another file of this name stood there before")
+            self._remember(name, copy, digest)
+            return Copy(path=name, action="adopted")
+        if not self._is_intact(copy, known):
+            return self._mismatch(name, source, copy)
+        if self._is_current(source, known):
+            return Copy(path=name, action="up to date")
+        return self._copy(name, source, copy, "updated")
+
+    def _is_intact(self, copy: Path, known: _Copied) -> bool:
+        stat = copy.stat()
+        if stat.st_size != known.size:
+            return False
+        return stat.st_mtime_ns == known.mtime_ns if self.quick else sha256(copy) == known.sha256
+
+    def _is_current(self, source: Path, known: _Copied) -> bool:
+        stat = source.stat()
+        # The copy carries the time of its source; file systems round it, hence the two seconds of FAT.
+        if self.quick and stat.st_size == known.size and abs(stat.st_mtime_ns - known.mtime_ns) < 2_000_000_000:
+            return True
+        return stat.st_size == known.size and sha256(source) == known.sha256
+
+    def _mismatch(self, name: str, source: Path, copy: Path) -> Copy:
+        if self.repair:
+            return self._copy(name, source, copy, "repaired")
+        return Copy(path=name, action="mismatch", detail="the copy is not what was copied: damaged or changed there")
+
+    def _copy(self, name: str, source: Path, copy: Path, action: Action) -> Copy:
+        if not _is_vouched(source):
+            with library_lock(self.library, patience=_PATIENCE_S):  # a build may be putting it in place right now
+                if not _is_vouched(source):
+                    detail = "the master in the library is not what its record says: not copied"
+                    return Copy(path=name, action="mismatch", detail=detail)
+        digest = copy_verified(source, copy)
+        self._remember(name, copy, digest)
+        self.bytes_copied += copy.stat().st_size
+        return Copy(path=name, action=action)
+
+    def _remember(self, name: str, copy: Path, digest: str) -> None:
+        stat = copy.stat()
+        self.copied[name] = _Copied(sha256=digest, size=stat.st_size, mtime_ns=stat.st_mtime_ns)
+
+    def keep(self) -> None:
+        """Write the list of copies into the target."""
+        text = _State(files=dict(sorted(self.copied.items()))).model_dump_json(indent=1)
+        records.write_text(self.target / _COPIED, text)
+
+
+def _refuse_nesting(library: Path, target: Path) -> None:
+    if not library.is_dir():
+        raise LibraryError(f"{library}: there is no such library")
+    a, b = library.resolve(), target.resolve()
+    if a == b or a.is_relative_to(b) or b.is_relative_to(a):
+        raise UsageError(f"{target} and {library} lie in one another: choose a target outside the library")
+
+
+def _read_state(target: Path) -> dict[str, _Copied]:
+    try:
+        return dict(_State.model_validate_json((target / _COPIED).read_bytes()).files)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValidationError) as error:
+        log.warning("%s: not used, every copy is compared anew: %s", target / _COPIED, error)
+        return {}
+
+
+def _is_vouched(source: Path) -> bool:
+    """Whether a file has the checksum its record says; a file without a record speaks for itself."""
+    for suffix in RECORD_SUFFIXES:
+        path = records.record_path(source, suffix)
+        if path != source and path.exists():
+            try:
+                expected = records.read(path).master.sha256
+            except RecordError:
+                continue
+            return expected is None or expected == sha256(source)
+    return True
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Yield every file below ``root``, relative to it; housekeeping and halves of files left out."""
+    for folder, folders, names in os.walk(root, onerror=lambda error: log.warning("%s", error)):
+        folders[:] = [name for name in folders if name != HOUSEKEEPING.name]
+        for name in names:
+            path = Path(folder) / name
+            if not is_part(path) and path.is_file():
+                yield path.relative_to(root)
+
+
+def _words(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,246 @@
+"""A mirror is a true copy or says what is not; it never overwrites what it did not write, and may be interrupted."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ap_masters.errors import LibraryError, UsageError
+from ap_masters.library.index import write_index
+from ap_masters.library.lock import library_lock
+from ap_masters.library.mirror import MirrorReport, mirror
+from ap_masters.library.notes import read_mirror_notes
+from tests.library.shelves import draft, key, shelve
+
+OUTPUT = "master/masterDark é 300.xisf"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A library of two masters with records and an index."""
+    place = tmp_path / "my library"
+    shelve(place, OUTPUT)
+    shelve(place, "bias/masterBias.xisf", draft(key=key(exposure=60.0)))
+    write_index(place, Path("calibration-index.md"))
+    return place
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where the copy goes."""
+    return tmp_path / "NAS é"
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    files = (p for p in root.rglob("*") if p.is_file() and ".ap-masters" not in p.parts)
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}
+
+
+def actions(report: MirrorReport) -> set[str]:
+    return {file.action for file in report.files}
+
+
+def flip(path: Path) -> bytes:
+    """Change one byte and keep size and time, as failing disks do; return the whole."""
+    stat, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    return bytes(data)
+
+
+def test_the_first_run_copies_all_and_the_second_nothing(library: Path, target: Path) -> None:
+    """S0-30: every master, record, log and index; then everything is up to date."""
+    first, second = mirror(library, target), mirror(library, target)
+
+    assert tree(target) == tree(library)
+    assert actions(first) == {"copied"}
+    assert first.bytes_copied == sum(map(len, tree(library).values()))
+    assert actions(second) == {"up to date"}
+    assert (first.exit_code, second.exit_code, second.bytes_copied) == (0, 0, 0)
+    assert read_mirror_notes(library) == ()
+
+
+def test_what_is_new_or_changed_follows(library: Path, target: Path) -> None:
+    """A new master, and the index that tells of it."""
+    mirror(library, target)
+    shelve(library, "dark/masterDark_120.xisf", draft(key=key(exposure=120.0)))
+    write_index(library, Path("calibration-index.md"))
+
+    report = mirror(library, target)
+
+    assert tree(target) == tree(library)
+    assert (report.count("copied"), report.count("updated")) == (2, 2)
+
+
+def test_one_changed_byte_in_the_mirror_is_noted_and_left_alone(library: Path, target: Path) -> None:
+    """S0-31: an entry in the index, an exit code, and neither side overwritten."""
+    mirror(library, target)
+    before = tree(library)
+    damaged = flip(target / OUTPUT)
+
+    report = mirror(library, target)
+
+    assert [(f.path, f.action) for f in report.files if f.action != "up to date"] == [(OUTPUT, "mismatch")]
+    assert report.exit_code == 8
+    assert (target / OUTPUT).read_bytes() == damaged
+    assert tree(library) == before
+    index = write_index(library, Path("calibration-index.md"))
+    assert [note.path for note in index.mirror] == [OUTPUT]
+    assert "damaged or changed there" in index.markdown_path.read_text(encoding="utf-8")
+
+
+def test_a_mismatch_is_repaired_when_asked(library: Path, target: Path) -> None:
+    """From a source its record vouches for; the note goes away."""
+    mirror(library, target)
+    flip(target / OUTPUT)
+    mirror(library, target)
+
+    report = mirror(library, target, repair=True)
+
+    assert report.count("repaired") == 1
+    assert tree(target) == tree(library)
+    assert read_mirror_notes(library) == ()
+
+
+def test_a_damaged_source_is_never_copied(library: Path, target: Path) -> None:
+    """The good copy stays, also when a repair is asked for; a first copy is not made at all."""
+    mirror(library, target)
+    good = (target / OUTPUT).read_bytes()
+    flip(library / OUTPUT)
+
+    for repair in (False, True):
+        report = mirror(library, target, repair=repair)
+        assert [(f.path, f.action) for f in report.files if f.action != "up to date"] == [(OUTPUT, "mismatch")]
+    fresh = mirror(library, target.with_name("other"))
+
+    assert (target / OUTPUT).read_bytes() == good
+    assert fresh.exit_code == 8
+    assert not (target.with_name("other") / OUTPUT).exists()
+
+
+def test_quick_believes_size_and_time(library: Path, target: Path) -> None:
+    """A silent change of one byte is found by checksum only; the report says which of the two was done."""
+    mirror(library, target)
+    flip(target / OUTPUT)
+
+    assert mirror(library, target, quick=True).exit_code == 0
+    assert mirror(library, target, quick=True).checked == "sizes and times"
+    assert mirror(library, target).exit_code == 8
+
+
+def test_another_file_in_the_target_is_not_overwritten(library: Path, target: Path) -> None:
+    """What the mirror did not write it does not touch; the same bytes are taken for a copy."""
+    (target / "bias").mkdir(parents=True)
+    (target / "bias/masterBias.xisf").write_bytes(b"mine")
+    (target / "calibration-index.md").write_bytes((library / "calibration-index.md").read_bytes())
+    (target / "notes.txt").write_bytes(b"my own")
+
+    report = mirror(library, target)
+
+    did = {f.path: f.action for f in report.files}
+    assert did["bias/masterBias.xisf"] == "mismatch"
+    assert did["calibration-index.md"] == "adopted"
+    assert (target / "bias/masterBias.xisf").read_bytes() == b"mine"
+    assert (target / "notes.txt").read_bytes() == b"my own"
+    assert report.extra == 1
+
+
+def test_what_was_deleted_in_the_library_stays_in_the_mirror(library: Path, target: Path) -> None:
+    """One way, and never a deletion."""
+    mirror(library, target)
+    (library / OUTPUT).unlink()
+
+    report = mirror(library, target)
+
+    assert (target / OUTPUT).exists()
+    assert (report.extra, report.exit_code) == (1, 0)
+
+
+def test_leftovers_and_housekeeping_are_not_mirrored(library: Path, target: Path) -> None:
+    """Halves of files stay where they are."""
+    (library / ".x.xrs.17.part").write_bytes(b"{")
+
+    mirror(library, target)
+
+    assert ".x.xrs.17.part" not in tree(target)
+    assert not (target / ".ap-masters" / "scan.json").exists()
+
+
+def test_a_mirror_that_was_killed_is_taken_up_again(library: Path, target: Path) -> None:
+    """Killed at any file: what was copied is whole, and the next run ends with a true copy and no complaint."""
+    # The program dies without a chance to write its list, as by a power cut.
+    program = (
+        "import os, sys, pathlib; from ap_masters.library import mirror as m\n"
+        "class Dying(m._Run):\n"
+        "    def bring(self, path):\n"
+        "        if len(self.copied) == 2: os._exit(9)\n"
+        "        return super().bring(path)\n"
+        "m._Run = Dying\n"
+        "m.mirror(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(library), str(target)], check=False)
+    half = tree(target)
+
+    report = mirror(library, target)
+
+    assert ended.returncode == 9
+    assert len(half) == 2
+    assert half.items() <= tree(library).items()
+    assert actions(report) == {"adopted", "copied"}
+    assert tree(target) == tree(library)
+
+
+def test_a_share_that_is_not_mounted_is_not_filled(library: Path, target: Path) -> None:
+    """An empty folder where a mirror was is no mirror; a repair fills it anew."""
+    mirror(library, target)
+    target.rename(target.with_name("unmounted"))
+    target.mkdir()
+
+    with pytest.raises(LibraryError, match="mounted"):
+        mirror(library, target)
+    assert tree(target) == {}
+    assert mirror(library, target, repair=True).count("copied") == len(tree(library))
+
+
+def test_a_list_of_copies_that_broke_is_made_anew(library: Path, target: Path) -> None:
+    """Without it every copy is compared and taken on."""
+    mirror(library, target)
+    (target / ".ap-masters" / "copied.json").write_text("{", encoding="utf-8")
+
+    assert actions(mirror(library, target)) == {"adopted"}
+
+
+@pytest.mark.parametrize("place", [".", "inside", ".."])
+def test_folders_that_lie_in_one_another_are_refused(library: Path, place: str) -> None:
+    """A library cannot hold its own mirror."""
+    with pytest.raises(UsageError, match="one another"):
+        mirror(library, library / place)
+
+
+def test_a_library_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    """A mistyped source must not become an empty library."""
+    with pytest.raises(LibraryError, match="no such library"):
+        mirror(tmp_path / "none", tmp_path / "target")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_file_that_cannot_be_copied_does_not_stop_the_others(library: Path, target: Path) -> None:
+    """A folder stands in its place: it is told, and the rest is copied."""
+    (target / OUTPUT).mkdir(parents=True)
+
+    report = mirror(library, target)
+
+    assert [f.path for f in report.files if f.action == "failed"] == [OUTPUT]
+    assert report.count("copied") == len(report.files) - 1
+    assert report.exit_code == 8
+
+
+def test_a_build_under_way_does_not_hinder_the_copying(library: Path, target: Path) -> None:
+    """Only noting what was found needs the library's lock, and that at the end."""
+    with library_lock(library), pytest.raises(LibraryError, match="another ap-masters"):
+        mirror(library, target, patience=0.1)
+
+    assert tree(target) == tree(library)
