@@ -27,7 +27,7 @@ def cards(keyword: Keyword) -> Iterator[str]:
     """
     name = ascii_text(keyword.name).strip().upper()
     if name in COMMENTARY:
-        yield from _commentary(name, keyword.comment)
+        yield from _commentary(name, commentary_text(keyword))
         return
     head = f"{name:8}= " if _LEGAL_NAME.fullmatch(name) else f"HIERARCH {name.replace('=', '-')[:40]} = "
     comment = ascii_text(keyword.comment)
@@ -44,6 +44,11 @@ def ascii_text(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text.translate(_ASCII))
     letters = (c for c in decomposed if not unicodedata.combining(c))
     return "".join(" " if unicodedata.category(c)[0] in "CZ" else c if c.isascii() else "?" for c in letters)
+
+
+def commentary_text(keyword: Keyword) -> str:
+    """Return the text of a COMMENT or HISTORY card, which some programs put into the value."""
+    return keyword.comment or (keyword.value if isinstance(keyword.value, str) else "")
 
 
 def _commentary(name: str, text: str) -> Iterator[str]:

@@ -28,7 +28,11 @@ class Stored(NamedTuple):
 
 
 class Image(Protocol):
-    """An open image file; use it as a context manager."""
+    """An open image file; use it as a context manager.
+
+    ``stored`` is None where the samples had to be decompressed, unless a scratch folder was named to
+    ``open_image``: then it leads to the decompressed samples there, as long as the image is open.
+    """
 
     info: ImageInfo
     stored: Stored | None

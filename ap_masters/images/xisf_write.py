@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ap_masters import __version__
 from ap_masters.images import xisf_blocks
 from ap_masters.images.fits_cards import COMMENTARY, STRUCTURAL
+from ap_masters.images.fits_format import commentary_text
 from ap_masters.images.writer import Part, RowWriter, Shape
 from ap_masters.images.xisf_header import XISF_MAGIC
 from ap_masters.model import Keyword
@@ -197,8 +198,11 @@ _PROLOGUE: Final = (
 
 def _fits_keyword(keyword: Keyword) -> str:
     name = keyword.name.strip().upper()
-    value = "" if name in COMMENTARY else _fits_value(keyword.value)
-    return _element("FITSKeyword", {"name": name, "value": value, "comment": keyword.comment})
+    if name in COMMENTARY:
+        value, comment = "", commentary_text(keyword)
+    else:
+        value, comment = _fits_value(keyword.value), keyword.comment
+    return _element("FITSKeyword", {"name": name, "value": value, "comment": comment})
 
 
 def _fits_value(value: str | float | bool | None) -> str:
@@ -250,7 +254,7 @@ def _metadata(keywords: list[Keyword]) -> str:
         ("XISF:CreationTime", "String", created),
         ("XISF:CreatorApplication", "String", f"ap-masters {__version__}"),
         ("XISF:CreatorModule", "String", "ap_masters.images"),
-        ("XISF:CreatorOS", "String", platform.system() or "unknown"),
+        ("XISF:CreatorOS", "String", platform.system().replace("Darwin", "macOS") or "unknown"),
         ("XISF:BlockAlignmentSize", "UInt16", str(_ALIGNMENT)),
         ("XISF:MaxInlineBlockSize", "UInt16", "0"),
         ("XISF:ChecksumAlgorithms", "String", "sha256"),

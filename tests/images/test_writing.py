@@ -335,6 +335,14 @@ def test_strings_of_any_length_survive_fits(tmp_path_factory: pytest.TempPathFac
     assert [k.value for k in read_info(path).keywords if k.name == "OBJECT"] == [text.rstrip(" ")]
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_commentary_in_the_value_is_not_lost(tmp_path: Path, suffix: str) -> None:
+    """Some programs hand HISTORY over as a value."""
+    write_image(tmp_path / f"f{suffix}", _ramp(), (Keyword("HISTORY", "done this"),), image_type="Dark")
+
+    assert Keyword("HISTORY", None, "done this") in read_info(tmp_path / f"f{suffix}").keywords
+
+
 def test_how_another_file_was_stored_is_not_carried_over(tmp_path: Path) -> None:
     """A master made from a raw frame's keywords must not claim to be stored like the raw."""
     foreign = tuple(
