@@ -16,7 +16,7 @@ from ap_masters.header_cache import Entry, HeaderCache
 from ap_masters.headers import FolderHint, folder_hint, with_hint
 from ap_masters.model import CALIBRATION_TYPES, Decision, Frame, FrameType, Noun, Reason, SetAside
 
-__all__ = ["WORK_FOLDER", "Discovery", "discover"]
+__all__ = ["NO_TYPE", "WORK_FOLDER", "Discovery", "discover"]
 
 NO_TYPE: Final = "(none)"
 """How ``types_seen`` counts files whose header names no frame type."""
@@ -25,9 +25,9 @@ NO_TYPE: Final = "(none)"
 class Discovery(Noun):
     """What was found: every image file is in ``frames`` or in ``set_aside``, never in both, never in neither.
 
-    ``frames`` are raw calibration frames, by folder and name. ``lights`` and ``masters`` (of calibration types) are set aside as
-    well, and stand here as matching and the inference of dark flats want to know them. ``types_seen`` counts the
-    spellings of the frame type as written.
+    ``frames`` are raw calibration frames, by folder and name. ``lights`` and ``masters`` (of calibration types) are
+    set aside as well, and stand here as matching and the inference of dark flats want to know them. ``types_seen``
+    counts the spellings of the frame type as written.
     """
 
     frames: tuple[Frame, ...] = ()

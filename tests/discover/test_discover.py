@@ -1,6 +1,7 @@
 """Discovery: every image file found once, and in exactly one place: a frame, or set aside with its reason."""
 
 import os
+import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -317,3 +318,11 @@ def test_start_of_a_frame_is_in_utc(tmp_path: Path) -> None:
     write_frame(tmp_path / "x.fits")
 
     assert find(tmp_path).frames[0].started == datetime(2026, 1, 29, 21, tzinfo=UTC)
+
+
+def test_scanning_loads_no_numpy() -> None:
+    """Finding, understanding and grouping frames touches no pixel, so it does not wait for numpy."""
+    rooms = "ap_masters.discover, ap_masters.group, ap_masters.headers, ap_masters.header_cache"
+    check = f"import sys, {rooms}; sys.exit('numpy' in sys.modules or 'astropy' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -1,0 +1,332 @@
+"""Groups: what belongs together, what does not, and that no frame is lost."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ap_masters.config import CountSettings, CullSettings, DiscardFirst, GroupSettings
+from ap_masters.discover import discover
+from ap_masters.group import Grouping, group_frames
+from ap_masters.model import Frame, FrameType, Grade, Reason
+from tests.builders import make_frame
+
+BIAS, DARK, DARK_FLAT, FLAT, LIGHT = FrameType
+DUSK = datetime(2026, 1, 29, 18, tzinfo=UTC)
+
+
+def grouped(
+    frames: list[Frame],
+    lights: list[Frame] | None = None,
+    *,
+    cull: CullSettings | None = None,
+    counts: CountSettings | None = None,
+    **group: Any,
+) -> Grouping:
+    return group_frames(
+        frames,
+        lights or [],
+        group=GroupSettings(**group),
+        cull=cull or CullSettings(),
+        counts=counts or CountSettings(),
+    )
+
+
+def frame(number: int, frame_type: FrameType | None = DARK, **changes: Any) -> Frame:
+    return make_frame(
+        frame_type,
+        **({"path": Path(f"n/{number:03}.fits"), "started": DUSK + timedelta(minutes=number)} | changes),
+    )
+
+
+def sizes(grouping: Grouping) -> list[int]:
+    return sorted(len(group.frames) for group in grouping.groups)
+
+
+# --- what is equal ---
+
+
+@pytest.mark.parametrize(
+    ("frame_type", "change"),
+    [
+        (DARK, {"camera": "ZWO ASI294MM"}),
+        (DARK, {"camera_id": "second"}),
+        (DARK, {"gain": 0.0}),
+        (DARK, {"offset": 10.0}),
+        (DARK, {"iso": 800.0}),
+        (DARK, {"x_binning": 2}),
+        (DARK, {"y_binning": 2}),
+        (DARK, {"width": 8}),
+        (DARK, {"channels": 3}),
+        (DARK, {"bayer_pattern": "RGGB"}),
+        (DARK, {"readout_mode": "High Gain"}),
+        (DARK, {"usb_limit": 40.0}),
+        (DARK, {"set_temperature": -12.0, "sensor_temperature": -12.0}),
+        (DARK, {"exposure": 120.0}),
+        (DARK, {"gain": None}),
+        (DARK, {"readout_mode": None}),
+        (DARK, {"set_temperature": None, "sensor_temperature": None}),
+        (BIAS, {"gain": 0.0}),
+        (DARK_FLAT, {"exposure": 5.0}),
+        (FLAT, {"exposure": 5.0}),
+        (FLAT, {"filter": "Ha"}),
+        (FLAT, {"filter": None}),
+        (FLAT, {"telescope": "Edge HD 8"}),
+        (FLAT, {"night": date(2026, 1, 30)}),
+    ],
+)
+def test_what_splits_a_group(frame_type: FrameType, change: dict[str, Any]) -> None:
+    """D7: a difference in any of these, or one that is not stated, makes two groups."""
+    assert sizes(grouped([frame(1, frame_type), frame(2, frame_type, **change)])) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("frame_type", "change"),
+    [
+        (DARK, {"filter": "Dark"}),
+        (DARK, {"filter": "Ha"}),
+        (DARK, {"telescope": "mount"}),
+        (DARK, {"night": date(2026, 1, 30)}),
+        (DARK, {"gain": 100}),
+        (DARK, {"exposure": 300.001}),
+        (DARK, {"electrons_per_adu": 1.059}),
+        (BIAS, {"exposure": 0.00003}),
+        (BIAS, {"filter": "Dark"}),
+        (DARK_FLAT, {"filter": "Ha"}),
+        (DARK_FLAT, {"telescope": "mount"}),
+        (FLAT, {"exposure": 1.9995}),
+    ],
+)
+def test_what_does_not_split_a_group(frame_type: FrameType, change: dict[str, Any]) -> None:
+    """S0-05 and D7: a filter on darks, the mount, the spelling of a number split nothing."""
+    assert sizes(grouped([frame(1, frame_type), frame(2, frame_type, **change)])) == [2]
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "expected"),
+    [([-10.0, -10.1, -10.2], [3]), ([-10.0, -12.0], [1, 1]), ([-10.0, -11.0], [2])],
+)
+def test_temperatures_cluster_within_a_degree(temperatures: list[float], expected: list[int]) -> None:
+    """S2-52, S2-53: -10, -10.1, -10.2 °C are one group, -10 and -12 °C are two; in any order."""
+    for order in permutations(temperatures):
+        frames = [frame(number, set_temperature=value, sensor_temperature=value) for number, value in enumerate(order)]
+        assert sizes(grouped(frames)) == expected
+
+
+def test_the_set_point_counts_before_the_sensor() -> None:
+    """C-01: frames of one set-point are one group though the sensor wanders; without set-points the sensor counts."""
+    wandering = [frame(number, sensor_temperature=-10 + 0.1 * number) for number in range(5)]
+    bare = [frame(number, set_temperature=None, sensor_temperature=-float(number * 2)) for number in range(3)]
+
+    assert sizes(grouped(wandering)) == [5]
+    assert sizes(grouped(bare)) == [1, 1, 1]
+
+
+def test_the_key_has_median_temperature_and_most_frequent_exposure() -> None:
+    """A key's numbers are ones a user knows from the headers."""
+    frames = [
+        frame(1, set_temperature=-10.2, sensor_temperature=-10.2, exposure=300.0004),
+        frame(2, set_temperature=-10.1, sensor_temperature=-10.1),
+        frame(3, set_temperature=-10.0, sensor_temperature=-10.0),
+    ]
+    key = grouped(frames).groups[0].key
+
+    assert (key.temperature, key.exposure) == (-10.1, 300.0)
+
+
+def test_frames_without_a_temperature_are_together() -> None:
+    """S2-59: no temperature at all is a group of its own, which says so."""
+    bare = [frame(number, set_temperature=None, sensor_temperature=None) for number in range(3)]
+    grouping = grouped([*bare, frame(5)])
+
+    assert sizes(grouping) == [1, 3]
+    lone = next(group for group in grouping.groups if len(group.frames) == 3)
+    assert lone.key.temperature is None
+    assert any("NO_TEMP" in warning for warning in lone.warnings)
+
+
+def test_biases_are_grouped_by_temperature() -> None:
+    """C-17: matching may ignore a bias's temperature, grouping does not."""
+    warm = frame(2, BIAS, set_temperature=0.0, sensor_temperature=0.0)
+
+    assert sizes(grouped([frame(1, BIAS), warm])) == [1, 1]
+
+
+def test_a_missing_camera_is_a_camera_of_its_own() -> None:
+    """C-26: frames without a camera go together, apart from those with one, and the group warns."""
+    grouping = grouped([frame(1, camera=None), frame(2, camera=None), frame(3)])
+
+    assert sizes(grouping) == [1, 2]
+    assert any("names the camera" in warning for group in grouping.groups for warning in group.warnings)
+
+
+def test_sky_flats_may_have_any_exposure() -> None:
+    """C-18: with mixed exposures allowed, flats of one filter are one group, without an exposure in the key."""
+    flats = [frame(number, FLAT, exposure=1.0 + number) for number in range(4)]
+    grouping = grouped(flats, mixed_exposure_flats=True)
+
+    assert sizes(grouping) == [4]
+    assert grouping.groups[0].key.exposure is None
+    assert sizes(grouped(flats)) == [1, 1, 1, 1]
+
+
+def test_sizes_are_kept_apart_with_a_warning() -> None:
+    """A half-size frame among darks makes a group of its own, and both groups say so."""
+    grouping = grouped([frame(1), frame(2), frame(3, width=8, height=6)])
+
+    assert sizes(grouping) == [1, 2]
+    assert [group.warnings for group in grouping.groups] == [
+        ("frames of other sizes are kept apart: 16x12",),
+        ("frames of other sizes are kept apart: 8x6",),
+    ]
+
+
+# --- what is set aside ---
+
+
+@pytest.mark.parametrize("frame_type", [DARK, DARK_FLAT, FLAT])
+def test_without_an_exposure_a_frame_is_set_aside(frame_type: FrameType) -> None:
+    """A dark or flat of unknown exposure is of no use; a bias does not need one."""
+    grouping = grouped([frame(1, frame_type, exposure=None), frame(2, BIAS, exposure=None)])
+
+    assert [(aside.path.stem, aside.reason) for aside in grouping.set_aside] == [("001", Reason.MISSING_KEYWORD)]
+    assert [group.key.type for group in grouping.groups] == [BIAS]
+
+
+def test_what_is_no_raw_calibration_frame_is_set_aside() -> None:
+    """D10: masters, lights and frames of unknown type never end in a group."""
+    grouping = grouped([frame(1, master=True), frame(2, LIGHT), frame(3, None)])
+
+    assert [aside.reason for aside in grouping.set_aside] == [Reason.MASTER, Reason.LIGHT, Reason.UNKNOWN_TYPE]
+    assert grouping.groups == ()
+
+
+# --- what a group says ---
+
+
+@pytest.mark.parametrize(
+    ("count", "grade"),
+    [
+        (14, Grade.BELOW_MINIMUM),
+        (15, Grade.MINIMUM),
+        (29, Grade.MINIMUM),
+        (30, Grade.RECOMMENDED),
+        (49, Grade.RECOMMENDED),
+        (50, Grade.OPTIMAL),
+    ],
+)
+def test_grades_by_count(count: int, grade: Grade) -> None:
+    """S2-17: darks are graded at 15, 30 and 50 frames."""
+    assert grouped([frame(number) for number in range(count)]).groups[0].grade is grade
+
+
+def test_frames_that_are_dropped_do_not_count() -> None:
+    """The grade is that of the frames that stay; those that go are in the group, with their reasons."""
+    frames = [frame(number, BIAS) for number in range(55)]
+    group = grouped(frames, cull=CullSettings(discard_first=DiscardFirst(bias=10))).groups[0]
+
+    assert (len(group.frames), len(group.dropped), group.grade) == (45, 10, Grade.BELOW_MINIMUM)
+
+
+def test_warnings_of_frames_are_summed_up() -> None:
+    """A warning that several frames carry is said once, with their number."""
+    frames = [frame(1, warnings=("odd", "both")), frame(2, warnings=("both",))]
+
+    assert grouped(frames).groups[0].warnings == ("both", "1 of 2 frames: odd")
+
+
+def test_spellings_are_reported() -> None:
+    """S2-51: 'ZWO ASI2600' and 'Zwo ASI2600' are two cameras, and the user is told."""
+    grouping = grouped([frame(1, camera="ZWO ASI2600"), frame(2, camera="Zwo ASI2600"), frame(3, camera="QHY268")])
+
+    assert sizes(grouping) == [1, 1, 1]
+    assert grouping.warnings == ("cameras spelt in 2 ways are kept apart: 'ZWO ASI2600', 'Zwo ASI2600'",)
+
+
+# --- dark flats ---
+
+
+def test_inferred_dark_flats_are_a_group_of_their_own() -> None:
+    """Short darks beside flats of their exposure become a dark flat group that carries the flats' filter."""
+    flats = [frame(number, FLAT, filter="Ha") for number in range(3)]
+    darks = [frame(10 + number, exposure=2.0, filter="Dark") for number in range(3)]
+    grouping = grouped([*flats, *darks, frame(20)], [frame(30, LIGHT)])
+
+    assert [(group.key.type, group.key.exposure, group.key.filter) for group in grouping.groups] == [
+        (DARK, 300.0, None),
+        (DARK_FLAT, 2.0, "Ha"),
+        (FLAT, 2.0, "Ha"),
+    ]
+
+
+def test_dark_flats_that_serve_several_filters_name_none() -> None:
+    """Two filters of one exposure share their dark flats."""
+    flats = [frame(1, FLAT, filter="Ha"), frame(2, FLAT, filter="OIII")]
+
+    assert grouped([*flats, frame(3, DARK_FLAT)]).groups[0].key.filter is None
+
+
+def test_dark_flats_keep_the_filter_their_headers_agree_on() -> None:
+    """S1-16: a filter that all dark flats state is theirs; a wheel slot named Dark is none."""
+    assert grouped([frame(1, DARK_FLAT, filter="L"), frame(2, DARK_FLAT)]).groups[0].key.filter == "L"
+    assert grouped([frame(1, DARK_FLAT, filter="Dark")]).groups[0].key.filter is None
+
+
+# --- properties ---
+
+
+@st.composite
+def any_frames(draw: st.DrawFn) -> list[Frame]:
+    kinds = st.sampled_from([BIAS, DARK, DARK_FLAT, FLAT, LIGHT, None])
+    temperatures = st.none() | st.sampled_from([-12.0, -10.6, -10.2, -10.1, -10.0, -9.4, 5.0])
+    return [
+        frame(
+            number,
+            draw(kinds),
+            camera=draw(st.sampled_from(["a", "A", None])),
+            gain=draw(st.sampled_from([None, 0.0, 100.0])),
+            set_temperature=draw(temperatures),
+            sensor_temperature=draw(temperatures),
+            exposure=draw(st.sampled_from([None, 2.0, 2.001, 2.002, 300.0])),
+            filter=draw(st.sampled_from([None, "L", "Dark"])),
+            width=draw(st.sampled_from([16, 8])),
+            sample=draw(st.sampled_from(["uint16", "uint8"])),
+            row_order=draw(st.sampled_from([None, "TOP-DOWN", "BOTTOM-UP"])),
+            master=draw(st.booleans()),
+            started=draw(st.none() | st.integers(0, 600).map(lambda minute: DUSK + timedelta(minutes=minute))),
+        )
+        for number in range(draw(st.integers(0, 12)))
+    ]
+
+
+@given(any_frames(), st.randoms())
+@settings(max_examples=150)
+def test_grouping_is_a_partition_and_ignores_order(frames: list[Frame], random: Any) -> None:
+    """Each frame ends in exactly one place, keys are different, and the order of the frames changes nothing."""
+    lights = [one for one in frames if one.type is LIGHT]
+    grouping = grouped(frames, lights, cull=CullSettings(discard_first=DiscardFirst(dark=1)))
+    placed = [aside.path for aside in grouping.set_aside]
+    for group in grouping.groups:
+        placed += [one.path for one in group.frames] + [aside.path for aside in group.dropped]
+    shuffled = frames.copy()
+    random.shuffle(shuffled)
+
+    assert Counter(placed) == Counter(one.path for one in frames)
+    assert len({group.key for group in grouping.groups}) == len(grouping.groups)
+    assert grouped(shuffled, lights, cull=CullSettings(discard_first=DiscardFirst(dark=1))) == grouping
+
+
+def test_ten_real_darks_are_one_group(realdata: Path) -> None:
+    """The sensor toggles between two steps of its converter; the set-point keeps the frames together."""
+    found = discover([realdata / "oscaar_tres1"], cache=None)
+    group = grouped(list(found.frames)).groups[0]
+
+    assert len(group.frames) == 10
+    assert (group.key.type, group.key.exposure, group.key.temperature, group.key.gain) == (DARK, 60.0, -10.0, None)
+    assert group.grade is Grade.BELOW_MINIMUM
+    assert group.warnings == ("the sensor wandered by 0.42 °C, more than 0.3 °C",)
