@@ -4,9 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ap_masters import match
 from ap_masters.config import MatchSettings
-from ap_masters.model import Decision, Frame, FrameType, Group, Master
+from ap_masters.model import Decision, Frame, FrameType, Group, GroupKey, Master
 from tests.builders import make_frame
 
 BIAS, DARK, DARK_FLAT, FLAT, LIGHT = (
@@ -31,7 +30,7 @@ def make_master(frame_type: FrameType, name: str = "", /, **changes: Any) -> Mas
         changes |= {"set_temperature": temperature, "sensor_temperature": temperature}
     fields: dict[str, Any] = {
         "path": Path("/library/master") / (name or f"master {frame_type}.xisf"),
-        "key": match.key_of(make_frame(frame_type, **changes)),
+        "key": GroupKey.of(make_frame(frame_type, **changes)),
         "frames": 20,
         "started": DUSK - timedelta(days=30),
     }
@@ -48,7 +47,7 @@ def flat_frame(minute: int = 0, **changes: Any) -> Frame:
 def flats(**changes: Any) -> Group:
     """Return a group of ten flats of 2 s, from DUSK to nine minutes later."""
     frames = tuple(flat_frame(minute, **changes) for minute in range(10))
-    return Group(key=match.key_of(frames[0]), frames=frames)
+    return Group(key=GroupKey.of(frames[0]), frames=frames)
 
 
 def light(**changes: Any) -> Frame:

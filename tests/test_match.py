@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ap_masters import match
+from ap_masters.config import CountSettings, CullSettings, GroupSettings
+from ap_masters.group import group_frames
 from ap_masters.match import match_flat, match_light
 from ap_masters.match.comparison import Wanted, gap
 from ap_masters.model import FrameType, GroupKey, Master, MasterStatus
@@ -21,7 +23,6 @@ from tests.masters import (
     DARK_FLAT,
     DUSK,
     FLAT,
-    LIGHT,
     SETTINGS,
     decision,
     flats,
@@ -263,6 +264,13 @@ def test_masters_on_different_drives_share_no_folder() -> None:
     assert any("2 in the library. " in problem for problem in match_light(light(), library, SETTINGS).problems)
 
 
+def test_what_a_master_contradicts_is_repeated_when_it_is_taken() -> None:
+    """A name that says otherwise than the header is worth a word where the master is used."""
+    odd = make_master(DARK_FLAT, "odd.xisf", warnings=("its name says gain 0, its header 100",))
+
+    assert match_flat(flats(), [odd], SETTINGS).warnings == ("odd.xisf: its name says gain 0, its header 100",)
+
+
 @pytest.mark.parametrize(
     ("change", "help_with"),
     [
@@ -281,16 +289,13 @@ def test_the_problem_names_what_would_help(change: dict[str, Any], help_with: st
 
 
 def test_a_single_frame_is_asked_for_as_a_group_of_its_own() -> None:
-    """Its key is the one that its group would have."""
-    flat, lone = make_frame(FLAT, night=date(2026, 1, 29)), make_frame(None)
+    """Its key is the one its group would have; a frame whose type is not known is taken for a flat."""
+    flat = make_frame(FLAT, night=date(2026, 1, 29))
+    (group,) = group_frames([flat], [], group=GroupSettings(), cull=CullSettings(), counts=CountSettings()).groups
 
-    group = match.single(flat)
-
-    assert group.frames == (flat,)
-    assert (group.key.filter, group.key.telescope, group.key.night) == ("L", "RedCat 51", date(2026, 1, 29))
-    assert group.key.temperature == -10.0
-    assert match.key_of(lone).type is LIGHT
-    assert match.key_of(make_frame(DARK, filter="L")).filter is None
+    assert match.single(flat).frames == (flat,)
+    assert match.single(flat).key == group.key
+    assert match.single(flat.model_copy(update={"type": None})).key == group.key
 
 
 # --- many masters -----------------------------------------------------------------------------------------

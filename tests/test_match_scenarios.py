@@ -375,8 +375,8 @@ def test_s4_22_the_message_lists_the_field_that_failed() -> None:
         "No dark flat, dark or bias serves flat 2 s, L, ZWO ASI2600MM Pro, Low Noise, gain 100, offset 50, -10 °C, "
         "bin 1x1, 16x12. 2 searched: 2 in the library /library/master. "
         "Nearest dark: dark.xisf (offset 10, the flats have 50). Nearest bias: bias.xisf (gain 0, the flats have 100). "
-        "What would help: build one of these settings, or name a library (--dark-master-dir, --bias-master-dir) "
-        "or integrate the flats as they are (--allow-uncalibrated)"
+        "What would help: build one of these settings, name a library that has one (--dark-master-dir, "
+        "--bias-master-dir) or go without (--allow-uncalibrated)"
     )
 
 

@@ -44,17 +44,13 @@ class LightMatch(Noun):
     problems: tuple[str, ...] = ()
 
 
-def key_of(frame: Frame) -> GroupKey:
-    """Return the key of ``frame`` alone; a frame of unknown type is taken for a light."""
-    sky = frame.type in (None, FLAT, FrameType.LIGHT)
-    shared = frame.model_dump(include=set(GroupKey.model_fields) - {"type", "filter", "telescope", "night"})
-    own = {"filter": frame.filter, "telescope": frame.telescope, "night": frame.night} if sky else {}
-    return GroupKey(**shared, **own, type=frame.type or FrameType.LIGHT, temperature=frame.temperature)
-
-
 def single(frame: Frame) -> Group:
-    """Return ``frame`` as a group of its own, to ask what serves one flat."""
-    return Group(key=key_of(frame), frames=(frame,))
+    """Return ``frame`` as a group of flats of its own, to ask what serves this one."""
+    return Group(key=_key_as(FLAT, frame), frames=(frame,))
+
+
+def _key_as(frame_type: FrameType, frame: Frame) -> GroupKey:
+    return GroupKey.of(frame.model_copy(update={"type": frame_type}))
 
 
 def match_flat(
@@ -100,8 +96,7 @@ def match_light(
     A dark of another exposure serves only scaled, where the settings allow it and a bias serves. A dark flat
     never serves a light (S2-23).
     """
-    key = key_of(frame).model_copy(update={"type": FrameType.LIGHT})
-    want = comparison.wanted("the light has", key, (frame,), settings)
+    want = comparison.wanted("the light has", _key_as(FrameType.LIGHT, frame), (frame,), settings)
     contest = Contest(want, candidates, (BIAS, DARK, DARK_FLAT, FLAT), settings, labels)
     equal, flat = contest.best(DARK), contest.best(FLAT)
     dark = equal or contest.best_scaled()
@@ -193,4 +188,5 @@ def _warnings(contest: Contest, rung: str) -> list[str]:
 
 
 def _passed(contest: Contest, taken: Sequence[words.Taken]) -> list[str]:
-    return [f"{contest.name(c)}: {text}" for c, _ in taken for text in words.let_pass(c)]
+    """Return what is doubtful about the masters taken: values let pass, and what their files contradict."""
+    return [f"{contest.name(c)}: {text}" for c, _ in taken for text in (*words.let_pass(c), *c.master.warnings)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters.match.comparison import show
-from ap_masters.match.contest import BIAS, DARK, FLAT, Candidate, Contest, Standing
+from ap_masters.match.contest import BIAS, DARK, Candidate, Contest, Standing
 from ap_masters.model import Decision, FrameType
 
 Taken = tuple[Candidate, str]
@@ -174,9 +174,10 @@ def _help(contest: Contest, nearest: Sequence[Candidate]) -> list[str]:
     helps = [_HELP[d.field] for d in failed if d.field in _HELP and not d.unknown]
     if any(d.unknown for d in failed):
         helps.append("let unknown values pass (--lenient-unknown)")
-    helps.append("build one of these settings, or name a library (--dark-master-dir, --bias-master-dir)")
-    if contest.want.key.type is FLAT:
-        helps.append("integrate the flats as they are (--allow-uncalibrated)")
+    helps.append("build one of these settings")
+    if contest.want.key.type is not FrameType.LIGHT:
+        helps.append("name a library that has one (--dark-master-dir, --bias-master-dir)")
+        helps.append("go without (--allow-uncalibrated)")
     return list(dict.fromkeys(helps))
 
 
