@@ -10,12 +10,13 @@ from typing import Final
 
 from ap_masters.engines.pixinsight import causes, results
 from ap_masters.engines.pixinsight.batches import batches
+from ap_masters.engines.pixinsight.masters import usable
 from ap_masters.engines.pixinsight.parameters import JavaScript
 from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.process import Launch, supervise
 from ap_masters.engines.pixinsight.pulse import Limits, job_limit
 from ap_masters.engines.pixinsight.script import render, unsupported
-from ap_masters.errors import PixInsightError
+from ap_masters.errors import ImageError, PixInsightError
 from ap_masters.model import Failed, Job, JobResult, JobState, OnProgress, Progress
 
 log = logging.getLogger(__name__)
@@ -72,13 +73,17 @@ class PixInsightEngine:
         has started and lets KeyboardInterrupt through.
         """
         done: dict[str, JobResult] = {}
+        ready: list[Job] = []
         for job in jobs:
-            if reason := unsupported(job):
-                done[job.id] = Failed(job_id=job.id, reason=reason, advice="Use the numpy engine: --engine numpy")
+            prepared = _prepared(job, workdir)
+            if isinstance(prepared, Failed):
+                done[job.id] = prepared
+            else:
+                ready.append(prepared)
         began = False
         launches: list[Launch] = []
         for attempt in range(1, _ATTEMPTS + 1):
-            remaining = _suspects_last([job for job in jobs if job.id not in done], launches)
+            remaining = _suspects_last([job for job in ready if job.id not in done], launches)
             if not remaining:
                 break
             used = [launch.slot for launch in launches if launch.slot is not None]
@@ -162,6 +167,16 @@ class PixInsightEngine:
                 log.warning("%s: %s; it is tried once more", job.id, cause.reason)
                 on_progress(Progress(job.id, JobState.QUEUED, detail=f"once more: {cause.reason}"))
         return done
+
+
+def _prepared(job: Job, workdir: Path) -> Job | Failed:
+    """Return ``job`` as PixInsight can do it, or why it cannot."""
+    if reason := unsupported(job):
+        return Failed(job_id=job.id, reason=reason, advice="Use the numpy engine: --engine numpy")
+    try:
+        return usable(job, workdir)
+    except (ImageError, OSError) as error:
+        return Failed(job_id=job.id, reason=f"a master it needs cannot be used: {error}", advice="Build it again")
 
 
 class _Reporter:

@@ -10,6 +10,7 @@ from ap_masters.engines.history import HistoryFacts, read_history
 from ap_masters.engines.pixinsight import console
 from ap_masters.engines.pixinsight.causes import Cause, explain_job
 from ap_masters.engines.pixinsight.console import Block, Counts, LogFacts
+from ap_masters.engines.pixinsight.masters import ADU, rewrite
 from ap_masters.engines.pixinsight.paths import JobPaths, RunPaths
 from ap_masters.engines.pixinsight.status import JobStatus, Status
 from ap_masters.engines.statistics import measure
@@ -28,8 +29,6 @@ from ap_masters.model import (
 )
 from ap_masters.record import Record
 
-_ADU: Final = 65535.0
-_BAND_SAMPLES: Final = 1 << 21
 _TAIL: Final = 15  # lines of the log that a user is shown
 
 
@@ -78,14 +77,14 @@ def _integrated(job: Job, files: JobPaths, paths: RunPaths, facts: LogFacts | No
     info = images.read_info(files.master)
     history = read_history(info.keywords)
     if job.scale == "adu" or _wrong_type(job, info):
-        _rewrite(files.master, job)
+        _rewrite(files.master, job, info)
     frames = _frames(written, history)
     low, high = written.rejected.low if written.rejected else 0, written.rejected.high if written.rejected else 0
     return Integrated(
         job_id=job.id,
         path=files.master,
         engine=written.engine or EngineInfo(name="pixinsight", version="unknown", definition="ImageIntegration"),
-        statistics=measure(files.master, scale=_ADU if job.scale == "adu" else 1.0),
+        statistics=measure(files.master, scale=ADU if job.scale == "adu" else 1.0),
         frames=frames,
         dropped=_newly_dropped(job, written),
         rejected_low=low,
@@ -104,27 +103,11 @@ def _wrong_type(job: Job, info: ImageInfo) -> bool:
     return info.format is ImageFormat.XISF and info.image_type != job.image_type
 
 
-def _rewrite(master: Path, job: Job) -> None:
-    """Write the master anew, by bands, on the scale and with the image type it shall have."""
-    factor = _ADU if job.scale == "adu" else 1.0
+def _rewrite(master: Path, job: Job, info: ImageInfo) -> None:
+    """Write the master anew on the scale and with the image type it shall have."""
     fresh = master.with_name(f"typed-{master.name}")
-    with images.open_image(master) as image:
-        info = image.info
-        band = max(1, _BAND_SAMPLES // (info.width * info.channels))
-        with images.create(
-            fresh,
-            width=info.width,
-            height=info.height,
-            channels=info.channels,
-            keywords=info.keywords,
-            image_type=job.image_type,
-            adu=job.scale == "adu",
-        ) as writer:
-            for first in range(0, info.height, band):
-                rows = image.read_rows(first, min(first + band, info.height))
-                for channel in range(info.channels):
-                    writer.write_rows(channel, first, (rows[channel] * factor).astype("float32", copy=False))
-            writer.finish()
+    adu = job.scale == "adu"
+    rewrite(master, fresh, factor=ADU if adu else 1.0, image_type=job.image_type, keywords=info.keywords, adu=adu)
     fresh.replace(master)
 
 

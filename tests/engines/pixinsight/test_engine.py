@@ -255,6 +255,32 @@ def test_counts_instead_of_fractions(bench: Bench) -> None:
     assert bench.launches() == 2
 
 
+def test_masters_in_counts(bench: Bench) -> None:
+    """A FITS master in counts, as other tools want them, is subtracted as what it means."""
+    path = bench.folder / "dark-in-counts.fit"
+    images.write_image(path, np.full((12, 16), 500, np.float32), image_type="MasterDark")
+    counts = flat_calibration(dark=CalibrationMaster(path=path, type=FrameType.DARK_FLAT))
+    fraction = flat_calibration(dark=bench.dark_flat())
+    broken = bench.folder / "broken.xisf"
+    broken.write_bytes(b"nothing")
+    jobs = [
+        bench.job("counts", FrameType.FLAT, calibration=counts),
+        bench.job("fraction", FrameType.FLAT, calibration=fraction),
+        bench.job(
+            "broken",
+            FrameType.FLAT,
+            calibration=flat_calibration(dark=CalibrationMaster(path=broken, type=FrameType.DARK_FLAT)),
+        ),
+    ]
+    in_counts, in_fraction, failed = bench.run(jobs)
+
+    np.testing.assert_allclose(
+        images.read_image(in_counts.path)[1], images.read_image(in_fraction.path)[1], rtol=0, atol=1e-7
+    )
+    assert isinstance(failed, Failed)
+    assert "broken.xisf" in failed.reason
+
+
 def test_jobs_for_the_other_engine(bench: Bench) -> None:
     """What PixInsight cannot do fails in words before anything is started."""
     job = bench.job("dark", recipe=Recipe(rejection=Rejection.NONE, target_median=5000.0))
