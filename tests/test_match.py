@@ -274,7 +274,7 @@ def test_what_a_master_contradicts_is_repeated_when_it_is_taken() -> None:
 @pytest.mark.parametrize(
     ("change", "help_with"),
     [
-        pytest.param({"temperature": -12.0}, "match.temperature_tolerance_c", id="temperature"),
+        pytest.param({"temperature": -12.0}, "--match-temperature", id="temperature"),
         pytest.param({"exposure": 60.0}, "--scale-dark", id="exposure"),
         pytest.param({"status": MasterStatus.CANDIDATE}, "library publish", id="status"),
         pytest.param({"gain": None}, "--lenient-unknown", id="unknown"),

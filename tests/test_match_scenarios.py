@@ -406,7 +406,7 @@ def test_c_08_the_ap_preset_starts_at_the_dark() -> None:
     found = match_flat(flats(), library, AP)
 
     assert taken(found) == ["dark.xisf"]
-    assert "use_dark_flats" in decision(found.decisions, "df.xisf").reason
+    assert "--no-dark-flats" in decision(found.decisions, "df.xisf").reason
     assert found.warnings == ()
 
 

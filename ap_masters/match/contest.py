@@ -114,7 +114,7 @@ class Contest:
         if master.key.type is DARK_FLAT and self.want.key.type is FrameType.LIGHT:
             return Difference("type", "dark flats serve flats, never lights")
         if master.key.type is DARK_FLAT and not self.settings.use_dark_flats:
-            return Difference("type", "dark flats are not used (match.use_dark_flats)")
+            return Difference("type", "dark flats are not used (--no-dark-flats)")
         if master.source != "this run" and master.status is not MasterStatus.PUBLISHED:
             return Difference("status", f"it is {master.status}; only published masters serve")
         missing = [label for label in labels if label not in master.labels]

@@ -123,10 +123,10 @@ _LOST: Final[dict[str, tuple[str, Callable[[Contest, Candidate, Candidate], str]
 _PLACE: Final = {"this run": "of this run", "library": "in the library", "given": "in the given folder"}
 
 _HELP: Final = {
-    "temperature": "widen match.temperature_tolerance_c (flats and dark flats: match.flat_temperature_tolerance_c)",
+    "temperature": "allow a wider --match-temperature (for flats and dark flats match.flat_temperature_tolerance_c)",
     "exposure": "scale a dark of another exposure (--scale-dark), which takes a bias too",
     "status": "publish it (ap-masters library publish)",
-    "type": "set match.use_dark_flats",
+    "type": "let dark flats serve (--use-dark-flats)",
 }
 
 
