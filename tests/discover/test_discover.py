@@ -43,7 +43,7 @@ def can_link(tmp_path: Path) -> bool:
 
 
 def test_any_mixture_of_folders_formats_and_suffixes(tmp_path: Path) -> None:
-    """FITS and XISF in any depth, with suffixes in any case and names in any script, are found in the order of folders and names."""
+    """FITS and XISF in any depth, suffixes in any case, names in any script, are found by folder and name."""
     for place in ("b/x.FIT", "b/x.fits", "a/deep/er/x.Xisf", "Größe mit Ä/dunkel 1.fts"):
         write_frame(tmp_path / place)
     (tmp_path / "b" / "notes.txt").write_text("not an image", encoding="utf-8")
