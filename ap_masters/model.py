@@ -501,6 +501,7 @@ class Integrated(Noun):
     rejected_low: int = 0
     rejected_high: int = 0
     samples: int = 0  # frames used times samples per frame
+    witnesses_agree: bool = True  # False when record, log and master tell different numbers of rejected samples
     started: datetime
     seconds: float
     notes: tuple[str, ...] = ()

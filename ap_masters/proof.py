@@ -11,6 +11,8 @@ from ap_masters.model import ImageInfo, Integrated, Job, Keyword, Statistics
 _MARGIN = 1e-6
 _ADU_FULL_SCALE = 65535.0
 _COMMENTARY = {"", "COMMENT", "HISTORY"}
+# PixInsight turns frames that say BOTTOM-UP over as it reads them: its masters say TOP-DOWN, and are.
+_OF_THE_ENGINE = {"ROWORDER"}
 
 
 def missing_proof(job: Job, result: Integrated) -> str | None:
@@ -63,6 +65,7 @@ def lost_keywords(job: Job, master: Path) -> tuple[Keyword, ...]:
         keyword
         for keyword in job.keywords
         if keyword.name not in _COMMENTARY
+        and not (keyword.name in _OF_THE_ENGINE and keyword.name in carried)
         and not any(_equal(keyword.value, value) for value in carried.get(keyword.name, ()))
     )
 

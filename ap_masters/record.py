@@ -199,7 +199,12 @@ def complete(record: Record, result: Integrated, hashes: Mapping[Path, str]) -> 
             "engine": result.engine,
             "inputs": inputs,
             "dropped": (*record.dropped, *result.dropped),
-            "rejected": Rejected(low=result.rejected_low, high=result.rejected_high, samples=result.samples),
+            "rejected": Rejected(
+                low=result.rejected_low,
+                high=result.rejected_high,
+                samples=result.samples,
+                agree=result.witnesses_agree,
+            ),
             "statistics": result.statistics,
             "warnings": (*record.warnings, *result.notes),
         }

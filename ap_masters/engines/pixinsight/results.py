@@ -1,6 +1,6 @@
 """What a launch left behind -> results: the record, the master's HISTORY and the log have to tell the same."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,7 @@ from ap_masters.model import (
     JobState,
     SetAside,
 )
-from ap_masters.record import Record
+from ap_masters.record import Record, Rejected
 
 _TAIL: Final = 15  # lines of the log that a user is shown
 
@@ -79,7 +79,9 @@ def _integrated(job: Job, files: JobPaths, paths: RunPaths, facts: LogFacts | No
     if job.scale == "adu" or _wrong_type(job, info):
         _rewrite(files.master, job, info)
     frames = _frames(written, history)
-    low, high = written.rejected.low if written.rejected else 0, written.rejected.high if written.rejected else 0
+    block = _block(job, facts)
+    told = _witnesses(written, history, block)
+    rejected = written.rejected or Rejected(low=0, high=0, samples=0)
     return Integrated(
         job_id=job.id,
         path=files.master,
@@ -87,12 +89,13 @@ def _integrated(job: Job, files: JobPaths, paths: RunPaths, facts: LogFacts | No
         statistics=measure(files.master, scale=ADU if job.scale == "adu" else 1.0),
         frames=frames,
         dropped=_newly_dropped(job, written),
-        rejected_low=low,
-        rejected_high=high,
+        rejected_low=rejected.low,
+        rejected_high=rejected.high,
         samples=len(frames) * info.width * info.height * info.channels,
         started=written.created or datetime.now(UTC),
         seconds=written.seconds or 0.0,
-        notes=tuple(_notes(job, written, history, _block(job, facts))),
+        witnesses_agree=rejected.agree and len(set(told.values())) <= 1,
+        notes=tuple(_notes(job, written, history, block, told)),
         script=paths.script,
         log=paths.log if facts else None,
     )
@@ -131,10 +134,11 @@ def _newly_dropped(job: Job, written: Record) -> tuple[SetAside, ...]:
     return tuple(aside for aside in written.dropped if aside.path not in known)
 
 
-def _notes(job: Job, written: Record, history: HistoryFacts, block: Block | None) -> Iterator[str]:
+def _notes(
+    job: Job, written: Record, history: HistoryFacts, block: Block | None, told: Mapping[str, tuple[int, int]]
+) -> Iterator[str]:
     """Yield what is to be said of a finished master: warnings, and witnesses that contradict each other."""
     yield from written.warnings[len(job.group.warnings) :]
-    told = {name: numbers for name, numbers in _witnesses(written, history, block).items() if numbers is not None}
     if len(set(told.values())) > 1:
         numbers = ", ".join(f"{name} {low} low and {high} high" for name, (low, high) in told.items())
         yield f"rejected samples are told differently: {numbers}"
@@ -144,12 +148,12 @@ def _notes(job: Job, written: Record, history: HistoryFacts, block: Block | None
     yield from (f"PixInsight warned: {warning}" for warning in (block.warnings if block else ()))
 
 
-def _witnesses(written: Record, history: HistoryFacts, block: Block | None) -> dict[str, tuple[int, int] | None]:
-    """Return the totals of rejected samples by who tells them; None where somebody does not."""
+def _witnesses(written: Record, history: HistoryFacts, block: Block | None) -> dict[str, tuple[int, int]]:
+    """Return the totals of rejected samples by who tells them."""
     channels = written.master.channels
-    told: dict[str, tuple[int, int] | None] = {
-        "record": (written.rejected.low, written.rejected.high) if written.rejected else None
-    }
+    told: dict[str, tuple[int, int]] = {}
+    if written.rejected:
+        told["record"] = (written.rejected.low, written.rejected.high)
     if channels == 1 and history.rejected_low is not None and history.rejected_high is not None:
         told["HISTORY"] = (history.rejected_low, history.rejected_high)
     if block is not None and len(block.totals) == channels:
