@@ -1,5 +1,7 @@
 """Commands that build: demo, plan, build, script."""
 
+import shutil
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,9 +83,9 @@ def demo(
         screen.document("demo", night=night, **documents.build(report))
     else:
         show.report(screen, report)
-        screen.line(f"frames:  {night}")
-        screen.line(f"library: {library}")
-        screen.line(f"Run it again and nothing is built: ap-masters build {night} {library}")
+        screen.line(f"frames: {night}")
+        program = "ap-masters" if shutil.which("ap-masters") else f"{sys.executable} -m ap_masters"
+        screen.line(f"Once more, and nothing is built: {program} build {night} {library}")
     raise typer.Exit(report.exit_code)
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ap_masters.cli.display import Screen
@@ -89,7 +90,8 @@ def _dropped(screen: Screen, aside: Sequence[SetAside]) -> None:
 def report(screen: Screen, of: "BuildReport") -> None:
     """Print how a build ended: one row per master, then what went wrong and where to look."""
     made = [outcome for outcome in of.outcomes if outcome.step.job is not None]
-    screen.table(("state", "type", "frames", "rejected", "master"), [_row(outcome) for outcome in made])
+    rows = [_row(outcome, of.plan.library) for outcome in made]
+    screen.table(("state", "type", "frames", "rejected", "master"), rows)
     for outcome in of.outcomes:
         _left_out(screen, outcome.step)
         _trouble(screen, outcome)
@@ -97,6 +99,7 @@ def report(screen: Screen, of: "BuildReport") -> None:
     set_aside(screen, of.plan.set_aside)
     counts = Counter(_verdict(outcome) for outcome in of.outcomes)
     screen.line(", ".join(f"{number} {verdict}" for verdict, number in counts.items()) + f" in {of.seconds:.1f} s")
+    screen.line(f"library: {of.plan.library}")
     if of.log is not None:
         screen.line(f"log: {of.log}")
     if of.script is not None:
@@ -111,12 +114,12 @@ def _left_out(screen: Screen, step: Step) -> None:
                 screen.warning(f"{step.action}: {step.key.describe()}: {reason}")
 
 
-def _row(outcome: "Outcome") -> tuple[str, ...]:
+def _row(outcome: "Outcome", library: Path) -> tuple[str, ...]:
     rejected = outcome.record.rejected if outcome.record else None
     part = f"{(rejected.low + rejected.high) / rejected.samples:.3%}" if rejected and rejected.samples else ""
     frames = len(outcome.record.inputs) if outcome.record else outcome.step.frames
-    where = outcome.master or outcome.step.output
-    return (_verdict(outcome), outcome.step.key.type, str(frames), part, str(where))
+    where = outcome.master.relative_to(library) if outcome.master else outcome.step.output
+    return (_verdict(outcome), outcome.step.key.type, str(frames), part, where.as_posix())
 
 
 def _verdict(outcome: "Outcome") -> str:
