@@ -1,0 +1,221 @@
+"""Does every planned light, or every light in a folder, find its masters? What is missing becomes a capture list."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ap_masters import record as records
+from ap_masters.config import CountSettings, MatchSettings
+from ap_masters.library.capture import Gap, PlannedLight
+from ap_masters.match import LightMatch, match_light
+from ap_masters.model import Frame, FrameType, ImageFormat, Master, MasterStatus, Noun
+from ap_masters.safe import markdown, one_line
+
+_MODE: Final = (
+    "camera",
+    "camera_id",
+    "gain",
+    "offset",
+    "iso",
+    "x_binning",
+    "y_binning",
+    "width",
+    "height",
+    "channels",
+    "bayer_pattern",
+    "readout_mode",
+    "usb_limit",
+)
+
+
+class Coverage(NamedTuple):
+    """The master that serves, its number of frames, and how many are wanted."""
+
+    master: str | None
+    have: int
+    need: int
+
+
+class Row(Noun):
+    """One planned light, or all lights of the same settings, and what serves them."""
+
+    light: PlannedLight
+    description: str
+    lights: int = 0
+    dark: Coverage
+    flat: Coverage | None = None
+    bias: str | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def served(self) -> bool:
+        """Whether everything that is needed is there."""
+        return self.dark.master is not None and (self.flat is None or self.flat.master is not None)
+
+
+class Validation(Noun):
+    """What was asked of the library, what serves, and what is to be captured."""
+
+    rows: tuple[Row, ...]
+    gaps: tuple[Gap, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 every light that is not optional is served, 8 some are not."""
+        return 8 if any(not row.served and not row.light.optional for row in self.rows) else 0
+
+
+def validate_plan(
+    plan: Sequence[PlannedLight], masters: Sequence[Master], match: MatchSettings, counts: CountSettings
+) -> Validation:
+    """Return what serves each row of a capture plan: a dark, and a flat where the row names a filter."""
+    shelves: dict[tuple[object, ...], list[Master]] = defaultdict(list)
+    flats: dict[str | None, list[Master]] = defaultdict(list)  # they serve lights of any gain and offset
+    for master in masters:
+        if master.status is MasterStatus.PUBLISHED and master.key.type is FrameType.FLAT:
+            flats[master.key.filter].append(master)
+        elif master.status is MasterStatus.PUBLISHED:
+            shelves[tuple(getattr(master.key, name) for name in _MODE)].append(master)
+    return _validation([_planned_row(light, shelves, flats[light.filter], match, counts) for light in plan])
+
+
+def validate_lights(
+    lights: Sequence[Frame], masters: Sequence[Master], match: MatchSettings, counts: CountSettings
+) -> Validation:
+    """Return what serves the lights of each camera, mode, set-point, exposure and filter: a dark and a flat."""
+    kinds: dict[tuple[object, ...], list[Frame]] = defaultdict(list)
+    for frame in lights:
+        mode = tuple(getattr(frame, name) for name in (*_MODE, "filter", "telescope"))
+        kinds[*mode, _tenth(frame.temperature), frame.exposure].append(frame)
+    rows = []
+    for frames in kinds.values():
+        light = _as_planned(frames[0])
+        found = match_light(frames[0], masters, match)
+        rows.append(_row(light, found, counts, lights=len(frames), with_flat=True))
+    return _validation(sorted(rows, key=lambda row: row.description))
+
+
+def _tenth(temperature: float | None) -> float | None:
+    return None if temperature is None else round(temperature, 1)
+
+
+def _as_planned(frame: Frame) -> PlannedLight:
+    fields = frame.model_dump(include=set(PlannedLight.model_fields) - {"exposure"})
+    return PlannedLight(**fields, temperature=frame.temperature, exposure=frame.exposure or 0.0)
+
+
+def _planned_row(
+    light: PlannedLight,
+    shelves: Mapping[tuple[object, ...], Sequence[Master]],
+    flats: Sequence[Master],
+    match: MatchSettings,
+    counts: CountSettings,
+) -> Row:
+    """Ask every camera and mode that the row allows, and keep the best answer."""
+    rows = []
+    for mode, masters in shelves.items():
+        told = dict(zip(_MODE, mode, strict=True))
+        if any(v is not None and v != told[n] for n, v in light.model_dump(include=set(_MODE)).items()):
+            continue
+        darks = {m.key.temperature for m in masters if m.key.type is FrameType.DARK}
+        for temperature in [light.temperature] if light.temperature is not None else sorted(darks, key=str):
+            frame = _imagined(light, told, temperature)
+            found = match_light(frame, [*masters, *flats], match)
+            rows.append(_row(light, found, counts, with_flat=light.filter is not None))
+    if not rows:
+        empty = LightMatch(problems=("no master of that camera, gain, offset, binning or readout mode",))
+        return _row(light, empty, counts, with_flat=light.filter is not None)
+    return max(rows, key=lambda row: (row.served, row.dark.master is not None, row.dark.have))
+
+
+def _imagined(light: PlannedLight, mode: Mapping[str, object], temperature: float | None) -> Frame:
+    """Return a light as the camera would write it in that mode."""
+    sky = {"filter": light.filter, "telescope": light.telescope, "exposure": light.exposure}
+    size = {name: mode[name] or 1 for name in ("width", "height", "channels")}
+    return Frame.model_validate(
+        {**mode, **size, **sky, "path": Path("plan"), "format": ImageFormat.FITS, "size": 0, "mtime_ns": 0}
+        | {"type": FrameType.LIGHT, "set_temperature": temperature}
+    )
+
+
+def _row(light: PlannedLight, found: LightMatch, counts: CountSettings, *, lights: int = 0, with_flat: bool) -> Row:
+    return Row(
+        light=light,
+        description=describe(light),
+        lights=lights,
+        dark=_coverage(found.dark, light.count or counts.dark.recommended),
+        flat=_coverage(found.flat, counts.flat.recommended) if with_flat else None,
+        bias=found.bias.path.as_posix() if found.bias else None,
+        problems=found.problems,
+    )
+
+
+def _coverage(master: Master | None, need: int) -> Coverage:
+    if master is None:
+        return Coverage(None, 0, need)
+    # A master that does not say how many frames it holds is taken at its word.
+    return Coverage(master.path.as_posix(), need if master.frames is None else master.frames, need)
+
+
+def _validation(rows: Sequence[Row]) -> Validation:
+    gaps: dict[tuple[object, ...], Gap] = {}
+    for row in rows:
+        for gap in _gaps(row):
+            gaps.setdefault(tuple(getattr(gap, name) for name in Gap.model_fields if name != "reason"), gap)
+    return Validation(rows=tuple(rows), gaps=tuple(gaps.values()))
+
+
+def _gaps(row: Row) -> Iterable[Gap]:
+    wanted = [(FrameType.DARK, row.dark), *([(FrameType.FLAT, row.flat)] if row.flat else [])]
+    for frame_type, coverage in wanted:
+        if coverage.have < coverage.need:
+            light, flat = row.light, frame_type is FrameType.FLAT
+            yield Gap(
+                type=frame_type,
+                exposure=None if flat else light.exposure,  # a flat's is found at the panel
+                gain=light.gain,
+                offset=light.offset,
+                temperature=light.temperature,
+                binning=f"{light.x_binning}x{light.y_binning or light.x_binning}" if light.x_binning else None,
+                readout_mode=light.readout_mode,
+                camera=light.camera,
+                filter=light.filter if flat else None,
+                have=coverage.have,
+                need=coverage.need,
+                count=coverage.need - coverage.have,
+                optional=light.optional,
+                reason="no master" if coverage.master is None else f"{coverage.have} of {coverage.need} frames",
+            )
+
+
+def describe(light: PlannedLight) -> str:
+    """Return one line: ``300 s, Ha, gain 100, offset 50, -10 °C``."""
+    parts = [f"{light.exposure:g} s", light.filter, light.camera, light.readout_mode]
+    for name, value in (("gain", light.gain), ("offset", light.offset)):
+        parts.append(f"{name} {value:g}" if value is not None else None)
+    parts.append(f"{light.temperature:g} °C" if light.temperature is not None else None)
+    parts.append(f"bin {light.x_binning}x{light.y_binning or light.x_binning}" if light.x_binning else None)
+    return one_line(", ".join(part for part in parts if part))
+
+
+def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
+    """Write the result as a dated note into the library's ``notes`` and return its path (S0-26, S1-24)."""
+    served = sum(row.served for row in validation.rows)
+    lines = [
+        f"# Validation of {now:%Y-%m-%d %H:%M}",
+        "",
+        f"{served} of {len(validation.rows)} planned exposures find their masters.",
+        "",
+        "| Light | Dark | Frames | Flat |",
+        "|---|---|--:|---|",
+    ]
+    for row in validation.rows:
+        flat = "" if row.flat is None else (row.flat.master or "missing")
+        cells = (row.description, row.dark.master or "missing", f"{row.dark.have}/{row.dark.need}", flat)
+        lines.append("| " + " | ".join(markdown(cell) for cell in cells) + " |")
+    path = library / "notes" / f"validation_{now:%Y%m%d_%H%M%S}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    records.write_text(path, "\n".join(lines) + "\n")
+    return path

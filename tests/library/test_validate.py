@@ -1,0 +1,211 @@
+"""Every planned light finds its masters, or what is missing is told as a list of frames to capture."""
+
+import csv
+import io
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ap_masters.config import CountSettings, MatchSettings
+from ap_masters.errors import UsageError
+from ap_masters.library.capture import PlannedLight, capture_csv, parse_plan, read_plan
+from ap_masters.library.validate import Validation, validate_lights, validate_plan, write_note
+from ap_masters.model import Frame, FrameType, Master, MasterStatus
+from tests.builders import make_frame
+from tests.quality.seasons import HEIGHT, WIDTH, make_key
+
+MATCH, COUNTS = MatchSettings(), CountSettings()
+CAMERA = "ZWO ASI6200MM Pro"
+
+
+def master(frame_type: FrameType = FrameType.DARK, frames: int | None = 32, **fields: Any) -> Master:
+    changes = {name: fields.pop(name) for name in list(fields) if name not in Master.model_fields}
+    changes |= {"filter": fields.pop("filter")} if "filter" in fields else {}
+    values = {
+        "path": Path(f"/lib/{frame_type} {changes}.xisf"),
+        "key": make_key(frame_type, **changes),
+        "frames": frames,
+    }
+    return Master(**(values | fields))
+
+
+def light(**changes: Any) -> Frame:
+    fields = {"camera": CAMERA, "width": WIDTH, "height": HEIGHT, "readout_mode": "High Gain", "exposure": 300.0}
+    return make_frame(FrameType.LIGHT, **(fields | changes))
+
+
+def plan(*masters: Master, **fields: Any) -> Validation:
+    return validate_plan([PlannedLight(**({"exposure": 300.0} | fields))], masters, MATCH, COUNTS)
+
+
+# --- plans ------------------------------------------------------------------------------------------------
+
+
+def test_every_duration_of_the_playbook_is_resolved() -> None:
+    """S0-07, S0-08, S0-26: L 120 s at gain 0, SHO 300 and 600 s at gain 100, 32 frames each."""
+    text = "filter,exposure,gain,offset,temp,count\n,120,0,50,-10,32\n,300,100,50,-10,32\n,600,100,50,-10,32\n"
+    masters = [master(exposure=120.0, gain=0.0), master(exposure=300.0), master(exposure=600.0)]
+
+    found = validate_plan(parse_plan(text, where=Path("plan.csv")), masters, MATCH, COUNTS)
+
+    assert [(row.dark.have, row.dark.need) for row in found.rows] == [(32, 32)] * 3
+    assert [row.served for row in found.rows] == [True] * 3
+    assert (found.gaps, found.exit_code) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"exposure": 180.0}, {"gain": 0.0}, {"offset": 10.0}, {"temperature": -15.0}, {"readout_mode": "Low Noise"}],
+    ids=str,
+)
+def test_a_master_of_other_settings_does_not_serve(change: dict[str, Any]) -> None:
+    """S1-09: gain, offset, mode, exposure and set-point are exact; the gap says what to capture."""
+    found = plan(master(), **({"gain": 100, "offset": 50, "temperature": -10} | change))
+
+    (gap,) = found.gaps
+    assert found.exit_code == 8
+    assert (gap.type, gap.count, gap.reason) == (FrameType.DARK, 30, "no master")
+    assert {name: getattr(gap, name) for name in change} == change
+
+
+def test_what_a_plan_does_not_say_is_whatever_the_library_has() -> None:
+    """A plan of exposures alone is served by any camera and mode that has them."""
+    found = plan(master(gain=0.0, temperature=-15.0), master(exposure=60.0))
+
+    assert found.exit_code == 0
+    assert found.rows[0].dark.master is not None
+
+
+def test_the_fullest_of_several_modes_answers() -> None:
+    """Where two modes would do, the row shows the one with more frames."""
+    found = plan(master(frames=10, gain=0.0), master(frames=40))
+
+    assert found.rows[0].dark.have == 40
+
+
+def test_an_optional_row_is_no_fault(tmp_path: Path) -> None:
+    """S0-09: short-focus tests of 60 s may be missing; the capture list has them, marked."""
+    path = tmp_path / "plan é.csv"
+    path.write_text("exposure;count;optional\n60;20;yes\n300;32;no\n", encoding="utf-8-sig")
+
+    found = validate_plan(read_plan(path), [master()], MATCH, COUNTS)
+
+    assert found.exit_code == 0
+    assert [(gap.exposure, gap.count, gap.optional) for gap in found.gaps] == [(60.0, 20, True)]
+
+
+def test_a_thin_master_serves_and_asks_for_more() -> None:
+    """20 of 32 frames: twelve more to capture; nothing is missing."""
+    found = plan(master(frames=20), count=32)
+
+    assert found.exit_code == 0
+    assert [(gap.have, gap.need, gap.count, gap.reason) for gap in found.gaps] == [(20, 32, 12, "20 of 32 frames")]
+
+
+def test_a_master_that_does_not_tell_its_frames_is_enough() -> None:
+    """A foreign master is taken at its word."""
+    assert plan(master(frames=None), count=32).gaps == ()
+
+
+def test_a_row_with_a_filter_needs_a_flat_as_well() -> None:
+    """Of any gain and offset, but of that filter."""
+    flat = master(FrameType.FLAT, frames=30, filter="Ha", gain=0.0)
+
+    assert plan(master(), flat, filter="Ha").exit_code == 0
+    missing = plan(master(), flat, filter="OIII")
+    assert [(gap.type, gap.filter, gap.exposure) for gap in missing.gaps] == [(FrameType.FLAT, "OIII", None)]
+    assert missing.exit_code == 8
+
+
+def test_only_published_masters_serve() -> None:
+    """S0-06: what is in quarantine or superseded is not there for the plan."""
+    for status in (MasterStatus.QUARANTINED, MasterStatus.SUPERSEDED, MasterStatus.CANDIDATE):
+        assert plan(master(status=status)).exit_code == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        ("# nothing\n\n", "empty"),
+        ("gain,offset\n1,2\n", "no column 'exposure'"),
+        ("exposure\nlong\n", "line 2"),
+        ("exposure,gain\n300,100\n120,high\n", "line 3"),
+        ("exposure,count\n300,0\n", "line 2"),
+        ("exposure\nnan\n", "line 2"),
+        ("exposure\n-1\n", "line 2"),
+        ("gain\n100\n", "exposure"),
+    ],
+)
+def test_a_plan_that_cannot_be_read_says_where(text: str, words: str) -> None:
+    """The file, the line and what is wrong with it."""
+    with pytest.raises(UsageError, match=re.escape(words)):
+        parse_plan(text, where=Path("plan.csv"))
+
+
+def test_a_plan_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """As an error of usage, with its path."""
+    with pytest.raises(UsageError, match=r"none\.csv"):
+        read_plan(tmp_path / "none.csv")
+
+
+def test_headings_go_by_several_names() -> None:
+    """As capture programs and spreadsheets spell them; unknown columns are passed over."""
+    text = "Name,EXPTIME,Set-Temp,Binning,ReadoutM,Note\nL,120,-10,2x2,Low Noise,bright\n"
+
+    (row,) = parse_plan(text, where=Path("plan.csv"))
+
+    assert row == PlannedLight(exposure=120, temperature=-10, x_binning=2, readout_mode="Low Noise", name="L")
+
+
+# --- lights -----------------------------------------------------------------------------------------------
+
+
+def test_lights_are_asked_for_once_per_setting() -> None:
+    """Forty lights of two filters are two rows; each needs its dark and its flat."""
+    lights = [light(filter=name) for name in ("Ha", "L") for _ in range(20)]
+    masters = [master(), master(FrameType.FLAT, filter="L"), master(FrameType.FLAT, filter="Ha")]
+
+    found = validate_lights(lights, masters, MATCH, COUNTS)
+
+    assert [(row.light.filter, row.lights, row.served) for row in found.rows] == [("Ha", 20, True), ("L", 20, True)]
+
+
+def test_what_lights_lack_becomes_a_capture_list() -> None:
+    """One dark for both filters, and the flat that is missing; with all that a sequencer needs."""
+    lights = [light(filter=name, exposure=600.0) for name in ("Ha", "L")]
+
+    found = validate_lights(lights, [master(), master(FrameType.FLAT, filter="L")], MATCH, COUNTS)
+
+    rows = list(csv.DictReader(io.StringIO(capture_csv(found.gaps))))
+    assert [(r["type"], r["exposure"], r["gain"], r["offset"], r["temperature"], r["count"]) for r in rows] == [
+        ("dark", "600", "100", "50", "-10", "30"),
+        ("flat", "", "100", "50", "-10", "30"),
+    ]
+    assert rows[1]["filter"] == "Ha"
+    assert rows[0]["binning"] == "1x1"
+    assert json.loads(found.model_dump_json())["gaps"][0]["camera"] == CAMERA
+    assert found.exit_code == 8
+
+
+def test_formulas_in_headers_stay_text_in_the_list() -> None:
+    """A filter that a spreadsheet would run is quoted."""
+    found = validate_lights([light(filter="=cmd()")], [master()], MATCH, COUNTS)
+
+    assert "'=cmd()" in capture_csv(found.gaps)
+
+
+def test_the_result_is_kept_as_a_dated_note(tmp_path: Path) -> None:
+    """S0-26, S1-24: who looks back sees when the library was complete."""
+    found = plan(master(), filter="O|III")
+
+    path = write_note(tmp_path, found, now=datetime(2026, 3, 1, 20, 30, tzinfo=UTC))
+
+    text = path.read_text(encoding="utf-8")
+    assert path.relative_to(tmp_path).as_posix() == "notes/validation_20260301_203000.md"
+    assert "0 of 1 planned exposures" in text
+    assert "O\\|III" in text
