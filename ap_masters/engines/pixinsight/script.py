@@ -13,6 +13,7 @@ from ap_masters.model import CalibrationMaster, Job, Keyword
 from ap_masters.rendering import environment
 
 _TEMPLATE: Final = "pjsr/run.js.j2"
+_COMMENTARY: Final = {"", "COMMENT", "HISTORY"}
 
 
 def render(
@@ -97,14 +98,17 @@ def _calibration(job: Job, paths: RunPaths, own: set[str]) -> dict[str, Any] | N
 
 
 def _keywords(job: Job) -> Iterator[Keyword]:
-    """Yield the master's keywords; COMMENT and HISTORY have no value, only a comment."""
-    for name, value, comment in job.keywords:
-        if isinstance(value, float) and not math.isfinite(value):
-            continue  # FITS has no way to write it
-        if name.upper() == "ROWORDER":
+    """Yield the master's keywords as FITS can write them; the text of COMMENT and HISTORY stands in the comment."""
+    for keyword in job.keywords:
+        name, value, comment = keyword.name.upper(), keyword.value, keyword.comment
+        if name in _COMMENTARY:
+            value, comment = None, comment or str(value or "")
+        elif name == "ROWORDER":
             # Frames that say BOTTOM-UP are turned over as PixInsight reads them; XISF has the top row first.
             value = "TOP-DOWN"
-        yield Keyword(name.upper(), value, comment)
+        elif isinstance(value, float) and not math.isfinite(value):
+            continue  # FITS has no way to write it
+        yield Keyword(name, value, comment)
 
 
 def _draft(job: Job, paths: RunPaths) -> tuple[list[tuple[str, Any]], list[dict[str, Any]]]:

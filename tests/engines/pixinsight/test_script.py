@@ -65,7 +65,7 @@ def test_golden_script(name: str) -> None:
 @pytest.mark.parametrize("javascript", ["portable", "sm", "v8"])
 def test_plain_es5(javascript: Any) -> None:
     """Scripts are ASCII and ECMAScript 5 in every dialect, whatever their names hold."""
-    text = manual([make_job(key={"filter": hostile}) for hostile in HOSTILE], javascript=javascript)
+    text = manual([make_job(key={"filter": "".join(HOSTILE)})], javascript=javascript)
 
     assert text.isascii()
     check_es5(text.removeprefix("#engine v8\n"))
@@ -228,11 +228,11 @@ def test_keyword_values(value: Any, expected: str) -> None:
 
 def test_keywords_without_a_value_in_fits() -> None:
     """A number that FITS cannot write is left out; rows are top-down once PixInsight has read them."""
-    keywords = (Keyword("BAD", float("nan"), ""), Keyword("ROWORDER", "BOTTOM-UP", ""))
+    keywords = (Keyword("BAD", float("nan"), ""), Keyword("ROWORDER", "BOTTOM-UP", ""), Keyword("COMMENT", "hello"))
     saved = perform(manual([make_job(keywords=keywords)]))["saved"][0]["keywords"]
 
-    assert [keyword[0] for keyword in saved] == ["ROWORDER", "HISTORY"]
-    assert saved[0][1] == "'TOP-DOWN'"
+    assert saved[:2] == [["ROWORDER", "'TOP-DOWN'", ""], ["COMMENT", "", "hello"]]
+    assert [keyword[0] for keyword in saved[2:]] == ["HISTORY"]
 
 
 def test_nothing_is_overwritten_in_the_library() -> None:
