@@ -73,7 +73,8 @@ def write_pixels(path: Path, record: Record, *, seed: int = 0) -> Path:
     """Write a small master; another seed makes other bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(random.Random(f"{path.name}{seed}").getrandbits(32))
-    pixels = (rng.normal(500, 2.5, SIZE[::-1]) / 65535).astype(np.float32)
+    level = 25000 if record.key.type is FrameType.FLAT else 500
+    pixels = (rng.normal(level, 2.5, SIZE[::-1]) / 65535).astype(np.float32)
     images.write_image(path, pixels, keywords(record), image_type=IMAGE_TYPE[record.key.type])
     return path
 

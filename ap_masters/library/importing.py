@@ -1,0 +1,179 @@
+"""Existing masters taken into a library: what would be done first, then verified copies; the source is only read."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from ap_masters import layouts
+from ap_masters import record as records
+from ap_masters.errors import ApMastersError, LibraryError, RecordError
+from ap_masters.library import foreign, store
+from ap_masters.library.copying import copy_verified
+from ap_masters.library.entries import Entry
+from ap_masters.library.lock import library_lock
+from ap_masters.library.scan import RECORD_SUFFIXES, scan
+from ap_masters.model import MasterStatus, Noun
+from ap_masters.record import Event, Record
+from ap_masters.safe import one_line
+
+Action = Literal["import", "imported", "quarantined", "already there", "conflict", "refused", "failed"]
+
+
+class ImportItem(Noun):
+    """One file of the source: what is to be done or was done with it. ``output`` is relative to the library."""
+
+    source: Path
+    action: Action
+    output: str | None = None
+    description: str = ""
+    detail: str = ""
+
+
+class ImportReport(Noun):
+    """What an import would do (``applied`` is False) or did."""
+
+    source: Path
+    library: Path
+    items: tuple[ImportItem, ...] = ()
+    applied: bool = False
+
+    def count(self, action: Action) -> int:
+        """Return how many files were treated so."""
+        return sum(item.action == action for item in self.items)
+
+    @property
+    def exit_code(self) -> int:
+        """0 everything could be taken, 8 some could not."""
+        return 8 if any(item.action in {"conflict", "refused", "failed", "quarantined"} for item in self.items) else 0
+
+
+def import_masters(
+    source: Path,
+    library: Path,
+    *,
+    layout: str | None = None,
+    now: datetime,
+    apply: bool = False,
+    suffix: str = ".xrs",
+) -> ImportReport:
+    """Take the masters below ``source`` into ``library``: a dry run unless ``apply``.
+
+    ``layout`` (a name or a template) files them anew; None keeps folders and names as they are. A record beside
+    a master comes along; a master without one is measured, judged and given one that says so. Nothing in the
+    library is replaced, nothing in the source is moved, changed or deleted. Raises LibraryError where the source
+    is not there or lies in the library.
+    """
+    _refuse_nesting(source, library)
+    items = list(_plan(source, library, layout))
+    if apply:
+        with library_lock(library):
+            work = store.work_folder(library, f"import-{now:%Y%m%d_%H%M%S}")
+            try:
+                items = [_take(i, source, library, work, now, suffix) if i.action == "import" else i for i in items]
+            finally:
+                store.clear(work)
+    return ImportReport(source=source, library=library, items=tuple(items), applied=apply)
+
+
+def _refuse_nesting(source: Path, library: Path) -> None:
+    if not source.is_dir():
+        raise LibraryError(f"{source}: there is no such folder to import from")
+    if source.resolve().is_relative_to(library.resolve()):
+        raise LibraryError(f"{source} lies in the library {library}: its masters are there already")
+
+
+def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportItem]:
+    there = {(entry.size, entry.sha256 or store.sha256(library / entry.path)) for entry in scan(library).entries}
+    claimed: dict[str, str] = {}
+    found = scan(source, believe=True)
+    for entry in found.entries:
+        path = source / entry.path
+        item = ImportItem(source=path, action="import", description=entry.key.describe())
+        if path.resolve().is_relative_to(library.resolve()):
+            continue
+        if entry.status is not MasterStatus.PUBLISHED:
+            yield _refused(item, f"it is {entry.status} there")
+        elif (entry.size, store.sha256(path)) in there:
+            yield item.model_copy(update={"action": "already there"})
+        else:
+            yield _placed(item, entry, library, layout, claimed)
+    for problem in found.problems:
+        yield _refused(ImportItem(source=source / problem.path, action="refused"), problem.detail)
+
+
+def _placed(item: ImportItem, entry: Entry, library: Path, layout: str | None, claimed: dict[str, str]) -> ImportItem:
+    """Return the item with its place in the library, or with what stands in its way."""
+    try:
+        output = Path(entry.path) if layout is None else _output(entry, layout)
+        target = store.place(library, output)
+    except ApMastersError as error:
+        return _refused(item, str(error))
+    name = output.as_posix()
+    item = item.model_copy(update={"output": name})
+    rival = claimed.setdefault(name.casefold(), entry.path)
+    if rival != entry.path:
+        return item.model_copy(update={"action": "conflict", "detail": f"{rival} would be filed there as well"})
+    if target.exists():
+        return item.model_copy(update={"action": "conflict", "detail": "another master stands there"})
+    return item
+
+
+def _output(entry: Entry, layout: str) -> Path:
+    day = entry.started.date() if entry.started else None
+    naming = layouts.Naming(
+        key=entry.key,
+        telescope=entry.telescope or entry.key.telescope,
+        filter=entry.key.filter,
+        first=entry.key.night or day,
+        created=entry.created.date() if entry.created else None,
+    )
+    return layouts.render(layout, naming, suffix="".join(_suffixes(entry.name)))
+
+
+def _suffixes(name: str) -> Sequence[str]:
+    """Return the suffix of a master, a second one where it is compressed: ``.fits.fz``."""
+    suffixes = Path(name).suffixes
+    return suffixes[-2:] if suffixes[-1].lower() in {".gz", ".fz"} else suffixes[-1:]
+
+
+def _refused(item: ImportItem, detail: str) -> ImportItem:
+    return item.model_copy(update={"action": "refused", "detail": one_line(detail)})
+
+
+def _take(item: ImportItem, root: Path, library: Path, work: Path, now: datetime, suffix: str) -> ImportItem:
+    """Copy one master, verify it and publish it; whatever goes wrong concerns this master alone."""
+    output = Path(item.output or item.source.name)
+    copy = work / output.name
+    try:
+        copy_verified(item.source, copy)
+        record = _record(item.source, root, copy, now)
+        if record.status is MasterStatus.QUARANTINED:
+            output = store.QUARANTINE / output
+        if (library / output).exists():
+            return item.model_copy(update={"action": "conflict", "detail": "another master stands there"})
+        store.publish(copy, record, library, output, now=now, suffix=suffix)
+    except (ApMastersError, OSError, ValueError) as error:
+        return item.model_copy(update={"action": "failed", "detail": one_line(str(error))})
+    finally:
+        copy.unlink(missing_ok=True)
+    action = "quarantined" if record.status is MasterStatus.QUARANTINED else "imported"
+    refusals = "; ".join(f.message for f in record.findings if f.severity == "refuse")
+    return item.model_copy(update={"action": action, "output": output.as_posix(), "detail": one_line(refusals)})
+
+
+def _record(source: Path, root: Path, copy: Path, now: datetime) -> Record:
+    """Return the record that came with a master, or one from its header and pixels."""
+    reason = f"imported, was {source.name}"
+    for suffix in RECORD_SUFFIXES:
+        try:
+            told = records.read(records.record_path(source, suffix))
+        except RecordError:
+            continue
+        if told.master.sha256 and told.master.sha256 != store.sha256(copy):
+            raise LibraryError(f"{source}: its bytes are not those of its record any more")
+        event = Event(at=now, status=told.status, reason=reason)
+        return told.model_copy(update={"supersedes": None, "history": (*told.history, event)})
+    # Header, name and folders of the source: the copy stands in a work folder that says nothing.
+    frame, master = foreign.read_master(source, root=root)
+    return foreign.draft_record(copy, frame, master, now=now, reason=reason)

@@ -1,0 +1,184 @@
+"""Masters of any origin come into the library as verified copies; the source is only read."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ap_masters import record as records
+from ap_masters.errors import LibraryError
+from ap_masters.library import store
+from ap_masters.library.audit import audit
+from ap_masters.library.importing import ImportReport, import_masters
+from ap_masters.library.scan import scan
+from ap_masters.model import FrameType, MasterStatus
+from tests.builders import write_frame
+from tests.library.shelves import NOW, draft, key, record_of, shelve, write_pixels
+
+LATER = NOW + timedelta(days=1)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """What a user of another program has: masters, a raw frame, a text."""
+    folder = tmp_path / "old masters é"
+    write_pixels(folder / "2025/MasterDark_300s.xisf", draft())
+    write_pixels(folder / "bias/MasterBias.fits", draft(FrameType.BIAS))
+    write_pixels(folder / "flats/MasterFlat_L.fits", draft(FrameType.FLAT))
+    (folder / "readme.txt").write_text("mine", encoding="utf-8")
+    return folder
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    files = (p for p in root.rglob("*") if p.is_file() and ".ap-masters" not in p.parts)
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}
+
+
+def done(report: ImportReport) -> dict[str, tuple[str, str | None]]:
+    return {item.source.name: (item.action, item.output) for item in report.items}
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(source: Path, tmp_path: Path) -> None:
+    """Neither the library nor the source is written to."""
+    before, library = tree(source), tmp_path / "library"
+
+    report = import_masters(source, library, layout="anawbpps", now=LATER)
+
+    assert [(item.action, item.source.name) for item in report.items] == [
+        ("import", "MasterDark_300s.xisf"),
+        ("import", "MasterBias.fits"),
+        ("import", "MasterFlat_L.fits"),
+    ]
+    assert report.items[0].output is not None
+    assert report.items[0].output.startswith("!!!DARKS_LIB/")
+    assert not report.applied
+    assert not library.exists()
+    assert tree(source) == before
+    assert not (source / ".ap-masters").exists()
+
+
+def test_masters_are_copied_verified_and_recorded(source: Path, tmp_path: Path) -> None:
+    """Each stands in the library with the same bytes and a record of what is known; the source is as it was."""
+    before, library = tree(source), tmp_path / "library"
+
+    report = import_masters(source, library, now=LATER, apply=True)
+
+    assert (report.count("imported"), report.exit_code) == (3, 0)
+    assert tree(source) == before
+    for name in ("2025/MasterDark_300s.xisf", "bias/MasterBias.fits", "flats/MasterFlat_L.fits"):
+        assert (library / name).read_bytes() == before[name]
+        record = record_of(library / name)
+        assert record.master.sha256 == store.sha256(library / name)
+        assert record.history[0].reason == f"imported, was {Path(name).name}"
+        assert record.decisions[0].verdict == "unknown"
+    assert {f.kind for f in audit(library).faults} <= {"missing keyword"}
+    assert {e.status for e in scan(library).entries} == {MasterStatus.PUBLISHED}
+
+
+def test_importing_twice_adds_nothing(source: Path, tmp_path: Path) -> None:
+    """Masters whose bytes are there already are told so, wherever they are filed."""
+    library = tmp_path / "library"
+    import_masters(source, library, now=LATER, apply=True)
+    before = tree(library)
+
+    again = import_masters(source, library, layout="siril", now=LATER, apply=True)
+
+    assert again.count("already there") == 3
+    assert tree(library) == before
+
+
+def test_a_record_comes_along(tmp_path: Path) -> None:
+    """From another library of ours: inputs, measures and history are kept; what is out of use there is not taken."""
+    other, library = tmp_path / "other", tmp_path / "library"
+    shelve(other, "darks/masterDark.xisf", seed=1)
+    shelve(other, "darks/masterDark.xisf", seed=2)
+    shelve(other, "darks/bad.xisf", status=MasterStatus.QUARANTINED)
+
+    report = import_masters(other, library, now=LATER, apply=True)
+
+    assert sorted(item.action for item in report.items) == ["imported", "refused", "refused"]
+    record = record_of(library / "darks/masterDark.xisf")
+    assert len(record.inputs) == 32
+    assert record.supersedes is None
+    assert [e.reason for e in record.history] == ["built", "imported, was masterDark.xisf", "built"]
+
+
+def test_nothing_in_the_library_is_replaced(source: Path, tmp_path: Path) -> None:
+    """A master that stands in the way stays; so do two sources that would be filed as one."""
+    library = tmp_path / "library"
+    shelve(library, "2025/MasterDark_300s.xisf", seed=5)
+    before = tree(library)
+
+    report = import_masters(source, library, now=LATER, apply=True)
+
+    assert done(report)["MasterDark_300s.xisf"] == ("conflict", "2025/MasterDark_300s.xisf")
+    assert before.items() <= tree(library).items()
+    assert report.exit_code == 8
+
+    write_pixels(source / "again/MasterDark_300s.xisf", draft(), seed=9)
+    twins = import_masters(source, tmp_path / "new", layout="ap", now=LATER)
+    assert sorted(item.action for item in twins.items).count("conflict") == 1
+
+
+def test_what_is_no_master_is_refused_with_the_reason(source: Path, tmp_path: Path) -> None:
+    """A broken file and one without a type."""
+    (source / "broken.fits").write_bytes(b"SIMPLE  = nonsense")
+    write_frame(source / "x.fits", IMAGETYP=None)
+
+    report = import_masters(source, tmp_path / "library", now=LATER, apply=True)
+
+    refused = {item.source.name: item.detail for item in report.items if item.action == "refused"}
+    assert set(refused) == {"broken.fits", "x.fits"}
+    assert all(refused.values())
+
+
+def test_a_damaged_master_is_not_taken(tmp_path: Path) -> None:
+    """Its record knows better."""
+    other = tmp_path / "other"
+    master = shelve(other, "masterDark.xisf")
+    data = bytearray(master.read_bytes())
+    data[-1] ^= 1
+    master.write_bytes(data)
+
+    report = import_masters(other, tmp_path / "library", now=LATER, apply=True)
+
+    (item,) = report.items
+    assert item.action == "failed"
+    assert "bytes" in item.detail
+    assert list((tmp_path / "library").rglob("*.xisf")) == []
+
+
+def test_a_master_that_cannot_be_right_goes_to_quarantine(tmp_path: Path) -> None:
+    """The gate looks at imported masters too: a dark at half of full scale."""
+    import numpy as np
+
+    from ap_masters import images
+    from tests.library.shelves import keywords
+
+    record = draft()
+    path = tmp_path / "old" / "MasterDark_300s.fits"
+    path.parent.mkdir()
+    images.write_image(path, np.full((16, 24), 0.5, np.float32), keywords(record), image_type="MasterDark")
+
+    report = import_masters(tmp_path / "old", tmp_path / "library", now=LATER, apply=True)
+
+    assert done(report) == {"MasterDark_300s.fits": ("quarantined", "quarantine/MasterDark_300s.fits")}
+    assert "lit" in report.items[0].detail
+    assert report.exit_code == 8
+
+
+def test_a_source_in_the_library_or_nowhere_is_refused(tmp_path: Path) -> None:
+    """There is nothing to take from either."""
+    shelve(tmp_path / "library", "a/masterDark.xisf", draft(key=key(exposure=1.0)))
+
+    with pytest.raises(LibraryError, match="there already"):
+        import_masters(tmp_path / "library/a", tmp_path / "library", now=LATER)
+    with pytest.raises(LibraryError, match="no such folder"):
+        import_masters(tmp_path / "nothing", tmp_path / "library", now=LATER)
+
+
+def test_records_are_written_under_the_suffix_of_the_settings(source: Path, tmp_path: Path) -> None:
+    """Users of ``.log`` get ``.log``."""
+    import_masters(source, tmp_path / "library", now=LATER, apply=True, suffix=".log")
+
+    assert records.read(tmp_path / "library/bias/MasterBias.log").key.type is FrameType.BIAS

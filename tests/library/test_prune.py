@@ -1,0 +1,133 @@
+"""Raw frames go only when nothing in use needs them, a season has passed, and they are what is on record."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ap_masters import record as records
+from ap_masters.library import store
+from ap_masters.library.prune import prune
+from ap_masters.model import MasterStatus
+from ap_masters.record import Input, Record
+from tests.library.shelves import NOW, draft, shelve
+
+SEASON = 183
+LONG_AGO = NOW - timedelta(days=400)
+
+
+def raws(folder: Path, count: int = 3, *, taken: datetime = LONG_AGO) -> tuple[Input, ...]:
+    folder.mkdir(parents=True, exist_ok=True)
+    inputs = []
+    for i in range(count):
+        path = folder / f"dark é {i}.fits"
+        path.write_bytes(bytes([i]) * 100)
+        stat = path.stat()
+        inputs.append(Input(path=path, size=100, mtime_ns=stat.st_mtime_ns, sha256=store.sha256(path), started=taken))
+    return tuple(inputs)
+
+
+def made_of(inputs: tuple[Input, ...]) -> Record:
+    return draft().model_copy(update={"inputs": inputs})
+
+
+def retired(tmp_path: Path, inputs: tuple[Input, ...]) -> Path:
+    """A library whose master of ``inputs`` has been superseded by one of other frames."""
+    library = tmp_path / "library"
+    shelve(library, record=made_of(inputs), seed=1)
+    shelve(library, record=made_of(()), seed=2)
+    return library
+
+
+def test_frames_of_superseded_masters_may_go_after_a_season(tmp_path: Path) -> None:
+    """First told, then done; nothing else is touched."""
+    inputs = raws(tmp_path / "raws")
+    other = tmp_path / "raws" / "other.fits"
+    other.write_bytes(b"not on record")
+    library = retired(tmp_path, inputs)
+
+    told = prune(library, now=NOW, season_days=SEASON)
+    assert {f.path for f in told.of("droppable")} == {e.path for e in inputs}
+    assert told.droppable_bytes == 300
+    assert all(e.path.exists() for e in inputs)
+
+    done = prune(library, now=NOW, season_days=SEASON, apply=True)
+    assert done.counts["dropped"] == 3
+    assert not any(e.path.exists() for e in inputs)
+    assert other.exists()
+
+
+@pytest.mark.parametrize(("days", "verdict"), [(SEASON, "too young"), (SEASON + 1, "droppable")])
+def test_frames_younger_than_a_season_stay(tmp_path: Path, days: int, verdict: str) -> None:
+    """S0-27: on both sides of the day."""
+    library = retired(tmp_path, raws(tmp_path / "raws", taken=NOW - timedelta(days=days)))
+
+    found = prune(library, now=NOW, season_days=SEASON)
+
+    assert found.counts[verdict] == 3
+
+
+@pytest.mark.parametrize("status", [MasterStatus.PUBLISHED, MasterStatus.QUARANTINED, MasterStatus.CANDIDATE])
+def test_frames_needed_for_a_rebuild_stay(tmp_path: Path, status: MasterStatus) -> None:
+    """S0-27: whatever their age, as long as a master that is not superseded was made of them."""
+    inputs = raws(tmp_path / "raws")
+    library = tmp_path / "library"
+    shelve(library, record=made_of(inputs), status=status)
+
+    found = prune(library, now=NOW, season_days=SEASON, apply=True)
+
+    assert found.counts == {"needed": 3}
+    assert all(e.path.exists() for e in inputs)
+
+
+def test_a_frame_of_two_masters_stays_for_the_one_in_use(tmp_path: Path) -> None:
+    """One retired, one published."""
+    inputs = raws(tmp_path / "raws")
+    library = retired(tmp_path, inputs)
+    shelve(library, "other/masterDark.xisf", made_of(inputs[:1]))
+
+    found = prune(library, now=NOW, season_days=SEASON)
+
+    assert [f.path for f in found.of("needed")] == [inputs[0].path]
+    assert len(found.of("droppable")) == 2
+
+
+def test_frames_that_are_not_what_is_on_record_stay(tmp_path: Path) -> None:
+    """Another file of the name, other bytes of the same size and time, or a file that is gone."""
+    import os
+
+    inputs = raws(tmp_path / "raws")
+    library = retired(tmp_path, inputs)
+    inputs[0].path.write_bytes(b"another night")
+    inputs[1].path.write_bytes(b"x" * 100)
+    os.utime(inputs[1].path, ns=(inputs[1].mtime_ns, inputs[1].mtime_ns))
+    inputs[2].path.unlink()
+
+    found = prune(library, now=NOW, season_days=SEASON, apply=True)
+
+    assert found.counts == {"changed": 2, "gone": 1}
+
+
+def test_nothing_goes_while_a_record_cannot_be_read(tmp_path: Path) -> None:
+    """It may name any frame; a console log under that suffix does not count."""
+    inputs = raws(tmp_path / "raws")
+    library = retired(tmp_path, inputs)
+    (library / "old.xrs").write_text("* Begin integration of 32 images\n", encoding="utf-8")
+    assert prune(library, now=NOW, season_days=SEASON).counts == {"droppable": 3}
+
+    (library / "broken.xrs").write_text('{"schema": "ap-masters/record", ', encoding="utf-8")
+    found = prune(library, now=NOW, season_days=SEASON, apply=True)
+
+    assert found.counts == {"needed": 3}
+    assert found.unreadable == ("broken.xrs",)
+    assert all(e.path.exists() for e in inputs)
+
+
+def test_a_record_that_lost_its_master_still_keeps_its_frames(tmp_path: Path) -> None:
+    """They are all that is left to build it again."""
+    inputs = raws(tmp_path / "raws")
+    library = tmp_path / "library"
+    shelve(library, record=made_of(inputs)).unlink()
+
+    assert prune(library, now=NOW, season_days=SEASON).counts == {"needed": 3}
+    assert records.read(library / "master/masterDark é 300.xrs").status is MasterStatus.PUBLISHED
