@@ -51,13 +51,14 @@ class RunPaths:
         record_suffix: str = ".xrs",
     ) -> "RunPaths":
         """Return the names for a script that a user runs: ``stamp`` is YYYYMMDD_HHMMSS."""
+        library = library.absolute()
         logs = library / "logs"
         scratch = library / ".ap-masters" / f"calibrated-{stamp}"
         return cls(
             run=f"manual-{stamp}",
             stamp=stamp,
             final=True,
-            script=(script_dir or logs) / _SCRIPT.format(stamp=stamp),
+            script=(script_dir or logs).absolute() / _SCRIPT.format(stamp=stamp),
             log=logs / _MANUAL_LOG.format(stamp=stamp),
             status=logs / f"{stamp}_status.json",
             stdout=logs / f"{stamp}_stdout.txt",
@@ -87,12 +88,13 @@ class RunPaths:
 
         ``stamp`` is YYYYMMDD_HHMMSS, with a suffix where several launches fall into one second.
         """
+        folder = folder.absolute()
         return cls(
             run=run,
             stamp=stamp,
             final=False,
-            script=script_dir / _SCRIPT.format(stamp=stamp),
-            log=log_dir / _LAUNCH_LOG.format(stamp=stamp),
+            script=script_dir.absolute() / _SCRIPT.format(stamp=stamp),
+            log=log_dir.absolute() / _LAUNCH_LOG.format(stamp=stamp),
             status=folder / "status.json",
             stdout=folder / "stdout.txt",
             stderr=folder / "stderr.txt",

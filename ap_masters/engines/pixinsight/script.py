@@ -27,8 +27,8 @@ def render(
 
     ``javascript`` "portable" runs on both JavaScript engines of PixInsight; "sm" and "v8" write enumerations by
     name, and "v8" adds the ``#engine`` line that PixInsight 1.9.4 on Apple silicon asks for. ``memory`` is what
-    ImageIntegration may take, in bytes; None leaves that to PixInsight. Frames and masters have absolute paths.
-    Raises UsageError for a job that PixInsight cannot do as it is defined.
+    ImageIntegration may take, in bytes; None leaves that to PixInsight. Relative paths are made absolute: where
+    PixInsight stands is anybody's guess. Raises UsageError for a job that PixInsight cannot do as it is defined.
     """
     for job in jobs:
         if reason := unsupported(job, final=paths.final):
@@ -69,7 +69,7 @@ def _values(job: Job, paths: RunPaths, own: set[str]) -> dict[str, Any]:
         "hints": parameters.XISF_HINTS if files.master.suffix.lower() == ".xisf" else parameters.FITS_HINTS,
         "image_type": parameters.IMAGE_TYPE[job.group.key.type],
         "fewest": parameters.fewest_frames(job.recipe),
-        "frames": [for_pixinsight(frame.path) for frame in job.frames],
+        "frames": [for_pixinsight(frame.path.absolute()) for frame in job.frames],
         "calibration": _calibration(job, paths, own),
         "integration": parameters.integration(job.recipe),
         "keywords": list(_keywords(job)),
@@ -87,7 +87,7 @@ def _calibration(job: Job, paths: RunPaths, own: set[str]) -> dict[str, Any] | N
         if master is None:
             return None
         made_here = master.job_id if master.job_id in own else None
-        return {"path": for_pixinsight(master.path)} | ({"job": made_here} if made_here else {})
+        return {"path": for_pixinsight(master.path.absolute())} | ({"job": made_here} if made_here else {})
 
     return {
         "folder": for_pixinsight(paths.jobs[job.id].calibrated),

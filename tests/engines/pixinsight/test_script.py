@@ -97,6 +97,19 @@ def test_windows_and_unc_paths() -> None:
     assert for_pixinsight(PurePosixPath("/night/dark.fits")) == "/night/dark.fits"
 
 
+def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was named relative to where the user stands is absolute in a script."""
+    monkeypatch.chdir(tmp_path)
+    dark = CalibrationMaster(path=Path("library/dark.xisf"), type=FrameType.DARK)
+    job = make_job(FrameType.FLAT, paths=[Path(f"{n}.fits") for n in range(3)], calibration=flat_calibration(dark=dark))
+    seen = perform(render([job], RunPaths.manual([job], Path("library"), stamp=STAMP)))
+
+    here = tmp_path.as_posix()
+    assert [row[1] for row in seen["calibrations"][0]["targetFrames"]] == [f"{here}/{n}.fits" for n in range(3)]
+    assert seen["calibrations"][0]["masterDarkPath"] == f"{here}/library/dark.xisf"
+    assert f"{here}/library/master/master-flat.xisf" in seen["files"]
+
+
 @given(st.text(), st.text(min_size=1), st.text(), st.floats(allow_nan=False, allow_infinity=False))
 def test_values_survive(filter_name: str, file_name: str, comment: str, number: float) -> None:
     """Whatever a header or a file name holds arrives in PixInsight as it is, and never as code."""
