@@ -1,5 +1,6 @@
-"""Commands that keep a library: index, due, audit, publish, quarantine, label."""
+"""Commands that keep a library: index, due, audit, validate, changes by hand, import, mirror, prune."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,11 +10,15 @@ import typer
 from ap_masters.cli import flags
 from ap_masters.cli.arguments import Library, MasterFile, Why
 from ap_masters.cli.display import Screen
-from ap_masters.cli.options import with_settings
+from ap_masters.cli.options import with_screen, with_settings
+from ap_masters.errors import NothingToDo, UsageError
+from ap_masters.model import Frame
+from ap_masters.record import write_text
 from ap_masters.settings_files import Loaded
 
 if TYPE_CHECKING:
     from ap_masters.library.status import Change
+    from ap_masters.library.validate import Coverage, Validation
 
 app = typer.Typer(no_args_is_help=True, help="Keep a library of masters healthy: index, due, audit, publish and more.")
 
@@ -145,3 +150,167 @@ def _changed(screen: Screen, verb: str, change: "Change") -> None:
         screen.line(f"  was {change.before}")
     if change.superseded:
         screen.line(f"  superseded {change.superseded}")
+
+
+@app.command()
+@with_settings(flags.MATCH)
+def validate(
+    screen: Screen,
+    loaded: Loaded,
+    library: Library,
+    lights: Annotated[list[Path] | None, typer.Argument(metavar="[LIGHTS]", help="Folders or files of lights.")] = None,
+    plan: Annotated[Path | None, typer.Option("--plan", help="A capture plan in CSV, instead of lights.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write what is to be captured as CSV.")] = None,
+    note: Annotated[bool, typer.Option("--note", help="Keep the result as a dated note in the library.")] = False,
+) -> None:
+    """Show whether every planned light, or every light in a folder, finds its masters; list what is missing."""
+    from ap_masters.library import capture, validate
+    from ap_masters.library.scan import scan
+
+    if bool(lights) == (plan is not None):
+        raise UsageError("Give folders of lights, or a capture plan with --plan; one of the two")
+    settings, masters = loaded.settings, scan(library).masters()
+    if plan is not None:
+        result = validate.validate_plan(capture.read_plan(plan), masters, settings.match, settings.counts)
+    else:
+        found = _lights(lights or [], library)
+        result = validate.validate_lights(found, masters, settings.match, settings.counts)
+    if csv is not None:
+        write_text(csv, capture.capture_csv(result.gaps))
+    written = validate.write_note(library, result, now=datetime.now(UTC)) if note else None
+    if screen.json:
+        screen.document("library validate", validation=result, note=written, exit_code=result.exit_code)
+    else:
+        _validation(screen, result)
+        if written is not None:
+            screen.line(f"note: {written}")
+    raise typer.Exit(result.exit_code)
+
+
+def _lights(inputs: list[Path], library: Path) -> tuple[Frame, ...]:
+    from ap_masters.discover import discover
+    from ap_masters.header_cache import HeaderCache
+
+    found = discover(inputs, cache=HeaderCache.default(), exclude=[library]).lights
+    if not found:
+        raise NothingToDo(f"No light is in {', '.join(str(path) for path in inputs)}")
+    return found
+
+
+def _validation(screen: Screen, result: "Validation") -> None:
+    screen.table(
+        ("light", "dark", "frames", "flat"),
+        [
+            (row.description, _name(row.dark), f"{row.dark.have}/{row.dark.need}", _name(row.flat) if row.flat else "")
+            for row in result.rows
+        ],
+    )
+    for row in result.rows:
+        for problem in row.problems if not row.served else ():
+            screen.warning(f"{row.description}: {problem}")
+    screen.table(
+        ("capture", "type", "exposure", "gain", "offset", "set-point", "filter", "why"),
+        [
+            (
+                str(gap.count),
+                gap.type,
+                *("" if v is None else f"{v:g}" for v in (gap.exposure, gap.gain, gap.offset, gap.temperature)),
+                gap.filter or "",
+                gap.reason,
+            )
+            for gap in result.gaps
+        ],
+    )
+    screen.line(f"{sum(row.served for row in result.rows)} of {len(result.rows)} kinds of light find their masters")
+
+
+def _name(coverage: "Coverage") -> str:
+    return Path(coverage.master).name if coverage.master else "missing"
+
+
+@app.command("import")
+@with_settings(flags.OUTPUT.only(flags.LAYOUT))
+def import_masters(
+    screen: Screen,
+    loaded: Loaded,
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SRC", help="A folder of masters.", show_default=False, exists=True, file_okay=False),
+    ],
+    library: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the library.", show_default=False)],
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this it is only shown.")] = False,
+) -> None:
+    """Take existing masters into a library, from whatever layout; a dry run without --apply. SRC is only read."""
+    from ap_masters.library.importing import import_masters as take_in
+
+    said = loaded.origins["layout"] != "default"
+    report = take_in(
+        source,
+        library,
+        layout=loaded.settings.layout if said else None,
+        now=datetime.now(UTC),
+        apply=apply,
+        suffix=loaded.settings.library.record_suffix,
+    )
+    if screen.json:
+        screen.document("library import", report=report, exit_code=report.exit_code)
+    else:
+        rows = [(item.action, str(item.source), item.output or "", item.detail) for item in report.items]
+        screen.table(("action", "master", "in the library", "why"), rows)
+        if not apply:
+            screen.line("Nothing was done; --apply does it")
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+@with_screen
+def mirror(
+    screen: Screen,
+    library: Library,
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder of the copy.", show_default=False)],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Believe size and time of copies that were verified once.")
+    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Replace damaged copies from a sound source.")] = False,
+) -> None:
+    """Bring a one-way copy of the library up to date and verify it; safe to interrupt and to run from a timer."""
+    from ap_masters.library.mirror import mirror as copy
+
+    report = copy(library, target, quick=quick, repair=repair)
+    if screen.json:
+        screen.document("library mirror", report=report, exit_code=report.exit_code)
+    else:
+        counts = Counter(file.action for file in report.files)
+        screen.table(
+            ("action", "file", "what"),
+            [(f.action, f.path, f.detail) for f in report.files if screen.verbose or f.detail],
+        )
+        screen.line(
+            ", ".join(f"{number} {action}" for action, number in counts.items())
+            + f", {report.bytes_copied >> 20} MiB copied, checked by {report.checked}"
+        )
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+@with_settings()
+def prune(
+    screen: Screen,
+    loaded: Loaded,
+    library: Library,
+    apply: Annotated[bool, typer.Option("--apply", help="Delete them; without this they are only listed.")] = False,
+) -> None:
+    """List raw frames that no master in use needs and that are older than a season; delete them with --apply."""
+    from ap_masters.library.prune import prune as what_may_go
+
+    season = loaded.settings.library.season_days
+    result = what_may_go(library, now=datetime.now(UTC), season_days=season, apply=apply)
+    if screen.json:
+        screen.document("library prune", prune=result)
+        return
+    shown = [frame for frame in result.frames if screen.verbose or frame.verdict in {"droppable", "dropped"}]
+    screen.table(("verdict", "frame", "why"), [(frame.verdict, str(frame.path), frame.detail) for frame in shown])
+    screen.line(", ".join(f"{number} {verdict}" for verdict, number in result.counts.items()) or "no frame on record")
+    screen.line(f"{result.droppable_bytes >> 20} MiB could go" + ("" if apply else " (--apply deletes)"))
+    for path in result.unreadable:
+        screen.warning(f"{path}: cannot be read, so nothing is dropped")

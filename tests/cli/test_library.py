@@ -90,6 +90,78 @@ def test_labels_are_given_and_taken(run: Run, library: Path) -> None:
     assert run("library", "label", library, bias(library), "no good").code == 2
 
 
+def test_validate_lights(run: Run, library: Path, small_night: Path, tmp_path: Path) -> None:
+    """Every light of the night finds its masters; a capture list says how many frames are missing for a full set."""
+    done = run("library", "validate", library, small_night, "--csv", tmp_path / "capture.csv", "--note", "--json")
+
+    (row,) = done.document["validation"]["rows"]
+    assert done.code == 0
+    assert "masterDark_" in row["dark"]["master"]
+    assert row["flat"]["master"].endswith("FILTER_L.xisf")
+    assert (tmp_path / "capture.csv").read_text(encoding="utf-8").splitlines()[1].startswith("dark,300,100,50,-10")
+    assert Path(done.document["note"]).is_file()
+
+
+def test_validate_a_plan(run: Run, library: Path, tmp_path: Path) -> None:
+    """S0-10: an exposure without a master is a gap, and the exit code says so."""
+    plan = tmp_path / "plan.csv"
+    plan.write_text("exposure,gain,offset,temperature\n300,100,50,-10\n600,100,50,-10\n", encoding="utf-8")
+    done = run("library", "validate", library, "--plan", plan)
+
+    assert done.code == 8
+    assert "1 of 2 kinds of light find their masters" in done.out
+    assert "600 s" in done.err
+
+
+def test_validate_wants_lights_or_a_plan(run: Run, library: Path, tmp_path: Path) -> None:
+    """One of the two; and lights that are there."""
+    (tmp_path / "empty").mkdir()
+
+    assert run("library", "validate", library).code == 2
+    assert run("library", "validate", library, tmp_path, "--plan", tmp_path / "plan.csv").code == 2
+    assert run("library", "validate", library, tmp_path / "empty").code == 3
+
+
+def test_import_shows_first_and_then_does(run: Run, small_library: Path, tmp_path: Path) -> None:
+    """S2-60: a dry run writes nothing; --apply copies, verified, into the layout that was asked for."""
+    target = tmp_path / "imported"
+    dry = run("library", "import", small_library / "master", target, "--layout", "wbpp")
+    assert dry.code == 0
+    assert "masterBias_BIN-1_64x48" in dry.out
+    assert not target.exists()
+
+    run("library", "import", small_library / "master", target, "--layout", "wbpp", "--apply")
+    assert len(list(target.rglob("*.xisf"))) == 6
+    assert run("library", "audit", target).code == 0
+
+
+def test_mirror_answers_a_timer(run: Run, library: Path, tmp_path: Path) -> None:
+    """S0-30, S0-31: a copy, verified; a changed byte in it is a mismatch that is not written over."""
+    target = tmp_path / "nas"
+    first = run("library", "mirror", library, target, "--json")
+    assert first.code == 0
+    assert {file["action"] for file in first.document["report"]["files"]} == {"copied"}
+
+    copy = bias(target)
+    copy.write_bytes(copy.read_bytes()[:-1] + b"!")
+    second = run("library", "mirror", library, target)
+    assert second.code == 8
+    assert "mismatch" in second.out
+    assert copy.read_bytes().endswith(b"!")
+
+    assert run("library", "mirror", library, target, "--repair").code == 0
+    assert copy.read_bytes() == bias(library).read_bytes()
+
+
+def test_prune_lists_and_keeps_what_is_needed(run: Run, library: Path, small_night: Path) -> None:
+    """Every frame of a master in use is needed: nothing may go, with --apply or without."""
+    done = run("library", "prune", library, "--apply")
+
+    assert done.code == 0
+    assert done.out.startswith("74 needed")
+    assert all(path.is_file() for path in small_night.rglob("*.fits"))
+
+
 def test_a_library_that_is_not_there_is_a_slip(run: Run, tmp_path: Path) -> None:
     """No empty library is invented."""
     for verb in ("index", "due", "audit"):
