@@ -7,6 +7,7 @@ from ap_masters.model import Decision, Frame, Group, GroupKey, Plan, SetAside, S
 
 if TYPE_CHECKING:  # the rooms of these read pixels; `--help` does not
     from ap_masters.build import BuildReport, Outcome
+    from ap_masters.library.validate import Coverage, Row, Validation
 
 Document = dict[str, Any]
 
@@ -101,3 +102,25 @@ def build(of: "BuildReport") -> Document:
         "outcomes": [outcome(one) for one in of.outcomes],
         "plan": plan(of.plan),
     }
+
+
+def validation(of: "Validation") -> Document:
+    """Return what serves the lights, and what is to be captured."""
+    return {"rows": [_row(row) for row in of.rows], "gaps": [gap.model_dump(mode="json") for gap in of.gaps]}
+
+
+def _row(of: "Row") -> Document:
+    return {
+        "light": of.light.model_dump(mode="json", exclude_none=True),
+        "description": of.description,
+        "lights": of.lights,
+        "served": of.served,
+        "bias": of.bias,
+        "dark": _coverage(of.dark),
+        "flat": _coverage(of.flat) if of.flat else None,
+        "problems": of.problems,
+    }
+
+
+def _coverage(of: "Coverage") -> Document:
+    return of._asdict()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ap_masters.cli import flags
+from ap_masters.cli import documents, flags
 from ap_masters.cli.arguments import Library, MasterFile, Why
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen, with_settings
@@ -179,7 +179,8 @@ def validate(
         write_text(csv, capture.capture_csv(result.gaps))
     written = validate.write_note(library, result, now=datetime.now(UTC)) if note else None
     if screen.json:
-        screen.document("library validate", validation=result, note=written, exit_code=result.exit_code)
+        view = documents.validation(result)
+        screen.document("library validate", validation=view, note=written, exit_code=result.exit_code)
     else:
         _validation(screen, result)
         if written is not None:
