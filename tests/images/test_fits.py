@@ -40,7 +40,7 @@ def _images(draw: st.DrawFn) -> NDArray[Any]:
 
 
 @given(_images(), st.booleans(), st.sampled_from(["plain.fits", "LATER.FIT", "packed.fits.gz"]), st.data())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_samples_are_those_astropy_reads(
     tmp_path_factory: pytest.TempPathFactory, pixels: NDArray[Any], later: bool, name: str, data: st.DataObject
 ) -> None:
@@ -268,6 +268,7 @@ def test_what_follows_the_image_may_be_damaged(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200), st.integers(0, 2880))
+@settings(deadline=None)
 def test_no_damage_ends_in_another_exception(
     tmp_path_factory: pytest.TempPathFactory, damage: bytes, position: int
 ) -> None:

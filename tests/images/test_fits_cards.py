@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 from astropy.io.fits.card import Undefined
 from astropy.io.fits.verify import VerifyError
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ap_masters.images.fits_cards import CARD, parse_cards
@@ -77,6 +77,7 @@ def _is_record_valued(text: str) -> bool:
 
 
 @given(st.lists(st.one_of(_PLAIN, _COMMENTARY, _HIERARCH).filter(lambda text: not _is_record_valued(text)), max_size=6))
+@settings(deadline=None)
 def test_cards_are_read_as_astropy_reads_them(texts: list[str]) -> None:
     """Names, values with their types, and comments agree on every card that keeps to the standard or bends it."""
     header = b"".join(_card(text[:CARD]) for text in texts)
@@ -98,6 +99,7 @@ def test_cards_are_read_as_astropy_reads_them(texts: list[str]) -> None:
     st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="/"), min_size=60, max_size=400),
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60),
 )
+@settings(deadline=None)
 @example("OBJECT", "'" * 120 + "'&" * 40, "quotes torn apart between two cards")
 def test_long_strings_come_back_from_their_continue_cards(name: str, text: str, comment: str) -> None:
     """What astropy splits over CONTINUE cards is one string again."""
@@ -116,6 +118,7 @@ def _one_of(keywords: tuple[Keyword, ...]) -> Keyword:
 
 
 @given(st.lists(st.binary(min_size=CARD, max_size=CARD), max_size=5))
+@settings(deadline=None)
 @example([b"KEY     = 'abc&'".ljust(CARD), b"CONTINUE  'def".ljust(CARD)])
 @example([b"CONTINUE  'nothing before'".ljust(CARD)])
 def test_no_card_is_refused(cards: list[bytes]) -> None:

@@ -79,7 +79,7 @@ def _open_strictly(path: Path) -> fits.PrimaryHDU:
     st.sampled_from([".xisf", ".fits", ".FIT", ".fts"]),
     st.sampled_from(["none", "zlib", "lz4", "zstd"]),
 )
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_what_is_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, pixels: NDArray[Any], suffix: str, compression: Compression
 ) -> None:
@@ -283,6 +283,7 @@ _ANY_KEYWORD = st.builds(
 
 
 @given(st.lists(_ANY_KEYWORD, max_size=5))
+@settings(deadline=None)
 @example([Keyword("FILTER", "../../x\n'\"<&>\0"), Keyword("=", "="), Keyword("Ü" * 90, 1, "ü" * 90)])
 def test_no_keyword_breaks_a_header(tmp_path_factory: pytest.TempPathFactory, keywords: list[Keyword]) -> None:
     """Quotes, newlines, NUL, markup, other scripts, infinite numbers: astropy and expat read what was written."""
@@ -325,6 +326,7 @@ def test_fits_text_is_spelled_in_ascii(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=300))
+@settings(deadline=None)
 @example("'" * 200)
 @example("&" * 200)
 def test_strings_of_any_length_survive_fits(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:

@@ -68,7 +68,7 @@ _PACKINGS = st.builds(
 
 
 @given(_ARRAYS, _PACKINGS, st.booleans(), st.booleans(), st.integers(0, 2), st.data())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_samples_come_out_as_they_went_in(
     tmp_path_factory: pytest.TempPathFactory,
     pixels: NDArray[Any],
@@ -354,6 +354,7 @@ def test_a_header_in_another_encoding_is_refused(tmp_path: Path) -> None:
 
 
 @given(st.binary(min_size=1, max_size=8), st.integers(0, 500))
+@settings(deadline=None)
 def test_no_damage_ends_in_another_exception(
     tmp_path_factory: pytest.TempPathFactory, damage: bytes, position: int
 ) -> None:
