@@ -50,7 +50,7 @@ def _image(screen: Screen, found: "InspectedImage") -> None:
             properties=dict(info.properties),
             frame=documents.frame(found.frame),
             statistics=found.statistics,
-            history=found.history._asdict(),
+            history=found.history._asdict() | {"frames": [frame._asdict() for frame in found.history.frames]},
             record=found.record,
         )
         return
