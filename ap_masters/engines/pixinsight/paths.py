@@ -53,7 +53,7 @@ class RunPaths:
         """Return the names for a script that a user runs: ``stamp`` is YYYYMMDD_HHMMSS."""
         library = library.absolute()
         logs = library / "logs"
-        scratch = library / ".ap-masters" / f"calibrated-{stamp}"
+        scratch = library / ".ap-masters"
         return cls(
             run=f"manual-{stamp}",
             stamp=stamp,
@@ -67,7 +67,7 @@ class RunPaths:
                 job.id: JobPaths(
                     master=library / job.output,
                     record=record_path(library / job.output, record_suffix),
-                    calibrated=scratch / f"{number:03d}",
+                    calibrated=scratch / f"calibrated-{stamp}-{number:03d}",
                 )
                 for number, job in enumerate(jobs, 1)
             },

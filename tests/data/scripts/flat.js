@@ -35,7 +35,7 @@ var JOBS = [
          "/night/flat 3.fits"
       ],
       calibration: {
-         folder: "/library/.ap-masters/calibrated-20260129_123456/001",
+         folder: "/library/.ap-masters/calibrated-20260129_123456-001",
          bias: null,
          dark: {"path": "/library/master/master-dark-flat.xisf"},
          settings: {

@@ -326,7 +326,7 @@ def test_flats_are_calibrated_first() -> None:
     assert (calibration["masterDarkEnabled"], calibration["masterBiasEnabled"]) == (True, False)
     assert calibration["masterDarkPath"] == "/library/master/master-dark-flat.xisf"
     assert (calibration["calibrateDark"], calibration["optimizeDarks"]) == (False, False)
-    folder = f"/library/.ap-masters/calibrated-{STAMP}/001"
+    folder = f"/library/.ap-masters/calibrated-{STAMP}-001"
     assert calibration["outputDirectory"] == folder
     assert [row[1] for row in seen["integrations"][0]["images"]] == [f"{folder}/{n}_c.xisf" for n in range(4)]
     assert not any(path.startswith(folder) for path in seen["files"])
