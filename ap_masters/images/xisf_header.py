@@ -25,7 +25,7 @@ _LARGEST_SIDE: Final = 1 << 24
 _NAMESPACE: Final = "{http://www.pixinsight.com/xisf}"
 
 # sampleFormat -> numpy's name, bytes, and the value of full scale
-_FORMATS: Final[dict[str, tuple[str, int, float | None]]] = {
+FORMATS: Final[dict[str, tuple[str, int, float | None]]] = {
     "UInt8": ("uint8", 1, 255.0),
     "UInt16": ("uint16", 2, 65535.0),
     "UInt32": ("uint32", 4, 4294967295.0),
@@ -121,9 +121,9 @@ def _parse(path: Path, text: str) -> Element:
 def _layout(path: Path, root: Element, image: Element, images: int) -> XisfLayout:
     width, height, channels = _geometry(path, image.get("geometry", ""))
     format_name = image.get("sampleFormat", "")
-    if format_name not in _FORMATS:
-        raise UnreadableImage(path, f"has samples of format {format_name!r}; only {', '.join(_FORMATS)} can be read")
-    sample, item, full_scale = _FORMATS[format_name]
+    if format_name not in FORMATS:
+        raise UnreadableImage(path, f"has samples of format {format_name!r}; only {', '.join(FORMATS)} can be read")
+    sample, item, full_scale = FORMATS[format_name]
     storage = image.get("pixelStorage", "Planar")
     if storage not in {"Planar", "Normal"}:
         raise UnreadableImage(path, f"has pixelStorage {storage!r}, which is neither Planar nor Normal")
