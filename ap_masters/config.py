@@ -13,7 +13,7 @@ from ap_masters.model import FrameType, ImageFormat
 class Section(BaseModel):
     """A part of the settings; an unknown name in it is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built when first used: a light start
 
 
 class CountPolicy(Section):
@@ -127,7 +127,7 @@ class RecipesSettings(Section):
 
 
 class FlatSettings(Section):
-    """Levels of single flats, as fractions of full scale, after bias and dark are removed."""
+    """Levels of single flats, as fractions of full scale, and PULSAR's rules for them."""
 
     recommended_low: float = Field(0.25, ge=0, le=1)
     recommended_high: float = Field(0.55, ge=0, le=1)
@@ -135,6 +135,7 @@ class FlatSettings(Section):
     drop_above: float = Field(0.90, ge=0, le=1)
     saturated_fraction: float = Field(0.001, ge=0, le=1)  # more saturated samples than this: dropped
     consistent_exposures: bool = False  # PULSAR: mixed exposures of one filter are an error
+    cosmetic: bool = False  # PULSAR: single flats are mended with the cosmetic list beside their dark
 
 
 class DarkSettings(Section):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Noun(BaseModel):
     """A value: never changed once made, never carrying a field it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built when first used: a light start
 
 
 # --- images -----------------------------------------------------------------------------------------------
