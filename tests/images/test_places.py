@@ -120,7 +120,7 @@ def test_threads_share_a_file(tmp_path: Path, positional: bool | None) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        *[(f"frame{suffix}", True) for suffix in SUFFIXES],
+        *[(f"frame{suffix}", True) for suffix in sorted(SUFFIXES)],
         ("Frame 1.FITS", True),
         ("Größe.Fit.GZ", True),
         ("frame.xisf.part", False),

@@ -120,7 +120,11 @@ def test_saturated_or_unlit_flats_give_no_gain(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [9, 16])
 @pytest.mark.parametrize(
-    ("combination", "combine"), [(Combination.AVERAGE, np.mean), (Combination.MEDIAN, np.median)], ids=str
+    ("combination", "combine"),
+    [
+        pytest.param(Combination.AVERAGE, np.mean, id="average"),
+        pytest.param(Combination.MEDIAN, np.median, id="median"),
+    ],
 )
 def test_the_noise_of_a_master_follows_the_square_root_law(
     tmp_path: Path, count: int, combination: Combination, combine: Any
