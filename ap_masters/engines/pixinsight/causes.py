@@ -38,7 +38,7 @@ _PRINTED: Final = (
         "Install xvfb (apt install xvfb), or run the build on a desktop",
     ),
     (
-        r"licen[cs]e|activation",
+        r"(?i:(?:no|invalid|expired|missing)\b.{0,20}\blicen[cs]e|\blicen[cs]e\b.{0,30}\b(?:not|invalid|expired|activat))",
         "PixInsight asks for its licence",
         "Start PixInsight by hand as this user and activate it once",
     ),
@@ -53,7 +53,7 @@ _PRINTED: Final = (
         "Give it less to hold at once: lower --memory or --instances, and close other programs",
     ),
     (
-        r"Required code signature|signature",
+        r"[Cc]ode signature",
         "PixInsight refused the script because of a code signature",
         "Remove any .xsgn file beside the script and allow unsigned scripts in PixInsight's security settings",
     ),

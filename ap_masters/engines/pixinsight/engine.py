@@ -102,10 +102,7 @@ class PixInsightEngine:
         share = self._memory // self._instances if self._memory else None
         launches = []
         for batch in batches(jobs, self._instances):
-            paths = self._paths(batch, Path(tempfile.mkdtemp(prefix="pixinsight-", dir=workdir)))
-            text = render(batch, paths, javascript=self._javascript, memory=share)
-            paths.script.write_text(text, encoding="ascii", newline="\n")
-            log.info("script %s for %d job(s)", paths.script, len(batch))
+            paths = self._write_script(batch, workdir, share)
             launches.append(
                 Launch(
                     batch,
@@ -129,6 +126,20 @@ class PixInsightEngine:
             on_look=_Reporter(on_progress),
         )
         return launches
+
+    def _write_script(self, jobs: Sequence[Job], workdir: Path, memory: int | None) -> RunPaths:
+        """Write the script of one launch; return the names of its files. Raises PixInsightError."""
+        try:
+            paths = self._paths(jobs, Path(tempfile.mkdtemp(prefix="pixinsight-", dir=workdir)))
+            text = render(jobs, paths, javascript=self._javascript, memory=memory)
+            paths.script.write_text(text, encoding="ascii", newline="\n")
+        except OSError as error:
+            raise PixInsightError(
+                f"The script for PixInsight could not be written: {error}. "
+                "Free some space or mend the permissions, or name another folder with --script-dir"
+            ) from error
+        log.info("script %s for %d job(s)", paths.script, len(jobs))
+        return paths
 
     def _paths(self, jobs: Sequence[Job], folder: Path) -> RunPaths:
         """Return the names of one launch in its own new ``folder``, with a time that no other script or log has."""

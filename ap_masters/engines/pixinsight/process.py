@@ -92,9 +92,9 @@ class Launch:
         assert self._pulse is not None
         now = time.monotonic()
         members = self.tree.members()  # before the status is read: what it wrote last is then seen
-        cpu, self.memory = self.tree.usage(members)
+        self.memory = self.tree.memory(members)
         self.status = read_status(self.paths.status, self.paths.run) or self.status
-        self._pulse.beat(now, status=self.status, log_size=_size(self.paths.log), cpu=cpu)
+        self._pulse.beat(now, status=self.status, log_size=_size(self.paths.log), work=self.tree.work(members))
         if self.status is not None and self.status.state == "done":
             self._done_since = now if self._done_since is None else self._done_since
             if not members or not self._force_exit or now - self._done_since > self.limits.shutdown:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from ap_masters.engines.pixinsight.status import Status
 from ap_masters.model import Job
 
 _BUSY: Final = 0.05  # CPU seconds per second; an idle window with a dialog uses less
-_WINDOW: Final = 10.0  # seconds over which CPU time is looked at
+_MOVING: Final = 100_000  # bytes read and written per second; so does a slow network, where CPU time does not show
+_WINDOW: Final = 10.0  # seconds over which work is looked at
 _SECONDS_PER_MEGASAMPLE: Final = 2.0  # ten times what a slow disk and two cores need
 
 
@@ -46,6 +47,17 @@ def job_limit(job: Job, silence: float) -> float:
     return silence + passes * megasamples * _SECONDS_PER_MEGASAMPLE
 
 
+class Work(NamedTuple):
+    """What processes have done so far: CPU seconds, and bytes read and written where the system counts them."""
+
+    cpu: float = 0.0
+    moved: int = 0
+
+    def enough(self, before: "Work", seconds: float) -> bool:
+        """Return whether what was done since ``before`` in ``seconds`` is more than an idle window does."""
+        return self.cpu - before.cpu >= _BUSY * seconds or self.moved - before.moved >= _MOVING * seconds
+
+
 class Pulse:
     """What was seen of one launch, and when. Times are seconds of any clock that does not go back."""
 
@@ -55,11 +67,11 @@ class Pulse:
         self._begun = self._alive = now
         self._status: Status | None = None
         self._log_size = 0
-        self._window = (now, 0.0)
+        self._window = (now, Work())
         self._job: tuple[str | None, float] = (None, now)
 
-    def beat(self, now: float, *, status: Status | None, log_size: int, cpu: float) -> None:
-        """Take in what is seen: the script's status, the size of its log, the CPU seconds used so far."""
+    def beat(self, now: float, *, status: Status | None, log_size: int, work: Work) -> None:
+        """Take in what is seen: the script's status, the size of its log, the work done so far."""
         if status is not None and status != self._status:
             if status.running != self._job[0]:
                 self._job = (status.running, now)
@@ -70,9 +82,9 @@ class Pulse:
             self._alive = now
         since, before = self._window
         if now - since >= min(_WINDOW, self._limits.silence / 4):
-            if cpu - before >= _BUSY * (now - since):
+            if work.enough(before, now - since):
                 self._alive = now
-            self._window = (now, cpu)
+            self._window = (now, work)
 
     def ending(self, now: float) -> Ending | None:
         """Return why to stop waiting, or None to go on."""

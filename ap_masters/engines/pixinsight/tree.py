@@ -12,6 +12,8 @@ from typing import Final
 
 import psutil
 
+from ap_masters.engines.pixinsight.pulse import Work
+
 _GRACE: Final = 1.0  # seconds between asking to end and ending
 _OWN_GROUP: Final[int] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows: Ctrl-C is ours alone
 _GONE: Final = (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied)
@@ -41,7 +43,7 @@ class Tree:
                 creationflags=_OWN_GROUP,
             )
         self._known: dict[int, psutil.Process] = {self.root.pid: self.root}
-        self._cpu: dict[int, float] = {}
+        self._work: dict[int, Work] = {}
 
     def members(self) -> list[psutil.Process]:
         """Return every living member, the first one started first."""
@@ -56,15 +58,25 @@ class Tree:
         for process in processes:
             self._known.setdefault(process.pid, process)
 
-    def usage(self, members: Sequence[psutil.Process]) -> tuple[float, int]:
-        """Return the CPU seconds used so far by all that was ever seen, and the bytes ``members`` use now."""
-        memory = 0
+    def work(self, members: Sequence[psutil.Process]) -> Work:
+        """Return what all that was ever seen has done, given the living ``members``."""
         for process in members:
             with suppress(*_GONE):
                 times = process.cpu_times()
-                self._cpu[process.pid] = times.user + times.system
-                memory += process.memory_info().rss
-        return sum(self._cpu.values()), memory
+                moved = 0
+                if hasattr(process, "io_counters"):  # not on macOS
+                    counters = process.io_counters()
+                    moved = counters.read_bytes + counters.write_bytes
+                self._work[process.pid] = Work(times.user + times.system, moved)
+        return Work(sum(w.cpu for w in self._work.values()), sum(w.moved for w in self._work.values()))
+
+    def memory(self, members: Sequence[psutil.Process]) -> int:
+        """Return the bytes of memory that ``members`` use now."""
+        used = 0
+        for process in members:
+            with suppress(*_GONE):
+                used += process.memory_info().rss
+        return used
 
     @property
     def returncode(self) -> int | None:

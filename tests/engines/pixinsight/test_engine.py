@@ -292,6 +292,14 @@ def test_jobs_for_the_other_engine(bench: Bench) -> None:
     assert bench.launches() == 0
 
 
+def test_script_that_cannot_be_written(bench: Bench) -> None:
+    """Where the script has no place, that is said, with the way out."""
+    bench.logs.write_text("a file in the way", encoding="utf-8")
+
+    with pytest.raises(PixInsightError, match="--script-dir"):
+        bench.run([bench.job("dark")])
+
+
 def test_no_file_is_written_twice(bench: Bench) -> None:
     """Launches in the same second have scripts of their own."""
     moment = datetime(2026, 1, 29, 12, 34, 56, tzinfo=UTC)

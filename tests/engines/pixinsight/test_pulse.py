@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ap_masters.engines.pixinsight.pulse import Ending, Limits, Pulse, job_limit
+from ap_masters.engines.pixinsight.pulse import Ending, Limits, Pulse, Work, job_limit
 from ap_masters.engines.pixinsight.status import JobStatus, Status
 from ap_masters.model import FrameType, JobState
 from tests.engines.pixinsight.jobs import flat_calibration, make_job
@@ -20,7 +20,7 @@ def test_no_first_word() -> None:
     """Without a word of the script, waiting ends after the time for the start, however busy PixInsight is."""
     pulse = Pulse(0, LIMITS)
     for now in range(0, 101, 5):
-        pulse.beat(now, status=None, log_size=now, cpu=now)
+        pulse.beat(now, status=None, log_size=now, work=Work(now))
         assert pulse.ending(now) is None
     assert pulse.ending(101) is Ending.NEVER_STARTED
 
@@ -28,7 +28,7 @@ def test_no_first_word() -> None:
 def test_silence() -> None:
     """Nothing new for too long is silence; the exact limit is not yet."""
     pulse = Pulse(0, LIMITS)
-    pulse.beat(10, status=status(), log_size=0, cpu=0)
+    pulse.beat(10, status=status(), log_size=0, work=Work(0))
 
     assert pulse.ending(70) is None
     assert pulse.ending(70.1) is Ending.SILENT
@@ -37,16 +37,17 @@ def test_silence() -> None:
 @pytest.mark.parametrize(
     ("sign", "ending"),
     [
-        pytest.param({"status": status(fraction=0.5), "log_size": 0, "cpu": 0}, None, id="status"),
-        pytest.param({"status": status(), "log_size": 1, "cpu": 0}, None, id="log"),
-        pytest.param({"status": status(), "log_size": 0, "cpu": 3}, None, id="work"),
-        pytest.param({"status": status(), "log_size": 0, "cpu": 2}, Ending.SILENT, id="an idle window"),
+        pytest.param({"status": status(fraction=0.5), "log_size": 0, "work": Work(0)}, None, id="status"),
+        pytest.param({"status": status(), "log_size": 1, "work": Work(0)}, None, id="log"),
+        pytest.param({"status": status(), "log_size": 0, "work": Work(3)}, None, id="work"),
+        pytest.param({"status": status(), "log_size": 0, "work": Work(0, 6_000_000)}, None, id="reading"),
+        pytest.param({"status": status(), "log_size": 0, "work": Work(2, 99)}, Ending.SILENT, id="an idle window"),
     ],
 )
 def test_signs_of_life(sign: dict[str, object], ending: Ending | None) -> None:
-    """News in the status, a longer log and real work are life; the little that a waiting dialog uses is none."""
+    """News in the status, a longer log, work and reading are life; the little that a waiting dialog uses is none."""
     pulse = Pulse(0, LIMITS)
-    pulse.beat(0, status=status(), log_size=0, cpu=0)
+    pulse.beat(0, status=status(), log_size=0, work=Work(0))
     pulse.beat(50, **sign)  # type: ignore[arg-type]
 
     assert pulse.ending(90) is ending
@@ -56,10 +57,10 @@ def test_too_long() -> None:
     """A job that works beyond its limit is stopped; the limit counts from the job's own beginning."""
     pulse = Pulse(0, LIMITS)
     for now in range(0, 500, 10):
-        pulse.beat(now, status=status("a"), log_size=now, cpu=now)
+        pulse.beat(now, status=status("a"), log_size=now, work=Work(now))
         assert pulse.ending(now) is None
-    pulse.beat(500, status=status("b"), log_size=500, cpu=500)
-    pulse.beat(549, status=status("b"), log_size=549, cpu=549)
+    pulse.beat(500, status=status("b"), log_size=500, work=Work(500))
+    pulse.beat(549, status=status("b"), log_size=549, work=Work(549))
 
     assert pulse.ending(549) is None
     assert pulse.ending(551) is Ending.TOO_LONG
@@ -68,8 +69,8 @@ def test_too_long() -> None:
 def test_whole_run() -> None:
     """All jobs together have a limit, also while none is being worked on."""
     pulse = Pulse(0, LIMITS)
-    pulse.beat(0, status=Status(run="r", state="running"), log_size=0, cpu=0)
-    pulse.beat(649, status=Status(run="r", state="running"), log_size=1, cpu=0)
+    pulse.beat(0, status=Status(run="r", state="running"), log_size=0, work=Work(0))
+    pulse.beat(649, status=Status(run="r", state="running"), log_size=1, work=Work(0))
 
     assert pulse.ending(650) is None
     assert pulse.ending(651) is Ending.TOO_LONG
