@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ap_masters import discover, group, plan, proof, quality, run_log
+from ap_masters import discover, glimpse, group, layouts, plan, proof, quality, run_log
 from ap_masters import record as records
 from ap_masters.config import Settings
+from ap_masters.defects import find_defects, write_defects
 from ap_masters.engines import Engine
 from ap_masters.errors import ApMastersError, NothingToDo
 from ap_masters.header_cache import HeaderCache
@@ -32,6 +33,7 @@ from ap_masters.model import (
     Progress,
     Step,
 )
+from ap_masters.quality.single_frames import unfit
 from ap_masters.record import Record
 
 log = logging.getLogger(__name__)
@@ -93,10 +95,10 @@ def survey(
     grouping = group.group_frames(
         found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
     )
-    holdings = scan.holdings(library, given=given_folders(settings))
-    to_hash = plan.frames_to_hash(grouping.groups, holdings.records.values())
+    held = scan.holdings(library, given=given_folders(settings))
+    to_hash = plan.frames_to_hash(grouping.groups, held.records.values())
     holdings = plan.Holdings(
-        masters=holdings.masters, records=holdings.records, existing=holdings.existing, hashes=hash_files(to_hash)
+        masters=held.masters, records=held.records, existing=held.existing, hashes=hash_files(to_hash)
     )
     return plan.make_plan(
         grouping.groups,
@@ -234,7 +236,11 @@ class _Run:
             elif waiting := self._waiting(step.job):
                 outcomes[name] = self._give_up(step, step.job, waiting)
             else:
-                ready.append((step, self._resolve(step.job)))
+                job = self._looked_at(self._resolve(step.job))
+                if short := plan.shortage(job, self.settings, self.engine.name):
+                    outcomes[name] = self._fail(step, job, Failed(job_id=job.id, reason=short))
+                else:
+                    ready.append((step, job))
         for batch in self._batches(ready):
             jobs = [job for _, job in batch]
             folder = work / jobs[0].id  # an engine finds its folder empty
@@ -263,6 +269,22 @@ class _Run:
         self.refused[job.id] = f"{step.key.describe()} is waiting itself"
         self.on_progress(Progress(job.id, JobState.SKIPPED, detail=f"waiting: {reason}"))
         return Outcome(step=step, state=JobState.SKIPPED, waiting=reason)
+
+    def _looked_at(self, job: Job) -> Job:
+        """Drop the frames whose pixels contradict what they are said to be, before anything is integrated."""
+        kind = job.group.key.type
+        seen = glimpse.glimpses(job.frames)
+        dropped = unfit(kind, job.frames, seen, self.settings.flat, self.settings.quality)
+        if not dropped:
+            return job
+        gone = {aside.path for aside in dropped}
+        group = job.group.model_copy(
+            update={
+                "frames": tuple(frame for frame in job.frames if frame.path not in gone),
+                "dropped": (*job.group.dropped, *dropped),
+            }
+        )
+        return plan.with_frames(job, group, self.settings)
 
     def _resolve(self, job: Job) -> Job:
         """Fill in what is known now of the masters that this run has made."""
@@ -313,6 +335,8 @@ class _Run:
         master = store.publish(result.path, record, self.library, output, now=self.clock(), suffix=suffix)
         final = records.read(records.record_path(master, suffix))
         self.log.write(run_log.finished_job(final, master))
+        if self.settings.library.defects_beside_darks and step.key.type is FrameType.DARK:
+            write_defects(find_defects(master), Path(layouts.cosmetic_list(master)), "iris")
         self.done[job.id] = final
         self.on_progress(Progress(job.id, JobState.SUCCESS, 1.0, _refusals(record)))
         return Outcome(step=step, state=JobState.SUCCESS, master=master, record=final)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ap_masters import headers, layouts, match, recipes
 from ap_masters.config import Settings
@@ -20,6 +20,7 @@ from ap_masters.model import (
     Group,
     GroupKey,
     Job,
+    Keyword,
     Master,
     Plan,
     Recipe,
@@ -78,6 +79,8 @@ def make_plan(
     lowered. Steps stand in stages: a stage's jobs use masters of earlier stages only.
     """
     drafts = [_draft(group, settings, engine) for group in sorted(groups, key=lambda g: _ORDER.index(g.key.type))]
+    if settings.flat.consistent_exposures:
+        _refuse_inconsistent_exposures(drafts)
     _refuse_collisions(drafts)
     promised: dict[FrameType, list[Master]] = defaultdict(list)
     steps: list[Step] = []
@@ -98,6 +101,7 @@ class _Draft:
     output: Path
     action: Action | None = None
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def step(self, action: Action, *reasons: str, job: Job | None = None, supersedes: Path | None = None) -> Step:
         """Return this group's line in the plan."""
@@ -108,7 +112,7 @@ class _Draft:
             grade=self.group.grade,
             output=self.output,
             reasons=reasons,
-            warnings=self.group.warnings,
+            warnings=(*self.group.warnings, *self.warnings),
             job=job,
             supersedes=supersedes,
         )
@@ -121,20 +125,38 @@ def _draft(group: Group, settings: Settings, engine: str) -> _Draft:
     if not _selected(group.key.type, settings):
         draft.action, draft.reasons = Action.SKIPPED, ("not selected by --stage or the settings",)
         return draft
-    floor = recipes.fewest_frames(recipe.rejection, settings.counts.min_frames)
-    if engine == "pixinsight":
-        floor = max(floor, recipes.fewest_frames(recipe.rejection, None))
-    if count < floor:
-        draft.action, draft.reasons = Action.SKIPPED, (_too_few(group, count, floor, recipe, engine),)
+    if too_few := _too_few(group, recipe, settings, engine):
+        draft.action, draft.reasons = Action.SKIPPED, (too_few,)
         draft.group = group.model_copy(update={"grade": Grade.TOO_FEW})
     return draft
 
 
-def _too_few(group: Group, count: int, floor: int, recipe: Recipe, engine: str) -> str:
+def _too_few(group: Group, recipe: Recipe, settings: Settings, engine: str) -> str | None:
+    """Return what is there and what is needed where a group is too small for its rejection, else None."""
+    count = len(group.frames)
+    floor = recipes.fewest_frames(recipe.rejection, settings.counts.min_frames)
+    if engine == "pixinsight":
+        floor = max(floor, recipes.fewest_frames(recipe.rejection, None))
+    if count >= floor:
+        return None
     dropped = f" ({len(group.dropped)} more were dropped)" if group.dropped else ""
     need = f"{floor} are needed" + (" for linear fit clipping" if recipe.rejection is Rejection.LINEAR_FIT else "")
     way = "capture more frames" if engine == "pixinsight" else "capture more frames, or lower --min-frames"
     return f"{count} {'frame is' if count == 1 else 'frames are'} there{dropped}, {need}: {way}"
+
+
+def with_frames(job: Job, group: Group, settings: Settings) -> Job:
+    """Return ``job`` for fewer frames of its group, with the recipe and the keywords that belong to that number."""
+    recipe = recipes.recipe_for(group.key.type, len(group.frames), settings.recipe)
+    keywords: tuple[Keyword, ...] = ()
+    if group.frames:
+        keywords = headers.master_keywords(group.key, group.frames, recipe, job.calibration, scale=job.scale)
+    return job.model_copy(update={"group": group, "recipe": recipe, "keywords": keywords})
+
+
+def shortage(job: Job, settings: Settings, engine: str) -> str | None:
+    """Return what is there and what is needed where too few frames of a job are left, else None."""
+    return _too_few(job.group, job.recipe, settings, engine)
 
 
 def _selected(frame_type: FrameType, settings: Settings) -> bool:
@@ -155,6 +177,26 @@ def output_path(group: Group, settings: Settings) -> Path:
     if settings.format is not None:
         suffix = ".xisf" if settings.format == "xisf" else ".fit"
     return layouts.render(settings.layout, naming, suffix=suffix)
+
+
+def _refuse_inconsistent_exposures(drafts: Sequence[_Draft]) -> None:
+    """Refuse flats of one filter that differ in exposure alone, as PULSAR's makeflat does (S3-13)."""
+    sets: dict[GroupKey, list[_Draft]] = defaultdict(list)
+    for draft in drafts:
+        if draft.action is None and draft.group.key.type is FrameType.FLAT:
+            sets[draft.group.key.model_copy(update={"exposure": None, "night": None})].append(draft)
+    for mixed in sets.values():
+        exposures = sorted({draft.group.key.exposure or 0.0 for draft in mixed})
+        if len(exposures) > 1:
+            told = "; ".join(
+                f"{d.group.key.exposure:g} s: {', '.join(f.path.name for f in d.group.frames[:3])} …" for d in mixed
+            )
+            for draft in mixed:
+                draft.action = Action.CONFLICT
+                draft.reasons = (
+                    f"Inconsistent exposures for filter {draft.group.key.filter or 'none'}: {told}. "
+                    "Separate the flats by exposure time",
+                )
 
 
 def _refuse_collisions(drafts: Sequence[_Draft]) -> None:
@@ -184,10 +226,11 @@ def _decide(
     """Return the step of one group: what is to be done about it, and the job if there is one."""
     if draft.action is not None:
         return draft.step(draft.action, *draft.reasons)
-    calibration, refusal = _calibration(draft.group, holdings, promised, library, settings)
-    if refusal:
-        return draft.step(Action.SKIPPED, refusal)
-    job = _job(draft, calibration, settings)
+    served = _serve(draft.group, holdings, promised, library, settings)
+    draft.warnings = served.warnings
+    if served.refusal:
+        return draft.step(Action.SKIPPED, served.refusal)
+    job = _job(draft, served.calibration, settings)
     quarantined = holdings.records.get(library / "quarantine" / draft.output)
     if quarantined is not None and not differences(job, quarantined, holdings.hashes):
         return draft.step(
@@ -212,31 +255,38 @@ def _kept_waiting(job: Job) -> tuple[str, ...]:
     return (f"after {len(job.waits_for)} master(s) of this run",) if job.waits_for else ()
 
 
-def _calibration(
+class _Served(NamedTuple):
+    """What is subtracted from the frames of a group, or why the group has to be refused."""
+
+    calibration: Calibration | None = None
+    refusal: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def _serve(
     group: Group,
     holdings: Holdings,
     promised: Mapping[FrameType, Sequence[Master]],
     library: Path,
     settings: Settings,
-) -> tuple[Calibration | None, str | None]:
-    """Return what is subtracted from the frames of ``group``, or why the group has to be refused."""
+) -> _Served:
     kind = group.key.type
     if kind is FrameType.DARK and settings.dark.subtract_constant is not None:
-        return Calibration(constant=settings.dark.subtract_constant), None
+        return _Served(Calibration(constant=settings.dark.subtract_constant))
     if kind is FrameType.DARK and settings.dark.subtract_bias == "master":
         found = match.match_bias(group, _candidates(holdings, promised, library), settings.match)
     elif kind is FrameType.FLAT:
         found = match.match_flat(group, _candidates(holdings, promised, library), settings.match)
     else:
-        return None, None
+        return _Served()
     if found.calibration is not None:
-        return _with_hashes(found.calibration, holdings), None
+        return _Served(_prepared(found.calibration, holdings, settings), None, found.warnings)
     if settings.match.allow_uncalibrated:
         reason = found.problem or "no master serves"
-        return Calibration(
-            decisions=(*found.decisions, Decision(subject="calibration", verdict="none", reason=reason))
-        ), None
-    return None, found.problem
+        none = Decision(subject="calibration", verdict="none", reason=reason)
+        warning = f"integrated uncalibrated, as --allow-uncalibrated asks: {reason}"
+        return _Served(Calibration(decisions=(*found.decisions, none)), None, (*found.warnings, warning))
+    return _Served(None, found.problem, found.warnings)
 
 
 def _candidates(
@@ -248,8 +298,8 @@ def _candidates(
     return (*new, *(m for m in holdings.masters if m.path not in replaced and library / m.path not in replaced))
 
 
-def _with_hashes(calibration: Calibration, holdings: Holdings) -> Calibration:
-    """Add the SHA-256 of each master that stands in a record already, so that a later change is seen."""
+def _prepared(calibration: Calibration, holdings: Holdings, settings: Settings) -> Calibration:
+    """Add what matching does not know: the SHA-256 of masters on record, and the cosmetic list beside the dark."""
 
     def known(master: CalibrationMaster | None) -> CalibrationMaster | None:
         record = holdings.records.get(master.path) if master else None
@@ -257,7 +307,10 @@ def _with_hashes(calibration: Calibration, holdings: Holdings) -> Calibration:
             return master
         return master.model_copy(update={"sha256": record.master.sha256})
 
-    return calibration.model_copy(update={"bias": known(calibration.bias), "dark": known(calibration.dark)})
+    dark = calibration.dark
+    cosmetic = Path(layouts.cosmetic_list(dark.path)) if dark and settings.flat.cosmetic else None
+    update = {"bias": known(calibration.bias), "dark": known(dark), "defects": cosmetic}
+    return calibration.model_copy(update=update)
 
 
 def _job(draft: _Draft, calibration: Calibration | None, settings: Settings) -> Job:

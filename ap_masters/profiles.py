@@ -81,7 +81,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
             "all": {"combination": "median", "rejection": "none"},
             "flat": {"target_median": 5000.0},
         },
-        "flat": {"recommended_low": 0.25, "recommended_high": 0.40, "consistent_exposures": True},
+        "flat": {"recommended_low": 0.25, "recommended_high": 0.40, "consistent_exposures": True, "cosmetic": True},
         "library": {"defects_beside_darks": True},
     },
 }
