@@ -81,7 +81,7 @@ def find_defects(
             pixels = image.read_rows(0, info.height)
             median, robust, scale = _statistics(pixels)
             for kind in _kinds(hot, cold):
-                found += _beyond(_worst(pixels, kind) * scale, kind, median, sigma * robust)
+                found += _beyond(_worst(pixels, kind), kind, median / scale, sigma * robust / scale, scale)
         else:
             for kind in _kinds(hot, cold):
                 found += _extreme(_bands(image, info), kind, count or 0)
@@ -137,36 +137,41 @@ def _kinds(hot: bool, cold: bool) -> tuple[Kind, ...]:
 
 
 def _worst(pixels: "NDArray[Any]", kind: Kind) -> "NDArray[Any]":
-    """Return (rows, width) float64 from (channels, rows, width); what is no number never counts."""
+    """Return (rows, width) of floats from (channels, rows, width); what is no number never counts."""
     import numpy as np
 
-    worst = pixels.astype(np.float64).max(axis=0) if kind == "hot" else pixels.astype(np.float64).min(axis=0)
-    return np.where(np.isfinite(worst), worst, -np.inf if kind == "hot" else np.inf)
+    worst = pixels.max(axis=0) if kind == "hot" else pixels.min(axis=0)
+    wide = worst if worst.dtype.kind == "f" else worst.astype(np.float32 if worst.itemsize < 4 else np.float64)
+    sound = np.isfinite(wide)
+    return wide if sound.all() else np.where(sound, wide, -np.inf if kind == "hot" else np.inf)
 
 
 def _statistics(pixels: "NDArray[Any]") -> tuple[float, float, float]:
     """Return median and robust sigma in ADU, and what turns samples into ADU."""
     import numpy as np
 
-    flat = pixels[np.isfinite(pixels)]
+    sound = np.isfinite(pixels)
+    flat = pixels.ravel() if sound.all() else pixels[sound]
     if flat.size == 0:
         return 0.0, 0.0, 1.0
     scale = _adu(float(flat.max()))
-    median = float(np.median(flat))
-    return median * scale, _ROBUST_SIGMA * float(np.median(np.abs(flat - median))) * scale, scale
+    median = np.median(flat)
+    distance = np.abs(flat - median.astype(np.result_type(flat, np.float32)))
+    return float(median) * scale, _ROBUST_SIGMA * float(np.median(distance, overwrite_input=True)) * scale, scale
 
 
 def _adu(largest: float) -> float:
     return 1.0 if largest > _UNIT_LIMIT else FULL_SCALE
 
 
-def _beyond(values: "NDArray[np.float64]", kind: Kind, median: float, distance: float) -> list[Defect]:
+def _beyond(values: "NDArray[Any]", kind: Kind, median: float, distance: float, scale: float) -> list[Defect]:
     """Return the pixels strictly beyond ``distance`` of the median, the worst first."""
     import numpy as np
 
-    off = values - median if kind == "hot" else median - values
-    places = np.flatnonzero((off > distance) & np.isfinite(off))
-    return _listed(values.ravel()[places], places, values.shape[1], kind)
+    limit = median + distance if kind == "hot" else median - distance
+    places = np.flatnonzero(values > limit if kind == "hot" else values < limit)
+    places = places[np.isfinite(values.ravel()[places])]
+    return _listed(values.ravel()[places].astype(np.float64) * scale, places, values.shape[1], kind)
 
 
 class _Band(NamedTuple):
@@ -184,7 +189,7 @@ def _extreme(bands: Iterator[_Band], kind: Kind, count: int) -> list[Defect]:
     """Return the ``count`` most extreme pixels: those kept so far against those of the next band."""
     import numpy as np
 
-    sign = -1.0 if kind == "hot" else 1.0  # the worst is the smallest of sign * value
+    sign = -1 if kind == "hot" else 1  # the worst is the smallest of sign * value
     kept, places, width, largest = np.empty(0), np.empty(0, np.int64), 1, 0.0
     for first, pixels in bands:
         worst = _worst(pixels, kind)
