@@ -7,10 +7,10 @@ one leaves it in order. It holds nothing that cannot be read again: whatever is 
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from platformdirs import user_cache_path
 from pydantic import ValidationError
@@ -39,44 +39,59 @@ class Entry(NamedTuple):
     digest: str | None = None
 
 
-class _Stored(Noun):
-    """One file of the cache.
+class _Row(NamedTuple):
+    """An entry as it is stored: of the frame only what differs from a frame that says nothing, without its path.
 
-    The frames stand without their decisions, which are much the same from frame to frame: each stands once in
-    ``decisions``, and ``decided`` has its places there for every frame.
+    Decisions are much the same from frame to frame; ``decided`` has their places among all that occur in the folder.
     """
+
+    size: int
+    mtime_ns: int
+    frame: dict[str, Any] | None
+    decided: tuple[int, ...]
+    problem: str | None
+    sample: str | None
+    digest: str | None
+
+
+class _Stored(Noun):
+    """One file of the cache."""
 
     folder: str
     rules: str
-    files: dict[str, Entry]
     decisions: tuple[Decision, ...]
-    decided: dict[str, tuple[int, ...]]
+    rows: dict[str, _Row]
 
     @classmethod
-    def of(cls, folder: Path, files: dict[str, Entry]) -> Self:
-        """Take the decisions out of the frames."""
+    def of(cls, folder: Path, files: Mapping[str, Entry]) -> Self:
+        """Return the entries as they are stored."""
         places: dict[Decision, int] = {}
-        decided = {
-            name: tuple(places.setdefault(decision, len(places)) for decision in entry.frame.decisions)
-            for name, entry in files.items()
-            if entry.frame is not None
-        }
-        bare = {name: _decided(entry, ()) for name, entry in files.items()}
-        return cls(folder=str(folder), rules=rules_in_force(), files=bare, decisions=tuple(places), decided=decided)
+        rows = {name: _row(entry, places) for name, entry in files.items()}
+        return cls(folder=str(folder), rules=rules_in_force(), decisions=tuple(places), rows=rows)
 
-    def entries(self) -> dict[str, Entry]:
-        """Put the decisions back. Raises IndexError where the places do not fit."""
-        return {
-            name: _decided(entry, [self.decisions[place] for place in self.decided.get(name, ())])
-            for name, entry in self.files.items()
-        }
+    def entries(self, folder: Path) -> dict[str, Entry]:
+        """Return the entries as they were. Raises ValidationError and IndexError where they cannot have been so."""
+        return {name: self._entry(folder / name, row) for name, row in self.rows.items()}
+
+    def _entry(self, path: Path, row: _Row) -> Entry:
+        frame = None
+        if row.frame is not None:
+            decisions = tuple([self.decisions[place] for place in row.decided])
+            own = {"path": path, "size": row.size, "mtime_ns": row.mtime_ns, "decisions": decisions}
+            frame = Frame.model_validate(row.frame | own)
+        return Entry(row.size, row.mtime_ns, frame, row.problem, False, row.sample, row.digest)
 
 
-def _decided(entry: Entry, decisions: Sequence[Decision]) -> Entry:
-    """Return the entry with these decisions in its frame."""
+def _row(entry: Entry, places: dict[Decision, int]) -> _Row:
+    """Return an entry as it is stored; decisions not seen before get the next place."""
+    row = _Row(entry.size, entry.mtime_ns, None, (), entry.problem, entry.sample, entry.digest)
     if entry.frame is None:
-        return entry
-    return entry._replace(frame=entry.frame.model_copy(update={"decisions": tuple(decisions)}))
+        return row
+    own = {"path", "size", "mtime_ns", "decisions"}
+    return row._replace(
+        frame=entry.frame.model_dump(mode="json", exclude_defaults=True, exclude=own),
+        decided=tuple([places.setdefault(decision, len(places)) for decision in entry.frame.decisions]),
+    )
 
 
 class HeaderCache:
@@ -97,14 +112,14 @@ class HeaderCache:
         path = self._path(folder)
         try:
             stored = _Stored.model_validate_json(path.read_bytes())
-            return stored.entries() if (stored.folder, stored.rules) == (str(folder), rules_in_force()) else {}
+            return stored.entries(folder) if (stored.folder, stored.rules) == (str(folder), rules_in_force()) else {}
         except FileNotFoundError:
             return {}
         except (OSError, ValidationError, IndexError) as error:
             _log.debug("header cache %s passed over: %s", path, error)
             return {}
 
-    def save(self, folder: Path, files: dict[str, Entry]) -> None:
+    def save(self, folder: Path, files: Mapping[str, Entry]) -> None:
         """Keep ``files`` as all that is known of ``folder``, passing problems left out.
 
         A cache that cannot be written is done without.
@@ -114,7 +129,7 @@ class HeaderCache:
         stored = _Stored.of(folder, lasting)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, stored.model_dump_json(exclude_defaults=True))
+            write_text(path, stored.model_dump_json())
         except OSError as error:
             _log.debug("header cache %s not written: %s", path, error)
 

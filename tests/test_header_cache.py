@@ -96,7 +96,8 @@ def test_entries_come_back_whole(place: Path) -> None:
     write_frame(folder / "dark.fits")
     frame = scan(place).frames[0]
     entry = Entry(frame.size, frame.mtime_ns, frame=frame, sample="ab", digest="cd")
-    other = Entry(5, 6, frame=make_frame(FrameType.FLAT, warnings=("one", "two")))
+    flat = make_frame(FrameType.FLAT, path=folder / "o.fits", size=5, mtime_ns=6, warnings=("one", "two"))
+    other = Entry(5, 6, frame=flat)
     cache = HeaderCache(place)
     cache.save(folder, {"dark.fits": entry, "o.fits": other, "broken.fits": Entry(7, 8, problem="cut short")})
 

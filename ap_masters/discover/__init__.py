@@ -86,7 +86,7 @@ def _discover(walk: Walk, cache: HeaderCache | None, threads: int | None) -> Dis
     ]
     known.save()
     return Discovery(
-        frames=tuple(frame for frame in frames if frame.path not in copies),
+        frames=tuple(frame for frame in frames if not copies or frame.path not in copies),
         lights=tuple(frame for frame in others if frame.type is FrameType.LIGHT and not frame.master),
         masters=tuple(frame for frame in others if frame.type in CALIBRATION_TYPES),
         set_aside=tuple(sorted(set_aside, key=lambda aside: aside.path)),

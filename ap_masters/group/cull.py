@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ap_masters.config import CullSettings
-from ap_masters.model import Frame, FrameType, Reason, SetAside
+from ap_masters.model import Frame, FrameType, ImageFormat, Reason, SetAside
 
 # Differences of temperatures carry the noise of floating point; sensors are read to a hundredth at best.
 _DIGITS = 6
@@ -60,25 +60,30 @@ def _without_strangers(frames: list[Frame]) -> tuple[list[Frame], list[SetAside]
     Frames that do not state a row order go with those that do, with a warning. Of equally many, the type (or
     order) of the first frame in time stays.
     """
-    if len({(frame.sample, frame.row_order) for frame in frames}) <= 1:
+    if len({(frame.sample, _rows(frame)) for frame in frames}) <= 1:
         return frames, [], []
     samples = Counter(frame.sample for frame in frames).most_common(1)[0][0]
-    orders = Counter(frame.row_order for frame in frames if frame.row_order).most_common(1)
+    orders = Counter(rows for frame in frames if (rows := _rows(frame))).most_common(1)
     order = orders[0][0] if orders else None
     kept, strangers = [], []
     for frame in frames:
         if frame.sample != samples:
             detail = f"{frame.sample} samples, where the group has {samples}"
-        elif order is not None and frame.row_order not in {order, None}:
-            detail = f"rows {frame.row_order}, where the group has them {order}"
+        elif _rows(frame) not in {order, None}:
+            detail = f"rows {_rows(frame)}, where the group has them {order}"
         else:
             kept.append(frame)
             continue
         strangers.append(SetAside(path=frame.path, reason=Reason.GEOMETRY, detail=detail))
-    silent = sum(frame.row_order is None for frame in kept)
+    silent = sum(_rows(frame) is None for frame in kept)
     if order is None or not silent:
         return kept, strangers, []
     return kept, strangers, [f"{silent} of {len(kept)} frames do not state the order of their rows: taken as {order}"]
+
+
+def _rows(frame: Frame) -> str | None:
+    """Return the order of a frame's rows; XISF has but one, FITS files need not say."""
+    return frame.row_order or ("TOP-DOWN" if frame.format is ImageFormat.XISF else None)
 
 
 def _excursion(frame: Frame) -> float | None:

@@ -67,15 +67,13 @@ def _date_in_name(frame: Frame) -> date | None:
 
 
 def _contradictions(frame: Frame, key: GroupKey) -> Iterator[str]:
-    """Yield what the file name, then the folder, say otherwise than the header."""
+    """Yield what file name and folder say otherwise than the header; a type in the file name is reading's to tell."""
     stem, folder = names.stem_of(frame.path), frame.path.parent.name
-    for where, name, kind in (
-        ("file name", stem, names.type_in(stem)),
-        ("folder", folder, type_in_words(words(folder))),
-    ):
-        # A dark flat passes for a dark: WBPP knows no other word for it.
-        if kind is not None and kind is not key.type and {kind, key.type} != {FrameType.DARK, FrameType.DARK_FLAT}:
-            yield f"the {where} '{name}' says {kind}, the header says {key.type}"
+    kind = type_in_words(words(folder))
+    # A dark flat passes for a dark: WBPP knows no other word for it.
+    if kind is not None and kind is not key.type and {kind, key.type} != {FrameType.DARK, FrameType.DARK_FLAT}:
+        yield f"the folder '{folder}' says {kind}, the header says {key.type}"
+    for where, name in (("file name", stem), ("folder", folder)):
         for field, hint in names.numbers_in(name).items():
             stated = _stated(frame, field)
             if stated is not None and not _agrees(field, hint, stated):

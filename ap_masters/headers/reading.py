@@ -284,7 +284,7 @@ class Reading:
             self._warn_of_name("frame type")
         elif own is FrameType.DARK and kind is FrameType.DARK_FLAT:
             self._decide("type", kind, f"file name '{self._stem}', where the header says dark")
-        elif own is not None and not (own is FrameType.DARK_FLAT and kind in {FrameType.DARK, FrameType.FLAT}):
+        elif own is not None and (own, kind) != (FrameType.DARK_FLAT, FrameType.DARK):
             self._warnings.append(f"the header says {own}, the file name says {kind}: taken as {own}")
 
     def _type_in_name(self) -> FrameType | None:

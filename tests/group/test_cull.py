@@ -132,3 +132,13 @@ def test_an_unstated_row_order_is_warned_of() -> None:
 
     assert len(culled.kept) == 4
     assert culled.warnings == ("1 of 4 frames do not state the order of their rows: taken as TOP-DOWN",)
+
+
+def test_xisf_rows_run_downwards() -> None:
+    """XISF beside FITS that states nothing is warned of; beside FITS that runs upwards the fewer go."""
+    xisf = make_frame(DARK, path=Path("n/x.xisf"), format="xisf")
+    silent = cull(DARK, [*frames(2), xisf], CullSettings())
+    upwards = cull(DARK, [*frames(2, row_order="BOTTOM-UP"), xisf], CullSettings())
+
+    assert silent.warnings == ("2 of 3 frames do not state the order of their rows: taken as TOP-DOWN",)
+    assert [aside.path.stem for aside in upwards.dropped] == ["x"]
