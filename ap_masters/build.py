@@ -13,9 +13,9 @@ from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.defects import find_defects, write_defects
 from ap_masters.engines import Engine
-from ap_masters.errors import ApMastersError, NothingToDo
+from ap_masters.errors import ApMastersError, LibraryError, NothingToDo
 from ap_masters.header_cache import HeaderCache
-from ap_masters.library import lock, scan, store
+from ap_masters.library import index, lock, scan, store
 from ap_masters.model import (
     Action,
     Calibration,
@@ -177,6 +177,7 @@ def build(
             run.log.write(run_log.head(the_plan, engine.name, started))
             for stage in the_plan.stages:
                 outcomes += run.stage(stage, work)
+        _write_index(the_plan.library, settings)
     else:
         outcomes = [Outcome(step=step, state=JobState.SKIPPED) for step in the_plan.steps]
     return BuildReport(
@@ -187,6 +188,14 @@ def build(
         seconds=(clock() - started).total_seconds(),
         log=run.log.path if run.has_jobs else None,
     )
+
+
+def _write_index(library: Path, settings: Settings) -> None:
+    """Bring the calibration index up to date; masters stand whatever becomes of it, so a failure is told only."""
+    try:
+        index.write_index(library, settings.library.index_path)
+    except LibraryError as error:
+        log.warning("%s. Run `ap-masters library index` once that is mended", error)
 
 
 @contextmanager

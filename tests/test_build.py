@@ -126,6 +126,74 @@ def test_the_record_says_what_the_master_was_made_of(night: Path, tmp_path: Path
         assert record.engine.definition == "ImageIntegration 1.6.0"
 
 
+def test_the_calibration_index_is_brought_up_to_date(night: Path, tmp_path: Path) -> None:
+    """S1-23: every build leaves an index with statistics and relative paths, as Markdown and as strict JSON."""
+    library = tmp_path / "library"
+
+    report = run(night, library)
+
+    markdown = (library / "calibration-index.md").read_text(encoding="utf-8")
+    listed = json.loads((library / "calibration-index.json").read_text(encoding="utf-8"))
+    assert listed
+    for master in masters_of(report).values():
+        assert master.name in markdown.replace("\\", "")
+
+
+def test_a_light_tagged_as_dark_is_dropped_before_integration(night: Path, tmp_path: Path) -> None:
+    """S2-54: one bright frame among the darks is left out with value and reason; the others make the master."""
+    write_frame(night / "dark" / "DARK_009.fits", noisy(3, level=20000), DATE_OBS="2026-01-29T20:09:00")
+
+    report = run(night, tmp_path / "library")
+
+    (dark,) = [o for o in report.outcomes if o.step.key.type is FrameType.DARK]
+    assert dark.record is not None
+    assert [aside.path.name for aside in dark.record.dropped] == ["DARK_009.fits"]
+    assert "it has seen light" in dark.record.dropped[0].detail
+    assert len(dark.record.inputs) == 6
+    assert actions(run(night, tmp_path / "library"))[FrameType.DARK] is Action.UP_TO_DATE
+
+
+def test_a_burnt_out_flat_is_dropped_with_its_level(night: Path, tmp_path: Path) -> None:
+    """Saturated flats never reach the master, and the record says how much was saturated."""
+    flat = night / "flat" / "FLAT_003.fits"
+    write_frame(
+        flat,
+        noisy(5, level=70000),
+        IMAGETYP="FLAT",
+        EXPTIME=2.0,
+        EXPOSURE=2.0,
+        FILTER="L",
+        DATE_OBS="2026-01-29T20:03:00",
+    )
+
+    report = run(night, tmp_path / "library")
+
+    (outcome,) = [o for o in report.outcomes if o.step.key.type is FrameType.FLAT]
+    assert outcome.record is not None
+    assert [(a.path.name, "saturated" in a.detail) for a in outcome.record.dropped] == [("FLAT_003.fits", True)]
+
+
+def test_too_few_good_frames_fail_with_both_numbers(night: Path, tmp_path: Path) -> None:
+    """When the bad frames are gone and too few are left, the job says what is there and what is needed."""
+    for i in range(4):
+        write_frame(
+            night / "flat" / f"FLAT_{i:03}.fits",
+            noisy(5, level=70000),
+            IMAGETYP="FLAT",
+            EXPTIME=2.0,
+            EXPOSURE=2.0,
+            FILTER="L",
+            DATE_OBS=f"2026-01-29T20:0{i}:00",
+            DATE_LOC=f"2026-01-29T21:0{i}:00",
+        )
+
+    report = run(night, tmp_path / "library")
+
+    (outcome,) = [o for o in report.outcomes if o.step.key.type is FrameType.FLAT]
+    assert outcome.failure is not None
+    assert outcome.failure.reason.startswith("2 frames are there (4 more were dropped), 3 are needed")
+
+
 def test_a_second_run_builds_nothing_and_changes_nothing(night: Path, tmp_path: Path) -> None:
     """The same frames and settings: everything is up to date, and every master and record keeps its bytes."""
     library = tmp_path / "library"

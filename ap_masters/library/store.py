@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError
+from ap_masters.library.lock import HOUSEKEEPING
 from ap_masters.model import MasterStatus
 from ap_masters.record import Event, Record
 
-HOUSEKEEPING = Path(".ap-masters")  # work folders, lock and caches of the library
 WORK = HOUSEKEEPING / "work"
 SUPERSEDED = Path("superseded")
 QUARANTINE = Path("quarantine")
