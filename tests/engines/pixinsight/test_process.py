@@ -195,11 +195,11 @@ def test_real_interrupt(tmp_path: Path) -> None:
 def test_side_by_side(launch_of: LaunchOf) -> None:
     """Several instances run at once, each in a slot of its own."""
     launches = [launch_of("done_open"), launch_of("done_open"), launch_of("done")]
-    taken: set[int | None] = set()
-    supervise(launches, at_once=2, on_look=lambda launch: taken.add(launch.slot))
+    taken: list[set[int | None]] = []
+    supervise(launches, at_once=2, on_look=lambda _: taken.append({launch.slot for launch in launches}))
 
     assert [launch.ending for launch in launches] == [Ending.DONE] * 3
-    assert taken == {123, 124}
+    assert max(len(slots - {None}) for slots in taken) >= 2
 
 
 def test_one_after_the_other_where_memory_is_short(launch_of: LaunchOf) -> None:
