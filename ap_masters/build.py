@@ -17,6 +17,7 @@ from ap_masters.errors import ApMastersError, LibraryError, NothingToDo
 from ap_masters.header_cache import HeaderCache
 from ap_masters.library import index, lock, scan, store
 from ap_masters.model import (
+    QUARANTINE,
     Action,
     Calibration,
     CalibrationMaster,
@@ -338,7 +339,7 @@ class _Run:
         record = self._judge(step, record)
         output = step.output
         if record.status is MasterStatus.QUARANTINED:
-            output = store.QUARANTINE / output
+            output = QUARANTINE / output
             self.refused[job.id] = f"{step.key.describe()} was quarantined: {_refusals(record)}"
         suffix = self.settings.library.record_suffix
         master = store.publish(result.path, record, self.library, output, now=self.clock(), suffix=suffix)

@@ -550,6 +550,11 @@ OnProgress = Callable[[Progress], None]
 # --- library ----------------------------------------------------------------------------------------------
 
 
+# Folders of a library for masters that do not serve, each under its usual path.
+QUARANTINE = Path("quarantine")
+SUPERSEDED = Path("superseded")
+
+
 class MasterStatus(StrEnum):
     """Where a master stands in the library. Matching uses published masters only."""
 

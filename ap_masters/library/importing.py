@@ -13,7 +13,7 @@ from ap_masters.library.copying import copy_verified
 from ap_masters.library.entries import Entry
 from ap_masters.library.lock import library_lock
 from ap_masters.library.scan import RECORD_SUFFIXES, scan
-from ap_masters.model import MasterStatus, Noun
+from ap_masters.model import QUARANTINE, MasterStatus, Noun
 from ap_masters.record import Event, Record
 from ap_masters.safe import one_line
 
@@ -149,7 +149,7 @@ def _take(item: ImportItem, root: Path, library: Path, work: Path, now: datetime
         copy_verified(item.source, copy)
         record = _record(item.source, root, copy, now)
         if record.status is MasterStatus.QUARANTINED:
-            output = store.QUARANTINE / output
+            output = QUARANTINE / output
         if (library / output).exists():
             return item.model_copy(update={"action": "conflict", "detail": "another master stands there"})
         store.publish(copy, record, library, output, now=now, suffix=suffix)

@@ -10,7 +10,7 @@ from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError, UsageError
 from ap_masters.library import foreign, store
 from ap_masters.library.lock import library_lock
-from ap_masters.model import MasterStatus, Noun
+from ap_masters.model import QUARANTINE, SUPERSEDED, MasterStatus, Noun
 from ap_masters.record import Event, Record
 
 _STAMP: Final = re.compile(r"_\d{8}_\d{6}(?:_\d+)?$")
@@ -64,7 +64,7 @@ def quarantine(library: Path, master: Path, reason: str, *, now: datetime, suffi
     _need(reason, "quarantine")
     with library_lock(library):
         source = locate(library, master)
-        if source.is_relative_to(store.QUARANTINE):
+        if source.is_relative_to(QUARANTINE):
             raise UsageError(f"{source.as_posix()} is in quarantine already")
         record = _record(library / source, library, now, suffix)
         records.write(record, records.record_path(library / source, suffix))
@@ -111,8 +111,8 @@ def locate(library: Path, master: Path) -> Path:
 def home_of(place: Path) -> Path:
     """Return the path a master was made for, from its place under ``quarantine/`` or ``superseded/``."""
     home = place
-    while home.parts[0] in {store.QUARANTINE.name, store.SUPERSEDED.name}:
-        if home.parts[0] == store.SUPERSEDED.name:
+    while home.parts[0] in {QUARANTINE.name, SUPERSEDED.name}:
+        if home.parts[0] == SUPERSEDED.name:
             home = home.with_name(_STAMP.sub("", home.stem) + home.suffix)
         home = Path(*home.parts[1:])
     return home

@@ -9,12 +9,10 @@ from pathlib import Path
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError
 from ap_masters.library.lock import HOUSEKEEPING
-from ap_masters.model import MasterStatus
+from ap_masters.model import QUARANTINE, SUPERSEDED, MasterStatus
 from ap_masters.record import Event, Record
 
 WORK = HOUSEKEEPING / "work"
-SUPERSEDED = Path("superseded")
-QUARANTINE = Path("quarantine")
 
 
 def publish(work: Path, record: Record, library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:

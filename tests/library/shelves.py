@@ -11,7 +11,7 @@ from ap_masters import images
 from ap_masters import record as records
 from ap_masters.config import QualitySettings
 from ap_masters.library import store
-from ap_masters.model import FrameType, Keyword, MasterStatus
+from ap_masters.model import QUARANTINE, FrameType, Keyword, MasterStatus
 from ap_masters.quality import judge
 from ap_masters.record import MasterFile, Record
 from tests.quality.seasons import make_inputs, make_key, make_record, make_statistics
@@ -96,7 +96,7 @@ def shelve(
     master = write_pixels(work / Path(output).name, told, seed=seed)
     place = Path(output)
     if told.status is MasterStatus.QUARANTINED:
-        place = store.QUARANTINE / place
+        place = QUARANTINE / place
     target = store.publish(master, told, library, place, now=now)
     store.clear(library / store.WORK)
     return target

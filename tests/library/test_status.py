@@ -9,7 +9,7 @@ from ap_masters import record as records
 from ap_masters.errors import LibraryError, UsageError
 from ap_masters.library import status, store
 from ap_masters.library.scan import scan
-from ap_masters.model import Keyword, MasterStatus
+from ap_masters.model import SUPERSEDED, Keyword, MasterStatus
 from tests.library.shelves import NOW, draft, keywords, record_of, shelve, write_pixels
 
 LATER = NOW + timedelta(days=1)
@@ -41,12 +41,12 @@ def test_a_superseded_master_can_come_back(tmp_path: Path) -> None:
     """Publishing it again makes the newer one the superseded one, under the name both were made for."""
     first = shelve(tmp_path, OUTPUT, seed=1).read_bytes()
     shelve(tmp_path, OUTPUT, seed=2)
-    (old,) = (tmp_path / store.SUPERSEDED).rglob("*.xisf")
+    (old,) = (tmp_path / SUPERSEDED).rglob("*.xisf")
 
     status.publish(tmp_path, old.relative_to(tmp_path), "the new one shows a leak", now=LATER)
 
     assert (tmp_path / OUTPUT).read_bytes() == first
-    assert len(list((tmp_path / store.SUPERSEDED).rglob("*.xisf"))) == 1
+    assert len(list((tmp_path / SUPERSEDED).rglob("*.xisf"))) == 1
 
 
 def test_publishing_what_is_published_changes_its_history_only(tmp_path: Path) -> None:

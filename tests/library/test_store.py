@@ -8,7 +8,7 @@ import pytest
 from ap_masters import record as records
 from ap_masters.errors import LibraryError
 from ap_masters.library import store
-from ap_masters.model import FrameType, Grade, GroupKey, MasterStatus, Recipe
+from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType, Grade, GroupKey, MasterStatus, Recipe
 from ap_masters.record import MasterFile, Record, Software
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -54,7 +54,7 @@ def test_the_old_master_is_kept_as_superseded(tmp_path: Path) -> None:
     store.clear(tmp_path / store.WORK)
     store.publish(work_master(tmp_path, b"second"), make_record(), tmp_path, OUTPUT, now=NOW)
 
-    old = list((tmp_path / store.SUPERSEDED).rglob("*.xisf"))
+    old = list((tmp_path / SUPERSEDED).rglob("*.xisf"))
     assert [p.read_bytes() for p in old] == [b"first"]
     assert records.read(records.record_path(old[0])).status is MasterStatus.SUPERSEDED
     new = records.read(records.record_path(tmp_path / OUTPUT))
@@ -79,7 +79,7 @@ def test_a_quarantined_master_keeps_its_record_and_reason(tmp_path: Path) -> Non
     new = store.quarantine(tmp_path, OUTPUT, "light leak", now=NOW)
 
     record = records.read(records.record_path(new))
-    assert new == tmp_path / store.QUARANTINE / OUTPUT
+    assert new == tmp_path / QUARANTINE / OUTPUT
     assert (record.status, record.history[-1].reason) == (MasterStatus.QUARANTINED, "light leak")
     assert not (tmp_path / OUTPUT).exists()
     assert not records.record_path(tmp_path / OUTPUT).exists()

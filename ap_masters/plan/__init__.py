@@ -1,0 +1,115 @@
+"""Groups and what the library holds -> a plan: what would be created, rebuilt, left alone, skipped, and why. Pure."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ap_masters.config import Settings
+from ap_masters.model import QUARANTINE, Action, FrameType, Group, Job, Master, Plan, SetAside, Step
+from ap_masters.plan.changes import differences, frames_to_hash
+from ap_masters.plan.drafts import (
+    STAGE_OF,
+    Draft,
+    output_path,
+    prepare,
+    refuse_collisions,
+    refuse_inconsistent_exposures,
+    shortage,
+)
+from ap_masters.plan.jobs import job_id, job_of, promise, with_frames
+from ap_masters.plan.serving import Holdings, serve
+
+__all__ = [
+    "STAGE_OF",
+    "Holdings",
+    "differences",
+    "frames_to_hash",
+    "job_id",
+    "make_plan",
+    "output_path",
+    "shortage",
+    "with_frames",
+]
+
+_ORDER = tuple(STAGE_OF)
+
+
+def make_plan(
+    groups: Sequence[Group],
+    holdings: Holdings,
+    library: Path,
+    settings: Settings,
+    *,
+    engine: str,
+    set_aside: Sequence[SetAside] = (),
+    warnings: Sequence[str] = (),
+) -> Plan:
+    """Return what a build of ``groups`` into ``library`` would do.
+
+    ``engine`` is "numpy" or "pixinsight"; PixInsight's own floor of 3 frames (5 for linear fit) cannot be
+    lowered. Steps stand in stages: a stage's jobs use masters of earlier stages only.
+    """
+    drafts = [prepare(group, settings, engine) for group in sorted(groups, key=lambda g: _ORDER.index(g.key.type))]
+    if settings.flat.consistent_exposures:
+        refuse_inconsistent_exposures(drafts)
+    refuse_collisions(drafts)
+    promised: dict[FrameType, list[Master]] = defaultdict(list)
+    steps: list[Step] = []
+    for draft in drafts:
+        step = _decide(draft, holdings, promised, library, settings)
+        steps.append(step)
+        if step.job is not None and settings.same_run:
+            promised[step.key.type].append(promise(step.job, library))
+    return Plan(library=library, stages=_stages(steps), set_aside=tuple(set_aside), warnings=tuple(warnings))
+
+
+def _decide(
+    draft: Draft,
+    holdings: Holdings,
+    promised: Mapping[FrameType, Sequence[Master]],
+    library: Path,
+    settings: Settings,
+) -> Step:
+    """Return the step of one group: what is to be done about it, and the job if there is one."""
+    if draft.action is not None:
+        return draft.step(draft.action, *draft.reasons)
+    served = serve(draft.group, holdings, promised, library, settings)
+    draft.warnings = served.warnings
+    if served.refusal:
+        return draft.step(Action.SKIPPED, served.refusal)
+    job = job_of(draft, served.calibration, settings)
+    quarantined = holdings.records.get(library / QUARANTINE / draft.output)
+    if quarantined is not None and not differences(job, quarantined, holdings.hashes):
+        return draft.step(
+            Action.SKIPPED,
+            "the gate quarantined the master of these same frames; look at it, then publish it by hand "
+            "(ap-masters library publish) or capture anew",
+        )
+    target = library / draft.output
+    if target not in holdings.existing:
+        return draft.step(Action.CREATE, *_kept_waiting(job), job=job)
+    record = holdings.records.get(target)
+    if record is None:
+        reasons: tuple[str, ...] = ("a master without a readable record stands there; it is kept as superseded",)
+    else:
+        reasons = differences(job, record, holdings.hashes)
+    if not reasons:
+        return draft.step(Action.UP_TO_DATE)
+    return draft.step(Action.REBUILD, *reasons, job=job, supersedes=draft.output)
+
+
+def _kept_waiting(job: Job) -> tuple[str, ...]:
+    return (f"after {len(job.waits_for)} master(s) of this run",) if job.waits_for else ()
+
+
+def _stages(steps: Sequence[Step]) -> tuple[tuple[Step, ...], ...]:
+    """Put each step behind the steps it waits for; so PixInsight is started as seldom as the gates allow."""
+    depth: dict[str, int] = {}
+    stages: dict[int, list[Step]] = defaultdict(list)
+    for step in steps:
+        waits = step.job.waits_for if step.job else ()
+        level = 1 + max((depth[other] for other in waits), default=-1)
+        if step.job:
+            depth[step.job.id] = level
+        stages[level].append(step)
+    return tuple(tuple(stages[level]) for level in sorted(stages))

@@ -1,0 +1,92 @@
+"""What has changed since a master was built: its frames, its recipe, what was subtracted from them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ap_masters.model import Calibration, CalibrationMaster, Frame, Group, Job, Recipe
+from ap_masters.record import Input, Record
+
+
+def differences(job: Job, record: Record, hashes: Mapping[Path, str] | None = None) -> tuple[str, ...]:
+    """Return, in words, every reason why the master of ``record`` is not what ``job`` would make; empty if none.
+
+    Frames are compared by name, size and time of change; where only the time differs, by content.
+    """
+    return (
+        *_changed_inputs(job.frames, record, hashes or {}),
+        *_changed_recipe(job.recipe, record.recipe),
+        *_changed_calibration(job.calibration, record.calibration),
+        *(() if job.scale == record.master.scale else (f"scale: {record.master.scale} -> {job.scale}",)),
+    )
+
+
+def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Path, str]) -> tuple[str, ...]:
+    built: dict[tuple[str, int], list[Input]] = defaultdict(list)
+    for entry in record.inputs:
+        built[entry.path.name, entry.size].append(entry)
+    # A frame that the engine refused last time is not new, as long as it has not changed.
+    refused = {aside.path.name for aside in record.dropped}
+    new, changed = [], []
+    for frame in frames:
+        twins = built[frame.path.name, frame.size]
+        same = next((entry for entry in twins if _same(frame, entry, hashes)), None)
+        if same is not None:
+            twins.remove(same)
+        elif twins:
+            changed.append(frame.path.name)
+            twins.pop()
+        elif frame.path.name not in refused:
+            new.append(frame.path.name)
+    gone = [entry.path.name for twins in built.values() for entry in twins]
+    return tuple(
+        f"{len(names)} {what}: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
+        for what, names in (("new", new), ("changed", changed), ("gone", gone))
+        if names
+    )
+
+
+def _same(frame: Frame, entry: Input, hashes: Mapping[Path, str]) -> bool:
+    if frame.mtime_ns == entry.mtime_ns:
+        return True
+    return entry.sha256 is not None and hashes.get(frame.path) == entry.sha256
+
+
+def _changed_recipe(now: Recipe, then: Recipe) -> tuple[str, ...]:
+    before, after = then.model_dump(mode="json"), now.model_dump(mode="json")
+    return tuple(f"{name}: {before[name]} -> {after[name]}" for name in after if after[name] != before[name])
+
+
+def _changed_calibration(now: Calibration | None, then: Calibration | None) -> tuple[str, ...]:
+    now, then = now or Calibration(), then or Calibration()
+    reasons = [*_changed_master("bias", now.bias, then.bias), *_changed_master("dark", now.dark, then.dark)]
+    reasons += [
+        f"{name}: {getattr(then, name)} -> {getattr(now, name)}"
+        for name in ("scale_dark", "constant")
+        if getattr(now, name) != getattr(then, name)
+    ]
+    return tuple(reasons)
+
+
+def _changed_master(what: str, now: CalibrationMaster | None, then: CalibrationMaster | None) -> tuple[str, ...]:
+    if now is None or then is None:
+        names = [m.path.name if m else "none" for m in (then, now)]
+        return () if now is then else (f"{what}: {names[0]} -> {names[1]}",)
+    if now.job_id is not None:
+        return (f"its {now.type} {now.path.name} is rebuilt",)
+    if now.path.name != then.path.name:
+        return (f"{what}: {then.path.name} -> {now.path.name}",)
+    if now.sha256 and then.sha256 and now.sha256 != then.sha256:
+        return (f"its {now.type} {now.path.name} was rebuilt",)
+    return ()
+
+
+def frames_to_hash(groups: Sequence[Group], records: Iterable[Record]) -> tuple[Path, ...]:
+    """Return the frames whose content has to be read before ``make_plan`` can tell a copy from a change."""
+    built = {(e.path.name, e.size): e.mtime_ns for record in records for e in record.inputs if e.sha256}
+    return tuple(
+        frame.path
+        for group in groups
+        for frame in group.frames
+        if built.get((frame.path.name, frame.size), frame.mtime_ns) != frame.mtime_ns
+    )

@@ -1,0 +1,136 @@
+"""Groups on their way into the plan: recipe, place, and the refusals that need no look at the library."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ap_masters import layouts, recipes
+from ap_masters.config import Settings
+from ap_masters.model import Action, FrameType, Grade, Group, GroupKey, Job, Recipe, Rejection, Step
+
+# The order in which masters come to be; a stage's name on the command line covers its types.
+STAGE_OF: dict[FrameType, Literal["bias", "dark", "flat"]] = {
+    FrameType.BIAS: "bias",
+    FrameType.DARK: "dark",
+    FrameType.DARK_FLAT: "dark",
+    FrameType.FLAT: "flat",
+}
+_ORDER = tuple(STAGE_OF)
+
+
+@dataclass
+class Draft:
+    """A group on its way into the plan: its recipe and place are known, its action is None until it is decided."""
+
+    group: Group
+    recipe: Recipe
+    output: Path
+    action: Action | None = None
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def step(self, action: Action, *reasons: str, job: Job | None = None, supersedes: Path | None = None) -> Step:
+        """Return this group's line in the plan."""
+        return Step(
+            action=action,
+            key=self.group.key,
+            frames=len(self.group.frames),
+            grade=self.group.grade,
+            output=self.output,
+            reasons=reasons,
+            warnings=(*self.group.warnings, *self.warnings),
+            job=job,
+            supersedes=supersedes,
+        )
+
+
+def prepare(group: Group, settings: Settings, engine: str) -> Draft:
+    """Return ``group`` with its recipe and its place, skipped where it is not wanted or too small."""
+    count = len(group.frames)
+    recipe = recipes.recipe_for(group.key.type, count, settings.recipe)
+    draft = Draft(group, recipe, output_path(group, settings))
+    if not _selected(group.key.type, settings):
+        draft.action, draft.reasons = Action.SKIPPED, ("not selected by --stage or the settings",)
+        return draft
+    if lack := too_few(group, recipe, settings, engine):
+        draft.action, draft.reasons = Action.SKIPPED, (lack,)
+        draft.group = group.model_copy(update={"grade": Grade.TOO_FEW})
+    return draft
+
+
+def too_few(group: Group, recipe: Recipe, settings: Settings, engine: str) -> str | None:
+    """Return what is there and what is needed where a group is too small for its rejection, else None."""
+    count = len(group.frames)
+    floor = recipes.fewest_frames(recipe.rejection, settings.counts.min_frames)
+    if engine == "pixinsight":
+        floor = max(floor, recipes.fewest_frames(recipe.rejection, None))
+    if count >= floor:
+        return None
+    dropped = f" ({len(group.dropped)} more were dropped)" if group.dropped else ""
+    need = f"{floor} are needed" + (" for linear fit clipping" if recipe.rejection is Rejection.LINEAR_FIT else "")
+    way = "capture more frames" if engine == "pixinsight" else "capture more frames, or lower --min-frames"
+    return f"{count} {'frame is' if count == 1 else 'frames are'} there{dropped}, {need}: {way}"
+
+
+def shortage(job: Job, settings: Settings, engine: str) -> str | None:
+    """Return what is there and what is needed where too few frames of a job are left, else None."""
+    return too_few(job.group, job.recipe, settings, engine)
+
+
+def _selected(frame_type: FrameType, settings: Settings) -> bool:
+    return STAGE_OF[frame_type] in settings.stages and (not settings.types or frame_type in settings.types)
+
+
+def output_path(group: Group, settings: Settings) -> Path:
+    """Return where the master of ``group`` belongs, relative to the library."""
+    first = group.frames[0]
+    naming = layouts.Naming(
+        key=group.key,
+        telescope=first.telescope,
+        filter=group.key.filter,
+        first=min((f.night for f in group.frames if f.night), default=None),
+        created=max((f.night for f in group.frames if f.night), default=None),
+    )
+    suffix = None
+    if settings.format is not None:
+        suffix = ".xisf" if settings.format == "xisf" else ".fit"
+    return layouts.render(settings.layout, naming, suffix=suffix)
+
+
+def refuse_inconsistent_exposures(drafts: Sequence[Draft]) -> None:
+    """Refuse flats of one filter that differ in exposure alone, as PULSAR's makeflat does (S3-13)."""
+    sets: dict[GroupKey, list[Draft]] = defaultdict(list)
+    for draft in drafts:
+        if draft.action is None and draft.group.key.type is FrameType.FLAT:
+            sets[draft.group.key.model_copy(update={"exposure": None, "night": None})].append(draft)
+    for mixed in sets.values():
+        exposures = sorted({draft.group.key.exposure or 0.0 for draft in mixed})
+        if len(exposures) > 1:
+            told = "; ".join(
+                f"{d.group.key.exposure:g} s: {', '.join(f.path.name for f in d.group.frames[:3])} …" for d in mixed
+            )
+            for draft in mixed:
+                draft.action = Action.CONFLICT
+                draft.reasons = (
+                    f"Inconsistent exposures for filter {draft.group.key.filter or 'none'}: {told}. "
+                    "Separate the flats by exposure time",
+                )
+
+
+def refuse_collisions(drafts: Sequence[Draft]) -> None:
+    """Mark every draft whose path another draft claims; Windows and macOS see no difference of case."""
+    claims: dict[str, list[Draft]] = defaultdict(list)
+    for draft in drafts:
+        if draft.action is None:
+            claims[draft.output.as_posix().casefold()].append(draft)
+    for rivals in claims.values():
+        if len(rivals) > 1:
+            names = " | ".join(rival.group.key.describe() for rival in rivals)
+            for rival in rivals:
+                rival.action = Action.CONFLICT
+                rival.reasons = (
+                    f"{len(rivals)} groups would be filed as {rival.output.as_posix()}: {names}. "
+                    "Choose another --layout, or build them into different libraries",
+                )

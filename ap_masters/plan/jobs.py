@@ -1,0 +1,64 @@
+"""A group with everything decided -> the job that makes its master, and the master it promises."""
+
+import hashlib
+from pathlib import Path
+
+from ap_masters import headers, layouts, recipes
+from ap_masters.config import Settings
+from ap_masters.model import Calibration, FrameType, Group, GroupKey, Job, Keyword, Master
+from ap_masters.plan.drafts import Draft
+
+_IMAGE_TYPE = {
+    FrameType.BIAS: "MasterBias",
+    FrameType.DARK: "MasterDark",
+    FrameType.DARK_FLAT: "MasterDark",  # XISF knows no master dark flat
+    FrameType.FLAT: "MasterFlat",
+}
+
+
+def job_of(draft: Draft, calibration: Calibration | None, settings: Settings) -> Job:
+    """Return the job of a draft, with everything an engine needs and nothing it must decide."""
+    scale = settings.scale or layouts.scale_of(settings.layout)
+    group = draft.group
+    used = [m for m in (calibration.bias, calibration.dark) if m is not None] if calibration else []
+    return Job(
+        id=job_id(group.key, draft.output),
+        group=group,
+        recipe=draft.recipe,
+        output=draft.output,
+        calibration=calibration,
+        keywords=headers.master_keywords(group.key, group.frames, draft.recipe, calibration, scale=scale),
+        image_type=_IMAGE_TYPE[group.key.type],
+        scale=scale,
+        waits_for=tuple(m.job_id for m in used if m.job_id),
+    )
+
+
+def with_frames(job: Job, group: Group, settings: Settings) -> Job:
+    """Return ``job`` for fewer frames of its group, with the recipe and the keywords that belong to that number."""
+    recipe = recipes.recipe_for(group.key.type, len(group.frames), settings.recipe)
+    keywords: tuple[Keyword, ...] = ()
+    if group.frames:
+        keywords = headers.master_keywords(group.key, group.frames, recipe, job.calibration, scale=job.scale)
+    return job.model_copy(update={"group": group, "recipe": recipe, "keywords": keywords})
+
+
+def job_id(key: GroupKey, output: Path) -> str:
+    """Return a short name for a job: the same for the same master in every run."""
+    digest = hashlib.sha256(output.as_posix().encode()).hexdigest()[:8]
+    return f"{key.type.replace(' ', '-')}-{digest}"
+
+
+def promise(job: Job, library: Path) -> Master:
+    """Return the master that ``job`` will make, for matching before it exists."""
+    starts = [frame.started for frame in job.frames if frame.started]
+    return Master(
+        path=library / job.output,
+        key=job.group.key,
+        frames=len(job.frames),
+        started=min(starts, default=None),
+        ended=max(starts, default=None),
+        calibration_state=job.calibration.state if job.calibration else None,
+        source="this run",
+        job_id=job.id,
+    )

@@ -1,0 +1,86 @@
+"""What the masters at hand can do for a group: which are subtracted from its frames, or why it is refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from ap_masters import layouts, match
+from ap_masters.config import Settings
+from ap_masters.model import Calibration, CalibrationMaster, Decision, FrameType, Group, Master
+from ap_masters.record import Record
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What the library and the given folders hold.
+
+    ``masters`` are the candidates for matching, ``records`` stand under the absolute path of their master,
+    ``existing`` lists every master file found, with a record or without. ``hashes`` gives the SHA-256 of
+    frames whose size, but not whose time, equals a recorded input; so a frame that was only copied or touched
+    does not rebuild its master.
+    """
+
+    masters: tuple[Master, ...] = ()
+    records: Mapping[Path, Record] = field(default_factory=dict)
+    existing: frozenset[Path] = frozenset()
+    hashes: Mapping[Path, str] = field(default_factory=dict)
+
+
+class Served(NamedTuple):
+    """What is subtracted from the frames of a group, or why the group has to be refused."""
+
+    calibration: Calibration | None = None
+    refusal: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def serve(
+    group: Group,
+    holdings: Holdings,
+    promised: Mapping[FrameType, Sequence[Master]],
+    library: Path,
+    settings: Settings,
+) -> Served:
+    """Return what is subtracted from the frames of ``group``; biases and plain darks are not calibrated."""
+    kind = group.key.type
+    if kind is FrameType.DARK and settings.dark.subtract_constant is not None:
+        return Served(Calibration(constant=settings.dark.subtract_constant))
+    if kind is FrameType.DARK and settings.dark.subtract_bias == "master":
+        found = match.match_bias(group, _candidates(holdings, promised, library), settings.match)
+    elif kind is FrameType.FLAT:
+        found = match.match_flat(group, _candidates(holdings, promised, library), settings.match)
+    else:
+        return Served()
+    if found.calibration is not None:
+        return Served(_prepared(found.calibration, holdings, settings), None, found.warnings)
+    if settings.match.allow_uncalibrated:
+        reason = found.problem or "no master serves"
+        none = Decision(subject="calibration", verdict="none", reason=reason)
+        warning = f"integrated uncalibrated, as --allow-uncalibrated asks: {reason}"
+        return Served(Calibration(decisions=(*found.decisions, none)), None, (*found.warnings, warning))
+    return Served(None, found.problem, found.warnings)
+
+
+def _candidates(
+    holdings: Holdings, promised: Mapping[FrameType, Sequence[Master]], library: Path
+) -> tuple[Master, ...]:
+    """Return all masters a flat may use; one that this run rebuilds stands only as promised."""
+    new = tuple(master for masters in promised.values() for master in masters)
+    replaced = {master.path for master in new}
+    return (*new, *(m for m in holdings.masters if m.path not in replaced and library / m.path not in replaced))
+
+
+def _prepared(calibration: Calibration, holdings: Holdings, settings: Settings) -> Calibration:
+    """Add what matching does not know: the SHA-256 of masters on record, and the cosmetic list beside the dark."""
+
+    def known(master: CalibrationMaster | None) -> CalibrationMaster | None:
+        record = holdings.records.get(master.path) if master else None
+        if master is None or record is None or master.job_id is not None:
+            return master
+        return master.model_copy(update={"sha256": record.master.sha256})
+
+    dark = calibration.dark
+    cosmetic = Path(layouts.cosmetic_list(dark.path)) if dark and settings.flat.cosmetic else None
+    update = {"bias": known(calibration.bias), "dark": known(dark), "defects": cosmetic}
+    return calibration.model_copy(update=update)
