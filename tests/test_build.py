@@ -261,8 +261,7 @@ def test_nothing_is_built_on_a_master_that_failed(night: Path, tmp_path: Path) -
 
     by_type = {o.step.key.type: o for o in report.outcomes}
     assert by_type[FrameType.DARK_FLAT].state is JobState.FAILED
-    assert by_type[FrameType.FLAT].waiting is not None
-    assert "the sensor is on fire" in by_type[FrameType.FLAT].waiting
+    assert "the sensor is on fire" in (by_type[FrameType.FLAT].waiting or "")
     assert by_type[FrameType.DARK].state is JobState.SUCCESS
     assert report.exit_code == 4
 

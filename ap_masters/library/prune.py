@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from ap_masters import record as records
 from ap_masters.errors import RecordError
 from ap_masters.library import store
+from ap_masters.library.lock import HOUSEKEEPING
 from ap_masters.library.scan import scan
 from ap_masters.model import MasterStatus, Noun
 from ap_masters.record import Input, Record
@@ -95,7 +96,7 @@ def _records(library: Path) -> Iterator[tuple[str, Record | None]]:
                 yield entry.record, None
     for path in sorted(library.rglob("*.xrs")):
         place = path.relative_to(library)
-        if place.as_posix() in known or place.parts[0] == store.HOUSEKEEPING.name or _is_log(path):
+        if place.as_posix() in known or place.parts[0] == HOUSEKEEPING.name or _is_log(path):
             continue
         try:
             yield place.as_posix(), records.read(path)  # its master is gone, its frames may serve to build it again
