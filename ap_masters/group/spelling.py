@@ -1,7 +1,7 @@
 """Names that differ only in spelling split groups; whether they mean the same thing only the user knows."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from ap_masters.model import Frame
@@ -14,17 +14,16 @@ _NAMES: Final = (
 )
 
 
-def spelling_warnings(frames: Iterable[Frame]) -> list[str]:
+def spelling_warnings(frames: Sequence[Frame]) -> list[str]:
     """Return a warning for each name that is spelt in several ways: capitals, blanks and signs aside, the same."""
-    spellings: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for frame in frames:
-        for field, plural in _NAMES:
-            name = getattr(frame, field)
-            if name is not None:
-                plain = "".join(character for character in name.casefold() if character.isalnum())
-                spellings[plural, plain].add(name)
-    return [
-        f"{plural} spelt in {len(names)} ways are kept apart: {', '.join(repr(name) for name in sorted(names))}"
-        for (plural, _), names in sorted(spellings.items())
-        if len(names) > 1
-    ]
+    warnings = []
+    for field, plural in _NAMES:
+        spellings: dict[str, list[str]] = defaultdict(list)
+        for name in sorted({name for frame in frames if (name := getattr(frame, field)) is not None}):
+            spellings["".join(character for character in name.casefold() if character.isalnum())].append(name)
+        warnings += [
+            f"{plural} spelt in {len(names)} ways are kept apart: {', '.join(map(repr, names))}"
+            for names in spellings.values()
+            if len(names) > 1
+        ]
+    return warnings

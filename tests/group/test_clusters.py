@@ -1,7 +1,7 @@
 """Clusters of numbers: within the tolerance, whatever the order."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ap_masters.group.clusters import clusters
@@ -32,6 +32,7 @@ def test_examples(values: list[float], tolerance: float, expected: list[tuple[fl
 
 
 @given(NUMBERS, st.floats(0, 5), st.randoms())
+@settings(deadline=None)
 def test_clusters_are_a_partition_that_ignores_order(values: list[float], tolerance: float, random: object) -> None:
     """Every value is in exactly one cluster, none is wider than the tolerance, and order changes nothing."""
     shuffled = values.copy()

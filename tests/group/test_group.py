@@ -305,7 +305,7 @@ def any_frames(draw: st.DrawFn) -> list[Frame]:
 
 
 @given(any_frames(), st.randoms())
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 def test_grouping_is_a_partition_and_ignores_order(frames: list[Frame], random: Any) -> None:
     """Each frame ends in exactly one place, keys are different, and the order of the frames changes nothing."""
     lights = [one for one in frames if one.type is LIGHT]

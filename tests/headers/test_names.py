@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ap_masters.headers.names import (
@@ -109,6 +109,7 @@ def test_names_without_numbers_of_ours(name: str) -> None:
 
 
 @given(st.text(alphabet="abdfgimostxEGM0123456789._- ", max_size=60))
+@settings(deadline=None)
 def test_no_name_raises(name: str) -> None:
     """Any name can be read."""
     numbers_in(name)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ap_masters.headers.values import Raw, julian, local_moment, moment, number, pair, text, whole
@@ -37,6 +37,7 @@ def test_numbers_are_read_as_numbers(value: Raw, expected: float | None) -> None
 
 
 @given(ANYTHING)
+@settings(deadline=None)
 def test_no_value_raises(value: Raw) -> None:
     """Whatever stands in a header, reading it raises nothing."""
     for read in (number, text, whole, pair, moment, local_moment, julian):
@@ -44,6 +45,7 @@ def test_no_value_raises(value: Raw) -> None:
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_text_is_one_printable_line(value: str) -> None:
     """Text from a header is harmless for a terminal and stays as it is when read again."""
     line = text(value)

@@ -277,7 +277,7 @@ def groups(draw: st.DrawFn) -> tuple[GroupKey, list[Frame]]:
 
 
 @given(groups(), st.sampled_from(["unit", "adu"]))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_a_master_is_understood_as_what_it_was_made_of(group: tuple[GroupKey, list[Frame]], scale: Any) -> None:
     """Writing the keywords of a master and reading them gives the same key, whatever the key."""
     key, frames = group
