@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from statistics import fmean
 from typing import Final, Literal
 
@@ -99,6 +99,7 @@ class _View:
 
 _Camera = tuple[str | None, str | None]
 _DRIFTED: Final = {"service", "refresh"}
+_CAMPAIGN: Final = timedelta(days=14)  # masters taken this near to each other are one set: they drifted together
 _MODE: Final = ("camera", "gain", "offset", "iso", "x_binning", "y_binning", "readout_mode")
 
 
@@ -177,7 +178,7 @@ def _drifted(entry: Entry, view: _View) -> Iterator[Reason]:
     if entry.key.type is FrameType.FLAT:  # its level is the lamp's, not the camera's
         return
     for other, finding in view.alarms.get(_camera(entry.key), ()):
-        if entry.path != other.path and entry.taken and other.taken and entry.taken < other.taken:
+        if entry.taken and other.taken and other.taken - entry.taken > _CAMPAIGN:
             cause: Cause = "service" if finding.severity == "service" else "drift"
             detail = f"{other.path}: {finding.message}"
             yield Reason(cause="cooler" if finding.metric == "cooler offset" else cause, detail=detail)

@@ -149,6 +149,15 @@ def test_drift_makes_the_older_masters_of_the_camera_due() -> None:
     assert "new.xisf: hot pixels 1101" in found.items[0].reasons[0].detail
 
 
+@pytest.mark.parametrize(("apart", "is_due"), [(14, False), (14.1, True)])
+def test_masters_of_one_campaign_drifted_together(apart: float, is_due: bool) -> None:
+    """What was taken within a fortnight before the drift was seen is of the same state."""
+    told = Finding(severity="refresh", metric="hot pixels", message="more")
+    new, near = entry(days_ago=1, path="new.xisf", findings=(told,)), entry(days_ago=1 + apart, path="near.xisf")
+
+    assert bool(due([new, near], NEVER, now=NOW).items) is is_due
+
+
 def test_a_service_alert_counts_from_quarantine_but_not_once_superseded() -> None:
     """S0-33: the alert is what put the master there; a master out of the way does not alarm for ever."""
     told = Finding(severity="service", metric="median", message="median +20 %")
@@ -165,7 +174,7 @@ def test_a_cooler_that_changed_is_a_cause_of_its_own() -> None:
     """S0-15, told by a new master."""
     told = Finding(severity="refresh", metric="cooler offset", message="now +1.5 °C")
     found = due(
-        [entry(days_ago=1, path="new.xisf", findings=(told,)), entry(days_ago=9, path="old.xisf")], NEVER, now=NOW
+        [entry(days_ago=1, path="new.xisf", findings=(told,)), entry(days_ago=90, path="old.xisf")], NEVER, now=NOW
     )
 
     assert causes(found) == {"old.xisf": ["cooler"]}
