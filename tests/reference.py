@@ -95,13 +95,17 @@ def scales(frames: NDArray[np.generic], recipe: Recipe, *, full_scale: float = A
 def calibrate(
     frame: NDArray[np.generic],
     *,
-    bias: NDArray[np.generic] | float = 0.0,
-    dark: NDArray[np.generic] | float = 0.0,
+    bias: NDArray[np.float32] | None = None,
+    dark: NDArray[np.float32] | None = None,
     full_scale: float = ADU,
 ) -> NDArray[np.float32]:
-    """Return ``frame - bias - dark`` on the [0, 1] scale, truncated to it, as float32; masters are on that scale."""
-    unit = frame.astype(np.float64) / full_scale
-    return np.clip(unit - np.asarray(bias, np.float64) - np.asarray(dark, np.float64), 0, 1).astype(np.float32)
+    """Return ``frame`` minus what there is of ``bias + dark`` on the [0, 1] scale, truncated to it.
+
+    Masters are on that scale. Every step is rounded to float32, as ImageCalibration does.
+    """
+    unit = (frame.astype(np.float64) / full_scale).astype(np.float32)
+    masters = [master for master in (bias, dark) if master is not None]
+    return np.clip(unit - sum(masters[1:], masters[0]), 0, 1) if masters else unit
 
 
 # --- one pixel --------------------------------------------------------------------------------------------

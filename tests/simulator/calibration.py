@@ -26,12 +26,16 @@ _NOT_SIMULATED = {
 }
 
 
-class Masters(NamedTuple):
-    """What is subtracted, in [0, 1]. ``hot`` marks the pixels that decide about the scale of the dark."""
+Unit = NDArray[np.float32]  # samples in [0, 1]; the process rounds every step to 32 bits
 
-    bias: NDArray[np.float64] | None
-    dark: NDArray[np.float64] | None
-    hot: NDArray[np.bool_] | None
+
+class Masters(NamedTuple):
+    """What is subtracted. ``hot`` is the dark as the optimizer sees it, for every channel."""
+
+    bias: Unit | None
+    dark: Unit | None
+    hot: NDArray[np.float64] | None
+    cell: int  # pixels of a colour filter array that the optimizer averages, along each axis
 
 
 def refusal(values: Values) -> str | None:
@@ -98,6 +102,7 @@ def _check(values: Values, settings: Settings) -> None:
 
 def _load_masters(values: Values, console: Console) -> Masters:
     bias = dark = hot = None
+    cell = 2 if values["enableCFA"] and values["cfaPattern"] else 1
     if values["masterBiasEnabled"]:
         console.line(f"* Loading master bias frame: <raw>{values['masterBiasPath']}</raw>")
         bias = _unit(load(str(values["masterBiasPath"]), str(values["inputHints"]), console))
@@ -108,24 +113,33 @@ def _load_masters(values: Values, console: Console) -> Masters:
             console.line("* Applying bias correction: master dark frame.")
             dark = dark - bias
         if values["optimizeDarks"]:
-            hot = _hot_pixels(dark, float(values["darkOptimizationLow"]), console)
-    return Masters(bias, dark, hot)
+            hot = _hot_pixels(_averaged(dark, cell), float(values["darkOptimizationLow"]), console)
+    return Masters(bias, dark, hot, cell)
 
 
-def _hot_pixels(dark: NDArray[np.float64], sigmas: float, console: Console) -> NDArray[np.bool_]:
+def _averaged(image: Unit, cell: int) -> NDArray[np.float64]:
+    """Return the means of square cells, what is left over at the edges cut off."""
+    channels, height, width = image.shape
+    rows, columns = height // cell, width // cell
+    cells = image[:, : rows * cell, : columns * cell].reshape(channels, rows, cell, columns, cell)
+    return cells.mean(axis=(2, 4), dtype=np.float64)  # type: ignore[no-any-return]
+
+
+def _hot_pixels(dark: NDArray[np.float64], sigmas: float, console: Console) -> NDArray[np.float64]:
+    """Return the dark with everything below median + sigmas * 1.4826 * MAD set to zero."""
     console.line("* Computing dark frame optimization thresholds.")
-    hot = np.zeros(dark.shape, bool)
+    hot = np.zeros_like(dark)
     for c, channel in enumerate(dark):
         median = np.median(channel)
-        threshold = median + sigmas * 1.4826 * np.median(np.abs(channel - median))
-        hot[c] = channel > threshold
-        count = int(hot[c].sum())
+        threshold = np.clip(median + sigmas * 1.4826 * np.median(np.abs(channel - median)), 0, 1)
+        hot[c] = np.where(channel < threshold, 0, channel)
+        count = int((channel >= threshold).sum())
         console.line(f"ch {c} : Td = {threshold:.8f} ({count} px = {100 * count / channel.size:.3f}%)")
     return hot
 
 
-def _unit(frame: Loaded) -> NDArray[np.float64]:
-    return frame.pixels / frame.one
+def _unit(frame: Loaded) -> Unit:
+    return (frame.pixels / frame.one).astype(np.float32)
 
 
 def _calibrate(path: str, values: Values, settings: Settings, masters: Masters, console: Console) -> tuple[str, float]:
@@ -133,7 +147,7 @@ def _calibrate(path: str, values: Values, settings: Settings, masters: Masters, 
     console.line(f"\n* Loading target calibration frame: <raw>{path}</raw>")
     frame = load(path, str(values["inputHints"]), console)
     pixels, scale = _subtract(frame, values, masters, console)
-    pixels = pixels + float(values["outputPedestal"]) / _ADU
+    pixels = pixels + np.float32(values["outputPedestal"] / _ADU)
     truncated = " (truncated)" if pixels.max() >= 1 else ""
     console.line(f"Calibration range: [{pixels.min():.6e},{pixels.max():.6e}]{truncated}")
     target = _output_path(path, values)
@@ -151,33 +165,33 @@ def _calibrate(path: str, values: Values, settings: Settings, masters: Masters, 
     return target.as_posix(), scale
 
 
-def _subtract(frame: Loaded, values: Values, masters: Masters, console: Console) -> tuple[NDArray[np.float64], float]:
-    pixels = _unit(frame) - _pedestal(frame, values, console) / _ADU
+def _subtract(frame: Loaded, values: Values, masters: Masters, console: Console) -> tuple[Unit, float]:
+    pixels = _unit(frame) - np.float32(_pedestal(frame, values, console) / _ADU)
     for master in (masters.bias, masters.dark):
         if master is not None and master.shape != pixels.shape:
             raise ProcessError("Incompatible image geometry")
-    if masters.bias is not None:
-        pixels = pixels - masters.bias
-    if masters.dark is None:
-        return pixels, 1.0
     scales = [1.0] * len(pixels)
     if masters.hot is not None:
         console.line("* Computing dark frame optimization factors.")
-        # the optimizer looks at the frame as it is; a constant bias has no part in a deviation
-        scales = [_scale(t, d, h) for t, d, h in zip(_unit(frame), masters.dark, masters.hot, strict=True)]
+        # the optimizer looks at the frame as it was read; a constant bias has no part in a deviation
+        scales = [_scale(t, d) for t, d in zip(_averaged(pixels, masters.cell), masters.hot, strict=True)]
         console.line("Dark scaling factors:")
         for c, k in enumerate(scales):
             console.line(f"ch {c} : k = {k:.3f}")
     console.line("* Performing image calibration.")
-    return pixels - np.array(scales)[:, np.newaxis, np.newaxis] * masters.dark, scales[0]
+    factors = np.array(scales, np.float32)[:, np.newaxis, np.newaxis]
+    if masters.bias is None and masters.dark is not None:
+        return pixels - factors * masters.dark, scales[0]
+    if masters.bias is not None and masters.dark is not None:
+        return pixels - (masters.bias + factors * masters.dark), scales[0]
+    return (pixels if masters.bias is None else pixels - masters.bias), scales[0]
 
 
-def _scale(target: NDArray[np.float64], dark: NDArray[np.float64], hot: NDArray[np.bool_]) -> float:
-    """Return the k >= 0 for which target - k * dark has the least standard deviation where the dark is hot."""
-    t, d = target[hot], dark[hot]
-    if len(d) < 2 or np.ptp(d) == 0:
+def _scale(target: NDArray[np.float64], hot: NDArray[np.float64]) -> float:
+    """Return the k >= 0 for which target - k * hot has the least standard deviation: a parabola under a root."""
+    if np.ptp(hot) == 0:
         return 1.0
-    return max(0.0, float(np.mean((t - t.mean()) * (d - d.mean())) / d.var()))
+    return max(0.0, float(np.mean((target - target.mean()) * (hot - hot.mean())) / hot.var()))
 
 
 def _pedestal(frame: Loaded, values: Values, console: Console) -> float:

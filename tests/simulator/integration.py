@@ -159,8 +159,8 @@ def _integrate(values: Values, frames: Sequence[Loaded], channel: int) -> Integr
     if values["weightMode"] != 0:
         # what the default, PSFSignalWeight, comes to with frames that hold no stars
         raise ProcessError(f"{frames[0].path} (channel #0): Zero or insignificant PSF Signal Weight estimate.")
-    locations = [_location(row, one, f.path, channel) for row, f in zip(raw, frames, strict=True)]
-    scales = np.array([locations[0] / m for m in locations])[:, np.newaxis]
+    locations = [_location(row, one) for row in raw]
+    scales = _scales(values, locations, frames, channel)
     out_of_range = _range_rejected(values, raw / one)
     value = raw * scales if values["rejectionNormalization"] == 2 else raw
     low, high = reject(value, _limits(values, one), out_of_range)
@@ -172,12 +172,20 @@ def _integrate(values: Values, frames: Sequence[Loaded], channel: int) -> Integr
     return Integrated(result.reshape(height, width), low.sum(axis=1), high.sum(axis=1), [m / one for m in locations])
 
 
-def _location(samples: NDArray[np.float64], one: float, path: str, channel: int) -> float:
-    """Return the median of what is neither black nor saturated."""
+def _location(samples: NDArray[np.float64], one: float) -> float:
+    """Return the median of what is neither black nor saturated, 0 where nothing is."""
     inside = samples[(samples > one / 65535) & (samples < one - one / 65535)]
-    if not len(inside):
-        raise ProcessError(f"{path}: Zero or insignificant signal detected (channel {channel})")
-    return float(np.median(inside))
+    return float(np.median(inside)) if len(inside) else 0.0
+
+
+def _scales(values: Values, locations: list[float], frames: Sequence[Loaded], channel: int) -> NDArray[np.float64]:
+    """Return what each frame is multiplied by to have the location of the first, as a column."""
+    if not values["normalization"] and not values["rejectionNormalization"]:
+        return np.ones((len(frames), 1))
+    for frame, location in zip(frames, locations, strict=True):
+        if not location:
+            raise ProcessError(f"{frame.path}: Zero or insignificant signal detected (channel {channel})")
+    return np.array([locations[0] / location for location in locations])[:, np.newaxis]
 
 
 def _range_rejected(values: Values, unit: NDArray[np.float64]) -> NDArray[np.bool_]:

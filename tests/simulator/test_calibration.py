@@ -88,7 +88,7 @@ def test_a_dark_with_the_bias_in_it_is_corrected_when_asked(tmp_path: Path, nigh
     _, dark = images.read_image(night.dark)
     _, got = images.read_image(Path(first))
 
-    wanted = reference.calibrate(night.pixels[0], bias=bias, dark=dark.astype(np.float64) - bias)
+    wanted = reference.calibrate(night.pixels[0], bias=bias, dark=dark - bias)
     np.testing.assert_array_equal(got, wanted)
 
 
