@@ -33,6 +33,7 @@ class MasterPixels:
         raw = np.empty(size, self._image.dtype)
         self._image.read(0, min(channel, self._image.geometry.channels - 1), start, raw)
         unit = raw.astype(np.float32)
+        unit += np.float32(self._image.zero)
         unit /= self._full_scale
         unit -= self._pedestal
         return unit
@@ -82,6 +83,7 @@ class Calibrated:
     """
 
     dtype: np.dtype[Any] = np.dtype(np.float32)
+    zero = 0
 
     def __init__(
         self,
@@ -120,7 +122,10 @@ class Calibrated:
     def _subtracted(self, index: int, channel: int, start: int, out: NDArray[np.float32]) -> None:
         raw = np.empty(out.size, self._frames.dtype)
         self._frames.read(index, channel, start, raw)
-        np.divide(raw, np.float32(self._full_scale), out=out, dtype=np.float32, casting="unsafe")
+        np.copyto(out, raw)
+        if self._frames.zero:
+            out += np.float32(self._frames.zero)
+        out /= np.float32(self._full_scale)
         pedestal = abs(self._pedestals[index])
         if pedestal:
             out -= np.float32(pedestal / _ADU)

@@ -1,5 +1,6 @@
 """One master from one job's frames: open, calibrate, level, integrate, write."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from ap_masters import __version__, images
 from ap_masters.engines.history import Outcome, result_keywords
 from ap_masters.engines.numpy.calibrate import Calibrated, MasterPixels, Masters, read_defects
-from ap_masters.engines.numpy.integrate import Scales, Shape, integrate
+from ap_masters.engines.numpy.integrate import integrate
 from ap_masters.engines.numpy.levels import location
+from ap_masters.engines.numpy.order import Order, Scales, Shape
 from ap_masters.engines.numpy.reading import Frames, Refused
 from ap_masters.engines.numpy.scales import factors, is_normalized
 from ap_masters.engines.numpy.scaling import Optimization
@@ -94,15 +96,8 @@ def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, me
             adu=job.scale == "adu",
         ) as writer:
             done = 0
-            for band in integrate(
-                source,
-                job.recipe,
-                shape,
-                full_scale=full_scale,
-                scales=scales,
-                divisor=full_scale / output_scale,
-                memory=means.memory,
-            ):
+            order = Order(source, job.recipe, shape, full_scale, scales, full_scale / output_scale)
+            for band in integrate(order, memory=means.memory, threads=means.threads or os.cpu_count() or 1):
                 writer.write_rows(band.channel, band.first, band.pixels)
                 low += band.low
                 high += band.high
@@ -158,7 +153,7 @@ def _level(source: Frames | Calibrated, index: int, channel: int, full_scale: fl
         for start in range(0, plane, _RUN):
             out = np.empty(min(_RUN, plane - start), source.dtype)
             source.read(index, channel, start, out)
-            yield out
+            yield (out.view(np.uint16) + np.uint16(source.zero)) if source.zero else out
 
     return location(runs, full_scale)
 

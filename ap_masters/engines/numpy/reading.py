@@ -49,13 +49,13 @@ class Geometry(NamedTuple):
 class Place(NamedTuple):
     """Where the samples of one frame lie: in ``path`` from ``offset`` on, channel after channel, row after row.
 
-    The physical value is ``stored + zero``, which for integers only flips the top bit.
+    The physical value is ``stored + zero``.
     """
 
     path: Path
     offset: int
     dtype: np.dtype[Any]
-    zero: int
+    zero: int = 0
 
 
 class Handles:
@@ -116,7 +116,8 @@ class Frames:
             self.close()
             raise
         self.full_scale = infos[0].full_scale
-        self.dtype = _work_type(self.geometry.sample)
+        self.dtype, self.zero = _work_type(self.geometry.sample, self._places)
+        self._local = threading.local()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -137,7 +138,7 @@ class Frames:
             self._spool = PositionalFile(self._scratch.open("w+b", buffering=0))
         dtype = np.dtype(info.sample)
         row = info.width * dtype.itemsize
-        place = Place(self._scratch, self._spooled, dtype, 0)
+        place = Place(self._scratch, self._spooled, dtype)
         step = max(_SPOOL_BYTES // (row * info.channels), 1)
         for first in range(0, info.height, step):
             rows = image.read_rows(first, min(first + step, info.height))
@@ -148,12 +149,12 @@ class Frames:
         return place
 
     def read(self, index: int, channel: int, start: int, out: NDArray[Any]) -> None:
-        """Fill ``out`` (of type ``dtype``) with the physical samples of frame ``index`` from pixel ``start`` on.
+        """Fill ``out`` (of type ``dtype``) with the samples of frame ``index``, less ``zero``, from pixel ``start`` on.
 
         Raises Refused when the file has changed or ended, or a sample is not finite.
         """
         place = self._places[index]
-        raw = np.empty(out.size, place.dtype)
+        raw = self._buffer(out.size, place.dtype)
         offset = place.offset + (channel * self.geometry.plane + start) * place.dtype.itemsize
         view = raw.view(np.uint8).data
         try:
@@ -163,11 +164,21 @@ class Frames:
         if done < len(view):
             detail = f"is cut short: {len(view) - done} bytes of pixels are missing; copy it again"
             raise Refused(self.paths[index], Reason.UNREADABLE, detail)
-        np.copyto(out, raw.view(place.dtype), casting="unsafe")
-        if place.zero:
-            out += out.dtype.type(place.zero)
+        if place.zero == self.zero:
+            np.copyto(out, raw, casting="unsafe")
+        else:  # moved by half the range: the top bit changes, and nothing else (FITS standard 4.0, table 11)
+            np.copyto(out, raw.view(place.dtype.str.replace("i", "u")), casting="unsafe")
+            np.bitwise_xor(out, out.dtype.type(place.zero), out=out)
         if out.dtype.kind == "f":
             self._require_finite(index, start, out)
+
+    def _buffer(self, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return this thread's buffer for stored samples: the same bytes again and again, warm in the cache."""
+        wanted = size * dtype.itemsize
+        buffer: NDArray[np.uint8] | None = getattr(self._local, "buffer", None)
+        if buffer is None or buffer.size < wanted:
+            buffer = self._local.buffer = np.empty(wanted, np.uint8)
+        return buffer[:wanted].view(dtype)
 
     def _require_finite(self, index: int, start: int, samples: NDArray[Any]) -> None:
         finite = np.isfinite(samples)
@@ -205,16 +216,24 @@ def _in_place(image: Image) -> Place | None:
     physical = np.dtype(info.sample)
     if stored.zero == 0 and physical == stored.dtype.newbyteorder("="):
         return Place(stored.path, stored.offset, stored.dtype, 0)
-    if physical.kind in "iu" and abs(stored.zero) == 2 ** (8 * item - 1) and physical.itemsize == item:
-        unsigned = np.dtype(stored.dtype.str.replace("i", "u"))
-        return Place(stored.path, stored.offset, unsigned, 2 ** (8 * item - 1))
+    half = 2 ** (8 * item - 1)
+    if stored.dtype.kind == "i" and physical.kind == "u" and physical.itemsize == item and stored.zero == half:
+        return Place(stored.path, stored.offset, stored.dtype, half)
     return None
 
 
-def _work_type(sample: str) -> np.dtype[Any]:
-    """Return the type samples are integrated in: integers as they are, floats as PixInsight's 32-bit samples."""
+def _work_type(sample: str, places: Sequence[Place]) -> tuple[np.dtype[Any], int]:
+    """Return the type samples are integrated in, and what has to be added to them to get physical values.
+
+    Unsigned integers that every file stores as signed ones stay signed: the order is the same, and what is to be
+    added is added to the result. Floats are PixInsight's 32-bit samples.
+    """
     dtype = np.dtype(sample)
-    return np.dtype(np.float32) if dtype.kind == "f" else dtype
+    if dtype.kind == "f":
+        return np.dtype(np.float32), 0
+    if dtype.kind == "u" and all(place.zero for place in places):
+        return np.dtype(dtype.str.replace("u", "i")), places[0].zero
+    return (np.dtype(np.uint16), 0) if dtype.itemsize == 1 and dtype.kind == "u" else (dtype, 0)
 
 
 def _common(infos: Sequence[ImageInfo]) -> Geometry:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ap_masters.engines.numpy.integrate import Scales
+from ap_masters.engines.numpy.order import Scales
 from ap_masters.model import Normalization, Recipe, RejectionNormalization
 
 _ADU: Final = 65535.0

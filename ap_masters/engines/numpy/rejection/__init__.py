@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ap_masters.engines.numpy.rejection.clipping import clip_averaged, clip_sigma, clip_winsorized
-from ap_masters.engines.numpy.rejection.esd import esd_fates, reject_esd
+from ap_masters.engines.numpy.rejection.esd import reject_esd
 from ap_masters.engines.numpy.rejection.line import reject_linear_fit
 from ap_masters.engines.numpy.rejection.simple import reject_minmax, reject_none, reject_percentile
 from ap_masters.engines.numpy.rejection.survivors import Fates, Span, Stacks
@@ -19,10 +19,10 @@ _SPANS: dict[Rejection, Callable[[Stacks, Recipe], Span]] = {
 }
 
 
-def reject(stacks: Stacks, recipe: Recipe) -> Fates:
-    """Return the fate of every rank of every stack."""
+def reject(stacks: Stacks, recipe: Recipe) -> Span | Fates:
+    """Return what is left of every stack: a range of ranks, or where any rank may go, the fate of each."""
     if recipe.rejection is Rejection.LINEAR_FIT:
         return reject_linear_fit(stacks, recipe)
     if recipe.rejection is Rejection.ESD:
-        return esd_fates(stacks, reject_esd(stacks, recipe))
-    return _SPANS[recipe.rejection](stacks, recipe).fates(stacks.frames)
+        return reject_esd(stacks, recipe)
+    return _SPANS[recipe.rejection](stacks, recipe)

@@ -1,106 +1,206 @@
 """Sigma clipping in its three forms: they differ only in how centre and deviation are measured."""
 
-from typing import Protocol
+from fractions import Fraction
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.rejection.survivors import Floats, Ranks, Span, Stacks, is_zero
+from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Span, Stacks, decimal, is_zero
 from ap_masters.engines.numpy.rejection.winsorize import winsorized_moments
 from ap_masters.model import Recipe
 
+Indices = NDArray[np.intp]
 _FEWEST = 3
+_NEAR = 1e-10  # relative distance to a limit below which the comparison is repeated exactly
+_EXACT = 2.0**53  # whole numbers below are exact in float64
 
 
-class Measure(Protocol):
-    """How a form of sigma clipping measures centre and deviation of ranks first..last-1 of some stacks."""
+class Yardstick(Protocol):
+    """How a form of sigma clipping measures the survivors of some pixels."""
 
-    def __call__(self, some: NDArray[np.intp], first: Ranks, last: Ranks, turn: int) -> tuple[Floats, Floats]:
+    def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
         """Return centre and deviation; ``turn`` counts the passes from 0."""
         ...
+
+    def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
+        """Return where a sample close to its limit lies more than k deviations from the centre, exactly."""
+        ...
+
+
+class _Limit(NamedTuple):
+    """One side's limit of each measured pixel. ``side`` is -1 for the lower end, +1 for the upper one."""
+
+    side: int
+    k: Fraction
+    value: Floats
+    fuzz: Floats  # within it rounding might decide
+
+
+def clip(stacks: Stacks, yardstick: Yardstick, recipe: Recipe) -> Span:
+    """Reject, again and again, what lies more than so many deviations from the centre, strictly.
+
+    Stops for a stack when its deviation is zero, nothing goes, or fewer than 3 samples stay.
+    """
+    span = Span.everything(stacks)
+    active = np.arange(stacks.pixels if stacks.frames >= _FEWEST else 0)
+    turn = 0
+    while len(active):
+        before = span.select(active)
+        centre, deviation = yardstick.measure(active, before, turn)
+        alive = np.flatnonzero(np.isfinite(deviation) & ~is_zero(deviation, stacks.full_scale))
+        for side, sigma in ((-1, recipe.sigma_low), (+1, recipe.sigma_high)):
+            reach = sigma * deviation
+            fuzz = _NEAR * (reach + np.abs(centre))
+            limit = _Limit(side, decimal(sigma), centre + side * reach, fuzz)
+            _move_end(stacks, yardstick, span, active, before, alive, limit)
+        after = span.select(active)
+        lost = (after.first != before.first) | (after.last != before.last)
+        active = active[lost & (after.survivors >= _FEWEST)]
+        turn += 1
+    return span
+
+
+def _move_end(
+    stacks: Stacks, yardstick: Yardstick, span: Span, active: Indices, measured: Span, going: Indices, limit: _Limit
+) -> None:
+    """Move one end of the spans of ``active[going]`` inwards, past every sample beyond its limit."""
+    ends = span.first if limit.side < 0 else span.last
+    inward = 0 if limit.side < 0 else -1
+    while len(going):
+        pixels = active[going]
+        samples = stacks.at(ends[pixels] + inward, pixels)
+        excess = (samples - limit.value[going]) * limit.side
+        beyond = excess > 0
+        near = np.flatnonzero(np.abs(excess) <= limit.fuzz[going])
+        if len(near):
+            some = going[near]
+            beyond[near] = yardstick.exceeds(active[some], measured.select(some), samples[near], limit.k)
+        going = going[beyond]
+        ends[active[going]] -= limit.side
+        going = going[span.first[active[going]] < span.last[active[going]]]
+
+
+# --- the three forms --------------------------------------------------------------------------------------
 
 
 def clip_sigma(stacks: Stacks, recipe: Recipe) -> Span:
     """Clip about the median by the sample standard deviation."""
-
-    def measure(some: NDArray[np.intp], first: Ranks, last: Ranks, turn: int) -> tuple[Floats, Floats]:
-        part = stacks.select(some)
-        return part.median(first, last), _moments(part, first, last)[1]
-
-    return _clip(stacks, measure, recipe.sigma_low, recipe.sigma_high)
+    return clip(stacks, _Standard(stacks), recipe)
 
 
 def clip_winsorized(stacks: Stacks, recipe: Recipe) -> Span:
     """Clip about the Winsorized mean by the Winsorized deviation; the cutoff counts in the first turn only."""
-
-    def measure(some: NDArray[np.intp], first: Ranks, last: Ranks, turn: int) -> tuple[Floats, Floats]:
-        cutoff = recipe.winsorization_cutoff if turn == 0 else 0.0
-        return winsorized_moments(stacks.select(some), first, last, cutoff)
-
-    return _clip(stacks, measure, recipe.sigma_low, recipe.sigma_high)
+    return clip(stacks, _Winsorized(stacks, recipe.winsorization_cutoff), recipe)
 
 
 def clip_averaged(stacks: Stacks, recipe: Recipe) -> Span:
     """Clip about the median by a deviation that goes with the square root of the level.
 
-    Where the median of all is zero everything counts as rejected, and the pixel is that median.
+    Where the median of all is zero everything counts as rejected (as low), and the pixel is that median.
     """
-    n = stacks.frames
     everything = Span.everything(stacks)
-    if n < _FEWEST:
+    if stacks.frames < _FEWEST:
         return everything
-    m0 = stacks.median(*everything)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        gain = np.sqrt(((stacks.values - m0) ** 2 / m0).sum(0) / (n - 1))
+    span = clip(stacks, _Averaged(stacks), recipe)
+    empty = is_zero(stacks.twice_median(everything) / 2, stacks.full_scale)
+    return Span(np.where(empty, stacks.frames, span.first), np.where(empty, stacks.frames, span.last))
 
-    def measure(some: NDArray[np.intp], first: Ranks, last: Ranks, turn: int) -> tuple[Floats, Floats]:
-        centre = stacks.select(some).median(first, last)
+
+class _Standard:
+    """The median, and the sample standard deviation sqrt((n Q - S^2) / (n (n - 1)))."""
+
+    def __init__(self, stacks: Stacks) -> None:
+        self._stacks = stacks
+
+    def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
+        """Return median and standard deviation of the survivors."""
+        n = span.survivors.astype(np.float64)
+        return self._stacks.twice_median(span, pixels) / 2, np.sqrt(self._scatter(pixels, span) / (n * (n - 1)))
+
+    def _scatter(self, pixels: Indices, span: Span) -> Floats:
+        """Return n Q - S^2 with sums about the pivot: exact for whole numbers, and free of cancellation for others."""
+        total, squares = self._stacks.sums(span, pixels)
+        return np.maximum(span.survivors * squares - total * total, 0)
+
+    def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
+        """Compare (2 c - 2 r)^2 n (n - 1) with (2 k)^2 (n Q - S^2): whole numbers, or fractions where too large."""
+        n = span.survivors.astype(np.float64)
+        distance = self._stacks.twice_median(span, pixels) - 2 * samples
+        left = distance * distance * n * (n - 1) * float(k.denominator**2)
+        right = self._scatter(pixels, span) * float(4 * k.numerator**2)
+        result = left > right
+        safe = self._stacks.whole(pixels) & (left < _EXACT) & (right < _EXACT)
+        for i in np.flatnonzero(~safe):
+            r = [Fraction(float(v)) for v in self._stacks.values[span.first[i] : span.last[i], pixels[i]]]
+            scatter = len(r) * sum(x * x for x in r) - sum(r) ** 2
+            twice_centre = r[(len(r) - 1) // 2] + r[len(r) // 2]
+            square = (twice_centre - 2 * Fraction(float(samples[i]))) ** 2
+            result[i] = square * len(r) * (len(r) - 1) > 4 * k * k * scatter
+        return result
+
+
+class _Averaged:
+    """The median c, and q sqrt(c), where q^2 = sum((r - m0)^2 / m0) / (n - 1) over all samples, m0 their median."""
+
+    def __init__(self, stacks: Stacks) -> None:
+        self._stacks = stacks
+        everything = Span.everything(stacks)
+        self._twice_m0 = stacks.twice_median(everything)
+        m0 = self._twice_m0 / 2
+        total, squares = stacks.sums(everything)
+        shift = m0 - stacks.pivot
+        self._about_m0 = squares - 2 * shift * total + stacks.frames * shift * shift
+        with np.errstate(invalid="ignore", divide="ignore"):
+            self._gain = np.sqrt(self._about_m0 / m0 / (stacks.frames - 1))
+
+    def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
+        """Return the median of the survivors and the deviation that goes with it."""
+        centre = self._stacks.twice_median(span, pixels) / 2
         with np.errstate(invalid="ignore"):
-            return centre, gain[some] * np.sqrt(centre)
+            return centre, self._gain[pixels] * np.sqrt(centre)
 
-    span = _clip(stacks, measure, recipe.sigma_low, recipe.sigma_high)
-    empty = is_zero(m0, stacks.full_scale)
-    return Span(np.where(empty, n, span.first), np.where(empty, n, span.last))
-
-
-def _clip(stacks: Stacks, measure: Measure, low: float, high: float) -> Span:
-    """Reject, again and again, what lies more than ``low`` or ``high`` deviations from the centre.
-
-    Stops for a stack when its deviation is zero, nothing goes, or fewer than 3 samples stay.
-    """
-    span = Span.everything(stacks)
-    active = np.arange(stacks.pixels)
-    turn = 0
-    while stacks.frames >= _FEWEST and len(active):
-        first, last = span.first[active], span.last[active]
-        centre, deviation = measure(active, first, last, turn)
-        alive = np.isfinite(deviation) & ~is_zero(deviation, stacks.full_scale)
-        active, first, last = active[alive], first[alive], last[alive]
-        centre, deviation = centre[alive], deviation[alive]
-        part = stacks.select(active)
-        new_first, new_last = first.copy(), last.copy()
-        while (out := (new_first < last) & ((centre - part.at(_inside(part, new_first))) / deviation > low)).any():
-            new_first[out] += 1
-        while (
-            out := (new_last > new_first) & ((part.at(_inside(part, new_last - 1)) - centre) / deviation > high)
-        ).any():
-            new_last[out] -= 1
-        span.first[active], span.last[active] = new_first, new_last
-        lost = (new_first != first) | (new_last != last)
-        active = active[lost & (new_last - new_first >= _FEWEST)]
-        turn += 1
-    return span
+    def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
+        """Compare (2 c - 2 r)^2 2 m0 (n - 1) with (2 k)^2 sum (r - m0)^2 2 c: as whole numbers, or as fractions."""
+        n = self._stacks.frames
+        twice_centre = self._stacks.twice_median(span, pixels)
+        distance = twice_centre - 2 * samples
+        left = distance * distance * self._twice_m0[pixels] * float((n - 1) * k.denominator**2)
+        right = (4 * self._about_m0[pixels]) * twice_centre * float(k.numerator**2)
+        result = left > right
+        safe = self._stacks.whole(pixels) & (left < _EXACT) & (right < _EXACT)
+        for i in np.flatnonzero(~safe):
+            r = [Fraction(float(v)) for v in self._stacks.values[:, pixels[i]]]
+            m0 = (r[(n - 1) // 2] + r[n // 2]) / 2
+            centre = _centre(r, span, i)
+            about = sum((x - m0) ** 2 for x in r)
+            result[i] = (centre - Fraction(float(samples[i]))) ** 2 * m0 * (n - 1) > k * k * about * centre
+        return result
 
 
-def _inside(stacks: Stacks, rank: Ranks) -> Ranks:
-    return np.clip(rank, 0, stacks.frames - 1)
+def _centre(r: list[Fraction], span: Span, i: np.intp) -> Fraction:
+    """Return the exact median of the survivors."""
+    first, last = int(span.first[i]), int(span.last[i])
+    return (r[(first + last - 1) // 2] + r[(first + last) // 2]) / 2
 
 
-def _moments(stacks: Stacks, first: Ranks, last: Ranks) -> tuple[Floats, Floats]:
-    """Return mean and sample standard deviation of the survivors, in two passes."""
-    rank = np.arange(stacks.frames)[:, None]
-    inside = (rank >= first) & (rank < last)
-    count = (last - first).astype(np.float64)
-    mean = np.where(inside, stacks.values, 0).sum(0) / count
-    d = np.where(inside, stacks.values - mean, 0)
-    return mean, np.sqrt(((d * d).sum(0) - d.sum(0) ** 2 / count) / (count - 1))
+class _Winsorized:
+    """Winsorized mean and deviation. They are defined by rounded arithmetic, and so are the comparisons."""
+
+    def __init__(self, stacks: Stacks, cutoff: float) -> None:
+        self._stacks = stacks
+        self._cutoff = cutoff
+        self._moments: tuple[Floats, Floats] = (np.empty(stacks.pixels), np.empty(stacks.pixels))
+
+    def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
+        """Return Winsorized mean and deviation of the survivors."""
+        result = winsorized_moments(self._stacks.select(pixels), span, self._cutoff if turn == 0 else 0.0)
+        for kept, new in zip(self._moments, result, strict=True):
+            kept[pixels] = new
+        return result
+
+    def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
+        """Compare |r - c| / s with k as it stands."""
+        centre, deviation = (moment[pixels] for moment in self._moments)
+        exceeds: Bools = np.abs(samples - centre) / deviation > float(k)
+        return exceeds

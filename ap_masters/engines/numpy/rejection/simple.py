@@ -1,9 +1,15 @@
 """Rejection in one pass: nothing, a fixed number of extremes, or what is far from the median by a fraction."""
 
-import numpy as np
+from fractions import Fraction
 
-from ap_masters.engines.numpy.rejection.survivors import Span, Stacks, is_zero
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Span, Stacks, decimal, is_zero
 from ap_masters.model import Recipe
+
+_NEAR = 1e-10
+_EXACT = 2.0**53
 
 
 def reject_none(stacks: Stacks, recipe: Recipe) -> Span:
@@ -19,19 +25,41 @@ def reject_minmax(stacks: Stacks, recipe: Recipe) -> Span:
 
 
 def reject_percentile(stacks: Stacks, recipe: Recipe) -> Span:
-    """Reject, once, what is further from the median than a fraction of the median."""
+    """Reject, once, what is further from the median than a fraction of the median, strictly.
+
+    Written without division: with the fraction p = a / b and m the sum of the two central samples,
+    (m - 2 r) b > a m. A negative median turns the quotient's sign, and with it both sides.
+    """
     span = Span.everything(stacks)
     n = stacks.frames
-    median = stacks.median(*span)
-    usable = ~is_zero(median, stacks.full_scale)
+    m = stacks.twice_median(span)
+    sign = np.sign(m) * ~is_zero(m / 2, stacks.full_scale)
     if n < 2:
         return span
+    going = np.flatnonzero(sign)
     for i in range(n):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            out = usable & (span.first == i) & ((median - stacks.values[i]) / median > recipe.percentile_low)
-        span.first[out] += 1
+        going = going[_is_far(stacks, going, i, m, sign, decimal(recipe.percentile_low), -1)]
+        span.first[going] += 1
+    going = np.flatnonzero(sign)
     for i in range(n - 1, -1, -1):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            out = usable & (span.last == i + 1) & ((stacks.values[i] - median) / median > recipe.percentile_high)
-        span.last[out & (span.last > span.first)] -= 1
+        going = going[_is_far(stacks, going, i, m, sign, decimal(recipe.percentile_high), +1)]
+        span.last[going] -= 1
     return span
+
+
+def _is_far(
+    stacks: Stacks, pixels: NDArray[np.intp], rank: int, m: Floats, sign: Floats, p: Fraction, side: int
+) -> Bools:
+    """Return where the sample of ``rank`` lies further from the median than the fraction allows."""
+    if not len(pixels):
+        return np.zeros(0, np.bool_)
+    left = side * sign[pixels] * (2 * stacks.values[rank, pixels] - m[pixels]) * float(p.denominator)
+    right = np.abs(m[pixels]) * float(p.numerator)
+    result: Bools = left > right
+    near = np.abs(left - right) <= _NEAR * right
+    safe = stacks.whole(pixels) & (np.abs(left) < _EXACT) & (right < _EXACT)
+    n = stacks.frames
+    for i in np.flatnonzero(near & ~safe):
+        low, high, r = (Fraction(float(stacks.values[j, pixels[i]])) for j in ((n - 1) // 2, n // 2, rank))
+        result[i] = side * (2 * r - low - high) / (low + high) > p
+    return result

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.rejection.survivors import Floats, Ranks, Stacks, is_zero
+from ap_masters.engines.numpy.rejection.survivors import Floats, Span, Stacks, is_zero
 
 _SN_CONSISTENCY = 1.1926
 _SN_FACTOR = {2: 0.743, 3: 1.851, 4: 0.954, 5: 1.351, 6: 0.993, 7: 1.198, 8: 1.005, 9: 1.131}
@@ -12,14 +12,15 @@ _SIGMA_FACTOR = 1.134
 _CONVERGED = 0.0005
 
 
-def winsorized_moments(stacks: Stacks, first: Ranks, last: Ranks, cutoff: float) -> tuple[Floats, Floats]:
+def winsorized_moments(stacks: Stacks, span: Span, cutoff: float) -> tuple[Floats, Floats]:
     """Return Winsorized mean and deviation of ranks first..last-1 of each stack.
 
     Starts from the median and 1.1926 Sn; then clamps to centre -+ 1.5 deviations (samples beyond ``cutoff``
     deviations go to the centre), takes mean and 1.134 standard deviations of the clamped samples, and repeats
     on those until the deviation changes by less than 0.05 %. Where Sn is zero nothing is clamped.
     """
-    centre = stacks.median(first, last)
+    first, last = span
+    centre = stacks.twice_median(span) / 2
     deviation = np.empty(stacks.pixels)
     for n in np.unique(last - first):
         same = np.flatnonzero(last - first == n)

@@ -1,0 +1,134 @@
+"""Exact integration of stacks side by side: the definitions in float64, for whatever the fast path cannot prove."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.engines.numpy.network import apply_network, sorting_network
+from ap_masters.engines.numpy.rejection import reject
+from ap_masters.engines.numpy.rejection.survivors import HIGH, LOW, Fates, Floats, Span, Stacks
+from ap_masters.model import Combination, Recipe
+
+Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # low and high, of each frame
+
+
+class Columns(NamedTuple):
+    """The combined value of every stack, in counts, as an undivided fraction; and what every frame lost.
+
+    Undivided, because the quotient is to be rounded once, after the division by full scale.
+    """
+
+    numerator: Floats
+    denominator: Floats
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+
+
+def integrate_columns(samples: NDArray[Any], recipe: Recipe, full_scale: float, zero: float = 0.0) -> Columns:
+    """Integrate the columns of ``samples`` (frames, pixels), which are counts less ``zero``."""
+    stacks = Stacks(_sorted(samples, zero), full_scale)
+    left = reject(stacks, recipe)
+    if isinstance(left, Span):
+        return Columns(*_combine_span(stacks, left, recipe.combination), *_count_span(samples, zero, stacks, left))
+    return Columns(*_combine_kept(stacks, left == 0, recipe.combination), *_count_fates(samples, left))
+
+
+def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, full_scale: float) -> Columns:
+    """Integrate columns whose samples are rejected by one value and combined by another, both in counts."""
+    order = np.argsort(to_reject, axis=0, kind="stable")
+    left = reject(Stacks(np.take_along_axis(to_reject, order, 0), full_scale), recipe)
+    fates = left.fates(len(order)) if isinstance(left, Span) else left
+    by_frame = np.empty_like(fates)
+    np.put_along_axis(by_frame, order, fates, 0)
+    second = np.argsort(to_combine, axis=0, kind="stable")
+    stacks = Stacks(np.take_along_axis(to_combine, second, 0), full_scale)
+    kept = np.take_along_axis(by_frame, second, 0) == 0
+    low, high = (np.count_nonzero(by_frame & side, axis=1) for side in (LOW, HIGH))
+    return Columns(*_combine_kept(stacks, kept, recipe.combination), low, high)
+
+
+def _sorted(samples: NDArray[Any], zero: float) -> Floats:
+    """Return the columns in ascending order, as counts in float64."""
+    rows = [row.copy() for row in samples]
+    apply_network(sorting_network(len(rows)), rows, np.empty_like(rows[0]))
+    result = np.empty(samples.shape)
+    for target, row in zip(result, rows, strict=True):
+        target[:] = row
+    if zero:
+        result += zero
+    return result
+
+
+# --- combination ------------------------------------------------------------------------------------------
+
+
+def _combine_span(stacks: Stacks, span: Span, combination: Combination) -> tuple[Floats, Floats]:
+    """Combine a range of ranks; where it is empty, take the median of all, whatever the combination."""
+    empty = span.survivors == 0
+    everything = Span.everything(stacks)
+    used = Span(np.where(empty, everything.first, span.first), np.where(empty, everything.last, span.last))
+    numerator, denominator = _combine(stacks, used, combination)
+    numerator[empty] = stacks.twice_median(everything)[empty]
+    denominator[empty] = 2.0
+    return numerator, denominator
+
+
+def _combine(stacks: Stacks, span: Span, combination: Combination) -> tuple[Floats, Floats]:
+    """Combine a range of ranks that is nowhere empty."""
+    ones = np.ones(stacks.pixels)
+    if combination is Combination.AVERAGE:
+        return stacks.pivot * span.survivors + stacks.sums(span)[0], span.survivors.astype(np.float64)
+    if combination is Combination.MEDIAN:
+        return stacks.twice_median(span), 2 * ones
+    return stacks.at(span.first if combination is Combination.MINIMUM else span.last - 1), ones
+
+
+def _combine_kept(stacks: Stacks, kept: NDArray[np.bool_], combination: Combination) -> tuple[Floats, Floats]:
+    """Combine survivors of any rank: they move together at the lower ranks, and are a range again."""
+    order = np.argsort(~kept, axis=0, kind="stable")
+    packed = Stacks(np.take_along_axis(stacks.values, order, 0), stacks.full_scale)
+    count = kept.sum(0)
+    if combination is Combination.AVERAGE:
+        total = np.where(kept, stacks.values - stacks.pivot, 0).sum(0)
+        numerator, denominator = stacks.pivot * count + total, count.astype(np.float64)
+    else:
+        numerator, denominator = _combine(packed, Span(np.zeros_like(count), np.maximum(count, 1)), combination)
+    empty = count == 0
+    numerator[empty] = stacks.twice_median(Span.everything(stacks))[empty]
+    denominator[empty] = 2.0
+    return numerator, denominator
+
+
+# --- counts per frame -------------------------------------------------------------------------------------
+
+
+def _count_span(samples: NDArray[Any], zero: float, stacks: Stacks, span: Span) -> Counts:
+    """Count each frame's rejected samples: those below the lowest survivor, and those above the highest.
+
+    That finds them all unless a rejected sample equals a survivor, or nothing survived; such stacks are
+    ranked sample by sample.
+    """
+    n = stacks.frames
+    first, last = span
+    lowest, highest = stacks.at(np.minimum(first, n - 1)), stacks.at(np.maximum(last - 1, 0))
+    unclear = (first > 0) & (stacks.at(np.maximum(first - 1, 0)) == lowest)
+    unclear |= (last < n) & (stacks.at(np.minimum(last, n - 1)) == highest)
+    unclear |= last <= first
+    some = np.flatnonzero(unclear)
+    lowest[some], highest[some] = stacks.values[0, some], stacks.values[-1, some]
+    low = np.count_nonzero(samples < (lowest - zero).astype(samples.dtype), axis=1)
+    high = np.count_nonzero(samples > (highest - zero).astype(samples.dtype), axis=1)
+    if len(some):
+        more = _count_fates(samples.take(some, axis=1), span.select(some).fates(n))
+        low, high = low + more[0], high + more[1]
+    return low, high
+
+
+def _count_fates(samples: NDArray[Any], fates: Fates) -> Counts:
+    """Count each frame's rejected samples by rank; of equal samples the earlier frame's has the lower rank."""
+    changed = np.flatnonzero(fates.any(0))
+    order = np.argsort(samples[:, changed], axis=0, kind="stable")
+    by_frame = np.empty((len(samples), len(changed)), np.uint8)
+    np.put_along_axis(by_frame, order, fates[:, changed], 0)
+    return np.count_nonzero(by_frame & LOW, axis=1), np.count_nonzero(by_frame & HIGH, axis=1)

@@ -1,0 +1,70 @@
+"""The vocabulary of integration: where samples come from, what is asked for, and what comes out."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.model import Recipe
+
+
+class Source(Protocol):
+    """One group's samples by frame, channel and run of pixels. Counts are samples plus ``zero``."""
+
+    dtype: np.dtype[Any]
+    zero: int
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int, channel: int, start: int, out: NDArray[Any]) -> None:
+        """Fill ``out`` with samples of frame ``index`` from pixel ``start`` of ``channel`` on; from any thread."""
+        ...
+
+
+class Shape(NamedTuple):
+    """Size of the master."""
+
+    width: int
+    height: int
+    channels: int
+
+
+class Scales(NamedTuple):
+    """Factors of each frame, for rejection and for combination; None for none."""
+
+    reject: Sequence[float] | None = None
+    combine: Sequence[float] | None = None
+
+
+class Order(NamedTuple):
+    """What is to be integrated, and how.
+
+    ``full_scale`` is the count that stands for 1.0; results are counts divided by ``divisor``. ``scales`` holds
+    one set of factors per channel.
+    """
+
+    source: Source
+    recipe: Recipe
+    shape: Shape
+    full_scale: float
+    scales: Sequence[Scales]
+    divisor: float
+
+
+class Task(NamedTuple):
+    """Rows of one channel to be integrated."""
+
+    channel: int
+    first: int
+    rows: int
+
+
+class Band(NamedTuple):
+    """Finished rows of one channel, and how many samples each frame lost in them."""
+
+    channel: int
+    first: int
+    pixels: NDArray[np.float32]  # (rows, width)
+    low: NDArray[np.int64]  # (frames,)
+    high: NDArray[np.int64]

@@ -1,0 +1,88 @@
+"""The ways samples go, by what they are: 16-bit integers fast, everything else by the definition alone."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.engines.numpy.columns import Columns, integrate_columns, integrate_separately
+from ap_masters.engines.numpy.order import Order
+from ap_masters.engines.numpy.scratch import Scratch
+from ap_masters.engines.numpy.tiles import SCREENED, Tiles
+
+Indices = NDArray[np.intp]
+
+
+class ShortIntegers:
+    """16-bit samples without factors: the fast path."""
+
+    bytes_per_sample: ClassVar[int] = 4  # the samples and their keys
+
+    def __init__(self, order: Order, tile: int) -> None:
+        self._order = order
+        self._scratch = Scratch(tile)
+        self._tiles = Tiles(order, self._scratch)
+        self._raw: list[NDArray[Any]] = []
+
+    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Indices:
+        """Read a tile, combine what is proven."""
+        source = self._order.source
+        self._raw = self._scratch.rows("raw", len(source), source.dtype, len(out))
+        for index, row in enumerate(self._raw):
+            source.read(index, channel, start, row)
+        return self._tiles.integrate(self._raw, out)
+
+    def columns(self, pixels: Indices) -> NDArray[Any]:
+        """Return some stacks of the last tile."""
+        return np.stack([row.take(pixels) for row in self._raw])
+
+    def exactly(self, columns: NDArray[Any]) -> Columns:
+        """Integrate such stacks."""
+        return integrate_columns(columns, self._order.recipe, self._order.full_scale, float(self._order.source.zero))
+
+
+class AnySamples:
+    """Samples of any type, scaled or not: nothing is proven, everything is integrated exactly."""
+
+    bytes_per_sample: ClassVar[int] = 8
+
+    def __init__(self, order: Order, tile: int) -> None:
+        self._order = order
+        self._scratch = Scratch(tile)
+        self._channel = 0
+        self._values: list[NDArray[np.float64]] = []
+
+    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Indices:
+        """Read a tile; all of it is the rest."""
+        source = self._order.source
+        self._channel = channel
+        raw = self._scratch.row("raw", source.dtype, len(out))
+        self._values = self._scratch.rows("value", len(source), np.float64, len(out))
+        for index, row in enumerate(self._values):
+            source.read(index, channel, start, raw)
+            np.copyto(row, raw)
+            if source.zero:
+                row += source.zero
+        return np.arange(len(out))
+
+    def columns(self, pixels: Indices) -> NDArray[Any]:
+        """Return some stacks of the last tile."""
+        return np.stack([row.take(pixels) for row in self._values])
+
+    def exactly(self, columns: NDArray[Any]) -> Columns:
+        """Integrate such stacks: rejection and combination may each have factors of their own."""
+        scales, recipe, full_scale = self._order.scales[self._channel], self._order.recipe, self._order.full_scale
+        if scales.reject == scales.combine:
+            if scales.combine is not None:
+                columns = columns * np.asarray(scales.combine)[:, None]
+            return integrate_columns(columns, recipe, full_scale)
+        ones = [1.0] * len(columns)
+        to_reject, to_combine = (columns * np.asarray(f or ones)[:, None] for f in scales)
+        return integrate_separately(to_reject, to_combine, recipe, full_scale)
+
+
+def path_for(order: Order) -> type[ShortIntegers] | type[AnySamples]:
+    """Return the fastest way for these samples and this recipe."""
+    plain = all(scales.reject is None and scales.combine is None for scales in order.scales)
+    short = order.source.dtype.kind in "iu" and order.source.dtype.itemsize == 2
+    return ShortIntegers if plain and short and order.recipe.rejection in SCREENED else AnySamples
