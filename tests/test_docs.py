@@ -54,7 +54,8 @@ def test_the_readme_names_no_command_that_does_not_exist() -> None:
     known = {parameter.values[0] for parameter in all_commands(typer.main.get_command(app))}
     groups = {str(name).split()[0] for name in known if " " in str(name)}
     for text in (README, *(path.read_text(encoding="utf-8") for path in (CHECKOUT / "docs").glob("*.md"))):
-        for first, second in re.findall(r"(?:^|`)ap-masters ([a-z]+)(?: ([a-z]+))?", text, re.MULTILINE):
+        code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
+        for first, second in re.findall(r"(?:^|`)ap-masters ([a-z]+)(?: ([a-z]+))?", code, re.MULTILINE):
             assert first in known or (first in groups and (not second or f"{first} {second}" in known)), (first, second)
 
 

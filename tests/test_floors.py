@@ -28,7 +28,7 @@ FLOORS: tuple[set[str], ...] = (
         "inputs",
     },
     {"engines.numpy", "engines.pixinsight"},
-    {"discover", "glimpse", "library", "plan", "proof", "run_log", "demo", "inspection"},
+    {"discover", "glimpse", "library", "plan", "proof", "run_log", "demo", "inspection", "glimpse"},
     {"report"},
     {"build", "combine", "manual", "doctor"},
     {"cli"},

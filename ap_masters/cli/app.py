@@ -5,7 +5,18 @@ from typing import Annotated
 import typer
 
 from ap_masters import __version__
-from ap_masters.cli import building, combining, doctoring, inspecting, library, looking, matching, settings
+from ap_masters.cli import (
+    building,
+    combining,
+    defects,
+    doctoring,
+    inspecting,
+    library,
+    looking,
+    matching,
+    reporting,
+    settings,
+)
 
 app = typer.Typer(
     name="ap-masters",
@@ -39,8 +50,10 @@ for command in (
     combining.combine,
     matching.match,
     inspecting.inspect,
+    reporting.report,
     doctoring.doctor,
 ):
     app.command()(command)
+app.add_typer(defects.app, name="defects")
 app.add_typer(library.app, name="library")
 app.add_typer(settings.app, name="config")

@@ -73,17 +73,21 @@ def demo(
 ) -> None:
     """Make a synthetic night and build its masters with the numpy engine, in under a minute."""
     from ap_masters import demo as synthetic
+    from ap_masters.report import write_report
 
     night, library = folder / "night", folder / "library"
     if not night.exists():
         screen.note(f"writing a synthetic night to {night}")
         synthetic.write_night(night)
-    report = _build(screen, Settings(engine="numpy"), [night], library)
+    settings = Settings(engine="numpy")
+    report = _build(screen, settings, [night], library)
+    page = write_report(library, settings=settings, now=datetime.now(UTC)).path
     if screen.json:
-        screen.document("demo", night=night, **documents.build(report))
+        screen.document("demo", night=night, page=page, **documents.build(report))
     else:
         show.report(screen, report)
         screen.line(f"frames: {night}")
+        screen.line(f"report: {page} (open it in a browser)")
         program = "ap-masters" if shutil.which("ap-masters") else f"{sys.executable} -m ap_masters"
         screen.line(f"Once more, and nothing is built: {program} build {night} {library}")
     raise typer.Exit(report.exit_code)

@@ -1,0 +1,92 @@
+"""defects and report: lists of hot pixels as S3 wants them, what changed between epochs, and the HTML page."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.builders import noisy, write_frame
+from tests.cli.conftest import Run
+
+HOT = ((3, 2), (11, 7), (15, 0))
+
+
+@pytest.fixture
+def dark(tmp_path: Path) -> Path:
+    """A frame with three hot pixels, the first the hottest."""
+    pixels = noisy(1)
+    for number, (x, y) in enumerate(HOT):
+        pixels[y, x] = 30000 - 1000 * number
+    return write_frame(tmp_path / "dark.fits", pixels)
+
+
+def test_the_list_is_pulsars(run: Run, dark: Path, tmp_path: Path) -> None:
+    """S3-17, S3-18: ``P x y`` from zero, CRLF, the hottest first; find may be left out."""
+    short = run("defects", dark, tmp_path / "cosme.lst", "--count", "3")
+    run("defects", "find", dark, tmp_path / "long.lst", "--count", "3", "--dialect", "pulsar")
+
+    assert short.code == 0
+    assert (tmp_path / "cosme.lst").read_bytes() == b"P 3 2\r\nP 11 7\r\nP 15 0\r\n"
+    assert (tmp_path / "long.lst").read_bytes() == (tmp_path / "cosme.lst").read_bytes()
+
+
+def test_ten_thousand_unless_told(run: Run, tmp_path: Path) -> None:
+    """S3-10: exactly so many lines; fewer only where the image is smaller."""
+    big = write_frame(tmp_path / "big.fits", noisy(1, shape=(120, 100)))
+    run("defects", big, tmp_path / "big.lst")
+
+    assert len((tmp_path / "big.lst").read_bytes().splitlines()) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [("a.lst", "iris"), ("a.txt", "phd2"), ("a.json", "kstars"), ("a.fit", "mask"), ("a.xisf", "defect-map")],
+)
+def test_the_suffix_chooses_the_dialect(run: Run, dark: Path, tmp_path: Path, name: str, dialect: str) -> None:
+    """As far as a suffix can say."""
+    done = run("defects", dark, tmp_path / name, "--sigma", "8", "--json")
+
+    assert done.document["dialect"] == dialect
+    assert done.document["hot"] == len(HOT)
+    assert (tmp_path / name).is_file()
+
+
+def test_a_list_that_is_there_stays(run: Run, dark: Path, tmp_path: Path) -> None:
+    """Nothing is overwritten silently."""
+    (tmp_path / "a.lst").write_text("mine", encoding="utf-8")
+
+    assert run("defects", dark, tmp_path / "a.lst").code == 2
+    assert (tmp_path / "a.lst").read_text(encoding="utf-8") == "mine"
+    assert run("defects", dark, tmp_path / "a.lst", "--overwrite").code == 0
+
+
+def test_diff_tells_what_appeared_and_healed(run: Run, dark: Path, tmp_path: Path) -> None:
+    """Between two masters, a master and a list, and two lists."""
+    pixels = noisy(2)
+    pixels[2, 3] = pixels[7, 11] = 30000
+    pixels[5, 5] = np.uint16(29000)
+    later = write_frame(tmp_path / "later.fits", pixels)
+    for path in (dark, later):
+        run("defects", path, path.with_suffix(".lst"), "--count", "3")
+
+    for pair in (
+        (dark, later),
+        (dark.with_suffix(".lst"), later),
+        (dark.with_suffix(".lst"), later.with_suffix(".lst")),
+    ):
+        document = run("defects", "diff", *pair, "--count", "3", "--json").document
+        assert [(d["x"], d["y"]) for d in document["appeared"]] == [(5, 5)]
+        assert [(d["x"], d["y"]) for d in document["healed"]] == [(15, 0)]
+        assert document["stayed"] == 2
+    assert "1 appeared, 1 healed, 2 stayed" in run("defects", "diff", dark, later, "--count", "3").out
+
+
+def test_report_writes_one_page(run: Run, small_library: Path, tmp_path: Path) -> None:
+    """It stands alone: no script, nothing from the network."""
+    done = run("report", small_library, "--output", tmp_path / "page.html", "--json")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+
+    assert done.document["report"]["masters"] == 6
+    assert "masterBias" in text
+    assert "<script" not in text
+    assert "http://" not in text.replace("http://www.w3.org/", "")
