@@ -6,6 +6,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -173,17 +174,18 @@ def _missing(entry: Entry, frame: Frame) -> Iterator[str]:
 
 
 def _duplicates(entries: Sequence[Entry]) -> Iterator[Fault]:
-    """Yield masters with the same bytes, and published masters of the same key."""
+    """Yield masters with the same bytes, and masters published twice for one key and day."""
     same_bytes: dict[str, list[Entry]] = defaultdict(list)
-    same_key: dict[GroupKey, list[Entry]] = defaultdict(list)
+    same_key: dict[tuple[GroupKey, date | None], list[Entry]] = defaultdict(list)
     for entry in entries:
         if entry.sha256:
             same_bytes[entry.sha256].append(entry)
         if entry.status is MasterStatus.PUBLISHED:
-            same_key[entry.key].append(entry)
+            # Of several seasons matching takes the nearest; of one day it cannot tell which is meant.
+            same_key[entry.key, entry.taken.date() if entry.taken else None].append(entry)
     for what, groups in (
         ("has the same bytes", same_bytes.values()),
-        ("is published for the same key", same_key.values()),
+        ("is published for the same key and day", same_key.values()),
     ):
         for twins in groups:
             for twin in twins[1:]:

@@ -154,7 +154,10 @@ def test_duplicates_are_found(tmp_path: Path) -> None:
 
     details = [f.detail for f in audit(tmp_path).faults if f.kind == "duplicate"]
 
-    assert details == ["a/masterDark.xisf has the same bytes", "a/masterDark.xisf is published for the same key"]
+    assert details == [
+        "a/masterDark.xisf has the same bytes",
+        "a/masterDark.xisf is published for the same key and day",
+    ]
 
 
 def test_missing_keywords_are_found(tmp_path: Path) -> None:
