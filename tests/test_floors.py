@@ -28,7 +28,7 @@ FLOORS: tuple[set[str], ...] = (
         "inputs",
     },
     {"engines.numpy", "engines.pixinsight"},
-    {"discover", "glimpse", "library", "plan", "proof", "run_log", "demo", "inspection", "glimpse"},
+    {"discover", "glimpse", "library", "plan", "proof", "run_log", "demo", "inspection", "watch"},
     {"report"},
     {"build", "combine", "manual", "doctor"},
     {"cli"},

@@ -1,0 +1,185 @@
+"""Wait for captures to be finished, then build; again and again, until asked to stop.
+
+Polling, because capture folders are often network shares, where a system's own notices do not arrive.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from ap_masters import images
+from ap_masters.errors import ApMastersError, ImageError, NothingToDo
+from ap_masters.model import Grade, Group
+
+log = logging.getLogger(__name__)
+
+Stamp = tuple[int, int]
+"""Size and time of a file."""
+
+_HOUSEKEEPING: Final = ".ap-masters"
+_ENOUGH: Final = {Grade.RECOMMENDED, Grade.OPTIMAL}
+
+
+class News(NamedTuple):
+    """What a watch has to tell: what happened, in words, and how many files it concerns."""
+
+    kind: Literal["watching", "capturing", "building", "built", "failed", "nothing to do", "unreachable", "stopped"]
+    detail: str = ""
+    files: int = 0
+
+
+class _Seen(NamedTuple):
+    stamp: Stamp
+    since: float
+
+
+class Watcher:
+    """Which files have been still for how long, and whether there is something to build. Pure: no clock, no disk."""
+
+    def __init__(self, settle: float) -> None:
+        """Take files as finished after ``settle`` seconds without a change."""
+        self.settle = settle
+        self._seen: dict[Path, _Seen] = {}
+        self._built: dict[Path, Stamp] = {}
+
+    def observe(self, files: Mapping[Path, Stamp], now: float) -> None:
+        """Take in one look at the folders; a file that is not there any more is forgotten."""
+        known = self._seen
+        self._seen = {
+            path: known[path] if path in known and known[path].stamp == stamp else _Seen(stamp, now)
+            for path, stamp in files.items()
+        }
+
+    @property
+    def new(self) -> list[Path]:
+        """Files that no build has seen as they are now."""
+        return sorted(path for path, seen in self._seen.items() if self._built.get(path) != seen.stamp)
+
+    def still_for(self, now: float) -> float:
+        """Return for how many seconds none of the new files has changed; infinity where there is none."""
+        return min((now - self._seen[path].since for path in self.new), default=float("inf"))
+
+    def quiet(self, now: float) -> bool:
+        """Whether there are new files and all of them have been still long enough."""
+        return bool(self.new) and self.still_for(now) >= self.settle
+
+    def built(self) -> None:
+        """Remember everything as it is now."""
+        self._built |= {path: seen.stamp for path, seen in self._seen.items()}
+
+
+def watch(
+    inputs: Sequence[Path],
+    build: Callable[[], object],
+    *,
+    settle: float,
+    interval: float,
+    clock: Callable[[], float],
+    wait: Callable[[float], bool],
+    complete: Callable[[], bool] | None = None,
+    exclude: Sequence[Path] = (),
+    on_news: Callable[[News], None] = lambda news: None,
+) -> int:
+    """Call ``build`` whenever a capture is finished; return how often, once ``wait`` says stop.
+
+    A capture is finished when its files have been still for ``settle`` seconds; or for two looks at the folders,
+    when every file is whole and ``complete`` (which may read headers) says that the sets are. ``clock`` gives
+    seconds that only grow, ``wait`` sleeps for so many of them and returns False to stop. What is there at the
+    start counts as new. A folder that cannot be reached and a build that fails are told, and the watch goes on;
+    ``exclude`` names folders not to look into, as the library. KeyboardInterrupt during a wait stops cleanly;
+    during a build it goes through, after the build has put its things in order.
+    """
+    watcher, builds = Watcher(settle), 0
+    on_news(News("watching", ", ".join(str(path) for path in inputs)))
+    told = 0
+    while True:
+        try:
+            files = dict(_files(inputs, exclude))
+        except OSError as error:
+            on_news(News("unreachable", f"{error.filename}: {error.strerror or error}"))
+        else:
+            watcher.observe(files, clock())
+            told = _tell_capturing(watcher, told, on_news)
+            if watcher.quiet(clock()) or _is_complete(watcher, complete, interval, clock()):
+                builds += _build(build, watcher, on_news)
+        try:
+            if not wait(interval):
+                break
+        except KeyboardInterrupt:
+            break
+    on_news(News("stopped", files=len(watcher.new)))
+    return builds
+
+
+def sets_complete(groups: Sequence[Group]) -> bool:
+    """Whether there are groups and all of them have the recommended number of frames."""
+    return bool(groups) and all(group.grade in _ENOUGH for group in groups)
+
+
+def _tell_capturing(watcher: Watcher, told: int, on_news: Callable[[News], None]) -> int:
+    """Tell once when the number of new files changes; return it."""
+    count = len(watcher.new)
+    if count and count != told:
+        on_news(News("capturing", watcher.new[-1].name, count))
+    return count
+
+
+def _is_complete(watcher: Watcher, complete: Callable[[], bool] | None, interval: float, now: float) -> bool:
+    if complete is None or not watcher.new or watcher.still_for(now) < interval:
+        return False
+    return all(is_whole(path) for path in watcher.new) and complete()
+
+
+def _build(build: Callable[[], object], watcher: Watcher, on_news: Callable[[News], None]) -> int:
+    """Build once; 1 if it came to its end."""
+    count = len(watcher.new)
+    watcher.built()  # before, so that what changes meanwhile is new again
+    on_news(News("building", files=count))
+    try:
+        build()
+    except NothingToDo as error:
+        on_news(News("nothing to do", str(error), count))
+        return 0
+    except (ApMastersError, OSError) as error:
+        on_news(News("failed", str(error), count))
+        return 0
+    on_news(News("built", files=count))
+    return 1
+
+
+def is_whole(path: Path) -> bool:
+    """Whether an image can be read to its last row."""
+    try:
+        with images.open_image(path) as image:
+            image.read_rows(image.info.height - 1, image.info.height)
+    except (ImageError, OSError):
+        return False
+    return True
+
+
+def _files(inputs: Sequence[Path], exclude: Sequence[Path]) -> Iterator[tuple[Path, Stamp]]:
+    """Yield every image below ``inputs`` with its stamp. Raises OSError where a folder cannot be listed."""
+    left_out = {path.resolve() for path in exclude}
+
+    def give_up(error: OSError) -> None:
+        raise error
+
+    for root in inputs:
+        for folder, folders, names in os.walk(root, onerror=give_up):
+            here = Path(folder)
+            folders[:] = [f for f in folders if f != _HOUSEKEEPING and (here / f).resolve() not in left_out]
+            for name in names:
+                if images.is_image_name(Path(name)):
+                    stamp = _stamp(here / name)
+                    if stamp is not None:
+                        yield here / name, stamp
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        stat = path.stat()
+    except OSError:  # renamed or removed while we looked
+        return None
+    return stat.st_size, stat.st_mtime_ns

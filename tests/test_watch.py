@@ -1,0 +1,222 @@
+"""A watch builds when captures are finished, not before; and goes on whatever happens."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ap_masters import images
+from ap_masters.errors import LibraryError, NothingToDo
+from ap_masters.model import FrameType, Grade, Group, GroupKey
+from ap_masters.watch import News, Watcher, is_whole, sets_complete, watch
+
+PIXELS = np.full((8, 8), 500, np.uint16)
+
+
+class Night:
+    """A clock that a script of events drives: before each look at the folders one event happens."""
+
+    def __init__(self, events: list[Callable[[], object]], interval: float = 10.0) -> None:
+        self.now, self.interval, self.events = 0.0, interval, iter(events)
+        self.news: list[News] = []
+        self.builds: list[float] = []
+
+    def wait(self, seconds: float) -> bool:
+        self.now += seconds
+        event = next(self.events, None)
+        if event is None:
+            return False
+        event()
+        return True
+
+    def build(self) -> None:
+        self.builds.append(self.now)
+
+    def run(self, folder: Path, **changes: object) -> int:
+        settings: dict[str, object] = {"settle": 30.0, "build": self.build, "complete": None, "exclude": ()}
+        settings |= changes
+        return watch(
+            [folder],
+            settings["build"],  # type: ignore[arg-type]
+            settle=settings["settle"],  # type: ignore[arg-type]
+            interval=self.interval,
+            clock=lambda: self.now,
+            wait=self.wait,
+            complete=settings["complete"],  # type: ignore[arg-type]
+            exclude=settings["exclude"],  # type: ignore[arg-type]
+            on_news=self.news.append,
+        )
+
+    @property
+    def kinds(self) -> list[str]:
+        return [news.kind for news in self.news]
+
+
+def nothing() -> None:
+    """A look at the folders in which nothing has happened."""
+
+
+def frame(folder: Path, number: int) -> Callable[[], object]:
+    def capture() -> None:
+        images.write_image(folder / f"dark é {number:03d}.fits", PIXELS, image_type="Dark")
+
+    return capture
+
+
+def test_a_capture_is_built_once_it_has_been_quiet(tmp_path: Path) -> None:
+    """Three frames, ten seconds apart: the build begins thirty seconds after the last, and only once."""
+    night = Night([frame(tmp_path, 1), frame(tmp_path, 2), frame(tmp_path, 3), *[nothing] * 8])
+
+    assert night.run(tmp_path) == 1
+    assert night.builds == [60.0]
+    assert night.kinds == ["watching", *["capturing"] * 3, "building", "built", "stopped"]
+
+
+def test_what_is_there_at_the_start_is_built(tmp_path: Path) -> None:
+    """A watch that is started late has nothing to wait for but the quiet."""
+    frame(tmp_path, 1)()
+
+    night = Night([nothing] * 5)
+
+    assert night.run(tmp_path) == 1
+    assert night.builds == [30.0]
+
+
+def test_a_file_that_is_still_written_holds_everything_up(tmp_path: Path) -> None:
+    """Its size or time changes from look to look."""
+    path = tmp_path / "slow.fits"
+
+    def grow() -> None:
+        with path.open("ab") as file:
+            file.write(b" " * 2880)
+
+    night = Night([frame(tmp_path, 1), *[grow] * 6, *[nothing] * 5])
+
+    night.run(tmp_path)
+    assert night.builds == [100.0]
+
+
+def test_new_frames_after_a_build_are_built_again(tmp_path: Path) -> None:
+    """And a frame that was written anew as well."""
+    night = Night([frame(tmp_path, 1), *[nothing] * 4, frame(tmp_path, 2), *[nothing] * 4, *[nothing] * 4])
+
+    assert night.run(tmp_path) == 2
+    assert night.builds == [40.0, 90.0]
+
+
+def test_a_complete_set_need_not_be_waited_for(tmp_path: Path) -> None:
+    """Every file whole and still for one look, and the sets complete: no settling."""
+    night = Night([frame(tmp_path, 1), frame(tmp_path, 2), *[nothing] * 3])
+
+    night.run(tmp_path, settle=1000.0, complete=lambda: len(list(tmp_path.iterdir())) == 2)
+
+    assert night.builds == [30.0]
+
+
+def test_a_frame_that_is_not_whole_is_no_complete_set(tmp_path: Path) -> None:
+    """A copy that stalls half-way has its header, but not its last row."""
+
+    def half() -> None:
+        frame(tmp_path, 1)()
+        path = tmp_path / "dark é 001.fits"
+        images.write_image(path, np.zeros((200, 200), np.uint16), image_type="Dark")
+        path.write_bytes(path.read_bytes()[: 2880 * 4])
+
+    night = Night([half, *[nothing] * 5])
+
+    night.run(tmp_path, settle=1000.0, complete=lambda: True)
+
+    assert night.builds == []
+    assert not is_whole(tmp_path / "dark é 001.fits")
+    assert night.news[-1] == News("stopped", files=1)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(LibraryError("locked"), "failed"), (NothingToDo("no frames"), "nothing to do"), (OSError("full"), "failed")],
+)
+def test_a_build_that_fails_is_told_and_the_watch_goes_on(tmp_path: Path, error: Exception, kind: str) -> None:
+    """The next capture is built."""
+    tries: Iterator[Exception | None] = iter([error, None])
+
+    def build() -> None:
+        wrong = next(tries)
+        if wrong is not None:
+            raise wrong
+
+    night = Night([frame(tmp_path, 1), *[nothing] * 4, frame(tmp_path, 2), *[nothing] * 4])
+
+    assert night.run(tmp_path, build=build) == 1
+    assert [k for k in night.kinds if k in {kind, "built"}] == [kind, "built"]
+
+
+def test_a_share_that_goes_away_is_waited_for(tmp_path: Path) -> None:
+    """Nothing is built and nothing is forgotten while it cannot be reached."""
+    share, gone = tmp_path / "share", tmp_path / "gone"
+    share.mkdir()
+    frame(share, 1)()
+    night = Night([*[nothing] * 4, lambda: share.rename(gone), nothing, lambda: gone.rename(share), *[nothing] * 5])
+
+    assert night.run(share) == 1
+    assert night.kinds.count("unreachable") == 2
+
+
+def test_the_library_inside_the_folder_is_not_watched(tmp_path: Path) -> None:
+    """Masters that a build writes must not start the next."""
+    library = tmp_path / "library"
+    (library / ".ap-masters").mkdir(parents=True)
+
+    def build() -> None:
+        frame(library, 9)()
+        frame(library / ".ap-masters", 9)()
+
+    night = Night([frame(tmp_path, 1), *[nothing] * 12])
+
+    assert night.run(tmp_path, build=build, exclude=[library]) == 1
+
+
+def test_interrupting_the_wait_stops_cleanly(tmp_path: Path) -> None:
+    """Ctrl-C between two looks ends the watch without a trace."""
+    news: list[News] = []
+
+    def interrupted(_seconds: float) -> bool:
+        raise KeyboardInterrupt
+
+    done = watch([tmp_path], nothing, settle=1, interval=1, clock=lambda: 0.0, wait=interrupted, on_news=news.append)
+
+    assert done == 0
+    assert [n.kind for n in news] == ["watching", "stopped"]
+
+
+def test_interrupting_a_build_goes_through(tmp_path: Path) -> None:
+    """The build has put its things in order; the caller ends the program."""
+    frame(tmp_path, 1)()
+
+    def build() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Night([nothing] * 5).run(tmp_path, build=build)
+
+
+def test_a_file_that_comes_and_goes_is_forgotten() -> None:
+    """Temporary names of capture programs do not hold a build up."""
+    watcher, path = Watcher(10), Path("a.fits")
+
+    watcher.observe({path: (1, 1)}, 0)
+    watcher.observe({}, 5)
+
+    assert watcher.new == []
+    assert not watcher.quiet(100)
+    assert watcher.still_for(100) == float("inf")
+
+
+def test_sets_are_complete_with_the_recommended_number() -> None:
+    """All of them, and there are some."""
+    key = GroupKey(type=FrameType.DARK)
+    full, thin = (Group(key=key, frames=(), grade=grade) for grade in (Grade.OPTIMAL, Grade.MINIMUM))
+
+    assert sets_complete([full])
+    assert not sets_complete([full, thin])
+    assert not sets_complete([])
