@@ -16,6 +16,7 @@ from ap_masters.cli import (
     matching,
     reporting,
     settings,
+    watching,
 )
 
 app = typer.Typer(
@@ -51,6 +52,7 @@ for command in (
     matching.match,
     inspecting.inspect,
     reporting.report,
+    watching.watch,
     doctoring.doctor,
 ):
     app.command()(command)

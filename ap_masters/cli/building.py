@@ -52,7 +52,7 @@ def build(
     if script_only:
         _script(screen, loaded.settings, inputs, output)
         return
-    report = _build(screen, loaded.settings, inputs, output)
+    report = carry_out(screen, loaded.settings, inputs, output)
     if screen.json:
         screen.document("build", **documents.build(report))
     else:
@@ -80,7 +80,7 @@ def demo(
         screen.note(f"writing a synthetic night to {night}")
         synthetic.write_night(night)
     settings = Settings(engine="numpy")
-    report = _build(screen, settings, [night], library)
+    report = carry_out(screen, settings, [night], library)
     page = write_report(library, settings=settings, now=datetime.now(UTC)).path
     if screen.json:
         screen.document("demo", night=night, page=page, **documents.build(report))
@@ -93,7 +93,8 @@ def demo(
     raise typer.Exit(report.exit_code)
 
 
-def _build(screen: Screen, settings: Settings, inputs: Sequence[Path], output: Path) -> "BuildReport":
+def carry_out(screen: Screen, settings: Settings, inputs: Sequence[Path], output: Path) -> "BuildReport":
+    """Plan and build, with the engine named first and progress shown."""
     from ap_masters import build as stream
     from ap_masters.cli import engines
     from ap_masters.header_cache import HeaderCache

@@ -1,0 +1,76 @@
+"""The command watch."""
+
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ap_masters.cli import flags, show
+from ap_masters.cli.arguments import Inputs, Output
+from ap_masters.cli.building import carry_out
+from ap_masters.cli.display import Screen
+from ap_masters.cli.options import with_settings
+from ap_masters.config import Settings
+from ap_masters.settings_files import Loaded
+
+if TYPE_CHECKING:
+    from ap_masters.watch import News
+
+
+@with_settings(*flags.ALL)
+def watch(
+    screen: Screen,
+    loaded: Loaded,
+    inputs: Inputs,
+    output: Output,
+    settle: Annotated[float, typer.Option(min=0, help="Seconds without a change until a capture is over.")] = 300.0,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the folders.")] = 10.0,
+) -> None:
+    """Watch a capture folder and build when a set is complete or has been quiet; Ctrl-C stops it."""
+    from ap_masters.watch import watch as keep_watch
+
+    settings = loaded.settings
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())  # a service is stopped; a build under way is finished first
+
+    def build() -> None:
+        show.report(screen, carry_out(screen, settings, inputs, output))
+
+    builds = keep_watch(
+        inputs,
+        build,
+        settle=settle,
+        interval=interval,
+        clock=time.monotonic,
+        wait=lambda seconds: not stop.wait(seconds),
+        complete=lambda: _complete(settings, inputs, output),
+        exclude=[output],
+        on_news=lambda news: _tell(screen, news),
+    )
+    if screen.json:
+        screen.document("watch", builds=builds)
+
+
+def _complete(settings: Settings, inputs: list[Path], output: Path) -> bool:
+    from ap_masters.discover import discover
+    from ap_masters.group import group_frames
+    from ap_masters.header_cache import HeaderCache
+    from ap_masters.watch import sets_complete
+
+    found = discover(inputs, cache=HeaderCache.default(), exclude=[output])
+    grouping = group_frames(
+        found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
+    )
+    return sets_complete(grouping.groups)
+
+
+def _tell(screen: Screen, news: "News") -> None:
+    files = f" ({news.files} files)" if news.files else ""
+    text = f"{time.strftime('%H:%M:%S')} {news.kind}{files}" + (f": {news.detail}" if news.detail else "")
+    if news.kind in {"failed", "unreachable"}:
+        screen.warning(text)
+    else:
+        screen.note(text)

@@ -1,0 +1,37 @@
+"""watch: a capture folder becomes masters without anybody typing, and it stops when it is told to."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.builders import noisy, write_frame
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to one process there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "a service is stopped"])
+def test_a_finished_capture_is_built_and_the_watch_stops_cleanly(tmp_path: Path, number: int) -> None:
+    """Quiet files are built, a frame that comes later is taken up, and the end is an ordinary one."""
+    night, library = tmp_path / "die Nacht", tmp_path / "masters"
+    for n in range(3):
+        write_frame(night / f"dark{n}.fits", noisy(n))
+    command = [sys.executable, "-m", "ap_masters", "watch", str(night), str(library), "--engine", "numpy"]
+    with subprocess.Popen(
+        [*command, "--settle", "0.3", "--interval", "0.1"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        next(line for line in process.stderr if " built (3 files)" in line)
+        write_frame(night / "dark3.fits", noisy(3))
+        next(line for line in process.stderr if " built (" in line)
+        process.send_signal(number)
+        rest = process.stderr.read()
+        out = process.stdout.read()
+
+    assert process.returncode == 0
+    assert "stopped" in rest
+    assert "Traceback" not in rest
+    assert out.count("1 built in") == 2
+    assert len(list((library / "master").glob("*.xisf"))) == 1
