@@ -129,6 +129,9 @@ class Record(Noun):
     recipe: Recipe
     calibration: Calibration | None = None
     inputs: tuple[Input, ...]
+    combined: int | None = None  # of a master whose frames are not on record: how many there were,
+    started: datetime | None = None  # the first exposure
+    ended: datetime | None = None  # and the last
     dropped: tuple[SetAside, ...] = ()
     grade: Grade
     rejected: Rejected | None = None

@@ -60,6 +60,9 @@ def draft_record(path: Path, frame: Frame, master: Master, *, now: datetime, rea
         recipe=Recipe(),
         calibration=_calibration(state),
         inputs=(),
+        combined=master.frames,
+        started=master.started,
+        ended=master.ended,
         grade=Grade.MINIMUM,
         statistics=measure(path),
         decisions=(
