@@ -14,6 +14,7 @@ from ap_masters.quality import grid, levels
 from ap_masters.record import Measure, Record
 
 FULL_SCALE = 65535.0
+_UNEVEN = 0.02  # blocks are whole strips of 16 rows and so not quite equal: a slope is that much in doubt
 _STEP_ERROR = 0.5  # ADU; cameras regulate their black level in steps of one
 
 _ALL = frozenset({FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT, FrameType.FLAT})
@@ -129,7 +130,7 @@ def _gradient(facts: Facts) -> Estimate | None:
     if not grid.is_usable(facts.statistics.grid):
         return None
     plane = facts.plane
-    return Estimate(plane.range, plane.error)
+    return Estimate(plane.range, math.hypot(plane.error, _UNEVEN * plane.range))
 
 
 def _glow(facts: Facts) -> Estimate | None:

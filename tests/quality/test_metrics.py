@@ -56,7 +56,7 @@ def test_a_light_leak_is_measured_within_its_error(seed: int) -> None:
     found = measured("gradient", statistics=statistics)
 
     assert found.error is not None
-    assert 0 < found.error < 0.1
+    assert 0 < found.error < 0.5
     assert abs(found.value - 17) < 3 * found.error
 
 
