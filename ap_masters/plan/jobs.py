@@ -44,8 +44,11 @@ def with_frames(job: Job, group: Group, settings: Settings) -> Job:
 
 
 def job_id(key: GroupKey, output: Path) -> str:
-    """Return a short name for a job: the same for the same master in every run."""
-    digest = hashlib.sha256(output.as_posix().encode()).hexdigest()[:8]
+    """Return a short name for a job: the same for the same group in every run.
+
+    The path alone would not do: of two groups on one path, one may be too small for a master.
+    """
+    digest = hashlib.sha256(f"{output.as_posix()}|{key.model_dump_json()}".encode()).hexdigest()[:8]
     return f"{key.type.replace(' ', '-')}-{digest}"
 
 

@@ -93,7 +93,7 @@ def test_other_sizes_and_depths_are_other_groups(run: Run, tmp_path: Path) -> No
     done = run("build", tmp_path / "night", tmp_path / "masters", *NUMPY)
 
     assert done.code == 0
-    assert "1 built, 1 skipped" in done.out.replace("1 skipped, 1 built", "1 built, 1 skipped")
+    assert "1 skipped, 1 built" in done.out
     assert "1 frame is there, 3 are needed" in done.err
 
 
