@@ -14,7 +14,7 @@ import typer.main
 
 from ap_masters import record, settings_files
 from ap_masters.cli import flags
-from ap_masters.cli.app import app
+from ap_masters.cli.app import application
 from ap_masters.config import Section, Settings
 from ap_masters.profiles import PROFILES
 
@@ -27,7 +27,7 @@ _GENERAL: Final = {"json", "quiet", "verbose", "profile", "config", "help"}
 
 def commands() -> Iterator[str]:
     """Yield the reference of every command: usage, what it does, its arguments and its own options."""
-    yield from _commands(typer.main.get_command(app), "ap-masters")
+    yield from _commands(typer.main.get_command(application()), "ap-masters")
 
 
 def _commands(group: Any, name: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ import pytest
 import typer.main
 
 from ap_masters import errors
-from ap_masters.cli.app import app
+from ap_masters.cli.app import application
 from ap_masters.profiles import PROFILES
 
 CHECKOUT = Path(__file__).parent.parent
@@ -31,7 +31,7 @@ def all_commands(group: Any, name: str = "") -> Iterator[Any]:
             yield pytest.param(full, command, id=full)
 
 
-every_command = pytest.mark.parametrize(("name", "command"), list(all_commands(typer.main.get_command(app))))
+every_command = pytest.mark.parametrize(("name", "command"), list(all_commands(typer.main.get_command(application()))))
 
 
 @every_command
@@ -51,7 +51,7 @@ def test_every_command_stands_in_readme_and_reference(name: str, command: Any) -
 
 def test_the_readme_names_no_command_that_does_not_exist() -> None:
     """Nor do the documents."""
-    known = {parameter.values[0] for parameter in all_commands(typer.main.get_command(app))}
+    known = {parameter.values[0] for parameter in all_commands(typer.main.get_command(application()))}
     groups = {str(name).split()[0] for name in known if " " in str(name)}
     for text in (README, *(path.read_text(encoding="utf-8") for path in (CHECKOUT / "docs").glob("*.md"))):
         code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))

@@ -16,11 +16,11 @@ def main(argv: list[str] | None = None) -> None:
 
     logging.captureWarnings(True)  # what libraries say of odd files, frames are set aside for in our own words
 
-    from ap_masters.cli.app import app
+    from ap_masters.cli.app import application
 
     arguments = sys.argv[1:] if argv is None else argv
     try:
-        app(args=arguments)
+        application(arguments[0] if arguments else None)(args=arguments)
     except ApMastersError as error:
         _complain(str(error), error.exit_code, json_wanted="--json" in arguments)
         raise SystemExit(error.exit_code) from error

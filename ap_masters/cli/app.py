@@ -1,30 +1,51 @@
 """The program: every command, in the order in which ``--help`` lists them."""
 
-from typing import Annotated
+from importlib import import_module
+from types import ModuleType
+from typing import Annotated, Final
 
 import typer
 
 from ap_masters import __version__
-from ap_masters.cli import (
-    building,
-    combining,
-    defects,
-    doctoring,
-    inspecting,
-    library,
-    looking,
-    matching,
-    reporting,
-    settings,
-    watching,
-)
 
-app = typer.Typer(
-    name="ap-masters",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# Where each command stands; it is imported when it is asked for, so that none waits for the others.
+_COMMANDS: Final = {
+    "demo": "building",
+    "scan": "looking",
+    "plan": "building",
+    "build": "building",
+    "script": "building",
+    "combine": "combining",
+    "match": "matching",
+    "inspect": "inspecting",
+    "watch": "watching",
+    "report": "reporting",
+    "doctor": "doctoring",
+}
+_GROUPS: Final = {"defects": "defects", "library": "library", "config": "settings"}
+
+
+def application(word: str | None = None) -> typer.Typer:
+    """Return the program with all its commands; with that one alone where ``word`` names one."""
+    app = typer.Typer(
+        name="ap-masters",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_program)
+    alone = word in _COMMANDS or word in _GROUPS
+    for name, module in _COMMANDS.items():
+        if name == word or not alone:
+            app.command(name)(getattr(_room(module), name))
+    for name, module in _GROUPS.items():
+        if name == word or not alone:
+            app.add_typer(_room(module).app, name=name)
+    return app
+
+
+def _room(module: str) -> ModuleType:
+    return import_module(f"ap_masters.cli.{module}")
 
 
 def _version(wanted: bool) -> None:
@@ -33,29 +54,9 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _program(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Build and keep a library of master bias, dark, dark flat and flat frames."""
-
-
-for command in (
-    building.demo,
-    looking.scan,
-    building.plan,
-    building.build,
-    building.script,
-    combining.combine,
-    matching.match,
-    inspecting.inspect,
-    reporting.report,
-    watching.watch,
-    doctoring.doctor,
-):
-    app.command()(command)
-app.add_typer(defects.app, name="defects")
-app.add_typer(library.app, name="library")
-app.add_typer(settings.app, name="config")
