@@ -28,9 +28,7 @@ class ShortIntegers:
         """Read a tile, combine what is proven."""
         source = self._order.source
         self._raw = self._scratch.rows("raw", len(source), source.dtype, len(out))
-        for index, row in enumerate(self._raw):
-            source.read(index, channel, start, row)
-        return self._tiles.integrate(self._raw, out)
+        return self._tiles.integrate(self._raw, lambda index, row: source.read(index, channel, start, row), out)
 
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""

@@ -1,33 +1,74 @@
 """Proofs, a tile at a time, that a stack cannot lose a sample: most of them are combined without another look.
 
 A screen may err on one side only. It marks a stack wherever it cannot prove that the definition rejects
-nothing; what is marked is integrated exactly (``columns.py``). Its arithmetic is float32 on whole numbers, and
-every comparison leaves a margin wider than float32's rounding.
+nothing; what is marked is integrated exactly (``columns.py``). Everything is in units of keys. Where keys are
+not exact, a sample exceeds its key by less than 1, so a distance exceeds that of the keys by less than 1, and the
+root of a sum of squares of deviations differs by at most that of the parts cut off, sqrt(n) / 2. Arithmetic is
+float32 on whole numbers; every comparison leaves a margin wider than its rounding.
 """
 
+from math import sqrt
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.sums import Folded
+from ap_masters.engines.numpy.spread import weighted_spread, weights
 from ap_masters.model import Recipe
 
 Row = NDArray[Any]
 F32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-_MARGIN: Final = np.float32(1 - 1e-4)  # some hundred float32 operations round by less than 2e-5
+_MARGIN: Final = 1 - 1e-4  # some hundred float32 operations round by less than 2e-5
 _TINY: Final = 1e-9
 
 
 class Sorted(NamedTuple):
-    """A sorted tile: rows of keys by rank (outer and middle ones at least), counts less keys, and sums if taken."""
+    """A sorted tile: keys by rank (outer and middle ones at least).
+
+    A count is offset + unit * (key + t), 0 <= t < 1, with t = 0 where ``exact``.
+    """
 
     rows: list[Row]
     offset: F32
-    folded: Folded | None
+    unit: float
+    exact: bool
+
+    @property
+    def n(self) -> int:
+        """Samples in each stack."""
+        return len(self.rows)
+
+
+class Reaches(NamedTuple):
+    """Upper bounds of median - least and greatest - median, in keys, and a lower bound of the median, in counts."""
+
+    below: F32
+    above: F32
+    median: F32
+
+
+def reaches(stacks: Sorted, scratch: Scratch) -> Reaches:
+    """Return how far a stack reaches from its median; exact for exact keys."""
+    rows, n = stacks.rows, stacks.n
+    below, above, middle = (scratch.row(name, np.float32, len(rows[0])) for name in ("below", "above", "middle"))
+    np.copyto(below, rows[(n - 1) // 2])
+    np.copyto(middle, rows[n // 2])
+    np.add(middle, below, out=middle)
+    np.multiply(middle, np.float32(0.5), out=middle)
+    np.copyto(below, rows[0])
+    np.subtract(middle, below, out=below)
+    np.copyto(above, rows[-1])
+    np.subtract(above, middle, out=above)
+    if not stacks.exact:
+        np.add(below, np.float32(1), out=below)
+        np.add(above, np.float32(1), out=above)
+    if stacks.unit != 1.0:
+        np.multiply(middle, np.float32(stacks.unit), out=middle)
+    np.add(middle, stacks.offset, out=middle)
+    return Reaches(below, above, middle)
 
 
 def clipping_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
@@ -35,18 +76,20 @@ def clipping_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
 
     Nothing goes when median - least <= k_low s and greatest - median <= k_high s. Sigma clipping's s^2 is
     sum (x - mean)^2 / (n - 1). Averaged clipping's first s is q sqrt(m0), that is s^2 = sum (x - m0)^2 / (n - 1),
-    which is not less; it wants a median above zero besides. The sum is not below ``scatter``.
+    which is not less; it wants a median above zero besides.
     """
-    assert stacks.folded is not None
-    n = len(stacks.rows)
-    below, above, middle = _reaches(stacks, scratch)
-    np.multiply(below, np.float32(1 / max(recipe.sigma_low, _TINY)), out=below)
-    np.multiply(above, np.float32(1 / max(recipe.sigma_high, _TINY)), out=above)
-    np.maximum(below, above, out=below)
-    np.multiply(below, below, out=below)
-    np.multiply(below, np.float32((n - 1) / _MARGIN), out=below)
-    marked = np.greater(below, stacks.folded.scatter, out=scratch.row("marked", np.bool_, len(below)))
-    dark = np.less_equal(middle, 0, out=scratch.row("dark", np.bool_, len(below)))
+    n, reach = stacks.n, reaches(stacks, scratch)
+    np.multiply(reach.below, np.float32(sqrt(n - 1) / max(recipe.sigma_low, _TINY)), out=reach.below)
+    np.multiply(reach.above, np.float32(sqrt(n - 1) / max(recipe.sigma_high, _TINY)), out=reach.above)
+    np.maximum(reach.below, reach.above, out=reach.below)
+    spread = scratch.row("scatter", np.float32, len(reach.below))
+    np.copyto(spread, weighted_spread(stacks.rows, stacks.rows[::-1], n, scratch))
+    np.multiply(spread, np.float32(weights(n).factor * _MARGIN), out=spread)
+    if not stacks.exact:
+        np.subtract(spread, np.float32(sqrt(n) / 2), out=spread)
+    marked = scratch.row("marked", np.bool_, len(spread))
+    np.greater(reach.below, spread, out=marked)
+    dark = np.less_equal(reach.median, 0, out=scratch.row("dark", np.bool_, len(spread)))
     np.logical_or(marked, dark, out=marked)
     return marked
 
@@ -56,28 +99,11 @@ def percentile_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools
 
     Nothing goes when median - least <= p_low * median and greatest - median <= p_high * median.
     """
-    below, above, middle = _reaches(stacks, scratch)
-    np.multiply(below, np.float32(1 / max(recipe.percentile_low, _TINY)), out=below)
-    np.multiply(above, np.float32(1 / max(recipe.percentile_high, _TINY)), out=above)
-    np.maximum(below, above, out=below)
-    np.multiply(middle, _MARGIN, out=middle)
-    marked = scratch.row("marked", np.bool_, len(below))
-    np.greater_equal(below, middle, out=marked)
+    reach = reaches(stacks, scratch)
+    np.multiply(reach.below, np.float32(stacks.unit / max(recipe.percentile_low, _TINY)), out=reach.below)
+    np.multiply(reach.above, np.float32(stacks.unit / max(recipe.percentile_high, _TINY)), out=reach.above)
+    np.maximum(reach.below, reach.above, out=reach.below)
+    np.multiply(reach.median, np.float32(_MARGIN), out=reach.median)
+    marked = scratch.row("marked", np.bool_, len(reach.below))
+    np.greater_equal(reach.below, reach.median, out=marked)
     return marked
-
-
-def _reaches(stacks: Sorted, scratch: Scratch) -> tuple[F32, F32, F32]:
-    """Return median - least, greatest - median, and the median in counts; all exact (whole or half numbers)."""
-    rows = stacks.rows
-    n, length = len(rows), len(rows[0])
-    below, above, middle = (scratch.row(name, np.float32, length) for name in ("below", "above", "middle"))
-    np.copyto(below, rows[(n - 1) // 2])
-    np.copyto(middle, rows[n // 2])
-    np.add(middle, below, out=middle)
-    np.multiply(middle, np.float32(0.5), out=middle)
-    np.copyto(below, rows[0])
-    np.subtract(middle, below, out=below)
-    np.copyto(above, rows[-1])
-    np.subtract(above, middle, out=above)
-    np.add(middle, stacks.offset, out=middle)
-    return below, above, middle
