@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ap_masters import record as records
-from ap_masters.demo import NIGHT
+from ap_masters.demo import NIGHT, write_night
 from ap_masters.images import read_image
 from tests.builders import noisy, write_frame
 from tests.cli.conftest import Run
@@ -229,7 +229,8 @@ def test_a_script_dir_of_ones_own(run: Run, small_night: Path, tmp_path: Path) -
 def test_demo_needs_nothing_and_says_where_everything_is(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new user's first command; a second one finds the work done."""
+    """A new user's first command; a second one finds the work done. (The night is there already, with small frames.)"""
+    write_night(tmp_path / "demo" / "night", width=64, height=48)
     monkeypatch.setenv("AP_MASTERS_ENGINE", "pixinsight")  # his settings are not asked
     first = run("demo", tmp_path / "demo")
     second = run("demo", tmp_path / "demo")

@@ -134,7 +134,7 @@ def test_8_attention_needed(run: Run, small_night: Path, tmp_path: Path) -> None
 def test_130_interrupted_and_taken_up_again(tmp_path: Path) -> None:
     """Ctrl-C ends the program at once; nothing half-made is left, and the same command does the rest."""
     night, library = tmp_path / "night", tmp_path / "masters"
-    write_night(night, width=320, height=240)
+    write_night(night, width=200, height=150)
     command = [sys.executable, "-m", "ap_masters", "build", str(night), str(library), *NUMPY]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
