@@ -229,7 +229,7 @@ def test_a_script_dir_of_ones_own(run: Run, small_night: Path, tmp_path: Path) -
 def test_demo_needs_nothing_and_says_where_everything_is(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new user's first command; a second one finds the work done. (The night is there already, with small frames.)"""
+    """A new user's first command; a second one finds the work done; the night is there already, with small frames."""
     write_night(tmp_path / "demo" / "night", width=64, height=48)
     monkeypatch.setenv("AP_MASTERS_ENGINE", "pixinsight")  # his settings are not asked
     first = run("demo", tmp_path / "demo")
