@@ -168,6 +168,22 @@ def test_what_is_known_comes_before_what_is_let_pass() -> None:
     assert found.warnings == ()
 
 
+def test_a_master_that_is_given_twice_is_one_candidate() -> None:
+    """A folder of the library may be given as --dark-master-dir too; this run's promise overrules both."""
+    once = make_master(DARK_FLAT, "df.xisf")
+    again = once.model_copy(update={"source": "given"})
+    promised = once.model_copy(update={"source": "this run", "job_id": "dark-flat-1"})
+
+    twice = match_flat(flats(), [again, once], SETTINGS)
+    thrice = match_flat(flats(), [promised, again, once], SETTINGS)
+
+    assert twice == match_flat(flats(), [once], SETTINGS)
+    assert thrice.calibration is not None
+    assert thrice.calibration.dark is not None
+    assert thrice.calibration.dark.job_id == "dark-flat-1"
+    assert len(thrice.decisions) == 1
+
+
 def test_masters_of_one_name_are_told_apart_by_their_paths() -> None:
     """The playbook's layout has the same name in many folders."""
     names = ["/darks/a/master_dark_2026-01-01.xisf", "/darks/b/master_dark_2026-01-01.xisf"]

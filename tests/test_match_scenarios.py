@@ -264,7 +264,7 @@ def test_s2_42_flats_and_dark_flats_serve_within_five_degrees(temperature: float
 
 def test_s2_43_a_dark_that_contains_the_bias_is_subtracted_alone() -> None:
     """Never the bias twice: neither from a flat nor from a light."""
-    library = [make_master(BIAS, "bias.xisf"), make_master(DARK, exposure=2.0), make_master(DARK)]
+    library = [make_master(BIAS, "bias.xisf"), make_master(DARK, "2.xisf", exposure=2.0), make_master(DARK)]
 
     flat, of_light = match_flat(flats(), library, SETTINGS), match_light(light(), library, SETTINGS)
 

@@ -92,6 +92,10 @@ def scan(library: Path, *, believe: bool = False) -> Scan:
     files = {f.path: read.get(f.path) or known[f.path] for f in found}
     if not believe and (fresh or files.keys() != known.keys()):
         _write_cache(library, files)
+    return _as_scan(library, files)
+
+
+def _as_scan(library: Path, files: Mapping[str, _Known]) -> Scan:
     return Scan(
         library=library,
         entries=tuple(k.entry for _, k in sorted(files.items()) if k.entry),
@@ -100,23 +104,38 @@ def scan(library: Path, *, believe: bool = False) -> Scan:
 
 
 def holdings(library: Path, *, given: Mapping[FrameType, Path] | None = None) -> Holdings:
-    """Return what ``library`` holds, and the masters of folders that the user named for a frame type.
+    """Return what ``library`` holds, and the masters of folders or files that the user named for a frame type.
 
-    A folder for darks may hold dark flats as well; its other masters are not taken. A given folder that is
-    the library itself adds nothing.
+    A folder for darks may hold dark flats as well; its other masters are not taken. Whatever is given may lie in
+    the library, or around it: no master is listed twice.
     """
     own = scan(library)
     masters = [*own.masters()]
     others: dict[Path, Scan] = {}
-    for frame_type, folder in (given or {}).items():
-        if folder.resolve() == library.resolve():
-            continue
-        if folder not in others:
-            others[folder] = scan(folder, believe=not (folder / HOUSEKEEPING).is_dir())
+    seen = {library.resolve() / entry.path for entry in own.entries} if given else set()
+    for frame_type, place in (given or {}).items():
+        if place not in others:
+            others[place] = _given(place)
         wanted = {frame_type, FrameType.DARK_FLAT} if frame_type is FrameType.DARK else {frame_type}
-        masters += [m for m in others[folder].masters("given") if m.key.type in wanted]
+        root = others[place].library
+        for master in others[place].masters("given"):
+            real = root.resolve() / master.path.relative_to(root)
+            if master.key.type in wanted and real not in seen:
+                masters.append(master)
+                seen.add(real)
     existing = {library / entry.path for entry in own.entries} | {library / problem.path for problem in own.problems}
     return Holdings(tuple(masters), _Records([own, *others.values()]), frozenset(existing))
+
+
+def _given(place: Path) -> Scan:
+    """Return what is in a folder, or in the single file, that the user called masters."""
+    if not place.is_file():
+        return scan(place, believe=not (place / HOUSEKEEPING).is_dir())
+    folder = place.parent
+    with os.scandir(folder) as listing:
+        names = {item.name: item for item in listing}
+    found = _found(folder, names[place.name], names)
+    return _as_scan(folder, {found.path: _read(folder, found, believe=True)})
 
 
 class _Records(Mapping[Path, Record]):

@@ -1,10 +1,11 @@
 """The candidates for one group of flats or one light: which of them serve, and which is the best."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from ap_masters.config import MatchSettings
 from ap_masters.match import comparison
@@ -67,7 +68,7 @@ class Contest:
         self.want = want
         self.settings = settings
         self.by_type: dict[FrameType, list[Candidate]] = {frame_type: [] for frame_type in types}
-        for master in candidates:
+        for master in _each_once(candidates):
             if master.key.type in self.by_type:
                 self.by_type[master.key.type].append(self._judge(master, labels))
         self.bias = self.best(BIAS)
@@ -144,6 +145,19 @@ class Contest:
         if master.key.type is not DARK or mine is None or theirs is None:
             return 0.0
         return 0.0 if comparison.close(mine, theirs, self.settings.exposure_tolerance_s) else mine - theirs
+
+
+_SOURCES: Final = ("this run", "library", "given")  # a file may stand in several: the first overrules the others
+
+
+def _each_once(candidates: Sequence[Master]) -> Iterable[Master]:
+    """Return one master for each path."""
+    masters: dict[Path, Master] = {}
+    for master in candidates:
+        known = masters.get(master.path)
+        if known is None or _SOURCES.index(master.source) < _SOURCES.index(known.source):
+            masters[master.path] = master
+    return masters.values()
 
 
 def _need_bias(candidate: Candidate) -> Candidate:

@@ -170,6 +170,28 @@ def test_the_library_as_its_own_given_folder_adds_nothing(tmp_path: Path) -> Non
     assert len(holdings(tmp_path, given={FrameType.DARK: tmp_path}).masters) == 1
 
 
+@pytest.mark.parametrize("given", ["master", "."], ids=["a folder in it", "a folder around it"])
+def test_a_given_folder_in_or_around_the_library_lists_no_master_twice(tmp_path: Path, given: str) -> None:
+    """S4-17 in its own words: the library is ./masters, its darks are given as ./masters/master."""
+    library = tmp_path / "masters"
+    shelve(library, "master/masterDark.xisf")
+    place = library / given if given == "master" else tmp_path
+
+    held = holdings(library, given={FrameType.DARK: place})
+
+    assert [m.path for m in held.masters] == [library / "master" / "masterDark.xisf"]
+
+
+def test_a_single_file_may_be_given(tmp_path: Path) -> None:
+    """S3-04: the bias as a file; nothing else of its folder is taken."""
+    bias = write_pixels(tmp_path / "given" / "my bias.fit", draft(FrameType.BIAS))
+    write_pixels(tmp_path / "given" / "other bias.fit", draft(FrameType.BIAS))
+
+    held = holdings(tmp_path / "library", given={FrameType.BIAS: bias})
+
+    assert [(m.path, m.source) for m in held.masters] == [(bias, "given")]
+
+
 def test_keywords_of_the_test_masters_are_what_they_seem() -> None:
     """The builder writes what S1-26 asks for."""
     assert {"EXPTIME", "CCD-TEMP", "GAIN", "OFFSET"} <= {k.name for k in keywords(draft())}
