@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+_BAR: Final = 24
+_BESIDE_NAMES: Final = 7 + 1 + 10 + 1 + _BAR + 1 + 12  # state, type, bar, time, and a column between each
+_SHORTEST_NAME: Final = 12
 _ENDED: Final = {JobState.SUCCESS, JobState.FAILED, JobState.SKIPPED}
 
 
@@ -108,11 +111,19 @@ def shown(screen: Screen, labels: Mapping[str, Label]) -> Iterator[OnProgress]:
         yield _lines(tracker)
 
 
-def _ending(tracker: Tracker, news: Progress, now: float) -> str:
+def shortened(name: str, width: int) -> str:
+    """Return ``name`` in at most ``width`` columns; what goes is in the middle, because names differ at their ends."""
+    if len(name) <= width:
+        return name
+    tail = 2 * (width - 1) // 3
+    return f"{name[: width - 1 - tail]}…{name[len(name) - tail :]}"
+
+
+def _ending(tracker: Tracker, news: Progress, now: float, *, width: int = 1000) -> str:
     label = tracker.labels[news.job_id]
     took = "" if news.state in {JobState.SKIPPED, JobState.QUEUED} else f" {clock(tracker.seconds(news.job_id, now))}"
     detail = f" ({one_line(news.detail)})" if news.detail else ""
-    return f"{news.state:<8}{label.type:<10}{one_line(label.name)}{took}{detail}"
+    return f"{news.state:<8}{label.type:<10}{shortened(one_line(label.name), width)}{took}{detail}"
 
 
 def _lines(tracker: Tracker) -> OnProgress:
@@ -135,21 +146,23 @@ def _bars(tracker: Tracker) -> Iterator[OnProgress]:
 
     # markup=False: file names and headers may hold brackets.
     columns = (
-        TextColumn("{task.fields[state]:<8}", markup=False),
+        TextColumn("{task.fields[state]:<7}", markup=False),
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=_BAR),
         TextColumn("{task.fields[time]}", markup=False),
     )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield _Bars(tracker, bars).tell
+    console = Console(stderr=True)
+    with Bars(*columns, console=console, transient=True) as bars:
+        yield _Bars(tracker, bars, max(console.width - _BESIDE_NAMES, _SHORTEST_NAME)).tell
 
 
 class _Bars:
     """Bars for what is running, one for the whole; what has ended stands above them as lines that stay."""
 
-    def __init__(self, tracker: Tracker, bars: "Bars") -> None:
+    def __init__(self, tracker: Tracker, bars: "Bars", width: int) -> None:
         self._tracker = tracker
         self._bars = bars
+        self._width = width  # columns that names may take
         self._rows: dict[str, TaskID] = {}
         self._lock = threading.Lock()
         self._whole = bars.add_task("", total=1.0, state="", time="")
@@ -170,7 +183,7 @@ class _Bars:
     def _move(self, news: Progress, now: float) -> None:
         label = self._tracker.labels[news.job_id]
         if news.job_id not in self._rows:
-            text = f"{label.type:<10}{one_line(label.name)}"
+            text = f"{label.type:<10}{shortened(one_line(label.name), self._width)}"
             self._rows[news.job_id] = self._bars.add_task(text, total=1.0, state=str(news.state), time="")
         took = clock(self._tracker.seconds(news.job_id, now))
         self._bars.update(self._rows[news.job_id], completed=self._tracker.fraction(news.job_id), time=took)
@@ -179,7 +192,8 @@ class _Bars:
         row = self._rows.pop(news.job_id, None)
         if row is not None:
             self._bars.remove_task(row)
-        self._bars.console.print(_ending(self._tracker, news, now), markup=False, highlight=False)
+        line = _ending(self._tracker, news, now, width=self._width)
+        self._bars.console.print(line, markup=False, highlight=False)
 
     def _show_whole(self, now: float) -> None:
         counts = ", ".join(f"{number} {state.lower()}" for state, number in self._tracker.counts().items())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ap_masters.cli.display import Screen
-from ap_masters.cli.progress import Label, Tracker, clock, shown
+from ap_masters.cli.progress import Label, Tracker, clock, shortened, shown
 from ap_masters.model import JobState, Progress
 
 LABELS = {
@@ -153,6 +153,16 @@ def test_a_terminal_gets_bars_and_lines_that_stay(monkeypatch: pytest.MonkeyPatc
     assert "Success" in text
     assert "disk [full]" in text
     assert "1 success, 1 failed, 1 skipped" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "short"),
+    [("a.xisf", 6, "a.xisf"), ("masterDark_EXPOSURE_300.xisf", 16, "maste…E_300.xisf")],
+)
+def test_long_names_lose_their_middle(name: str, width: int, short: str) -> None:
+    """S4's names differ at their end, where the exposure stands."""
+    assert shortened(name, width) == short
+    assert len(shortened(name, width)) <= width
 
 
 def test_quiet_is_quiet() -> None:
