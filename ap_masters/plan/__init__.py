@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ap_masters.config import Settings
 from ap_masters.model import QUARANTINE, Action, FrameType, Group, Job, Master, Plan, SetAside, Step
-from ap_masters.plan.changes import differences, frames_to_hash
+from ap_masters.plan.changes import differences, frames_to_hash, left_stale, of_another_group
 from ap_masters.plan.drafts import (
     STAGE_OF,
     Draft,
+    is_selected,
     output_path,
     prepare,
     refuse_collisions,
@@ -18,12 +19,14 @@ from ap_masters.plan.drafts import (
 )
 from ap_masters.plan.jobs import job_id, job_of, promise, with_frames
 from ap_masters.plan.serving import Holdings, serve
+from ap_masters.record import Record
 
 __all__ = [
     "STAGE_OF",
     "Holdings",
     "differences",
     "frames_to_hash",
+    "is_selected",
     "job_id",
     "make_plan",
     "output_path",
@@ -58,9 +61,14 @@ def make_plan(
     for draft in drafts:
         step = _decide(draft, holdings, promised, library, settings)
         steps.append(step)
-        if step.job is not None and settings.same_run:
+        if step.job is not None:
             promised[step.key.type].append(promise(step.job, library))
-    return Plan(library=library, stages=_stages(steps), set_aside=tuple(set_aside), warnings=tuple(warnings))
+    return Plan(
+        library=library,
+        stages=_stages(steps),
+        set_aside=tuple(set_aside),
+        warnings=(*warnings, *left_stale(steps, holdings.records, library)),
+    )
 
 
 def _decide(
@@ -79,7 +87,7 @@ def _decide(
         return draft.step(Action.SKIPPED, served.refusal)
     job = job_of(draft, served.calibration, settings)
     quarantined = holdings.records.get(library / QUARANTINE / draft.output)
-    if quarantined is not None and not differences(job, quarantined, holdings.hashes):
+    if quarantined is not None and not _news(job, quarantined, holdings, settings):
         return draft.step(
             Action.SKIPPED,
             "the gate quarantined the master of these same frames; look at it, then publish it by hand "
@@ -91,11 +99,31 @@ def _decide(
     record = holdings.records.get(target)
     if record is None:
         reasons: tuple[str, ...] = ("a master without a readable record stands there; it is kept as superseded",)
+    elif other := of_another_group(job.group.key, record.key, settings.group):
+        return draft.step(
+            Action.CONFLICT,
+            f"{draft.output.as_posix()} is the master of another group, {record.key.describe()}: {other}. "
+            "Choose another --layout, or another library",
+        )
     else:
-        reasons = differences(job, record, holdings.hashes)
+        reasons = _news(job, record, holdings, settings)
     if not reasons:
         return draft.step(Action.UP_TO_DATE)
     return draft.step(Action.REBUILD, *reasons, job=job, supersedes=draft.output)
+
+
+def _news(job: Job, record: Record, holdings: Holdings, settings: Settings) -> tuple[str, ...]:
+    """Return why the master of ``record`` is not what ``job`` would make.
+
+    Frames that were dropped while it was built will be dropped again, and the recipe goes by those that stay.
+    """
+    reasons = differences(job, record, holdings.hashes)
+    gone = {aside.path.name for aside in record.dropped}
+    stay = tuple(frame for frame in job.frames if frame.path.name not in gone)
+    if not reasons or len(stay) == len(job.frames):
+        return reasons
+    smaller = with_frames(job, job.group.model_copy(update={"frames": stay}), settings)
+    return differences(smaller, record, holdings.hashes) and reasons
 
 
 def _kept_waiting(job: Job) -> tuple[str, ...]:

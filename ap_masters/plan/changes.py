@@ -4,7 +4,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ap_masters.model import Calibration, CalibrationMaster, Frame, Group, Job, Recipe
+from ap_masters.config import GroupSettings
+from ap_masters.model import (
+    Calibration,
+    CalibrationMaster,
+    Frame,
+    FrameType,
+    Group,
+    GroupKey,
+    Job,
+    MasterStatus,
+    Recipe,
+    Step,
+)
 from ap_masters.record import Input, Record
 
 
@@ -19,6 +31,57 @@ def differences(job: Job, record: Record, hashes: Mapping[Path, str] | None = No
         *_changed_calibration(job.calibration, record.calibration),
         *(() if job.scale == record.master.scale else (f"scale: {record.master.scale} -> {job.scale}",)),
     )
+
+
+# What may differ between a master and the one that replaces it: a dark flat passes for a dark and merely carries its
+# filter, and flats of another night are what a layout without a date is for. Numbers with a tolerance come apart.
+_MAY_DIFFER = frozenset({"type", "night", "temperature", "exposure"})
+_DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
+
+
+def of_another_group(now: GroupKey, then: GroupKey, settings: GroupSettings) -> str | None:
+    """Return in which value the group ``then``, whose master stands where that of ``now`` belongs, is another one.
+
+    Such a master is no predecessor: two cameras filed under one name would replace each other for ever.
+    """
+    if now.type is not then.type and {now.type, then.type} != _DARKS:
+        return f"type {then.type}, not {now.type}"
+    carried = {"filter"} if now.type in _DARKS else set()
+    fields = [name for name in GroupKey.model_fields if name not in _MAY_DIFFER | carried]
+    other = next((name for name in fields if getattr(now, name) != getattr(then, name)), None)
+    if other is None and not _near(now.temperature, then.temperature, settings.temperature_tolerance_c):
+        other = "temperature"
+    if other is None and not _near(now.exposure, then.exposure, settings.exposure_tolerance_s):
+        other = "exposure"
+    return other and f"{other.replace('_', ' ')} {getattr(then, other)}, not {getattr(now, other)}"
+
+
+def _near(now: float | None, then: float | None, tolerance: float) -> bool:
+    if now is None or then is None:
+        return now is then
+    return abs(now - then) <= tolerance + 1e-9
+
+
+def left_stale(steps: Sequence[Step], records: Mapping[Path, Record], library: Path) -> tuple[str, ...]:
+    """Return a warning for each published master that was made with one that the plan rebuilds and is not in it."""
+    planned = {library / step.output for step in steps}
+    replaced = {
+        record.master.sha256: step.output
+        for step in steps
+        if step.supersedes is not None and (record := records.get(library / step.output)) is not None
+    }
+    stale = []
+    for path, record in records.items():
+        if path in planned or record.status is not MasterStatus.PUBLISHED or record.calibration is None:
+            continue
+        used = (record.calibration.bias, record.calibration.dark)
+        rebuilt = next((replaced[m.sha256] for m in used if m and m.sha256 and m.sha256 in replaced), None)
+        if rebuilt is not None:
+            stale.append(
+                f"{path.name} was made with {rebuilt.name}, which is rebuilt: it becomes stale. "
+                "Build it anew from its frames"
+            )
+    return tuple(stale)
 
 
 def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Path, str]) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def prepare(group: Group, settings: Settings, engine: str) -> Draft:
     count = len(group.frames)
     recipe = recipes.recipe_for(group.key.type, count, settings.recipe)
     draft = Draft(group, recipe, output_path(group, settings))
-    if not _selected(group.key.type, settings):
+    if not is_selected(group.key.type, settings):
         draft.action, draft.reasons = Action.SKIPPED, ("not selected by --stage or the settings",)
         return draft
     if lack := too_few(group, recipe, settings, engine):
@@ -79,16 +79,16 @@ def shortage(job: Job, settings: Settings, engine: str) -> str | None:
     return too_few(job.group, job.recipe, settings, engine)
 
 
-def _selected(frame_type: FrameType, settings: Settings) -> bool:
+def is_selected(frame_type: FrameType, settings: Settings) -> bool:
+    """Return whether masters of this type are wanted: by --stage and by --type."""
     return STAGE_OF[frame_type] in settings.stages and (not settings.types or frame_type in settings.types)
 
 
 def output_path(group: Group, settings: Settings) -> Path:
     """Return where the master of ``group`` belongs, relative to the library."""
-    first = group.frames[0]
     naming = layouts.Naming(
         key=group.key,
-        telescope=first.telescope,
+        telescope=group.frames[0].telescope if group.frames else None,
         filter=group.key.filter,
         first=min((f.night for f in group.frames if f.night), default=None),
         created=max((f.night for f in group.frames if f.night), default=None),

@@ -27,6 +27,9 @@ class Holdings:
     hashes: Mapping[Path, str] = field(default_factory=dict)
 
 
+_DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
+
+
 class Served(NamedTuple):
     """What is subtracted from the frames of a group, or why the group has to be refused."""
 
@@ -42,14 +45,18 @@ def serve(
     library: Path,
     settings: Settings,
 ) -> Served:
-    """Return what is subtracted from the frames of ``group``; biases and plain darks are not calibrated."""
+    """Return what is subtracted from the frames of ``group``; biases and plain darks are not calibrated.
+
+    ``promised`` are the masters of this run, by type.
+    """
     kind = group.key.type
-    if kind is FrameType.DARK and settings.dark.subtract_constant is not None:
+    if kind in _DARKS and settings.dark.subtract_constant is not None:
         return Served(Calibration(constant=settings.dark.subtract_constant))
-    if kind is FrameType.DARK and settings.dark.subtract_bias == "master":
-        found = match.match_bias(group, _candidates(holdings, promised, library), settings.match)
+    candidates = _candidates(holdings, promised, library, same_run=settings.same_run)
+    if kind in _DARKS and settings.dark.subtract_bias == "master":
+        found = match.match_bias(group, candidates, settings.match)
     elif kind is FrameType.FLAT:
-        found = match.match_flat(group, _candidates(holdings, promised, library), settings.match)
+        found = match.match_flat(group, candidates, settings.match)
     else:
         return Served()
     if found.calibration is not None:
@@ -59,16 +66,25 @@ def serve(
         none = Decision(subject="calibration", verdict="none", reason=reason)
         warning = f"integrated uncalibrated, as --allow-uncalibrated asks: {reason}"
         return Served(Calibration(decisions=(*found.decisions, none)), None, (*found.warnings, warning))
-    return Served(None, found.problem, found.warnings)
+    return Served(None, f"{found.problem}{_next_run(promised, settings)}", found.warnings)
+
+
+def _next_run(promised: Mapping[FrameType, Sequence[Master]], settings: Settings) -> str:
+    """Return a word on the masters of this run, where they are kept from serving its own frames."""
+    count = sum(len(masters) for masters in promised.values())
+    if settings.same_run or not count:
+        return ""
+    return f". The {count} master(s) of this run may not serve it (--no-same-run): build once more to use them"
 
 
 def _candidates(
-    holdings: Holdings, promised: Mapping[FrameType, Sequence[Master]], library: Path
+    holdings: Holdings, promised: Mapping[FrameType, Sequence[Master]], library: Path, *, same_run: bool
 ) -> tuple[Master, ...]:
-    """Return all masters a flat may use; one that this run rebuilds stands only as promised."""
+    """Return all masters that may serve. One that this run rebuilds is promised, and no longer what it was."""
     new = tuple(master for masters in promised.values() for master in masters)
     replaced = {master.path for master in new}
-    return (*new, *(m for m in holdings.masters if m.path not in replaced and library / m.path not in replaced))
+    old = (m for m in holdings.masters if m.path not in replaced and library / m.path not in replaced)
+    return (*(new if same_run else ()), *old)
 
 
 def _prepared(calibration: Calibration, holdings: Holdings, settings: Settings) -> Calibration:
