@@ -69,6 +69,7 @@ class CullSettings(Section):
     warn_temperature_c: float = Field(0.3, ge=0)
     drop_temperature_c: float = Field(0.5, ge=0)
     warn_level_sigma: float = Field(5.0, gt=0)  # a frame's level against its group, in robust sigma
+    warn_cooler_percent: float = Field(85.0, gt=0, le=100)  # load of the cooler from which on it has no reserve
 
 
 class MatchSettings(Section):

@@ -48,6 +48,7 @@ class Input(Noun):
     exposure: float | None = None
     set_temperature: float | None = None
     sensor_temperature: float | None = None
+    cooler_power: float | None = None  # per cent
     outcome: FrameOutcome | None = None
 
 
@@ -184,6 +185,7 @@ def _input(frame: Frame) -> Input:
         exposure=frame.exposure,
         set_temperature=frame.set_temperature,
         sensor_temperature=frame.sensor_temperature,
+        cooler_power=frame.cooler_power,
     )
 
 

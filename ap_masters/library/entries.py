@@ -1,12 +1,13 @@
 """What is kept at hand of each master in a library: enough to match, list, compare and age it without its record."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from ap_masters.model import CalibrationMaster, FrameType, Grade, GroupKey, Master, MasterStatus, Noun
 from ap_masters.quality import Level, value_of
-from ap_masters.record import Event, Finding, Measure, Record
+from ap_masters.record import Event, Finding, Measure, Record, record_path
 
 
 class Use(Noun):
@@ -75,8 +76,8 @@ class Entry(Noun):
         return Level(self.key, median, self.electrons_per_adu)
 
 
-def entry_of(record: Record, *, path: str, record_path: str, size: int) -> Entry:
-    """Return what is kept at hand of a master with a record of ours."""
+def entry_of(record: Record, *, path: str, beside: str, size: int) -> Entry:
+    """Return what is kept at hand of a master whose record stands at ``beside``; both relative to the library."""
     starts = [entry.started for entry in record.inputs if entry.started]
     calibration = record.calibration
     used = [m for m in (calibration.bias, calibration.dark) if m is not None] if calibration else []
@@ -84,7 +85,7 @@ def entry_of(record: Record, *, path: str, record_path: str, size: int) -> Entry
     return Entry(
         path=path,
         size=size,
-        record=record_path,
+        record=beside,
         status=record.status,
         key=record.key,
         telescope=record.telescope,
@@ -109,6 +110,16 @@ def entry_of(record: Record, *, path: str, record_path: str, size: int) -> Entry
         log=record.log,
         warnings=record.warnings,
     )
+
+
+def with_published(
+    entries: Sequence[Entry], library: Path, master: Path, record: Record, *, suffix: str = ".xrs"
+) -> list[Entry]:
+    """Return the entries as they are once ``master`` has been put into its place, over the one that stood there."""
+    path = master.relative_to(library).as_posix()
+    beside = record_path(Path(path), suffix).as_posix()
+    new = entry_of(record, path=path, beside=beside, size=record.master.size or 0)
+    return [*(entry for entry in entries if entry.path != path), new]
 
 
 def _use(master: CalibrationMaster) -> Use:

@@ -205,7 +205,7 @@ def _read(library: Path, found: _Found, believe: bool) -> _Known:
             log.debug("%s", error)  # a console log under that suffix, or broken: the header has to do
         else:
             place = found.record.relative_to(library).as_posix()
-            entry = entry_of(record, path=found.path, record_path=place, size=found.stamp[0])
+            entry = entry_of(record, path=found.path, beside=place, size=found.stamp[0])
             return _Known(stamp=found.stamp, entry=entry)
     return _read_header(library, found, believe)
 

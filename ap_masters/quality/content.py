@@ -82,6 +82,14 @@ def temperature(case: Case) -> Iterator[Finding]:
             yield Finding(severity="warning", metric=name, message=message, value=found.value, limit=limit, unit="°C")
 
 
+def cooler_power(case: Case) -> Iterator[Finding]:
+    """Yield a cooler that works at 85 % or more: it has no reserve for a warmer night (S0-20, S1-20)."""
+    found, limit = value_of(case.measured, "cooler power"), case.cull.warn_cooler_percent
+    if found is not None and found.value >= limit:
+        message = f"the cooler worked at {found.value:.0f} %: choose a warmer set-point"
+        yield told("warning", found, message, limit)
+
+
 def flat_level(case: Case) -> Iterator[Finding]:
     """Yield what is wrong with the level of a flat (S2-28, S3-21, C-06)."""
     level = case.value("flat level")

@@ -18,6 +18,7 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     content.warm_up,
     content.strays,
     content.temperature,
+    content.cooler_power,
     content.flat_level,
     content.flat_shape,
     content.noise,

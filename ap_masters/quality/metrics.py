@@ -202,6 +202,11 @@ def _peak(facts: Facts) -> Estimate:
     return Estimate(100 * max(c.maximum for c in facts.statistics.channels))
 
 
+def _cooler_power(facts: Facts) -> Estimate | None:
+    known = [e.cooler_power for e in facts.record.inputs if e.cooler_power is not None]
+    return Estimate(max(known)) if known else None
+
+
 def _rejected(facts: Facts, low: bool) -> Estimate | None:
     told = facts.record.rejected
     if told is None or not told.samples:
@@ -241,6 +246,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("temperature spread", "°C", _ALL, _temperature_spread, "largest minus smallest sensor temperature"),
     Metric("temperature excursion", "°C", _ALL, _excursion, "largest |sensor - set-point|"),
     Metric("cooler offset", "°C", _ALL, _cooler_offset, "mean of sensor - set-point"),
+    Metric("cooler power", "%", _ALL, _cooler_power, "largest load of the cooler"),
 )
 
 

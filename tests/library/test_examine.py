@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.config import Settings
-from ap_masters.library.entries import Entry
+from ap_masters.library.entries import Entry, with_published
 from ap_masters.library.examine import examine, predecessor
 from ap_masters.library.scan import scan
 from ap_masters.model import Calibration, FrameType, MasterStatus
@@ -71,6 +71,17 @@ def test_the_sensor_is_known_from_what_is_built(tmp_path: Path) -> None:
     assert physical(seen, "dark current") == pytest.approx(0.8, rel=0.02)
     assert physical(lit, "gain") == pytest.approx(0.8, rel=0.02)
     assert told.status is MasterStatus.PUBLISHED
+
+
+def test_a_run_keeps_its_own_masters_in_sight(tmp_path: Path) -> None:
+    """What a run has published counts for the jobs after it, in the place of what stood there."""
+    shelve(tmp_path, "a/masterDark.xisf", draft(start=NOW - timedelta(days=200)))
+    known = scan(tmp_path).entries
+    master = shelve(tmp_path, "a/masterDark.xisf", draft(), seed=2)
+
+    now = with_published(known, tmp_path, master, records.read(records.record_path(master)))
+
+    assert now == [entry for entry in scan(tmp_path).entries if entry.status is MasterStatus.PUBLISHED]
 
 
 def entries(library: Path) -> tuple[Entry, ...]:

@@ -242,6 +242,17 @@ def test_temperature_excursions_are_flagged(worst: float, found: list[str]) -> N
     assert of(record.findings, "temperature excursion") == found
 
 
+@pytest.mark.parametrize(("power", "found"), [(84.9, []), (85.0, ["warning"])])
+def test_a_cooler_without_reserve_is_flagged(power: float, found: list[str]) -> None:
+    """S0-20, S1-20: it has to stay below 85 % in every frame that tells."""
+    inputs = tuple(
+        e.model_copy(update={"cooler_power": p})
+        for e, p in zip(make_inputs([500.0] * 3), (50, power, None), strict=True)
+    )
+
+    assert of(judged(inputs=inputs).findings, "cooler power") == found
+
+
 @pytest.mark.parametrize(
     ("level", "found"),
     [(0.25, []), (0.55, []), (0.24, ["note"]), (0.56, ["note"]), (0.019, ["refuse"]), (0.901, ["refuse"])],
