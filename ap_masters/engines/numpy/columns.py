@@ -27,7 +27,8 @@ class Columns(NamedTuple):
 
 def integrate_columns(samples: NDArray[Any], recipe: Recipe, full_scale: float, zero: float = 0.0) -> Columns:
     """Integrate the columns of ``samples`` (frames, pixels), which are counts less ``zero``."""
-    stacks = Stacks(_sorted(samples, zero), full_scale)
+    short = samples.dtype.kind in "iu" and samples.dtype.itemsize <= 2
+    stacks = Stacks(_sorted(samples, zero), full_scale, short=short)
     left = reject(stacks, recipe)
     if isinstance(left, Span):
         return Columns(*_combine_span(stacks, left, recipe.combination), *_count_span(samples, zero, stacks, left))

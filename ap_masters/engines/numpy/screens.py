@@ -21,20 +21,22 @@ Row = NDArray[Any]
 F32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-_MARGIN: Final = 1 - 1e-4  # some hundred float32 operations round by less than 2e-5
+MARGIN: Final = 1 - 1e-4  # some hundred float32 operations round by less than 2e-5
 _TINY: Final = 1e-9
 
 
 class Sorted(NamedTuple):
     """A sorted tile: keys by rank (outer and middle ones at least).
 
-    A count is offset + unit * (key + t), 0 <= t < 1, with t = 0 where ``exact``.
+    A count is offset + unit * (key + t), 0 <= t < 1, with t = 0 where ``exact``. ``total`` is the sum of counts less
+    offset of each stack.
     """
 
     rows: list[Row]
     offset: F32
     unit: float
     exact: bool
+    total: Row | None = None
 
     @property
     def n(self) -> int:
@@ -84,7 +86,7 @@ def clipping_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
     np.maximum(reach.below, reach.above, out=reach.below)
     spread = scratch.row("scatter", np.float32, len(reach.below))
     np.copyto(spread, weighted_spread(stacks.rows, stacks.rows[::-1], n, scratch))
-    np.multiply(spread, np.float32(weights(n).factor * _MARGIN), out=spread)
+    np.multiply(spread, np.float32(weights(n).factor * MARGIN), out=spread)
     if not stacks.exact:
         np.subtract(spread, np.float32(sqrt(n) / 2), out=spread)
     marked = scratch.row("marked", np.bool_, len(spread))
@@ -103,7 +105,7 @@ def percentile_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools
     np.multiply(reach.below, np.float32(stacks.unit / max(recipe.percentile_low, _TINY)), out=reach.below)
     np.multiply(reach.above, np.float32(stacks.unit / max(recipe.percentile_high, _TINY)), out=reach.above)
     np.maximum(reach.below, reach.above, out=reach.below)
-    np.multiply(reach.median, np.float32(_MARGIN), out=reach.median)
+    np.multiply(reach.median, np.float32(MARGIN), out=reach.median)
     marked = scratch.row("marked", np.bool_, len(reach.below))
     np.greater_equal(reach.below, reach.median, out=marked)
     return marked

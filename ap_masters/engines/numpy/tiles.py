@@ -11,6 +11,7 @@ from ap_masters.engines.numpy.network import apply_network, selecting_network, s
 from ap_masters.engines.numpy.order import Order
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screens import Sorted, clipping_screen, percentile_screen
+from ap_masters.engines.numpy.winsor_screen import winsorized_screen
 from ap_masters.model import Combination, Recipe, Rejection
 
 Row = NDArray[Any]
@@ -24,6 +25,7 @@ _SCREENS: Final[dict[Rejection, tuple[Screen | None, bool]]] = {
     Rejection.PERCENTILE: (percentile_screen, False),
     Rejection.SIGMA: (clipping_screen, True),
     Rejection.AVERAGED: (clipping_screen, True),
+    Rejection.WINSORIZED: (winsorized_screen, True),
 }
 SCREENED: Final = frozenset(_SCREENS)
 
@@ -60,7 +62,7 @@ class Tiles:
             apply_network(self._network, keys.rows, keys.spare)
         if self._screen is not None:
             offset = self._offset(keys.pivot, len(out), np.dtype(np.float32))
-            stacks = Sorted(list(keys.rows), offset, float(1 << keys.shift), keys.exact)
+            stacks = Sorted(list(keys.rows), offset, float(1 << keys.shift), keys.exact, keys.total)
             np.logical_or(flags, self._screen(stacks, self._recipe, scratch), out=flags)
         offset = self._offset(keys.pivot, len(out), self._float)
         if self._coarsest:

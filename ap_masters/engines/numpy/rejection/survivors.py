@@ -15,6 +15,8 @@ Fates = NDArray[np.uint8]  # of LOW and HIGH, 0 for what is kept
 LOW = np.uint8(1)
 HIGH = np.uint8(2)
 
+ZERO = 2.0**-53  # the largest number that vanishes beside 1
+
 
 class Stacks:
     """Many stacks side by side: ``values[i, c]`` is the sample of rank i of pixel c, ascending in i.
@@ -23,15 +25,29 @@ class Stacks:
     are whole numbers of up to 16 bits, they, their sums and the sums of their squares are exact.
     """
 
-    def __init__(self, values: Floats, full_scale: float) -> None:
+    def __init__(self, values: Floats, full_scale: float, *, short: bool = False) -> None:
+        """Take sorted values; ``short`` says that they are whole numbers of 16 bits."""
         self.values = values
+        self.short = short
         self.full_scale = full_scale
         self.frames, self.pixels = values.shape
         self._column = np.arange(self.pixels)
 
     def select(self, pixels: NDArray[np.intp] | Bools) -> "Stacks":
         """Return some of the stacks."""
-        return Stacks(self.values.take(np.arange(self.pixels)[pixels], axis=1), self.full_scale)
+        part = self.values.take(np.arange(self.pixels)[pixels], axis=1)
+        return Stacks(part, self.full_scale, short=self.short)
+
+    def survivors(self, span: "Span", pixels: NDArray[np.intp], count: int) -> Floats:
+        """Return the survivors of some pixels that all have ``count`` of them, (count, pixels)."""
+        first = span.first[pixels]
+        if count == self.frames and len(pixels) == self.pixels:
+            return self.values
+        start = first * self.pixels + self._column[pixels]
+        rows = np.empty((count, len(pixels)))
+        for i, row in enumerate(rows):
+            self.values.ravel().take(start + i * self.pixels, out=row)
+        return rows
 
     def whole(self, pixels: NDArray[np.intp]) -> Bools:
         """Return which of some stacks consist of whole numbers."""

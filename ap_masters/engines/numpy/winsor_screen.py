@@ -1,0 +1,213 @@
+"""A proof that Winsorized sigma clipping rejects nothing, for stacks of short keys."""
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.engines.numpy.rejection import sn
+from ap_masters.engines.numpy.rejection.winsorize import CLAMP, FACTOR
+from ap_masters.engines.numpy.scratch import Scratch
+from ap_masters.engines.numpy.screens import F32, MARGIN, Bools, Sorted
+from ap_masters.engines.numpy.spread import weighted_spread, weights
+from ap_masters.model import Recipe
+
+Row = NDArray[np.uint8]
+
+_TRIES: Final = (1.0, 0.95)  # limits tried, in terms of the deviation known so far
+_ROUNDING: Final = 1e-3  # of a centre in keys: some ten float32 operations on numbers up to 256
+_OUTER: Final = 0.2  # of the ranks at each end; limits that reach further in prove nothing
+
+
+def winsorized_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
+    """Mark where Winsorized sigma clipping may reject.
+
+    The definition starts from c_0 = median and s_0 = 1.1926 Sn, and repeats: clamp the samples, clamped as they
+    are already, to c -+ 1.5 s; c = their mean, s = 1.134 times their standard deviation. As long as nothing lies
+    beyond the cutoff, the samples after each step are those of the stack clamped to some [A, B], where A only
+    rises and B only falls. Two facts about clamping:
+
+    * Moving A up or B down brings every two samples closer together or leaves them, so the standard deviation,
+      which is a mean of squared differences, does not grow.
+    * It moves the mean up or down: the mean of the samples clamped to [A, B] lies between that of the samples
+      clamped above alone and that of the samples clamped below alone.
+
+    Take any a, b; with them a deviation S = 1.134 sd(stack clamped to [a, b]), and as bounds of the centre
+    c_low = min(median, mean of the stack clamped to b from above), c_high = max(median, mean of the stack clamped
+    to a from below). Let s_min = min(S, s_0). **If c_high - 1.5 s_min <= a and c_low + 1.5 s_min >= b, then A <= a
+    and B >= b at every step**: it holds for the first limits, as c_0 is within the bounds and s_0 >= s_min; and
+    while it holds, s >= S and c is within its bounds, so it holds for the next ones. So in the end s >= S and
+    c_low <= c <= c_high, and nothing is rejected if
+
+        greatest <= c_low + k_high S,   least >= c_high - k_low S,
+
+    and nothing lies beyond the cutoff if greatest < c_low + cutoff s_min and least > c_high - cutoff s_min. Where
+    Sn is zero nothing is rejected anyway. What is computed here are bounds on the safe side of S, s_0, c_low and
+    c_high; a and b are whole numbers that seem promising, and are tried in turn.
+    """
+    n, length = stacks.n, len(stacks.rows[0])
+    proven = scratch.row("proven", np.bool_, length)
+    proven.fill(False)
+    if n >= 5:
+        proof = _Proof(stacks, recipe, scratch)
+        for shrink in _TRIES:
+            np.logical_or(proven, proof.attempt(shrink), out=proven)
+    return np.logical_not(proven, out=proven)
+
+
+class _Proof:
+    """Attempts at proofs for the stacks of one tile, all in units of keys."""
+
+    def __init__(self, stacks: Sorted, recipe: Recipe, scratch: Scratch) -> None:
+        self._rows, self._n = stacks.rows, stacks.n
+        self._length = len(stacks.rows[0])
+        self._recipe = recipe
+        self._scratch = scratch
+        self._slack = 0.0 if stacks.exact else 1.0  # a sample exceeds its key by less than that
+        self._outer = min(int(_OUTER * self._n) + 2, self._n // 2)
+        self._least, self._greatest = self._copied("least", stacks.rows[0]), self._copied("greatest", stacks.rows[-1])
+        self._median = self._copied("median keys", stacks.rows[(self._n - 1) // 2])
+        np.add(self._median, self._copied("part", stacks.rows[self._n // 2]), out=self._median)
+        np.multiply(self._median, np.float32(0.5), out=self._median)
+        self._mean = self._row("mean")
+        np.multiply(stacks.total, np.float32(1 / (stacks.unit * self._n)), out=self._mean, casting="same_kind")
+        self._start = self._least_start()
+        # the best bounds known so far of the least deviation and of the centre; the next attempt starts from them
+        self._known = self._copied("known", self._start)
+        self._low = self._copied("low centre", self._median)
+        self._high = self._copied("high centre", self._median)
+        np.add(self._high, np.float32(self._slack), out=self._high)
+
+    def _row(self, name: str) -> F32:
+        return self._scratch.row(name, np.float32, self._length)
+
+    def _copied(self, name: str, source: NDArray[Any]) -> F32:
+        row = self._row(name)
+        np.copyto(row, source)
+        return row
+
+    def _least_start(self) -> F32:
+        """Return a lower bound of s_0 = 1.1926 Sn.
+
+        Sn's distance d is the m-th smallest, m = (n + 1) // 2, of the distances D_i from r_i to its h-th nearest
+        sample, so it is not below the least D_i of any n - m + 1 ranks; take the outermost. For a rank i <= p some
+        window of h ranks lies within D_i of r_i. Let it begin at rank k: then D_i is not below half its width,
+        nor below the distance from r_i, hence from r_p, to its end. So for all these ranks
+
+            D_i >= min over k <= p of max(width_k / 2, r_(k + h - 1) - r_p),
+
+        as windows that begin beyond p end still further away. The upper ranks mirror that.
+        """
+        rows, n = self._rows, self._n
+        h, needed = n // 2 + 1, n - (n + 1) // 2 + 1
+        below = self._half_reach(rows, (needed + 1) // 2, h, "least reach")
+        above = self._half_reach([np.invert(row, out=row) for row in rows[::-1]], needed // 2, h, "other reach")
+        for row in rows:
+            np.invert(row, out=row)
+        np.minimum(below, above, out=below)
+        start = self._copied("start", below)
+        if self._slack:
+            np.subtract(start, np.float32(1), out=start)
+        np.multiply(start, np.float32(sn.CONSISTENCY * sn.factor(n) * MARGIN), out=start)
+        return start
+
+    def _half_reach(self, rows: Sequence[Row], ranks: int, h: int, name: str) -> Row:
+        """Return the bound above for the ``ranks`` lowest ranks; halves are rounded down."""
+        scratch, length = self._scratch, self._length
+        least = scratch.row(name, np.uint8, length)
+        least.fill(255)
+        width, reach = (scratch.row(kind, np.uint8, length) for kind in ("width", "window reach"))
+        for k in range(ranks):
+            end = rows[k + h - 1]
+            np.subtract(end, rows[k], out=width)
+            np.right_shift(width, 1, out=width)
+            np.subtract(end, rows[ranks - 1], out=reach)
+            np.maximum(width, reach, out=reach)
+            np.minimum(least, reach, out=least)
+        return least
+
+    def attempt(self, shrink: float) -> Bools:
+        """Return for which stacks limits at 1.5 ``shrink`` times the known deviation make a proof."""
+        a, b, reach = (self._row(name) for name in ("a", "b", "reach"))
+        np.multiply(self._known, np.float32(CLAMP * shrink), out=reach)
+        np.subtract(self._high, reach, out=a)
+        np.ceil(a, out=a)
+        np.maximum(a, self._least, out=a)
+        np.add(self._low, reach, out=b)
+        np.floor(b, out=b)
+        np.minimum(b, self._greatest, out=b)
+        deviation = self._clamped(a, b)
+        s_min = self._known
+        np.minimum(self._start, deviation, out=s_min)
+        return self._holds(a, b, deviation, s_min)
+
+    def _clamped(self, a: F32, b: F32) -> F32:
+        """Clamp the outer ranks to [a, b]; return a lower bound of S and set the bounds of the centre."""
+        n, outer, scratch = self._n, self._outer, self._scratch
+        from_below, from_above = (scratch.row(name, np.uint8, self._length) for name in ("from below", "from above"))
+        np.copyto(from_below, a, casting="unsafe")
+        np.copyto(from_above, b, casting="unsafe")
+        lower, upper = self._rows[: n // 2], self._rows[: (n - 1) // 2 : -1]
+        raised = scratch.rows("raised", outer, np.uint8, self._length)
+        lowered = scratch.rows("lowered", outer, np.uint8, self._length)
+        more, less = (scratch.row(name, np.uint16, self._length) for name in ("more", "less"))
+        change = scratch.row("change", np.uint8, self._length)
+        more.fill(0)
+        less.fill(0)
+        for low, high, low_row, high_row in zip(lower, upper, raised, lowered, strict=False):
+            np.maximum(low, from_below, out=low_row)
+            np.subtract(low_row, low, out=change)
+            np.add(more, change, out=more)
+            np.minimum(high, from_above, out=high_row)
+            np.subtract(high, high_row, out=change)
+            np.add(less, change, out=less)
+        self._bound_centre(more, less)
+        deviation = self._row("deviation")
+        np.copyto(deviation, weighted_spread(raised + lower[outer:], lowered + upper[outer:], n, scratch))
+        np.multiply(deviation, np.float32(FACTOR * weights(n).factor / sqrt(n - 1) * MARGIN), out=deviation)
+        if self._slack:
+            np.subtract(deviation, np.float32(FACTOR * sqrt(n / (n - 1)) / 2), out=deviation)
+        return deviation
+
+    def _bound_centre(self, more: NDArray[np.uint16], less: NDArray[np.uint16]) -> None:
+        """Set the bounds of the centre, from the sums by which clamping raised and lowered keys.
+
+        Where keys are not exact, a sample above b exceeds it by up to 1 more than its key does.
+        """
+        part, extra = self._row("part"), np.float32(self._slack * self._outer / self._n + _ROUNDING)
+        for sums, sign, bound, narrower in ((less, -1, self._low, np.minimum), (more, 1, self._high, np.maximum)):
+            np.copyto(bound, sums)
+            np.multiply(bound, np.float32(sign / self._n), out=bound)
+            np.add(bound, self._mean, out=bound)
+            np.add(bound, np.float32(sign * extra), out=bound)
+            median = self._median
+            if sign > 0 and self._slack:
+                median = part
+                np.add(self._median, np.float32(self._slack), out=part)
+            narrower(bound, median, out=bound)
+
+    def _holds(self, a: F32, b: F32, deviation: F32, s_min: F32) -> Bools:
+        """Return where all conditions of the proof are met."""
+        recipe, part = self._recipe, self._row("part")
+        holds = self._scratch.row("holds", np.bool_, self._length)
+        met = self._scratch.row("met", np.bool_, self._length)
+        outer = self._outer if self._outer < self._n // 2 else self._n // 2 - 1
+        np.less_equal(a, self._rows[outer], out=holds)
+        np.greater_equal(b, self._rows[self._n - 1 - outer], out=met)
+        np.logical_and(holds, met, out=holds)
+        limits = (
+            (self._high, s_min, -CLAMP, np.less_equal, a),
+            (self._low, s_min, CLAMP, np.greater_equal, b),
+            (self._high, deviation, -recipe.sigma_low, np.less_equal, self._least),
+            (self._low, deviation, recipe.sigma_high, np.greater_equal, self._greatest),
+            (self._high, s_min, -recipe.winsorization_cutoff, np.less, self._least),
+            (self._low, s_min, recipe.winsorization_cutoff, np.greater, self._greatest),
+        )
+        for centre, s, k, compare, bound in limits:
+            np.multiply(s, np.float32(k), out=part)
+            np.add(part, centre, out=part)
+            compare(part, bound, out=met)
+            np.logical_and(holds, met, out=holds)
+        return holds
