@@ -2,6 +2,7 @@
 
 import logging
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,16 +14,18 @@ from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.defects import find_defects, write_defects
 from ap_masters.engines import Engine
-from ap_masters.errors import ApMastersError, LibraryError, NothingToDo
+from ap_masters.errors import ApMastersError, LibraryError, NothingToDo, UsageError
 from ap_masters.header_cache import HeaderCache
 from ap_masters.library import index, lock, scan, store
 from ap_masters.model import (
+    CALIBRATION_TYPES,
     QUARANTINE,
     Action,
     Calibration,
     CalibrationMaster,
     Failed,
     FrameType,
+    Group,
     Integrated,
     Job,
     JobResult,
@@ -96,6 +99,8 @@ def survey(
     grouping = group.group_frames(
         found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
     )
+    if grouping.groups and not any(plan.is_selected(each.key.type, settings) for each in grouping.groups):
+        raise NothingToDo(no_frames_wanted(inputs, grouping.groups, settings))
     held = scan.holdings(library, given=given_folders(settings))
     to_hash = plan.frames_to_hash(grouping.groups, held.records.values())
     holdings = plan.Holdings(
@@ -126,14 +131,27 @@ def no_frames(inputs: Sequence[Path], found: discover.Discovery) -> str:
     )
 
 
+def no_frames_wanted(inputs: Sequence[Path], groups: Sequence[Group], settings: Settings) -> str:
+    """Return what to tell a user who asked for frame types that are not there (S3-25)."""
+    wanted = " or ".join(kind for kind in CALIBRATION_TYPES if plan.is_selected(kind, settings))
+    there: Counter[FrameType] = Counter()
+    for each in groups:
+        there[each.key.type] += len(each.frames)
+    found = ", ".join(f"{count} {kind}" for kind, count in there.items())
+    return f"No {wanted} frames found under {', '.join(map(str, inputs))}; there are {found}"
+
+
 def given_folders(settings: Settings) -> dict[FrameType, Path]:
-    """Return the libraries the user named for biases and for darks."""
-    folders = {}
-    if settings.bias_master_dir:
-        folders[FrameType.BIAS] = settings.bias_master_dir
-    if settings.dark_master_dir:
-        folders[FrameType.DARK] = settings.dark_master_dir
-    return folders
+    """Return the libraries, or single masters, the user named for biases and for darks.
+
+    Raises UsageError for one that is not there.
+    """
+    named = {FrameType.BIAS: settings.bias_master_dir, FrameType.DARK: settings.dark_master_dir}
+    given = {kind: place for kind, place in named.items() if place is not None}
+    for kind, place in given.items():
+        if not place.exists():
+            raise UsageError(f"{place}: there is no such folder of master {kind}s (--{kind}-master-dir)")
+    return given
 
 
 def hash_files(paths: Sequence[Path]) -> dict[Path, str]:
@@ -240,17 +258,18 @@ class _Run:
         outcomes: dict[str, Outcome] = {}
         ready: list[tuple[Step, Job]] = []
         for step in steps:
-            name = _name(step)
             if step.job is None:
-                outcomes[name] = Outcome(step=step, state=JobState.SKIPPED)
-            elif waiting := self._waiting(step.job):
-                outcomes[name] = self._give_up(step, step.job, waiting)
+                continue
+            if waiting := self._waiting(step.job):
+                outcomes[step.job.id] = self._give_up(step, step.job, waiting)
+                continue
+            job = self._looked_at(self._resolve(step.job))
+            if lack := plan.shortage(job, self.settings, self.engine.name) or _missing_list(job):
+                self.log.write(run_log.started_job(job))
+                failure = Failed(job_id=job.id, reason=lack, dropped=job.group.dropped)
+                outcomes[job.id] = self._fail(step, job, failure)
             else:
-                job = self._looked_at(self._resolve(step.job))
-                if short := plan.shortage(job, self.settings, self.engine.name):
-                    outcomes[name] = self._fail(step, job, Failed(job_id=job.id, reason=short))
-                else:
-                    ready.append((step, job))
+                ready.append((step, job))
         for batch in self._batches(ready):
             jobs = [job for _, job in batch]
             folder = work / jobs[0].id  # an engine finds its folder empty
@@ -258,9 +277,10 @@ class _Run:
             hashes = hash_files([frame.path for job in jobs for frame in job.frames])
             results = self.engine.run(jobs, folder, self.on_progress)
             for (step, job), result in zip(batch, results, strict=True):
-                self.log.write(run_log.started_job(step))
-                outcomes[_name(step)] = self._end(step, job, result, hashes)
-        return [outcomes[_name(step)] for step in steps]
+                self.log.write(run_log.started_job(job))
+                outcomes[job.id] = self._end(step, job, result, hashes)
+        skipped = (Outcome(step=step, state=JobState.SKIPPED) for step in steps)
+        return [outcomes[was.step.job.id] if was.step.job else was for was in skipped]
 
     def _batches(self, ready: Sequence[tuple[Step, Job]]) -> Sequence[Sequence[tuple[Step, Job]]]:
         """Return what goes into one call of the engine: all, where starting it is dear, else one job at a time.
@@ -277,6 +297,7 @@ class _Run:
 
     def _give_up(self, step: Step, job: Job, reason: str) -> Outcome:
         self.refused[job.id] = f"{step.key.describe()} is waiting itself"
+        self.log.write(run_log.waiting_job(job, reason))
         self.on_progress(Progress(job.id, JobState.SKIPPED, detail=f"waiting: {reason}"))
         return Outcome(step=step, state=JobState.SKIPPED, waiting=reason)
 
@@ -332,10 +353,11 @@ class _Run:
             return self._fail(step, job, Failed(job_id=job.id, reason=reason, script=result.script, log=result.log))
         restored = proof.restore_keywords(job, result.path)
         record = records.complete(records.draft(job), result, hashes)
+        notes = [warning for warning in step.warnings if warning not in record.warnings]
         if restored:
-            note = f"keywords put back by this program: {', '.join(restored)}"
-            record = record.model_copy(update={"warnings": (*record.warnings, note)})
-        record = record.model_copy(update={"log": self.log.path.relative_to(self.library).as_posix()})
+            notes.append(f"keywords put back by this program: {', '.join(restored)}")
+        log_path = self.log.path.relative_to(self.library).as_posix()
+        record = record.model_copy(update={"log": log_path, "warnings": (*record.warnings, *notes)})
         record = self._judge(step, record)
         output = step.output
         if record.status is MasterStatus.QUARANTINED:
@@ -345,17 +367,35 @@ class _Run:
         master = store.publish(result.path, record, self.library, output, now=self.clock(), suffix=suffix)
         final = records.read(records.record_path(master, suffix))
         self.log.write(run_log.finished_job(final, master))
-        if self.settings.library.defects_beside_darks and step.key.type is FrameType.DARK:
+        if self._wants_list(step):
             write_defects(find_defects(master), Path(layouts.cosmetic_list(master)), "iris")
         self.done[job.id] = final
         self.on_progress(Progress(job.id, JobState.SUCCESS, 1.0, _refusals(record)))
         return Outcome(step=step, state=JobState.SUCCESS, master=master, record=final)
 
+    def _wants_list(self, step: Step) -> bool:
+        """Whether a list of hot pixels belongs beside this master: PULSAR mends flats with that of their dark."""
+        wanted = self.settings.library.defects_beside_darks or layouts.has_cosmetic_lists(self.settings.layout)
+        return wanted and step.key.type in {FrameType.DARK, FrameType.DARK_FLAT}
+
     def _judge(self, step: Step, record: Record) -> Record:
         """Let the gate decide between published and quarantined, against the master that stands there now."""
         before = records.record_path(self.library / step.output, self.settings.library.record_suffix)
         predecessor = records.read(before) if step.supersedes and before.exists() else None
-        return quality.judge(record, predecessor, self.settings.quality)
+        return quality.judge(
+            record, predecessor, self.settings.quality, cull=self.settings.cull, flat=self.settings.flat
+        )
+
+
+def _missing_list(job: Job) -> str | None:
+    """Return what is missing where flats are to be mended with a list of hot pixels that is not there."""
+    calibration = job.calibration
+    if calibration is None or calibration.dark is None or calibration.defects is None or calibration.defects.exists():
+        return None
+    return (
+        f"{calibration.defects} is not there, and without it hot pixels remain in the flats: "
+        f"make it with `ap-masters defects find {calibration.dark.path} {calibration.defects}`"
+    )
 
 
 def _refusals(record: Record) -> str:

@@ -169,11 +169,16 @@ def draft(job: Job) -> Record:
         dropped=group.dropped,
         grade=group.grade,
         decisions=(
-            *(d for d in first.decisions if d.subject == "frame type"),
+            *_overruled_types(first),
             *(job.calibration.decisions if job.calibration else ()),
         ),
         warnings=group.warnings,
     )
+
+
+def _overruled_types(frame: Frame) -> tuple[Decision, ...]:
+    """Return why the frame is not of the type that its header says: a DARK that is a dark flat (C-13)."""
+    return tuple(decision for decision in frame.decisions if decision.subject == "type")[1:]
 
 
 def _input(frame: Frame) -> Input:

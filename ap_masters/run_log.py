@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ap_masters import __version__
-from ap_masters.model import Action, Decision, Failed, Plan, Step
+from ap_masters.model import Action, Calibration, Decision, Failed, FrameOutcome, Job, Plan
 from ap_masters.record import Record
 from ap_masters.safe import one_line
 
@@ -28,11 +28,17 @@ class RunLog:
         """Add lines; each is made printable and kept on one line."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{one_line(line) if line.strip() else ''}\n" for line in lines)
+            file.writelines(f"{_printable(line)}\n" for line in lines)
 
     def append_text(self, heading: str, text: str) -> None:
         """Add a whole text, such as PixInsight's console, under a heading."""
         self.write([heading, *text.splitlines(), ""])
+
+
+def _printable(line: str) -> str:
+    """Return ``line`` on one line, indented as it was."""
+    text = line.lstrip(" ")
+    return f"{' ' * (len(line) - len(text))}{one_line(text)}" if text.strip() else ""
 
 
 def head(plan: Plan, engine: str, started: datetime) -> Iterator[str]:
@@ -51,19 +57,38 @@ def head(plan: Plan, engine: str, started: datetime) -> Iterator[str]:
     yield ""
 
 
-def started_job(step: Step) -> Iterator[str]:
+def started_job(job: Job) -> Iterator[str]:
     """Yield what is known when a job starts: its recipe, its frames and why its masters were chosen."""
-    if step.job is None:
-        return
-    recipe = step.job.recipe
-    yield f"* {step.job.id}: {step.key.describe()}"
+    recipe = job.recipe
+    yield f"* {job.id}: {job.group.key.describe()}"
     yield f"  {recipe.combination}, rejection {recipe.rejection}, normalization {recipe.normalization}"
-    for frame in step.job.frames:
+    for frame in job.frames:
         yield f"  frame {frame.path}"
-    for aside in step.job.group.dropped:
+    for aside in job.group.dropped:
         yield f"  dropped {aside.path}: {aside.reason}: {aside.detail}"
-    if step.job.calibration:
-        yield from (_decision(decision) for decision in step.job.calibration.decisions)
+    if job.calibration:
+        yield f"  subtracted (CALSTAT {job.calibration.state or 'none'}): {_subtracted(job.calibration)}"
+        yield from (_decision(decision) for decision in job.calibration.decisions)
+
+
+def _subtracted(calibration: Calibration) -> str:
+    """Return what is taken off each frame, in words."""
+    parts = [f"bias {calibration.bias.path.name}"] if calibration.bias else []
+    if calibration.dark:
+        scaled = ", scaled" if calibration.scale_dark else ""
+        parts.append(f"{calibration.dark.type} {calibration.dark.path.name}{scaled}")
+    if calibration.constant is not None:
+        parts.append(f"{calibration.constant:g} ADU")
+    if calibration.defects:
+        parts.append(f"then mended by {calibration.defects.name}")
+    return ", ".join(parts) or "nothing"
+
+
+def waiting_job(job: Job, reason: str) -> Iterator[str]:
+    """Yield that a job is not run, and for what it waits."""
+    yield f"* {job.id}: {job.group.key.describe()}"
+    yield f"  WAITING: {reason}"
+    yield ""
 
 
 def finished_job(record: Record, master: Path) -> Iterator[str]:
@@ -72,14 +97,22 @@ def finished_job(record: Record, master: Path) -> Iterator[str]:
         yield f"  rejected {record.rejected.low} low, {record.rejected.high} high of {record.rejected.samples} samples"
     for entry in record.inputs:
         if entry.outcome:
-            level = f", level {entry.outcome.level:.6f}" if entry.outcome.level is not None else ""
-            yield (f"  {entry.path.name}: {entry.outcome.rejected_low} low, {entry.outcome.rejected_high} high{level}")
+            yield f"  {entry.path.name}: {_outcome(entry.outcome)}"
     for aside in record.dropped:
         yield f"  dropped {aside.path.name}: {aside.reason}: {aside.detail}"
     yield from (f"  {finding.severity}: {finding.message}" for finding in record.findings)
     yield from (f"  ! {warning}" for warning in record.warnings)
     yield f"  {record.status}: {master}"
     yield ""
+
+
+def _outcome(outcome: FrameOutcome) -> str:
+    parts = [f"{outcome.rejected_low} low", f"{outcome.rejected_high} high"]
+    if outcome.level is not None:
+        parts.append(f"level {outcome.level:.6f}")
+    if outcome.dark_scaling is not None:
+        parts.append(f"dark scaled by {outcome.dark_scaling:.4f}")
+    return ", ".join(parts)
 
 
 def failed_job(failure: Failed) -> Iterator[str]:

@@ -95,7 +95,7 @@ def report(screen: Screen, of: "BuildReport") -> None:
     for outcome in of.outcomes:
         _left_out(screen, outcome.step)
         _trouble(screen, outcome)
-    _dropped(screen, [aside for outcome in made if outcome.record for aside in outcome.record.dropped])
+    _dropped(screen, [aside for outcome in made for aside in _drops(outcome)])
     set_aside(screen, of.plan.set_aside)
     counts = Counter(_verdict(outcome) for outcome in of.outcomes)
     screen.line(", ".join(f"{number} {verdict}" for verdict, number in counts.items()) + f" in {of.seconds:.1f} s")
@@ -104,6 +104,13 @@ def report(screen: Screen, of: "BuildReport") -> None:
         screen.line(f"log: {of.log}")
     if of.script is not None:
         screen.line(f"script: {of.script}")
+
+
+def _drops(outcome: "Outcome") -> Sequence[SetAside]:
+    """Return what was left out of a master, or of one that failed."""
+    if outcome.record is not None:
+        return outcome.record.dropped
+    return outcome.failure.dropped if outcome.failure is not None else ()
 
 
 def _left_out(screen: Screen, step: Step) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "Layout",
     "Naming",
     "cosmetic_list",
+    "has_cosmetic_lists",
     "parse",
     "render",
     "same_path",
@@ -81,6 +82,12 @@ def scale_of(layout: str) -> Literal["unit", "adu"]:
     """Return the sample scale a layout's tool chain reads. Raises ConfigError for an unknown layout."""
     row = _row(layout)
     return "unit" if row is None else row.scale
+
+
+def has_cosmetic_lists(layout: str) -> bool:
+    """Return whether a layout's tool chain looks for hot pixels beside each dark (see ``cosmetic_list``)."""
+    row = _row(layout)
+    return row is not None and row.cosmetic_lists
 
 
 def same_path(a: PurePath, b: PurePath) -> bool:

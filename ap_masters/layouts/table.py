@@ -13,8 +13,9 @@ BIAS, DARK, DARK_FLAT, FLAT = FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLA
 class Layout(NamedTuple):
     """A tree of folders and names: one pattern for each frame type, relative to the library.
 
-    ``suffix`` and ``scale`` are what the layout's own tool chain reads; the settings may say otherwise. Reading
-    tries the patterns in their order, so of two equal ones the first names the type.
+    ``suffix`` and ``scale`` are what the layout's own tool chain reads; the settings may say otherwise.
+    ``cosmetic_lists``: it looks for a list of hot pixels beside each dark. Reading tries the patterns in their
+    order, so of two equal ones the first names the type.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Layout(NamedTuple):
     patterns: Mapping[FrameType, str]
     suffix: str = ".xisf"
     scale: Literal["unit", "adu"] = "unit"
+    cosmetic_lists: bool = False
     text: TextRule = texts.PLAIN
 
     def carries(self, frame_type: FrameType) -> frozenset[str]:
@@ -100,6 +102,7 @@ _ROWS = (
         },
         suffix=".fit",
         scale="adu",
+        cosmetic_lists=True,
     ),
     Layout(
         "wbpp",

@@ -1,0 +1,316 @@
+"""Staged builds on the command line: bias, dark and dark flat, then the flats that use them; every match explained."""
+
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ap_masters import record as records
+from ap_masters.cli import main
+from ap_masters.record import Record
+from tests.builders import noisy, write_frame
+from tests.cli.conftest import Done
+from tests.nights import half_full, shoot, shoot_flats
+
+Run = Callable[..., Done]
+NUMPY = ("--engine", "numpy")
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run ``ap-masters`` with arguments of any kind, as its user would."""
+
+    def go(*arguments: object) -> Done:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        return Done(int(end.value.code or 0), *capsys.readouterr())
+
+    return go
+
+
+def record(library: Path, beginning: str) -> Record:
+    """Return the record of the one master in ``library`` whose name begins so."""
+    (found,) = sorted(library.rglob(f"{beginning}*.xrs"))
+    return records.read(found)
+
+
+def actions(done: Done) -> dict[str, list[str]]:
+    """Return what a plan, printed with --json, would do, by frame type."""
+    steps = [step for stage in done.document["stages"] for step in stage]
+    return {
+        kind: [s["action"] for s in steps if s["key"]["type"] == kind] for kind in {s["key"]["type"] for s in steps}
+    }
+
+
+def reasons(done: Done, kind: str) -> str:
+    """Return the reasons and warnings of every step of a frame type."""
+    steps = [step for stage in done.document["stages"] for step in stage if step["key"]["type"] == kind]
+    return "\n".join(text for step in steps for text in (*step["reasons"], *step["warnings"]))
+
+
+# --- S4's two commands ------------------------------------------------------------------------------------
+
+
+def test_s4_17_the_two_commands_of_the_document(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bias and darks first; then flats with both options on one folder, with relative paths as it prints them."""
+    monkeypatch.chdir(tmp_path)
+    shoot(Path("raw/calibration"), "BIAS", at=-24 * HOUR)
+    shoot(Path("raw/calibration"), "DARK", 2.0, at=-23 * HOUR)
+    shoot_flats(Path("raw/flats"))
+    given = ("--bias-master-dir", "./masters/master", "--dark-master-dir", "./masters/master")
+
+    first = run("build", "./raw/calibration", "./masters", *NUMPY)
+    second = run("build", "./raw/flats", "./output", *given, *NUMPY)
+
+    assert (first.code, second.code) == (0, 0)
+    flat = record(Path("output"), "masterFlat")
+    assert flat.calibration is not None
+    assert flat.calibration.dark is not None
+    assert flat.calibration.dark.path == Path("masters/master") / flat.calibration.dark.path.name
+    assert flat.calibration.dark.sha256 is not None
+    assert flat.calibration.state == "D"
+    assert actions(run("plan", "./raw/flats", "./output", *given, *NUMPY, "--json")) == {"flat": ["up to date"]}
+
+
+def test_s4_17_the_library_itself_may_be_given(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flats into the library that their darks are in, with the options pointing into it."""
+    monkeypatch.chdir(tmp_path)
+    shoot(Path("darks"), "DARK", 2.0, at=-24 * HOUR)
+    shoot_flats(Path("flats"))
+    run("build", "darks", "masters", *NUMPY)
+
+    done = run("build", "flats", "masters", "--dark-master-dir", tmp_path / "masters" / "master", *NUMPY)
+
+    assert done.code == 0
+    assert [d.verdict for d in record(Path("masters"), "masterFlat").decisions] == ["taken"]
+
+
+def test_s4_16_masters_of_a_run_do_not_serve_it_with_no_same_run(run: Run, tmp_path: Path) -> None:
+    """The flats are skipped and told to wait for the next run, which builds them."""
+    shoot(tmp_path / "night", "BIAS")
+    shoot_flats(tmp_path / "night")
+    build = ("build", tmp_path / "night", tmp_path / "library", "--no-same-run", *NUMPY)
+
+    first = run(*build)
+    second = run(*build)
+
+    assert "1 master(s) of this run may not serve it (--no-same-run): build once more" in first.err
+    assert not list((tmp_path / "library").rglob("masterFlat*")) or second.code == 0
+    assert record(tmp_path / "library", "masterFlat").calibration is not None
+
+
+def test_s4_16_a_master_that_is_rebuilt_serves_no_flat_of_its_run_either(run: Run, tmp_path: Path) -> None:
+    """What stands in its place while the flats are calibrated would not be what the record names."""
+    shoot(tmp_path / "night", "BIAS", count=5)
+    run("build", tmp_path / "night", tmp_path / "library", *NUMPY)
+    shoot(tmp_path / "night", "BIAS", count=2, at=HOUR)
+    shoot_flats(tmp_path / "night")
+
+    done = run("plan", tmp_path / "night", tmp_path / "library", "--no-same-run", *NUMPY, "--json")
+
+    assert actions(done) == {"bias": ["rebuild"], "flat": ["skipped"]}
+
+
+# --- stages -----------------------------------------------------------------------------------------------
+
+
+def test_stages_one_after_the_other(run: Run, tmp_path: Path) -> None:
+    """--stage bias,dark leaves the flats alone; --stage flat takes them up with what is in the library."""
+    night, library = tmp_path / "night", tmp_path / "library"
+    shoot(night, "BIAS", at=-HOUR)
+    shoot(night, "DARKFLAT", 2.0, at=HOUR)
+    shoot_flats(night)
+
+    first = run("build", night, library, "--stage", "bias,dark", *NUMPY)
+    second = run("build", night, library, "--stage", "flat", *NUMPY)
+
+    assert (first.code, second.code) == (0, 0)
+    assert "2 built, 1 skipped" in first.out
+    assert "2 skipped, 1 built" in second.out
+    flat = record(library, "masterFlat").calibration
+    assert flat is not None
+    assert flat.dark is not None
+    assert flat.dark.type == "dark flat"
+
+
+def test_s3_25_no_frames_of_the_stage_that_was_asked_for(run: Run, tmp_path: Path) -> None:
+    """PULSAR's words: No dark frames found, No flat frames found; with what there is instead. Exit code 3."""
+    shoot(tmp_path / "biases", "BIAS")
+
+    flats = run("build", tmp_path / "biases", tmp_path / "library", "--stage", "flat", *NUMPY)
+    darks = run("plan", tmp_path / "biases", tmp_path / "library", "--type", "dark", *NUMPY)
+
+    assert (flats.code, darks.code) == (3, 3)
+    assert "No flat frames found" in flats.err
+    assert "No dark frames found" in darks.err
+    assert "6 bias" in flats.err
+
+
+@pytest.mark.parametrize("flag", ["--bias-master-dir", "--dark-master-dir"])
+def test_a_given_folder_that_is_not_there(run: Run, tmp_path: Path, flag: str) -> None:
+    """A misspelt folder of masters is an error, not a folder without masters."""
+    shoot_flats(tmp_path / "night")
+
+    done = run("build", tmp_path / "night", tmp_path / "library", flag, tmp_path / "nowhere", *NUMPY)
+
+    assert done.code == 2
+    assert "nowhere" in done.err
+
+
+# --- one run ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_dark_flats(tmp_path: Path) -> Path:
+    """Six flats, and twelve dark flats of which half saw light: their master will be quarantined."""
+    shoot_flats(tmp_path / "night")
+    shoot(tmp_path / "night", "DARKFLAT", 2.0, at=HOUR)
+    shoot(tmp_path / "night" / "lit", "DARKFLAT", 2.0, at=2 * HOUR, light=40.0)
+    return tmp_path / "night"
+
+
+def test_nothing_is_built_on_a_master_that_was_refused(run: Run, tmp_path: Path, with_dark_flats: Path) -> None:
+    """The flats wait, with the reason, on screen and in the log; exit code 6."""
+    done = run("build", with_dark_flats, tmp_path / "library", *NUMPY)
+
+    assert done.code == 6
+    assert "1 quarantined, 1 waiting" in done.out
+    assert "is waiting: dark flat 2 s" in done.err
+    assert "was quarantined: two kinds of frames" in done.err
+    (log,) = (tmp_path / "library" / "logs").glob("*.log")
+    assert "WAITING: dark flat 2 s" in log.read_text(encoding="utf-8")
+    assert not list((tmp_path / "library").rglob("masterFlat*"))
+
+
+def test_flats_that_waited_are_built_when_the_cause_is_gone(run: Run, tmp_path: Path, with_dark_flats: Path) -> None:
+    """The lit frames are removed: dark flat and flat are built, and a third run builds nothing."""
+    run("build", with_dark_flats, tmp_path / "library", *NUMPY)
+    shutil.rmtree(with_dark_flats / "lit")
+
+    second = run("build", with_dark_flats, tmp_path / "library", *NUMPY)
+    third = run("plan", with_dark_flats, tmp_path / "library", *NUMPY, "--json")
+
+    assert second.code == 0
+    assert actions(third) == {"dark flat": ["up to date"], "flat": ["up to date"]}
+
+
+def test_a_rebuilt_dark_flat_makes_its_flats_stale_and_the_plan_says_so(run: Run, tmp_path: Path) -> None:
+    """One dark flat less: its master is rebuilt, and so is the flat that used it."""
+    shoot_flats(tmp_path / "night")
+    dark_flats = shoot(tmp_path / "night", "DARKFLAT", 2.0, at=HOUR)
+    run("build", tmp_path / "night", tmp_path / "library", *NUMPY)
+    dark_flats[-1].unlink()
+
+    done = run("plan", tmp_path / "night", tmp_path / "library", *NUMPY, "--json")
+
+    assert actions(done) == {"dark flat": ["rebuild"], "flat": ["rebuild"]}
+    assert "its dark flat masterDarkFlat" in reasons(done, "flat")
+
+
+def test_a_flat_that_is_not_in_the_plan_becomes_stale_aloud(run: Run, tmp_path: Path) -> None:
+    """Only the darks are there to be rebuilt: the plan names the master flat that was made with them."""
+    shoot_flats(tmp_path / "flats")
+    dark_flats = shoot(tmp_path / "darks", "DARKFLAT", 2.0, at=HOUR)
+    run("build", tmp_path / "flats", tmp_path / "darks", tmp_path / "library", *NUMPY)
+    dark_flats[-1].unlink()
+
+    done = run("plan", tmp_path / "darks", tmp_path / "library", *NUMPY, "--json")
+
+    (warning,) = done.document["warnings"]
+    assert warning.startswith("masterFlat")
+    assert "which is rebuilt: it becomes stale" in warning
+
+
+def test_frames_dropped_for_their_pixels_do_not_rebuild_for_ever(run: Run, tmp_path: Path) -> None:
+    """Six biases of which two saw light: four are integrated by the rule for four, and a second plan knows that."""
+    shoot(tmp_path / "night", "BIAS", count=4)
+    for i in range(2):
+        write_frame(
+            tmp_path / "night" / f"lit{i}.fits", noisy(i, level=20000, shape=(64, 96)), IMAGETYP="BIAS", EXPTIME=0.0
+        )
+    run("build", tmp_path / "night", tmp_path / "library", *NUMPY)
+
+    done = run("plan", tmp_path / "night", tmp_path / "library", *NUMPY, "--json")
+
+    assert len(record(tmp_path / "library", "masterBias").inputs) == 4
+    assert actions(done) == {"bias": ["up to date"]}
+
+
+def test_a_group_that_loses_all_its_frames_says_so(run: Run, tmp_path: Path) -> None:
+    """The cooler was never on: every dark is dropped, the group skipped, and the biases are built."""
+    shoot(tmp_path / "night", "DARK", 60.0, CCD_TEMP=-5.0)
+    shoot(tmp_path / "night", "BIAS")
+
+    done = run("plan", tmp_path / "night", tmp_path / "library", *NUMPY, "--json")
+
+    assert actions(done) == {"bias": ["create"], "dark": ["skipped"]}
+    assert "0 frames are there (6 more were dropped), 3 are needed" in reasons(done, "dark")
+
+
+def test_frames_that_failed_a_job_are_told_one_by_one(run: Run, tmp_path: Path) -> None:
+    """All flats are burnt out: the reason of every frame stands on screen and in the log."""
+    paths = shoot_flats(tmp_path / "night", light=3 * half_full(2.0))
+    shoot(tmp_path / "night", "DARKFLAT", 2.0, at=HOUR)
+
+    done = run("build", tmp_path / "night", tmp_path / "library", *NUMPY)
+
+    (log,) = (tmp_path / "library" / "logs").glob("*.log")
+    text = log.read_text(encoding="utf-8")
+    assert done.code == 4
+    assert all(path.name in done.out for path in paths)
+    assert all(path.name in text.partition("FAILED")[2] for path in paths)
+    assert "of its samples are saturated (limit 0.10%)" in done.out
+
+
+def test_a_flat_prefers_the_best_match_wherever_it_is(run: Run, tmp_path: Path) -> None:
+    """Three dark flats: this run's bias only; the library's a month old; the given one of an hour ago is taken."""
+    shoot(tmp_path / "old", "DARKFLAT", 2.0, at=-720 * HOUR)
+    shoot(tmp_path / "near", "DARKFLAT", 2.0, at=-HOUR)
+    run("build", tmp_path / "old", tmp_path / "library", *NUMPY)
+    run("build", tmp_path / "near", tmp_path / "other", *NUMPY)
+    shoot(tmp_path / "night", "BIAS", at=HOUR)
+    shoot_flats(tmp_path / "night")
+
+    given = ("--dark-master-dir", tmp_path / "other")
+    run("build", tmp_path / "night", tmp_path / "library", *given, *NUMPY)
+
+    flat = record(tmp_path / "library", "masterFlat").calibration
+    assert flat is not None
+    assert flat.dark is not None
+    assert flat.dark.path.is_relative_to(tmp_path / "other")
+    assert {(d.verdict, d.field) for d in flat.decisions} == {("taken", None), ("refused", "time"), ("refused", "type")}
+
+
+def test_the_log_tells_the_same_as_the_record(run: Run, tmp_path: Path) -> None:
+    """Every decision, what was subtracted, and each warning of the match; sub-lines are indented."""
+    shoot(tmp_path / "night", "BIAS")
+    shoot(tmp_path / "night", "DARK", 60.0, at=3 * HOUR)
+    shoot_flats(tmp_path / "night")
+
+    run("build", tmp_path / "night", tmp_path / "library", *NUMPY)
+
+    (log,) = (tmp_path / "library" / "logs").glob("*.log")
+    lines = log.read_text(encoding="utf-8").splitlines()
+    flat = record(tmp_path / "library", "masterFlat")
+    assert flat.decisions
+    for decision in flat.decisions:
+        field = f" [{decision.field}]" if decision.field else ""
+        assert f"  {decision.verdict} {decision.subject}{field}: {decision.reason}" in lines
+    assert any("nothing but a bias is subtracted from the flats" in text for text in flat.warnings)
+    assert any(line.startswith("  subtracted (CALSTAT B): bias masterBias") for line in lines)
+
+
+def test_c_13_the_record_says_why_a_dark_is_a_dark_flat(run: Run, tmp_path: Path) -> None:
+    """N.I.N.A. 3 calls dark flats DARK; the evidence is in the record of their master."""
+    shoot(tmp_path / "night", "DARK", 2.0, at=HOUR)
+    shoot_flats(tmp_path / "night")
+
+    run("build", tmp_path / "night", tmp_path / "library", *NUMPY)
+
+    (decision,) = record(tmp_path / "library", "masterDarkFlat").decisions
+    assert (decision.subject, decision.verdict) == ("type", "dark flat")
+    assert decision.reason == "its exposure of 2 s is that of a flat taken 60 minutes away"
