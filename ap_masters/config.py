@@ -2,9 +2,9 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ap_masters import memory as amount_of_memory
 from ap_masters.model import FrameType, ImageFormat
@@ -85,6 +85,7 @@ class MatchSettings(Section):
     bias_ignores_temperature: bool = False
     allow_uncalibrated: bool = False
     scale_dark: bool = False
+    require_dark: bool = False  # PULSAR: flats without a dark of their exposure are refused, whatever bias there is
 
 
 class RecipeSettings(Section):
@@ -140,10 +141,16 @@ class FlatSettings(Section):
 
 
 class DarkSettings(Section):
-    """PULSAR's makedark: what is subtracted from each dark. WBPP, ANAWBPPS and S4 subtract nothing."""
+    """PULSAR's makedark: what is subtracted from each dark, one of the two. WBPP, ANAWBPPS and S4 subtract nothing."""
 
     subtract_bias: Literal["none", "master"] = "none"
     subtract_constant: float | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.subtract_bias == "master" and self.subtract_constant is not None:
+            raise ValueError("either a master bias or a constant is subtracted from darks, not both")
+        return self
 
 
 class PixInsightSettings(Section):

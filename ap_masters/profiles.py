@@ -68,7 +68,8 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
         "library": {"policy": "anawbpps-monthly"},
     },
     # PULSAR: medians without rejection, each flat scaled to a median of 5000 ADU, one exposure per filter, flats
-    # at 25-40 % of full well, and a list of the hottest pixels beside each dark.
+    # at 25-40 % of full well, and a list of the hottest pixels beside each dark. It knows no dark flats: a DARK is
+    # a dark, and every flat needs one of its own exposure.
     "pulsar": {
         "layout": "pulsar",
         "counts": {
@@ -77,6 +78,8 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
             "dark_flat": {"minimum": 15, "recommended": 30, "optimal": 50},
             "flat": {"minimum": 15, "recommended": 30, "optimal": 50},
         },
+        "group": {"dark_flat_window_h": 0.0},
+        "match": {"require_dark": True},
         "recipe": {
             "all": {"combination": "median", "rejection": "none"},
             "flat": {"target_median": 5000.0},

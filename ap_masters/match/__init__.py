@@ -71,6 +71,10 @@ def match_flat(
     ):
         if dark is not None:
             return _with_dark(contest, rung, dark)
+    if settings.require_dark:
+        found = f"Dark not found for exposure {comparison.show(contest.want.key.exposure or 0.0, ' s')}"  # S3-14, S3-25
+        problem = f"{found}. {words.problem(contest, (DARK_FLAT, DARK))}"
+        return FlatMatch(decisions=words.decisions(contest, ()), problem=problem)
     if contest.bias is not None:
         taken = words.taken_bias(contest, contest.bias, "no dark flat and no dark serves")
         return _matched(contest, "bias", None, taken)
@@ -177,12 +181,13 @@ _BELOW: Final = {
 
 def _warnings(contest: Contest, rung: str) -> list[str]:
     """Return what a user should know of a rung below the first he wants (S2-24, S2-25, S2-26)."""
-    first = "dark flat" if contest.settings.use_dark_flats else "dark"
-    warnings = [_BELOW[rung]] if rung != first else []
+    wants_dark_flats = contest.settings.use_dark_flats and not contest.settings.require_dark
+    best = ("dark flat", "dark") if not wants_dark_flats else ("dark flat",)
+    warnings = [_BELOW[rung]] if rung not in best else []
     if rung == "bias" and not contest.settings.scale_dark and any(c.scalable for c in contest.by_type[DARK]):
         warnings.append("a dark of another exposure would have to be scaled (--scale-dark)")
     exposure = contest.want.key.exposure
-    if warnings and contest.settings.use_dark_flats and exposure is not None and exposure > _LONG_FLAT_S:
+    if warnings and wants_dark_flats and exposure is not None and exposure > _LONG_FLAT_S:
         warnings.append(f"flats of {comparison.show(exposure)} s deserve dark flats")
     return warnings
 

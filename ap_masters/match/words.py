@@ -23,7 +23,7 @@ def decisions(contest: Contest, taken: Sequence[Taken]) -> tuple[Decision, ...]:
     ]
     winners = {c.master.key.type: c for c, _ in taken}
     others = sorted((c for c in contest.all if winners.get(c.master.key.type) is not c), key=_nearness)
-    return (*chosen, *(_refused(contest, c, winners.get(c.master.key.type)) for c in others))
+    return (*chosen, *(_refused(contest, c, winners.get(c.master.key.type), alone=not taken) for c in others))
 
 
 def abridged(made: tuple[Decision, ...], most: int) -> tuple[Decision, ...]:
@@ -59,14 +59,15 @@ _NOT_NEEDED: Final = {
     BIAS: "not subtracted: the dark contains the bias",
     DARK: "serves too, but a dark flat stands above a dark",
 }
+_A_DARK_IS_REQUIRED: Final = "a bias does not serve by itself: a dark is required"
 
 
 def _nearness(candidate: Candidate) -> tuple[int, Standing]:
     return len(candidate.failed), candidate.standing
 
 
-def _refused(contest: Contest, loser: Candidate, winner: Candidate | None) -> Decision:
-    """Return the one field that decided against ``loser``, with both values."""
+def _refused(contest: Contest, loser: Candidate, winner: Candidate | None, *, alone: bool) -> Decision:
+    """Return the one field that decided against ``loser``, with both values; ``alone`` where nothing was taken."""
     if winner is not None and (not loser.failed or (loser.scalable and winner.scalable)):
         pairs = zip(Standing._fields, loser.standing, winner.standing, strict=True)
         by = next(name for name, mine, theirs in pairs if mine != theirs)
@@ -75,7 +76,7 @@ def _refused(contest: Contest, loser: Candidate, winner: Candidate | None) -> De
     elif loser.failed:
         field, reason = loser.failed[0].field, loser.failed[0].text
     else:
-        field, reason = "type", _NOT_NEEDED[loser.master.key.type]
+        field, reason = "type", _A_DARK_IS_REQUIRED if alone else _NOT_NEEDED[loser.master.key.type]
     return Decision(subject=contest.name(loser), verdict="refused", reason=reason, field=field)
 
 
