@@ -69,8 +69,10 @@ def least_absolute_deviation(r: Floats) -> tuple[Floats, Floats]:
         part = r[:, todo]
         before = _tangent(part, p[todo], q[todo], rank, -1)
         after = _tangent(part, p[todo], q[todo], rank, +1)
-        too_steep = before[1] >= 0
-        too_flat = after[1] < 0
+        # A tangent that is no nearer than the one there was is the same again: samples that are no integers cross
+        # a little beside p/q, and would for ever.
+        too_steep = (before[1] >= 0) & (before[1] < right[1, todo])
+        too_flat = (after[1] < 0) & (after[1] > left[1, todo])
         right[:, todo[too_steep]] = before[:, too_steep]
         left[:, todo[too_flat]] = after[:, too_flat]
         todo = todo[too_steep | too_flat]
