@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.program import Run, program
+
 # No test is about how fast this machine is just now. CI repeats its examples, so that a red run stays red.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
@@ -25,6 +27,12 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name in ("CONFIG", "CACHE", "STATE"):
         monkeypatch.setenv(f"AP_MASTERS_{name}_DIR", str(home / name.lower()))
     return home
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run ``ap-masters`` with arguments of any kind."""
+    return program(capsys)
 
 
 @pytest.fixture(scope="session")

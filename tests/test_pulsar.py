@@ -13,12 +13,10 @@ from ap_masters import record as records
 from ap_masters.demo import Sensor
 from ap_masters.images import read_image, read_info
 from tests.nights import half_full, shoot
-from tests.test_staged import NUMPY, Run, run
-
-__all__ = ["run"]
+from tests.program import Run
 
 HOUR = timedelta(hours=1)
-PULSAR = ("--profile", "pulsar", *NUMPY)
+PULSAR = ("--profile", "pulsar", "--engine", "numpy")
 Stack = NDArray[np.float64]
 
 
@@ -155,7 +153,7 @@ def test_s3_18_the_list_is_the_hottest_pixels_first(library: Path) -> None:
 
 def test_the_layout_alone_writes_the_lists(run: Run, night: Path, tmp_path: Path) -> None:
     """--layout pulsar without the profile: FITS in ADU, and cosme*.lst beside each dark."""
-    run("build", night / "darks", tmp_path / "library", "--layout", "pulsar", *NUMPY)
+    run("build", night / "darks", tmp_path / "library", "--layout", "pulsar", "--engine", "numpy")
 
     names = {path.name for path in (tmp_path / "library" / "2026_01_29").iterdir()}
     assert {"dark3s.fit", "cosme3s.lst", "dark120s.fit", "cosme120s.lst"} <= names

@@ -1,35 +1,19 @@
 """Staged builds on the command line: bias, dark and dark flat, then the flats that use them; every match explained."""
 
 import shutil
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from ap_masters import record as records
-from ap_masters.cli import main
 from ap_masters.record import Record
 from tests.builders import noisy, write_frame
-from tests.cli.conftest import Done
 from tests.nights import half_full, shoot, shoot_flats
+from tests.program import Done, Run
 
-Run = Callable[..., Done]
 NUMPY = ("--engine", "numpy")
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run ``ap-masters`` with arguments of any kind, as its user would."""
-
-    def go(*arguments: object) -> Done:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        return Done(int(end.value.code or 0), *capsys.readouterr())
-
-    return go
 
 
 def record(library: Path, beginning: str) -> Record:

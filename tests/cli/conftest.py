@@ -1,46 +1,14 @@
-"""Running the program inside a test: its exit code, its standard output and its standard error."""
+"""A small night and its library, made once for all tests of the command line."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 from ap_masters.cli import main
 from ap_masters.demo import write_night
+from tests.program import Done, Run
 
-
-class Done(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The JSON document on standard output."""
-        document: dict[str, Any] = json.loads(self.out)
-        assert document["schema_version"] == 1
-        return document
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run ``ap-masters`` with arguments of any kind, as its user would."""
-
-    def go(*arguments: object) -> Done:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Done(int(end.value.code or 0), out, err)
-
-    return go
+__all__ = ["Done", "Run"]
 
 
 @pytest.fixture(scope="session")

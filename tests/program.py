@@ -1,0 +1,39 @@
+"""Running the program inside a test: its exit code, its standard output and its standard error."""
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from ap_masters.cli import main
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document on standard output."""
+        document: dict[str, Any] = json.loads(self.out)
+        assert document["schema_version"] == 1
+        return document
+
+
+Run = Callable[..., Done]
+
+
+def program(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return what runs ``ap-masters`` with arguments of any kind, as its user would."""
+
+    def go(*arguments: object) -> Done:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        return Done(int(end.value.code or 0), *capsys.readouterr())
+
+    return go
