@@ -169,6 +169,27 @@ def test_s4s_two_runs_work_as_written(run: Run, small_night: Path, tmp_path: Pat
         assert calibration.dark is not None
 
 
+@pytest.mark.parametrize(
+    ("profile", "built", "example"),
+    [
+        pytest.param("ap", 4, "master/masterBias_INSTRUME_Demo-Camera_*.xisf", id="ap: flats another day"),
+        pytest.param("nina", 6, "2026-01-29/dark-300s/master-dark_300s_GAIN100_OFFSET50_T-10C.fit", id="nina"),
+        pytest.param("playbook", 6, "darks/300s_-10_g100_o50/master_dark_2026-01-29.xisf", id="playbook"),
+        pytest.param("anawbpps", 6, "!!!FLATS_LIB/*/FLATS_2026_01_29/*_MasterFlat_Ha_Gain100_*.xisf", id="anawbpps"),
+        pytest.param("pulsar", 6, "2026_01_29/cosme300s.lst", id="pulsar"),
+    ],
+)
+def test_every_way_of_working_builds_the_night(
+    run: Run, small_night: Path, tmp_path: Path, profile: str, built: int, example: str
+) -> None:
+    """One word on the command line gives names, formats, counts and methods of that guide."""
+    done = run("build", small_night, tmp_path / "masters", *NUMPY, "--profile", profile, "--json")
+
+    assert done.code == 0
+    assert [outcome["state"] for outcome in done.document["outcomes"]].count("Success") == built
+    assert len(list((tmp_path / "masters").glob(example))) == 1
+
+
 def test_settings_come_from_the_project_file(
     run: Run, small_night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
