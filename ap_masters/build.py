@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ap_masters import discover, glimpse, group, layouts, plan, proof, quality, run_log
+from ap_masters import discover, glimpse, group, layouts, plan, proof, run_log
 from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.defects import find_defects, write_defects
@@ -17,6 +17,8 @@ from ap_masters.engines import Engine
 from ap_masters.errors import ApMastersError, LibraryError, NothingToDo, UsageError
 from ap_masters.header_cache import HeaderCache
 from ap_masters.library import index, lock, scan, store
+from ap_masters.library.entries import Entry, with_published
+from ap_masters.library.examine import examine
 from ap_masters.model import (
     CALIBRATION_TYPES,
     QUARANTINE,
@@ -102,7 +104,7 @@ def survey(
     if grouping.groups and not any(plan.is_selected(each.key.type, settings) for each in grouping.groups):
         raise NothingToDo(no_frames_wanted(inputs, grouping.groups, settings))
     held = scan.holdings(library, given=given_folders(settings))
-    to_hash = plan.frames_to_hash(grouping.groups, held.records.values())
+    to_hash = plan.frames_to_hash(grouping.groups, _records_in_place(held, grouping.groups, library, settings))
     holdings = plan.Holdings(
         masters=held.masters, records=held.records, existing=held.existing, hashes=hash_files(to_hash)
     )
@@ -115,6 +117,17 @@ def survey(
         set_aside=(*found.set_aside, *grouping.set_aside),
         warnings=(*found.warnings, *grouping.warnings),
     )
+
+
+def _records_in_place(
+    held: scan.Holdings, groups: Sequence[Group], library: Path, settings: Settings
+) -> Iterator[Record]:
+    """Yield the records that stand where these groups' masters belong; those of other masters are not even read."""
+    for each in groups:
+        output = plan.output_path(each, settings)
+        for place in (library / output, library / QUARANTINE / output):
+            if place in held.records:
+                yield held.records[place]
 
 
 def no_frames(inputs: Sequence[Path], found: discover.Discovery) -> str:
@@ -252,6 +265,7 @@ class _Run:
         self.clock = clock
         self.done: dict[str, Record] = {}
         self.refused: dict[str, str] = {}
+        self.known: list[Entry] = list(scan.scan(the_plan.library).entries) if self.has_jobs else []
 
     def stage(self, steps: Sequence[Step], work: Path) -> list[Outcome]:
         """Run the jobs of one stage in one call of the engine, and end each of them."""
@@ -358,7 +372,7 @@ class _Run:
             notes.append(f"keywords put back by this program: {', '.join(restored)}")
         log_path = self.log.path.relative_to(self.library).as_posix()
         record = record.model_copy(update={"log": log_path, "warnings": (*record.warnings, *notes)})
-        record = self._judge(step, record)
+        record = examine(record, result.path, self.library, self.known, self.settings)
         output = step.output
         if record.status is MasterStatus.QUARANTINED:
             output = QUARANTINE / output
@@ -370,6 +384,7 @@ class _Run:
         if self._wants_list(step):
             write_defects(find_defects(master), Path(layouts.cosmetic_list(master)), "iris")
         self.done[job.id] = final
+        self.known = with_published(self.known, self.library, master, final, suffix=suffix)
         self.on_progress(Progress(job.id, JobState.SUCCESS, 1.0, _refusals(record)))
         return Outcome(step=step, state=JobState.SUCCESS, master=master, record=final)
 
@@ -377,14 +392,6 @@ class _Run:
         """Whether a list of hot pixels belongs beside this master: PULSAR mends flats with that of their dark."""
         wanted = self.settings.library.defects_beside_darks or layouts.has_cosmetic_lists(self.settings.layout)
         return wanted and step.key.type in {FrameType.DARK, FrameType.DARK_FLAT}
-
-    def _judge(self, step: Step, record: Record) -> Record:
-        """Let the gate decide between published and quarantined, against the master that stands there now."""
-        before = records.record_path(self.library / step.output, self.settings.library.record_suffix)
-        predecessor = records.read(before) if step.supersedes and before.exists() else None
-        return quality.judge(
-            record, predecessor, self.settings.quality, cull=self.settings.cull, flat=self.settings.flat
-        )
 
 
 def _missing_list(job: Job) -> str | None:
