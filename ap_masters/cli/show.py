@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # the room of these reads pixels; `--help` does not
 # Files that are expected in a night's folder: counted, and listed only with -v.
 _EXPECTED = {Reason.LIGHT, Reason.MASTER, Reason.NOT_SELECTED, Reason.DISCARDED_FIRST}
 
+_MOST_LISTED = 20
+
 
 def groups(screen: Screen, found: Sequence[Group]) -> None:
     """Print the groups, then what was dropped from them and what is odd about them."""
@@ -40,9 +42,12 @@ def _counted(items: Sequence[SetAside]) -> str:
 
 
 def _listed(screen: Screen, items: Sequence[SetAside]) -> None:
-    for item in items:
-        if screen.verbose or item.reason not in _EXPECTED:
-            screen.line(f"  {item.path}: {item.reason}: {item.detail}")
+    worth = [item for item in items if screen.verbose or item.reason not in _EXPECTED]
+    shown = worth if screen.verbose else worth[:_MOST_LISTED]
+    for item in shown:
+        screen.line(f"  {item.path}: {item.reason}: {item.detail}")
+    if len(worth) > len(shown):
+        screen.line(f"  and {len(worth) - len(shown)} more (-v lists them all)")
 
 
 def plan(screen: Screen, the_plan: Plan) -> None:

@@ -65,6 +65,16 @@ def test_the_good_frames_are_built_all_the_same(run: Run, night: Path, tmp_path:
         assert name in done.out
 
 
+def test_a_long_list_is_cut_unless_asked_for(run: Run, tmp_path: Path) -> None:
+    """A folder of thousands of broken files does not flood the screen."""
+    for n in range(30):
+        (tmp_path / f"broken{n}.fits").write_bytes(b"no image")
+
+    assert "30 set aside" in run("scan", tmp_path).out
+    assert "and 10 more (-v lists them all)" in run("scan", tmp_path).out
+    assert run("scan", tmp_path, "-v").out.count("broken") == 30
+
+
 def test_samples_that_are_no_numbers_take_out_their_frame_alone(run: Run, tmp_path: Path) -> None:
     """NaN and infinity in floating-point frames: the frames are dropped with the reason, the others integrated."""
     for n in range(GOOD):
