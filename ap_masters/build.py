@@ -39,7 +39,6 @@ from ap_masters.model import (
     Progress,
     Step,
 )
-from ap_masters.quality.single_frames import unfit
 from ap_masters.record import Record
 
 log = logging.getLogger(__name__)
@@ -317,19 +316,8 @@ class _Run:
 
     def _looked_at(self, job: Job) -> Job:
         """Drop the frames whose pixels contradict what they are said to be, before anything is integrated."""
-        kind = job.group.key.type
-        seen = glimpse.glimpses(job.frames)
-        dropped = unfit(kind, job.frames, seen, self.settings.flat, self.settings.quality)
-        if not dropped:
-            return job
-        gone = {aside.path for aside in dropped}
-        group = job.group.model_copy(
-            update={
-                "frames": tuple(frame for frame in job.frames if frame.path not in gone),
-                "dropped": (*job.group.dropped, *dropped),
-            }
-        )
-        return plan.with_frames(job, group, self.settings)
+        group = glimpse.looked_at(job.group, self.settings.flat, self.settings.quality)
+        return job if group is job.group else plan.with_frames(job, group, self.settings)
 
     def _resolve(self, job: Job) -> Job:
         """Fill in what is known now of the masters that this run has made."""

@@ -4,12 +4,14 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ap_masters import record as records
+from ap_masters.images import read_image
 from ap_masters.record import Record
 from tests.builders import noisy, write_frame
-from tests.nights import half_full, shoot, shoot_flats
+from tests.nights import SENSOR, half_full, shoot, shoot_flats
 from tests.program import Done, Run
 
 NUMPY = ("--engine", "numpy")
@@ -298,3 +300,37 @@ def test_c_13_the_record_says_why_a_dark_is_a_dark_flat(run: Run, tmp_path: Path
     (decision,) = record(tmp_path / "library", "masterDarkFlat").decisions
     assert (decision.subject, decision.verdict) == ("type", "dark flat")
     assert decision.reason == "its exposure of 2 s is that of a flat taken 60 minutes away"
+
+
+# --- colour cameras ---------------------------------------------------------------------------------------
+
+
+def shoot_mosaic(folder: Path, red: float, green: float, blue: float) -> list[Path]:
+    """Write flats of a colour camera under a lamp of these colours, 1 for half of full scale."""
+    lamp = np.full(SENSOR.shape, green)
+    lamp[0::2, 0::2], lamp[1::2, 1::2] = red, blue
+    return shoot_flats(folder, light=half_full(2.0) * lamp, BAYERPAT="RGGB")
+
+
+def test_a_lamp_that_clips_one_colour_is_told_by_frame(run: Run, tmp_path: Path) -> None:
+    """Half of full scale on the whole, but blue is burnt out: no master, and every flat has the reason."""
+    shoot_mosaic(tmp_path / "night", 1.0, 0.5, 3.0)
+
+    done = run("build", tmp_path / "night", tmp_path / "library", "--allow-uncalibrated", *NUMPY)
+
+    assert done.code == 5
+    assert done.out.count("of its samples are saturated") == 6
+
+
+def test_a_lamp_that_leaves_one_colour_dark_is_told_in_the_record(run: Run, tmp_path: Path) -> None:
+    """The master is built, keeps the balance of the lamp and does not clip; the record says that red is noise."""
+    shoot_mosaic(tmp_path / "night", 0.005, 1.0, 0.6)
+
+    run("build", tmp_path / "night", tmp_path / "library", "--allow-uncalibrated", *NUMPY)
+
+    made = record(tmp_path / "library", "masterFlat")
+    (master,) = (tmp_path / "library").rglob("masterFlat*.xisf")
+    pixels = read_image(master)[1][0]
+    assert any("the light leaves a colour almost dark: red" in warning for warning in made.warnings)
+    assert pixels.max() < 1
+    assert np.median(pixels[1::2, 1::2]) / np.median(pixels[0::2, 1::2]) == pytest.approx(0.6, rel=0.02)

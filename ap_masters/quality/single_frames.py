@@ -4,21 +4,28 @@ Judged before integration, from a few rows of each frame. A frame that fails is 
 enough remain is the plan's rule.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from ap_masters.config import FlatSettings, QualitySettings
 from ap_masters.model import Frame, FrameType, Reason, SetAside
 
 _ADU = 65535.0
+_COLOURS: Final = {"R": "red", "G": "green", "B": "blue", "C": "cyan", "M": "magenta", "Y": "yellow"}
 
 
 class Glimpse(NamedTuple):
-    """What a few rows of a frame show: the median, and the share of saturated samples, both of full scale."""
+    """What a few rows of a frame show: the median, and the share of saturated samples, both of full scale.
+
+    ``colours`` has the median of each colour of a colour filter array, by its letter in the pattern.
+    """
 
     level: float
     saturated: float
+    colours: Mapping[str, float] = MappingProxyType({})
 
 
 def unfit(
@@ -54,7 +61,29 @@ def _burnt_or_empty(glimpse: Glimpse, flat: FlatSettings) -> str | None:
         return f"its median is {_percent(glimpse.level)}, above the limit of {flat.drop_above:.0%}"
     if glimpse.level < flat.drop_below:
         return f"its median is {_percent(glimpse.level)}, below the limit of {flat.drop_below:.0%}"
+    for letter, level in glimpse.colours.items():
+        if level > flat.drop_above:
+            name = _COLOURS.get(letter, letter)
+            return f"the median of its {name} pixels is {_percent(level)}, above the limit of {flat.drop_above:.0%}"
     return None
+
+
+def faint_colours(frame_type: FrameType, seen: Sequence[Glimpse | None], flat: FlatSettings) -> str | None:
+    """Return a warning where the lamp leaves one colour of a colour filter array almost dark, else None.
+
+    Such flats are kept: through a narrow filter nothing else can be had, and the colours that count are bright.
+    """
+    if frame_type is not FrameType.FLAT:
+        return None
+    levels: dict[str, list[float]] = defaultdict(list)
+    for glimpse in seen:
+        for letter, level in (glimpse.colours if glimpse else {}).items():
+            levels[letter].append(level)
+    faint = {letter: median(values) for letter, values in levels.items() if median(values) < flat.drop_below}
+    if not faint:
+        return None
+    told = ", ".join(f"{_COLOURS.get(letter, letter)} {_percent(level)}" for letter, level in faint.items())
+    return f"the light leaves a colour almost dark: {told}; the master is noise there"
 
 
 def _lit(glimpse: Glimpse, centre: float, quality: QualitySettings) -> str | None:
