@@ -22,10 +22,12 @@ from ap_masters.library.examine import examine
 from ap_masters.model import (
     CALIBRATION_TYPES,
     QUARANTINE,
+    SUPERSEDED,
     Action,
     Calibration,
     CalibrationMaster,
     Failed,
+    Frame,
     FrameType,
     Group,
     Integrated,
@@ -94,7 +96,7 @@ def survey(
 
     Raises NothingToDo, naming the IMAGETYP values that were seen, where no calibration frame is found.
     """
-    found = discover.discover(inputs, cache=cache, exclude=[library])
+    found = discover.discover(inputs, cache=cache, exclude=_passed_over(inputs, library))
     if not found.frames:
         raise NothingToDo(no_frames(inputs, found))
     grouping = group.group_frames(
@@ -116,6 +118,12 @@ def survey(
         set_aside=(*found.set_aside, *grouping.set_aside),
         warnings=(*found.warnings, *grouping.warnings),
     )
+
+
+def _passed_over(inputs: Sequence[Path], library: Path) -> list[Path]:
+    """Return the folders that are not looked through: the library, or, where it was given itself, its old masters."""
+    itself = library.resolve() in {path.resolve() for path in inputs}
+    return [library / SUPERSEDED, library / QUARANTINE] if itself else [library]
 
 
 def _records_in_place(
@@ -198,8 +206,7 @@ def build(
     run = _Run(the_plan, settings, engine, on_progress, clock, started)
     for step in the_plan.steps:
         if step.job is None:
-            state = JobState.SKIPPED
-            on_progress(Progress(_name(step), state, detail=step.action))
+            on_progress(Progress(_name(step), JobState.SKIPPED, detail=step.action))
         else:
             on_progress(Progress(step.job.id, JobState.QUEUED))
     outcomes: list[Outcome] = []
@@ -217,7 +224,7 @@ def build(
         outcomes=tuple(outcomes),
         started=started,
         seconds=(clock() - started).total_seconds(),
-        log=run.log.path if run.has_jobs else None,
+        log=run.log.path if run.has_jobs and run.log.path.is_file() else None,
     )
 
 
@@ -284,16 +291,22 @@ class _Run:
             else:
                 ready.append((step, job))
         for batch in self._batches(ready):
-            jobs = [job for _, job in batch]
-            folder = work / jobs[0].id  # an engine finds its folder empty
-            folder.mkdir()
-            hashes = hash_files([frame.path for job in jobs for frame in job.frames])
-            results = self.engine.run(jobs, folder, self.on_progress)
-            for (step, job), result in zip(batch, results, strict=True):
+            hashes = hash_files([frame.path for step, _ in batch for frame in _given(step)])
+            for (step, job), result in zip(batch, self._integrate([job for _, job in batch], work), strict=True):
                 self.log.write(run_log.started_job(job))
                 outcomes[job.id] = self._end(step, job, result, hashes)
         skipped = (Outcome(step=step, state=JobState.SKIPPED) for step in steps)
         return [outcomes[was.step.job.id] if was.step.job else was for was in skipped]
+
+    def _integrate(self, jobs: Sequence[Job], work: Path) -> Sequence[JobResult]:
+        """Run the engine in a folder of its own, which it finds empty."""
+        folder = work / jobs[0].id
+        try:
+            folder.mkdir()
+        except OSError as error:
+            reason = f"{folder}: the work folder cannot be made: {error.strerror or error}; check the disk"
+            return [Failed(job_id=job.id, reason=reason) for job in jobs]
+        return self.engine.run(jobs, folder, self.on_progress)
 
     def _batches(self, ready: Sequence[tuple[Step, Job]]) -> Sequence[Sequence[tuple[Step, Job]]]:
         """Return what goes into one call of the engine: all, where starting it is dear, else one job at a time.
@@ -354,11 +367,11 @@ class _Run:
         if reason := proof.missing_proof(job, result):
             return self._fail(step, job, Failed(job_id=job.id, reason=reason, script=result.script, log=result.log))
         restored = proof.restore_keywords(job, result.path)
-        record = records.complete(records.draft(job), result, hashes)
+        record = records.complete(records.draft(job), result, hashes, given=_given(step))
         notes = [warning for warning in step.warnings if warning not in record.warnings]
         if restored:
             notes.append(f"keywords put back by this program: {', '.join(restored)}")
-        log_path = self.log.path.relative_to(self.library).as_posix()
+        log_path = None if self.log.broken else self.log.path.relative_to(self.library).as_posix()
         record = record.model_copy(update={"log": log_path, "warnings": (*record.warnings, *notes)})
         record = examine(record, result.path, self.library, self.known, self.settings)
         output = step.output
@@ -380,6 +393,11 @@ class _Run:
         """Whether a list of hot pixels belongs beside this master: PULSAR mends flats with that of their dark."""
         wanted = self.settings.library.defects_beside_darks or layouts.has_cosmetic_lists(self.settings.layout)
         return wanted and step.key.type in {FrameType.DARK, FrameType.DARK_FLAT}
+
+
+def _given(step: Step) -> tuple[Frame, ...]:
+    """Return the frames of a step as it was planned, before any was looked at."""
+    return step.job.frames if step.job else ()
 
 
 def _missing_list(job: Job) -> str | None:

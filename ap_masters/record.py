@@ -7,7 +7,7 @@ also stashed plain console logs under that suffix, so the reader says which of t
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -134,6 +134,7 @@ class Record(Noun):
     started: datetime | None = None  # the first exposure
     ended: datetime | None = None  # and the last
     dropped: tuple[SetAside, ...] = ()
+    refused: tuple[Input, ...] = ()  # of the dropped, those whose pixels decided: not new until the file changes
     grade: Grade
     rejected: Rejected | None = None
     statistics: Statistics | None = None
@@ -194,8 +195,11 @@ def _input(frame: Frame) -> Input:
     )
 
 
-def complete(record: Record, result: Integrated, hashes: Mapping[Path, str]) -> Record:
-    """Return the record with what the engine found; frames that the engine dropped leave the inputs."""
+def complete(record: Record, result: Integrated, hashes: Mapping[Path, str], *, given: Sequence[Frame] = ()) -> Record:
+    """Return the record with what the engine found; frames that the engine dropped leave the inputs.
+
+    ``given`` are all frames of the group as it was planned, before any was looked at.
+    """
     outcomes = {outcome.path: outcome for outcome in result.frames}
     inputs = tuple(
         entry.model_copy(update={"outcome": outcomes[entry.path], "sha256": hashes.get(entry.path)})
@@ -209,6 +213,11 @@ def complete(record: Record, result: Integrated, hashes: Mapping[Path, str]) -> 
             "engine": result.engine,
             "inputs": inputs,
             "dropped": (*record.dropped, *result.dropped),
+            "refused": tuple(
+                _input(frame).model_copy(update={"sha256": hashes.get(frame.path)})
+                for frame in given
+                if frame.path not in outcomes
+            ),
             "rejected": Rejected(
                 low=result.rejected_low,
                 high=result.rejected_high,

@@ -1,5 +1,6 @@
 """The log of a build: the plan, every match with its reasons, and how each job ended, as a text beside the masters."""
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +9,8 @@ from ap_masters import __version__
 from ap_masters.model import Action, Calibration, Decision, Failed, FrameOutcome, Job, Plan
 from ap_masters.record import Record
 from ap_masters.safe import one_line
+
+log = logging.getLogger(__name__)
 
 FOLDER = Path("logs")
 
@@ -23,12 +26,23 @@ class RunLog:
     def __init__(self, path: Path) -> None:
         """Keep the place; nothing is written before the first line."""
         self.path = path
+        self.broken = False  # once a line could not be written, no more are tried
 
     def write(self, lines: Iterator[str] | list[str]) -> None:
-        """Add lines; each is made printable and kept on one line."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{_printable(line)}\n" for line in lines)
+        """Add lines; each is made printable and kept on one line.
+
+        Masters stand whatever becomes of their log, so a disk that refuses is told, once, and nothing is raised.
+        """
+        if self.broken:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8", newline="\n") as file:
+                file.writelines(f"{_printable(line)}\n" for line in lines)
+        except OSError as error:
+            self.broken = True
+            reason = error.strerror or error
+            log.warning("%s: the log of this run cannot be written: %s; its masters are recorded", self.path, reason)
 
     def append_text(self, heading: str, text: str) -> None:
         """Add a whole text, such as PixInsight's console, under a heading."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ap_masters.config import Settings
 from ap_masters.model import QUARANTINE, Action, FrameType, Group, Job, Master, Plan, SetAside, Step
-from ap_masters.plan.changes import differences, frames_to_hash, left_stale, of_another_group
+from ap_masters.plan.changes import differences, frames_to_hash, left_stale, of_another_group, was_refused
 from ap_masters.plan.drafts import (
     STAGE_OF,
     Draft,
@@ -118,8 +118,7 @@ def _news(job: Job, record: Record, holdings: Holdings, settings: Settings) -> t
     Frames that were dropped while it was built will be dropped again, and the recipe goes by those that stay.
     """
     reasons = differences(job, record, holdings.hashes)
-    gone = {aside.path.name for aside in record.dropped}
-    stay = tuple(frame for frame in job.frames if frame.path.name not in gone)
+    stay = tuple(frame for frame in job.frames if not was_refused(frame, record, holdings.hashes))
     if not reasons or len(stay) == len(job.frames):
         return reasons
     smaller = with_frames(job, job.group.model_copy(update={"frames": stay}), settings)

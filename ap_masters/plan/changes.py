@@ -88,8 +88,6 @@ def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Pat
     built: dict[tuple[str, int], list[Input]] = defaultdict(list)
     for entry in record.inputs:
         built[entry.path.name, entry.size].append(entry)
-    # A frame that the engine refused last time is not new, as long as it has not changed.
-    refused = {aside.path.name for aside in record.dropped}
     new, changed = [], []
     for frame in frames:
         twins = built[frame.path.name, frame.size]
@@ -99,13 +97,21 @@ def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Pat
         elif twins:
             changed.append(frame.path.name)
             twins.pop()
-        elif frame.path.name not in refused:
+        elif not was_refused(frame, record, hashes):
             new.append(frame.path.name)
     gone = [entry.path.name for twins in built.values() for entry in twins]
     return tuple(
         f"{len(names)} {what}: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
         for what, names in (("new", new), ("changed", changed), ("gone", gone))
         if names
+    )
+
+
+def was_refused(frame: Frame, record: Record, hashes: Mapping[Path, str]) -> bool:
+    """Return whether this very file was left out for its pixels when the master was built; a mended one was not."""
+    return any(
+        (entry.path.name, entry.size) == (frame.path.name, frame.size) and _same(frame, entry, hashes)
+        for entry in record.refused
     )
 
 
@@ -146,7 +152,12 @@ def _changed_master(what: str, now: CalibrationMaster | None, then: CalibrationM
 
 def frames_to_hash(groups: Sequence[Group], records: Iterable[Record]) -> tuple[Path, ...]:
     """Return the frames whose content has to be read before ``make_plan`` can tell a copy from a change."""
-    built = {(e.path.name, e.size): e.mtime_ns for record in records for e in record.inputs if e.sha256}
+    built = {
+        (entry.path.name, entry.size): entry.mtime_ns
+        for record in records
+        for entry in (*record.inputs, *record.refused)
+        if entry.sha256
+    }
     return tuple(
         frame.path
         for group in groups

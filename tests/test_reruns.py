@@ -1,0 +1,168 @@
+"""What a second run makes of files that were damaged and mended, of folders in odd places, of a log that cannot be."""
+
+import gzip
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ap_masters import build as stream
+from ap_masters.build import BuildReport
+from ap_masters.config import CullSettings, Settings
+from ap_masters.engines import Engine
+from ap_masters.engines.numpy import NumpyEngine
+from ap_masters.model import Action, Job, JobResult, JobState, OnProgress, Progress
+from tests.builders import noisy, write_frame
+
+
+def darks(folder: Path, count: int = 6, *, exposure: float = 300.0, gz: bool = False) -> Path:
+    """Write darks into ``folder`` and return it."""
+    for i in range(count):
+        path = write_frame(
+            folder / f"dark {exposure:g} {i}.fits",
+            noisy(round(exposure) + i, level=520),
+            EXPTIME=exposure,
+            EXPOSURE=exposure,
+            DATE_OBS=f"2026-01-29T20:{i:02}:00",
+        )
+        if gz:
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+    return folder
+
+
+def quiet(_: Progress) -> None:
+    """Take news and say nothing."""
+
+
+def run(folder: Path, library: Path, settings: Settings | None = None, *, engine: Engine | None = None) -> BuildReport:
+    settings = settings or Settings()
+    plan = stream.survey([folder], library, settings, engine="numpy")
+    clock = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    return stream.build(plan, settings, engine or NumpyEngine(memory=64 << 20), quiet, clock=lambda: clock)
+
+
+def actions(report: BuildReport) -> list[Action]:
+    return [step.action for step in report.plan.steps]
+
+
+# --- damaged and mended -----------------------------------------------------------------------------------
+
+
+def cut(path: Path) -> bytes:
+    """Cut a file in half, as a copy that broke off; return what it was."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    return whole
+
+
+def test_a_frame_that_is_still_damaged_rebuilds_nothing(tmp_path: Path) -> None:
+    """What was left out is not new as long as it is the file it was."""
+    folder = darks(tmp_path / "night", gz=True)
+    cut(folder / "dark 300 3.fits.gz")
+    assert run(folder, tmp_path / "library").exit_code == 0
+
+    assert actions(run(folder, tmp_path / "library")) == [Action.UP_TO_DATE]
+
+
+def test_a_damaged_frame_that_was_copied_again_rebuilds_its_master(tmp_path: Path) -> None:
+    """The message says "copy it again"; who does gets a master with that frame in it."""
+    folder = darks(tmp_path / "night", gz=True)
+    damaged = folder / "dark 300 3.fits.gz"
+    whole = cut(damaged)
+    run(folder, tmp_path / "library")
+    damaged.write_bytes(whole)
+
+    report = run(folder, tmp_path / "library")
+
+    assert actions(report) == [Action.REBUILD]
+    assert report.plan.steps[0].reasons[0] == "1 new: dark 300 3.fits.gz"
+    assert report.outcomes[0].record is not None
+    assert len(report.outcomes[0].record.inputs) == 6
+
+
+def test_a_frame_whose_pixels_are_mended_rebuilds_its_master(tmp_path: Path) -> None:
+    """A dark that had seen light, taken anew under its old name."""
+    folder = darks(tmp_path / "night")
+    write_frame(folder / "lit.fits", noisy(1, level=20000), DATE_OBS="2026-01-29T20:30:00")
+    run(folder, tmp_path / "library")
+    assert actions(run(folder, tmp_path / "library")) == [Action.UP_TO_DATE]
+    write_frame(folder / "lit.fits", noisy(1, level=520), DATE_OBS="2026-01-29T20:30:00")
+
+    assert actions(run(folder, tmp_path / "library")) == [Action.REBUILD]
+
+
+def test_a_limit_that_lets_a_culled_frame_in_rebuilds_its_master(tmp_path: Path) -> None:
+    """A frame dropped for its temperature comes back when the limit is widened."""
+    folder = darks(tmp_path / "night")
+    write_frame(folder / "warm.fits", noisy(9, level=520), CCD_TEMP=-9.2, DATE_OBS="2026-01-29T20:30:00")
+    run(folder, tmp_path / "library")
+    wide = Settings(cull=CullSettings(drop_temperature_c=2.0))
+
+    report = run(folder, tmp_path / "library", wide)
+
+    assert report.plan.steps[0].reasons == ("1 new: warm.fits",)
+
+
+# --- folders in odd places --------------------------------------------------------------------------------
+
+
+def test_masters_may_be_built_into_the_folder_of_their_frames(tmp_path: Path) -> None:
+    """Input and output are one folder: the masters there are no frames, and a second run builds nothing."""
+    folder = darks(tmp_path / "night")
+
+    assert actions(run(folder, folder)) == [Action.CREATE]
+    assert actions(run(folder, folder)) == [Action.UP_TO_DATE]
+
+
+def test_frames_may_lie_inside_the_library(tmp_path: Path) -> None:
+    """A library that keeps its raw frames in a folder of its own, given as a whole."""
+    library = tmp_path / "library"
+    darks(library / "raw" / "night")
+
+    assert actions(run(library, library)) == [Action.CREATE]
+    assert actions(run(library / "raw", library)) == [Action.UP_TO_DATE]
+
+
+# --- what fails beside the masters ------------------------------------------------------------------------
+
+
+def test_a_log_that_cannot_be_written_costs_no_master(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file stands where the folder of logs should be: the master is built all the same, and that is told once."""
+    folder = darks(darks(tmp_path / "night"), exposure=60.0)
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "logs").write_text("in the way", encoding="utf-8")
+
+    report = run(folder, library)
+
+    assert [outcome.state for outcome in report.outcomes] == [JobState.SUCCESS, JobState.SUCCESS]
+    assert report.log is None
+    told = [message for message in caplog.messages if "log" in message]
+    assert len(told) == 1
+    assert "cannot be written" in told[0]
+
+
+class Sweeping:
+    """An engine that is followed by somebody who removes its work folder, and all beside it."""
+
+    name = "numpy"
+    batches = False
+
+    def run(self, jobs: Sequence[Job], workdir: Path, on_progress: OnProgress) -> list[JobResult]:
+        results = NumpyEngine(memory=64 << 20).run(jobs, workdir, on_progress)
+        shutil.rmtree(workdir.parent)
+        return results
+
+
+def test_a_work_folder_that_cannot_be_made_fails_its_job_alone(tmp_path: Path) -> None:
+    """The report tells of each job what became of it, whatever happens to the disk."""
+    folder = darks(darks(tmp_path / "night"), exposure=60.0)
+
+    report = run(folder, tmp_path / "library", engine=Sweeping())
+
+    assert [outcome.state for outcome in report.outcomes] == [JobState.FAILED, JobState.FAILED]
+    assert report.outcomes[1].failure is not None
+    assert "the work folder cannot be made" in report.outcomes[1].failure.reason
