@@ -11,7 +11,7 @@ from ap_masters import __version__
 # Where each command stands; it is imported when it is asked for, so that none waits for the others.
 _COMMANDS: Final = {
     "demo": "building",
-    "scan": "looking",
+    "scan": "scanning",
     "plan": "building",
     "build": "building",
     "script": "building",

@@ -48,6 +48,17 @@ def test_scan_is_readable_in_a_pipe(run: Run, small_night: Path) -> None:
     assert "LIGHT" in run("scan", small_night, "-v").out
 
 
+def test_scan_of_nothing_says_so(run: Run, tmp_path: Path) -> None:
+    """An empty folder, and one that holds only lights: what was seen, and what was expected."""
+    write_frame(tmp_path / "lights" / "m31.fits", IMAGETYP="LIGHT")
+    (tmp_path / "empty").mkdir()
+
+    lights, empty = run("scan", tmp_path / "lights"), run("scan", tmp_path / "empty", "--json")
+    assert (lights.code, empty.code) == (3, 3)
+    assert "'LIGHT' (1)" in lights.err
+    assert empty.document["groups"] == []
+
+
 def test_the_cache_changes_nothing(run: Run, small_night: Path) -> None:
     """A second scan opens no unchanged file and says the same."""
     assert run("scan", small_night, "--json").document == run("scan", small_night, "--json").document

@@ -1,15 +1,19 @@
-"""Commands that look and change nothing: scan, inspect."""
+"""The command scan."""
+
+import typer
 
 from ap_masters.cli import documents, flags, show
 from ap_masters.cli.arguments import Inputs
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
+from ap_masters.errors import NothingToDo
 from ap_masters.settings_files import Loaded
 
 
 @with_settings(flags.WHAT)
 def scan(screen: Screen, loaded: Loaded, inputs: Inputs) -> None:
     """Show what is there: frames by group, and what was set aside and why."""
+    from ap_masters.build import no_frames
     from ap_masters.discover import discover
     from ap_masters.group import group_frames
     from ap_masters.header_cache import HeaderCache
@@ -32,8 +36,11 @@ def scan(screen: Screen, loaded: Loaded, inputs: Inputs) -> None:
             set_aside=documents.set_aside(set_aside),
             warnings=warnings,
         )
-        return
-    show.groups(screen, grouping.groups)
-    show.set_aside(screen, set_aside)
-    for warning in warnings:
-        screen.warning(warning)
+    else:
+        show.groups(screen, grouping.groups)
+        show.set_aside(screen, set_aside)
+        for warning in warnings:
+            screen.warning(warning)
+    if not found.frames:
+        screen.warning(no_frames(inputs, found))
+        raise typer.Exit(NothingToDo.exit_code)
