@@ -8,6 +8,7 @@ the value that stands for 1.0.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -207,9 +208,14 @@ def _winsorize(v: Floats, cutoff: float, one: float) -> tuple[Floats, Floats]:
 
 
 def _sn(v: Floats) -> Floats:
+    """Return Sn of sorted samples: the n // 2 nearest of a sample and itself lie in a window of neighbours."""
     n = len(v)
-    differences = np.abs(v[:, np.newaxis] - v[np.newaxis])
-    high_medians = np.partition(differences, n // 2, axis=1)[:, n // 2]
+    size = n // 2 + 1
+    high_medians = np.empty_like(v)
+    for i in range(n):
+        windows = range(max(0, i - size + 1), min(i, n - size) + 1)
+        reaches = (np.maximum(v[i] - v[first], v[first + size - 1] - v[i]) for first in windows)
+        high_medians[i] = reduce(np.minimum, reaches)
     low_median = (n + 1) // 2 - 1
     scale: Floats = sn_factor(n) * np.partition(high_medians, low_median, axis=0)[low_median]
     return scale
