@@ -334,3 +334,115 @@ def test_a_lamp_that_leaves_one_colour_dark_is_told_in_the_record(run: Run, tmp_
     assert any("the light leaves a colour almost dark: red" in warning for warning in made.warnings)
     assert pixels.max() < 1
     assert np.median(pixels[1::2, 1::2]) / np.median(pixels[0::2, 1::2]) == pytest.approx(0.6, rel=0.02)
+
+
+# --- layouts ----------------------------------------------------------------------------------------------
+
+TREES = {
+    "ap": {
+        "master/masterBias_INSTRUME_ZWO-ASI2600MM-Pro_SET-TEMP_-10_GAIN_100_OFFSET_50_READOUTM_Low-Noise_USBLIMIT_40.xisf",
+        "master/masterDarkFlat_INSTRUME_ZWO-ASI2600MM-Pro_SET-TEMP_-10_GAIN_100_OFFSET_50_READOUTM_Low-Noise_USBLIMIT_40"
+        "_EXPOSURE_0.5.xisf",
+        "master/masterFlat_INSTRUME_ZWO-ASI2600MM-Pro_SET-TEMP_-10_GAIN_100_OFFSET_50_READOUTM_Low-Noise_USBLIMIT_40"
+        "_EXPOSURE_0.5_DATE-OBS_2026-01-29_FILTER_L.xisf",
+    },
+    "anawbpps": {
+        "!!!BIASES_LIB/RedCat_51_ZWO_ASI2600MM_Pro/BIASES_2026_01_29/"
+        "RedCat_51_ZWO_ASI2600MM_Pro_MasterBias_0s_Gain100_Offset50_1x1_-10C.xisf",
+        "!!!DARKFLATS_LIB/RedCat_51_ZWO_ASI2600MM_Pro/DARKFLATS_2026_01_29/"
+        "RedCat_51_ZWO_ASI2600MM_Pro_MasterDarkFlat_0.5s_Gain100_Offset50_1x1_-10C.xisf",
+        "!!!FLATS_LIB/RedCat_51_ZWO_ASI2600MM_Pro/FLATS_2026_01_29/"
+        "RedCat_51_ZWO_ASI2600MM_Pro_MasterFlat_L_Gain100_Offset50_1x1_-10C.xisf",
+    },
+    "playbook": {
+        "biases/0s_-10_g100_o50/master_bias_2026-01-29.xisf",
+        "darkflats/0.5s_-10_g100_o50/master_darkflat_2026-01-29.xisf",
+        "flats/L_0.5s_-10_g100_o50/master_flat_2026-01-29.xisf",
+    },
+    "nina": {
+        "2026-01-29/bias/master-bias_GAIN100_OFFSET50_T-10C.fit",
+        "2026-01-29/darkflat-0p5s/master-darkflat_L_0p5s_GAIN100_OFFSET50_T-10C.fit",
+        "2026-01-29/flat-L/master-flat_L_0p5s_GAIN100_OFFSET50_T-10C.fit",
+    },
+    "pulsar": {"2026_01_29/bias.fit", "2026_01_29/dark500ms.fit", "2026_01_29/flat_l.fit"},
+    "wbpp": {
+        "master/masterBias_BIN-1_96x64_GAIN-100_OFFSET-50_SETTEMP--10_INSTRUME-ZWO-ASI2600MM-Pro_READOUTM-Low-Noise"
+        "_USBLIMIT-40.xisf",
+        "master/masterDark_BIN-1_96x64_EXPOSURE-0.50s_GAIN-100_OFFSET-50_SETTEMP--10_INSTRUME-ZWO-ASI2600MM-Pro"
+        "_READOUTM-Low-Noise_USBLIMIT-40_ROLE-DarkFlat.xisf",
+        "master/masterFlat_BIN-1_96x64_FILTER-L_mono_EXPOSURE-0.50s_GAIN-100_OFFSET-50_SETTEMP--10"
+        "_INSTRUME-ZWO-ASI2600MM-Pro_READOUTM-Low-Noise_USBLIMIT-40_DATE-2026-01-29.xisf",
+    },
+    "siril": {
+        "BIAS_G100_O50_T-10C_bin1.fit",
+        "DARKFLAT_0.5s_G100_O50_T-10C_bin1.fit",
+        "FLAT_L_G100_O50_bin1_2026-01-29.fit",
+    },
+    "{{ camera }}/{{ type }}_{{ exposure }}s_{{ filter }}.fits": {
+        "ZWO-ASI2600MM-Pro/bias_NO_EXPOSUREs_NO_FILTER.fits",
+        "ZWO-ASI2600MM-Pro/darkflat_0.5s_L.fits",
+        "ZWO-ASI2600MM-Pro/flat_0.5s_L.fits",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def short_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three biases, dark flats and flats: read it only."""
+    night = tmp_path_factory.mktemp("night")
+    shoot(night, "BIAS", count=3, at=-HOUR)
+    shoot(night, "DARKFLAT", 0.5, count=3, at=HOUR)
+    shoot_flats(night, 0.5, count=3)
+    return night
+
+
+@pytest.mark.parametrize(("layout", "tree"), TREES.items(), ids=[*list(TREES)[:-1], "own"])
+def test_every_layout_is_planned_built_and_found_again(
+    run: Run, short_night: Path, tmp_path: Path, layout: str, tree: set[str]
+) -> None:
+    """The tree that the plan shows is the tree that is built; a second plan finds all of it."""
+    command = (short_night, tmp_path / "library", "--layout", layout, *NUMPY)
+
+    planned = run("plan", *command)
+    built = run("build", *command)
+    again = run("plan", *command, "--json")
+
+    made = {path.relative_to(tmp_path / "library").as_posix() for path in (tmp_path / "library").rglob("*.*i*")}
+    masters = {name for name in made if name.endswith((".xisf", ".fit", ".fits"))}
+    assert built.code == 0
+    assert masters == tree
+    assert all(name in planned.out for name in tree)
+    assert {action for found in actions(again).values() for action in found} == {"up to date"}
+
+
+def test_siril_is_told_where_to_look(run: Run, short_night: Path, tmp_path: Path) -> None:
+    """The $defbias, $defdark and $defflat strings to paste, with the absolute path of the library."""
+    command = ("plan", short_night, tmp_path / "my library", "--layout", "siril", *NUMPY)
+    root = (tmp_path / "my library").as_posix()
+
+    text, document = run(*command).out, run(*command, "--json").document
+
+    assert f"$defdark  {root}/DARK_$EXPTIME:%d$s_G$GAIN:%d$_O$OFFSET:%d$_T$SET-TEMP:%d$C_bin$XBINNING:%d$.fit" in text
+    assert list(document["siril"]) == ["$defbias", "$defdark", "$defflat"]
+    assert "$defbias" not in run("plan", short_night, tmp_path, *NUMPY).out
+
+
+@pytest.mark.parametrize("layout", ["playbook", "nina", "pulsar", "siril", "masters/{{ type }}"])
+def test_two_cameras_under_one_name_are_refused_with_both_named(run: Run, tmp_path: Path, layout: str) -> None:
+    """Before anything is built, and also where the other camera's master is there already."""
+    other = {"INSTRUME": "ZWO ASI6200MM Pro"}
+    shoot(tmp_path / "a", "DARK", 60.0, count=3)
+    shoot(tmp_path / "b", "DARK", 60.0, count=3, **other)
+    style = ("--layout", layout, *NUMPY)
+
+    together = run("build", tmp_path / "a", tmp_path / "b", tmp_path / "library", *style)
+    first = run("build", tmp_path / "a", tmp_path / "library", *style)
+    second = run("build", tmp_path / "b", tmp_path / "library", *style)
+
+    assert (together.code, first.code, second.code) == (5, 0, 5)
+    for done in (together, second):
+        assert "ASI2600MM Pro" in done.err
+        assert "ASI6200MM Pro" in done.err
+    assert "is the master of another group" in second.err
+    assert "camera ZWO ASI2600MM Pro, not ZWO ASI6200MM Pro" in second.err
+    assert not (tmp_path / "library" / "superseded").exists()

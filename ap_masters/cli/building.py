@@ -32,10 +32,12 @@ def plan(screen: Screen, loaded: Loaded, inputs: Inputs, output: Output) -> None
     choice = engines.choose(loaded.settings)
     screen.note(choice.line)
     the_plan = stream.survey(inputs, output, loaded.settings, engine=choice.name, cache=HeaderCache.default())
+    expressions = _expressions(loaded.settings, output)
     if screen.json:
-        screen.document("plan", engine=choice.name, **documents.plan(the_plan))
+        screen.document("plan", engine=choice.name, **documents.plan(the_plan), siril=expressions)
     else:
         show.plan(screen, the_plan)
+        show.siril(screen, expressions)
 
 
 @with_settings(*flags.ALL)
@@ -53,10 +55,12 @@ def build(
         _script(screen, loaded.settings, inputs, output)
         return
     report = carry_out(screen, loaded.settings, inputs, output)
+    expressions = _expressions(loaded.settings, output)
     if screen.json:
-        screen.document("build", **documents.build(report))
+        screen.document("build", **documents.build(report), siril=expressions)
     else:
         show.report(screen, report)
+        show.siril(screen, expressions)
     raise typer.Exit(report.exit_code)
 
 
@@ -107,6 +111,13 @@ def carry_out(screen: Screen, settings: Settings, inputs: Sequence[Path], output
             screen.warning(warning)
     with shown(screen, _labels(the_plan)) as on_progress:
         return stream.build(the_plan, settings, engines.make(choice, settings, output), on_progress)
+
+
+def _expressions(settings: Settings, library: Path) -> dict[str, str]:
+    """Return what Siril needs to find the masters of its own layout; nothing for any other."""
+    from ap_masters import layouts
+
+    return layouts.siril_expressions(library.absolute()) if settings.layout == "siril" else {}
 
 
 def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: Path) -> None:

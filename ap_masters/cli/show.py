@@ -1,7 +1,7 @@
 """How the nouns are printed for a reader: groups, plans, results, and what was set aside and why."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,6 +116,13 @@ def _drops(outcome: "Outcome") -> Sequence[SetAside]:
     if outcome.record is not None:
         return outcome.record.dropped
     return outcome.failure.dropped if outcome.failure is not None else ()
+
+
+def siril(screen: Screen, expressions: Mapping[str, str]) -> None:
+    """Print what goes into Siril's settings, so that it finds the masters by a light's header."""
+    if expressions:
+        screen.line("for Siril's Preferences, Pre-processing:")
+        screen.table(("", ""), list(expressions.items()))
 
 
 def _left_out(screen: Screen, step: Step) -> None:
