@@ -14,7 +14,12 @@ Library = Annotated[
     Path,
     typer.Argument(metavar="DIR", help="Folder of the library.", show_default=False, exists=True, file_okay=False),
 ]
-MasterFile = Annotated[
-    Path, typer.Argument(metavar="MASTER", help="A master, as a path or relative to the library.", show_default=False)
+OneMaster = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[DIR] MASTER",
+        help="A master, and its library where that is not a folder around it.",
+        show_default=False,
+    ),
 ]
 Why = Annotated[str, typer.Option("--reason", help="Kept in the master's history.", show_default=False)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ap_masters.cli import documents, flags
-from ap_masters.cli.arguments import Library, MasterFile, Why
+from ap_masters.cli.arguments import Library, OneMaster, Why
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen, with_settings
 from ap_masters.errors import NothingToDo, UsageError
@@ -103,20 +103,22 @@ def audit(
 
 @app.command()
 @with_settings()
-def publish(screen: Screen, loaded: Loaded, library: Library, master: MasterFile, reason: Why) -> None:
+def publish(screen: Screen, loaded: Loaded, words: OneMaster, reason: Why) -> None:
     """Publish a candidate, quarantined or superseded master by hand, with a reason."""
     from ap_masters.library import status
 
+    library, master, _ = _one_master(words, most=1)
     suffix = loaded.settings.library.record_suffix
     _changed(screen, "publish", status.publish(library, master, reason, now=datetime.now(UTC), suffix=suffix))
 
 
 @app.command()
 @with_settings()
-def quarantine(screen: Screen, loaded: Loaded, library: Library, master: MasterFile, reason: Why) -> None:
+def quarantine(screen: Screen, loaded: Loaded, words: OneMaster, reason: Why) -> None:
     """Take a master out of use, with a reason; it keeps its record."""
     from ap_masters.library import status
 
+    library, master, _ = _one_master(words, most=1)
     suffix = loaded.settings.library.record_suffix
     _changed(screen, "quarantine", status.quarantine(library, master, reason, now=datetime.now(UTC), suffix=suffix))
 
@@ -126,18 +128,38 @@ def quarantine(screen: Screen, loaded: Loaded, library: Library, master: MasterF
 def label(
     screen: Screen,
     loaded: Loaded,
-    library: Library,
-    master: MasterFile,
-    add: Annotated[list[str] | None, typer.Argument(metavar="[LABEL]", help="Labels to give, such as interim.")] = None,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[DIR] MASTER [LABEL]...",
+            help="A master, its library where it is not around it, and labels to give, such as interim.",
+            show_default=False,
+        ),
+    ],
     remove: Annotated[list[str] | None, typer.Option("--remove", help="A label to take away.")] = None,
 ) -> None:
     """Give a master labels such as interim, or take them away; matching can ask for them."""
     from ap_masters.library import status
 
+    library, master, add = _one_master(words)
     suffix = loaded.settings.library.record_suffix
-    _changed(
-        screen, "label", status.label(library, master, add or (), remove or (), now=datetime.now(UTC), suffix=suffix)
-    )
+    _changed(screen, "label", status.label(library, master, add, remove or (), now=datetime.now(UTC), suffix=suffix))
+
+
+def _one_master(words: list[str], *, most: int | None = None) -> tuple[Path, Path, tuple[str, ...]]:
+    """Return library, master and what follows, from ``DIR MASTER ...`` or ``MASTER ...`` inside its library."""
+    from ap_masters.library.store import library_around
+
+    first = Path(words[0])
+    if first.is_dir():
+        if len(words) == 1:
+            raise UsageError(f"{first} is a folder: name the master in it, too")
+        library, master, rest = first, Path(words[1]), tuple(words[2:])
+    else:
+        library, master, rest = library_around(first), first.resolve(), tuple(words[1:])
+    if most is not None and len(rest) >= most:
+        raise UsageError(f"One master at a time: {', '.join(rest)} is one word too many")
+    return library, master, rest
 
 
 def _changed(screen: Screen, verb: str, change: "Change") -> None:
@@ -159,7 +181,9 @@ def validate(
     loaded: Loaded,
     library: Library,
     lights: Annotated[list[Path] | None, typer.Argument(metavar="[LIGHTS]", help="Folders or files of lights.")] = None,
-    plan: Annotated[Path | None, typer.Option("--plan", help="A capture plan in CSV, instead of lights.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="A capture plan in CSV; or a folder of lights, as an argument is.")
+    ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write what is to be captured as CSV.")] = None,
     note: Annotated[bool, typer.Option("--note", help="Keep the result as a dated note in the library.")] = False,
 ) -> None:
@@ -167,6 +191,8 @@ def validate(
     from ap_masters.library import capture, validate
     from ap_masters.library.scan import scan
 
+    if plan is not None and plan.is_dir():
+        lights, plan = [*(lights or []), plan], None
     if bool(lights) == (plan is not None):
         raise UsageError("Give folders of lights, or a capture plan with --plan; one of the two")
     settings, masters = loaded.settings, scan(library).masters()

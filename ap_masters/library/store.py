@@ -55,6 +55,17 @@ def place(library: Path, output: Path) -> Path:
     return library / output
 
 
+def library_around(master: Path) -> Path:
+    """Return the library that ``master`` stands in: the nearest folder above it that this program keeps.
+
+    Raises LibraryError where there is none.
+    """
+    for folder in master.resolve().parents:
+        if (folder / HOUSEKEEPING).is_dir():
+            return folder
+    raise LibraryError(f"{master} stands in no library of this program: name the library before it")
+
+
 def supersede(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``library / output`` and its record to ``superseded/``; return its new place."""
     new = _free(library / SUPERSEDED / output, now)

@@ -90,6 +90,22 @@ def test_labels_are_given_and_taken(run: Run, library: Path) -> None:
     assert run("library", "label", library, bias(library), "no good").code == 2
 
 
+def test_a_master_is_enough_where_its_library_is_around_it(run: Run, library: Path, tmp_path: Path) -> None:
+    """`library label MASTER LABEL` finds the library by itself, and says so where there is none."""
+    master = bias(library)
+    stray = tmp_path / "stray.xisf"
+    stray.write_bytes(b"")
+
+    given = run("library", "label", master, "interim", "--json")
+    away = run("library", "quarantine", master, "--reason", "light leak")
+    back = run("library", "publish", library / "quarantine" / master.relative_to(library), "--reason", "false alarm")
+
+    assert given.document["change"]["labels"] == ["interim"]
+    assert (away.code, back.code) == (0, 0)
+    assert run("library", "label", stray, "interim").code == 1
+    assert run("library", "publish", library, "--reason", "x").code == 2
+
+
 def test_validate_lights(run: Run, library: Path, small_night: Path, tmp_path: Path) -> None:
     """Every light of the night finds its masters; a capture list says how many frames are missing for a full set."""
     done = run("library", "validate", library, small_night, "--csv", tmp_path / "capture.csv", "--note", "--json")
