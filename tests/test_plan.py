@@ -19,6 +19,7 @@ from ap_masters.model import (
     FrameType,
     Group,
     GroupKey,
+    ImageFormat,
     Integrated,
     Job,
     Master,
@@ -263,6 +264,24 @@ def test_a_group_below_the_floor_says_what_is_there_and_needed(
     assert next(step for step in steps.steps if step.key.type is FrameType.BIAS).action is Action.CREATE
     assert dark.action is (Action.SKIPPED if skipped else Action.CREATE)
     assert not skipped or dark.reasons[0].startswith(skipped)
+
+
+@pytest.mark.parametrize(
+    ("order", "settings", "engine", "warned"),
+    [
+        pytest.param("BOTTOM-UP", Settings(), "numpy", True, id="XISF of rows that run upwards"),
+        pytest.param("TOP-DOWN", Settings(), "numpy", False, id="rows that run downwards"),
+        pytest.param("BOTTOM-UP", Settings(format=ImageFormat.FITS), "numpy", False, id="FITS says so itself"),
+        pytest.param("BOTTOM-UP", Settings(), "pixinsight", False, id="PixInsight turns them itself"),
+    ],
+)
+def test_masters_that_pixinsight_would_take_upside_down_are_warned_of(
+    order: str, settings: Settings, engine: str, warned: bool
+) -> None:
+    """PixInsight turns bottom-up FITS frames over when it opens them, but no XISF master."""
+    step = only(plan_of(make_group(FrameType.DARK, row_order=order), settings=settings, engine=engine))
+
+    assert any("bottom-up" in warning for warning in step.warnings) is warned
 
 
 def test_two_groups_on_one_path_are_refused_with_both_named() -> None:

@@ -82,7 +82,7 @@ def _decide(
     if draft.action is not None:
         return draft.step(draft.action, *draft.reasons)
     served = serve(draft.group, holdings, promised, library, settings)
-    draft.warnings = served.warnings
+    draft.warnings += served.warnings
     if served.refusal:
         return draft.step(Action.SKIPPED, served.refusal)
     job = job_of(draft, served.calibration, settings)

@@ -17,7 +17,13 @@ STAGE_OF: dict[FrameType, Literal["bias", "dark", "flat"]] = {
     FrameType.DARK_FLAT: "dark",
     FrameType.FLAT: "flat",
 }
-_ORDER = tuple(STAGE_OF)
+
+# PixInsight turns FITS files over that say so, XISF files never; its own engine saves such masters turned.
+_UPWARDS = "BOTTOM-UP"
+_UPSIDE_DOWN = (
+    "these frames store their rows bottom-up, and so will the master; PixInsight turns over FITS lights that say so, "
+    "but no XISF: for use in PixInsight build FITS masters (--format fits)"
+)
 
 
 @dataclass
@@ -57,6 +63,9 @@ def prepare(group: Group, settings: Settings, engine: str) -> Draft:
     if lack := too_few(group, recipe, settings, engine):
         draft.action, draft.reasons = Action.SKIPPED, (lack,)
         draft.group = group.model_copy(update={"grade": Grade.TOO_FEW})
+    upwards = any(frame.row_order == _UPWARDS for frame in group.frames)
+    if upwards and engine == "numpy" and draft.output.suffix == ".xisf":
+        draft.warnings = (_UPSIDE_DOWN,)
     return draft
 
 
