@@ -89,6 +89,7 @@ def _stated(frame: Frame, field: str) -> float | None:
         "exposure": None if frame.type is FrameType.BIAS else frame.exposure,
         "gain": frame.gain,
         "offset": frame.offset,
+        "usb_limit": frame.usb_limit,
         "temperature": frame.temperature,
         "binning": frame.x_binning,
         "combined": frame.combined,

@@ -46,6 +46,7 @@ _PATTERNS: Final = (
     _pattern("gain", rf"G{_NUMBER}"),  # g100, G120
     _pattern("offset", rf"OFFSET[_-]?{_NUMBER}"),
     _pattern("offset", rf"OS?{_NUMBER}"),  # o50, OS10
+    _pattern("usb_limit", rf"USBLIMIT[_-]?{_NUMBER}"),
     _pattern("temperature", rf"(?:SET-?TEMP|CCD-?TEMP)[_-]{_SIGNED}C?"),  # SETTEMP--10, SET-TEMP_-10
     _pattern("temperature", rf"T{_SIGNED}C"),
     _pattern("temperature", rf"{_SIGNED}C", start=r"(?:^|(?<=[_\s]))"),  # a dash before it is its sign
@@ -78,7 +79,7 @@ _DWARF_FILTERS: Final = {"0": "VIS", "1": "Astro", "2": "Duo"}  # geeksville/sta
 
 
 def numbers_in(stem: str) -> dict[str, Hint]:
-    """Return the numbers in a name: exposure (s), gain, offset, temperature (°C), binning, combined."""
+    """Return the numbers in a name: exposure (s), gain, offset, usb_limit, temperature (°C), binning, combined."""
     numbers: dict[str, Hint] = {}
     for pattern in _PATTERNS:
         if pattern.field not in numbers and (match := pattern.regex.search(stem)):

@@ -17,6 +17,7 @@ from ap_masters.model import Decision, Frame, FrameType, ImageInfo
 
 # A set-point of 0 further than this from the sensor is a capture program's default, not a set-point.
 _SET_POINT_BELIEVED_C = 5.0
+_IMAGE_TYPE = "XISF imageType"
 
 
 def frame_from(info: ImageInfo, *, size: int, mtime_ns: int, root: Path | None = None) -> Frame:
@@ -80,6 +81,12 @@ class _StatedType(NamedTuple):
     master: bool
 
 
+def _passes_for(chosen: _StatedType, other: _StatedType) -> bool:
+    """Whether two statements of the type agree; an XISF imageType has no word for dark flats and says dark."""
+    no_word = other.source == _IMAGE_TYPE and {chosen.type, other.type} == {FrameType.DARK, FrameType.DARK_FLAT}
+    return chosen.type is other.type or no_word
+
+
 class Reading:
     """One header being understood: the fields found so far, with the decisions and warnings they gave rise to."""
 
@@ -128,7 +135,7 @@ class Reading:
         if chosen is None:
             return
         self._decide("type", chosen.type, f"{chosen.source} '{chosen.spelling}'")
-        other = next((row for row in stated if row.type not in {None, chosen.type}), None)
+        other = next((row for row in stated if row.type is not None and not _passes_for(chosen, row)), None)
         if other and chosen.source != own:
             self._warnings.append(
                 f"{chosen.source} says {chosen.type}, {other.source} says {other.type}: taken as {chosen.type}"
@@ -145,7 +152,7 @@ class Reading:
         if picture in spellings.PICTURE_TYPES:
             stated.append(_StatedType("keyword PICTTYPE", str(picture), spellings.PICTURE_TYPES[picture], False))
         if self._info.image_type:
-            stated.append(_StatedType("XISF imageType", self._info.image_type, *read_type(self._info.image_type)))
+            stated.append(_StatedType(_IMAGE_TYPE, self._info.image_type, *read_type(self._info.image_type)))
         return stated
 
     # --- the tables ---
@@ -261,7 +268,7 @@ class Reading:
         if wanted <= self._fields.keys() and self._knows_temperature():
             return
         found = names.numbers_in(self._stem)
-        for field in ("exposure", "gain", "offset"):
+        for field in ("exposure", "gain", "offset", "usb_limit"):
             if field in found and field not in self._fields:
                 self._take_from_name(field, found[field].value, found[field].text)
         if "binning" in found and "x_binning" not in self._fields:
