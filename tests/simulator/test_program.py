@@ -33,7 +33,12 @@ class Launcher:
         return path
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        settings = {"AP_SIM_STATE": str(self.folder / "state"), "AP_SIM_STARTUP": "0", "AP_SIM_LIFETIME": "30"}
+        settings = {
+            "AP_SIM_STATE": str(self.folder / "state"),
+            "AP_SIM_STARTUP": "0",
+            "AP_SIM_LIFETIME": "30",
+            "AP_SIM_ES5": "0",
+        }
         process = subprocess.Popen(
             [sys.executable, ENTRY, *arguments],
             env={**os.environ, **settings, **environment},
@@ -86,7 +91,7 @@ def pixinsight(tmp_path: Path) -> Iterator[Launcher]:
     [
         pytest.param("console.writeln('not heard outside');", id="good"),
         pytest.param("throw new Error('x');", id="throws"),
-        pytest.param("let x;", id="does not parse"),
+        pytest.param("var = 1;", id="does not parse"),
         pytest.param(None, id="is not there"),
     ],
 )
