@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.network import apply_network, sorting_network
 from ap_masters.engines.numpy.rejection import reject
-from ap_masters.engines.numpy.rejection.survivors import HIGH, LOW, Fates, Floats, Span, Stacks
+from ap_masters.engines.numpy.rejection.survivors import HIGH, LOW, Fates, Floats, Ranks, Span, Stacks
 from ap_masters.model import Combination, Recipe
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # low and high, of each frame
@@ -25,20 +25,36 @@ class Columns(NamedTuple):
     high: NDArray[np.int64]
 
 
-def integrate_columns(samples: NDArray[Any], recipe: Recipe, full_scale: float, zero: float = 0.0) -> Columns:
-    """Integrate the columns of ``samples`` (frames, pixels), which are counts less ``zero``."""
+def integrate_columns(
+    samples: NDArray[Any],
+    recipe: Recipe,
+    full_scale: float,
+    zero: float = 0.0,
+    *,
+    begun: Span | None = None,
+    worthwhile: int = 0,
+) -> tuple[Columns, Ranks, Span | None]:
+    """Integrate the columns of ``samples`` (frames, pixels), which are counts less ``zero``.
+
+    Return also which stacks have been put off (see ``clipping.clip``), and how far they have got; what stands for
+    them in the result means nothing, and is not counted.
+    """
     short = samples.dtype.kind in "iu" and samples.dtype.itemsize <= 2
     stacks = Stacks(_sorted(samples, zero), full_scale, short=short)
-    left = reject(stacks, recipe)
-    if isinstance(left, Span):
-        return Columns(*_combine_span(stacks, left, recipe.combination), *_count_span(samples, zero, stacks, left))
-    return Columns(*_combine_kept(stacks, left == 0, recipe.combination), *_count_fates(samples, left))
+    left, put_off = reject(stacks, recipe, begun, worthwhile)
+    if not isinstance(left, Span):
+        kept = _combine_kept(stacks, left == 0, recipe.combination)
+        return Columns(*kept, *_count_fates(samples, left)), put_off, None
+    so_far = left.select(put_off)
+    left.first[put_off], left.last[put_off] = 0, stacks.frames
+    combined = _combine_span(stacks, left, recipe.combination)
+    return Columns(*combined, *_count_span(samples, zero, stacks, left)), put_off, so_far
 
 
 def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, full_scale: float) -> Columns:
     """Integrate columns whose samples are rejected by one value and combined by another, both in counts."""
     order = np.argsort(to_reject, axis=0, kind="stable")
-    left = reject(Stacks(np.take_along_axis(to_reject, order, 0), full_scale), recipe)
+    left = reject(Stacks(np.take_along_axis(to_reject, order, 0), full_scale), recipe).left
     fates = left.fates(len(order)) if isinstance(left, Span) else left
     by_frame = np.empty_like(fates)
     np.put_along_axis(by_frame, order, fates, 0)

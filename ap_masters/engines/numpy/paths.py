@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.columns import Columns, integrate_columns, integrate_separately
+from ap_masters.engines.numpy.rejection.survivors import Ranks, Span
 from ap_masters.engines.numpy.order import Order
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.tiles import SCREENED, Tiles
 
 Indices = NDArray[np.intp]
+Exactly = tuple[Columns, Ranks, Span | None]
 
 
 class ShortIntegers:
@@ -34,9 +36,11 @@ class ShortIntegers:
         """Return some stacks of the last tile."""
         return np.stack([row.take(pixels) for row in self._raw])
 
-    def exactly(self, columns: NDArray[Any]) -> Columns:
+    def exactly(self, columns: NDArray[Any], begun: Span | None, worthwhile: int) -> Exactly:
         """Integrate such stacks."""
-        return integrate_columns(columns, self._order.recipe, self._order.full_scale, float(self._order.source.zero))
+        order = self._order
+        zero = float(order.source.zero)
+        return integrate_columns(columns, order.recipe, order.full_scale, zero, begun=begun, worthwhile=worthwhile)
 
 
 class AnySamples:
@@ -67,16 +71,16 @@ class AnySamples:
         """Return some stacks of the last tile."""
         return np.stack([row.take(pixels) for row in self._values])
 
-    def exactly(self, columns: NDArray[Any]) -> Columns:
+    def exactly(self, columns: NDArray[Any], begun: Span | None, worthwhile: int) -> Exactly:
         """Integrate such stacks: rejection and combination may each have factors of their own."""
         scales, recipe, full_scale = self._order.scales[self._channel], self._order.recipe, self._order.full_scale
         if scales.reject == scales.combine:
             if scales.combine is not None:
                 columns = columns * np.asarray(scales.combine)[:, None]
-            return integrate_columns(columns, recipe, full_scale)
+            return integrate_columns(columns, recipe, full_scale, begun=begun, worthwhile=worthwhile)
         ones = [1.0] * len(columns)
         to_reject, to_combine = (columns * np.asarray(f or ones)[:, None] for f in scales)
-        return integrate_separately(to_reject, to_combine, recipe, full_scale)
+        return integrate_separately(to_reject, to_combine, recipe, full_scale), np.arange(0), None
 
 
 def path_for(order: Order) -> type[ShortIntegers] | type[AnySamples]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.columns import Columns
 from ap_masters.engines.numpy.order import Band, Order, Task
+from ap_masters.engines.numpy.rejection.survivors import Span
 
 Indices = NDArray[np.intp]
 
@@ -28,8 +29,10 @@ class Path(Protocol):
         """Return some stacks of the last tile, (frames, pixels)."""
         ...
 
-    def exactly(self, columns: NDArray[Any]) -> Columns:
-        """Integrate such stacks by the definition."""
+    def exactly(
+        self, columns: NDArray[Any], begun: Span | None, worthwhile: int
+    ) -> tuple[Columns, Indices, Span | None]:
+        """Integrate such stacks by the definition; see ``integrate_columns``."""
         ...
 
 
@@ -56,7 +59,7 @@ class BandWorker:
 
 
 class _Rest:
-    """Stacks to be integrated exactly, collected until there are enough of them."""
+    """Stacks to be integrated exactly, collected until there are enough of them; first the new ones, then the put off."""
 
     def __init__(self, order: Order, path: Path, pixels: NDArray[np.float32]) -> None:
         frames = len(order.source)
@@ -64,8 +67,8 @@ class _Rest:
         self._path = path
         self._pixels = pixels
         self._enough = max(_BATCH // frames, 1)
-        self._where: list[Indices] = []
-        self._columns: list[NDArray[Any]] = []
+        self._new = _Pool()
+        self._put_off = _Pool()
         self.low = np.zeros(frames, np.int64)
         self.high = np.zeros(frames, np.int64)
 
@@ -73,19 +76,47 @@ class _Rest:
         """Take in stacks of the path's last tile, which begins at ``start``."""
         for first in range(0, len(where), self._enough):
             piece = where[first : first + self._enough]
-            self._where.append(piece + start)
-            self._columns.append(self._path.columns(piece))
-            if sum(len(where) for where in self._where) >= self._enough:
-                self.integrate()
+            self._new.add(piece + start, self._path.columns(piece), None)
+            if self._new.count >= self._enough:
+                self._integrate(self._new, self._enough // 4)
+            if self._put_off.count >= self._enough:
+                self._integrate(self._put_off, self._enough // 4)
 
     def integrate(self) -> None:
-        """Integrate what has been collected."""
-        if self._where:
-            done = self._path.exactly(np.concatenate(self._columns, axis=1))
-            self._pixels[np.concatenate(self._where)] = done.numerator / (done.denominator * self._divisor)
-            self.low += done.low
-            self.high += done.high
-        self._where, self._columns = [], []
+        """Integrate all that has been collected."""
+        self._integrate(self._new, self._enough // 4)
+        self._integrate(self._put_off, 0)
+
+    def _integrate(self, pool: "_Pool", worthwhile: int) -> None:
+        if not pool.count:
+            return
+        where, columns, begun = pool.empty()
+        done, put_off, so_far = self._path.exactly(columns, begun, worthwhile)
+        self._pixels[where] = done.numerator / (done.denominator * self._divisor)
+        self.low += done.low
+        self.high += done.high
+        if len(put_off):
+            self._put_off.add(where[put_off], columns.take(put_off, axis=1), so_far)
+
+
+class _Pool:
+    """Stacks side by side: where they belong, their samples, and how far they have got."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Indices, NDArray[Any], Span | None]] = []
+        self.count = 0
+
+    def add(self, where: Indices, columns: NDArray[Any], span: Span | None) -> None:
+        """Take in stacks; all of a pool have a span, or none."""
+        self._parts.append((where, columns, span))
+        self.count += len(where)
+
+    def empty(self) -> tuple[Indices, NDArray[Any], Span | None]:
+        """Give all of them out."""
+        where, columns, spans = zip(*self._parts, strict=True)
+        self._parts, self.count = [], 0
+        begun = None if spans[0] is None else Span(*(np.concatenate(ends) for ends in zip(*spans, strict=True)))
+        return np.concatenate(where), np.concatenate(columns, axis=1), begun
 
 
 def even_runs(length: int, longest: int) -> Iterator[tuple[int, int]]:

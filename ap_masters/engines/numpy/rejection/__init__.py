@@ -1,28 +1,43 @@
 """Pixel rejection by the definitions of ImageIntegration 1.6.0, on many sorted stacks side by side."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from ap_masters.engines.numpy.rejection.clipping import clip_averaged, clip_sigma, clip_winsorized
+import numpy as np
+
+from ap_masters.engines.numpy.rejection.clipping import Clipped, clip_averaged, clip_sigma, clip_winsorized
 from ap_masters.engines.numpy.rejection.esd import reject_esd
 from ap_masters.engines.numpy.rejection.line import reject_linear_fit
 from ap_masters.engines.numpy.rejection.simple import reject_minmax, reject_none, reject_percentile
-from ap_masters.engines.numpy.rejection.survivors import Fates, Span, Stacks
+from ap_masters.engines.numpy.rejection.survivors import Fates, Ranks, Span, Stacks
 from ap_masters.model import Recipe, Rejection
 
-_SPANS: dict[Rejection, Callable[[Stacks, Recipe], Span]] = {
+_AT_ONCE: dict[Rejection, Callable[[Stacks, Recipe], Span | Fates]] = {
     Rejection.NONE: reject_none,
     Rejection.MINMAX: reject_minmax,
     Rejection.PERCENTILE: reject_percentile,
+    Rejection.LINEAR_FIT: reject_linear_fit,
+    Rejection.ESD: reject_esd,
+}
+_BY_PASSES: dict[Rejection, Callable[[Stacks, Recipe, Span | None, int], Clipped]] = {
     Rejection.SIGMA: clip_sigma,
     Rejection.WINSORIZED: clip_winsorized,
     Rejection.AVERAGED: clip_averaged,
 }
 
 
-def reject(stacks: Stacks, recipe: Recipe) -> Span | Fates:
-    """Return what is left of every stack: a range of ranks, or where any rank may go, the fate of each."""
-    if recipe.rejection is Rejection.LINEAR_FIT:
-        return reject_linear_fit(stacks, recipe)
-    if recipe.rejection is Rejection.ESD:
-        return reject_esd(stacks, recipe)
-    return _SPANS[recipe.rejection](stacks, recipe)
+class Verdict(NamedTuple):
+    """What is left of every stack: a range of ranks, or where any rank may go, the fate of each.
+
+    It is not final for the stacks ``put_off``; they have to be gone on with from their span.
+    """
+
+    left: Span | Fates
+    put_off: Ranks
+
+
+def reject(stacks: Stacks, recipe: Recipe, begun: Span | None = None, worthwhile: int = 0) -> Verdict:
+    """Reject by the recipe. Stacks are put off when less than ``worthwhile`` of them need another pass."""
+    if recipe.rejection in _BY_PASSES:
+        return Verdict(*_BY_PASSES[recipe.rejection](stacks, recipe, begun, worthwhile))
+    return Verdict(_AT_ONCE[recipe.rejection](stacks, recipe), np.arange(0))

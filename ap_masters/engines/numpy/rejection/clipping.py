@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Span, Stacks, decimal, is_zero
-from ap_masters.engines.numpy.rejection.winsorize import winsorized_moments
+from ap_masters.engines.numpy.rejection.winsorize import Moments, winsorized_moments
 from ap_masters.model import Recipe
 
 Indices = NDArray[np.intp]
@@ -28,6 +28,13 @@ class Yardstick(Protocol):
         ...
 
 
+class Clipped(NamedTuple):
+    """What survives, as far as it is known: the stacks ``put_off`` have to be gone on with."""
+
+    span: Span
+    put_off: Indices
+
+
 class _Limit(NamedTuple):
     """One side's limit of each measured pixel. ``side`` is -1 for the lower end, +1 for the upper one."""
 
@@ -37,15 +44,17 @@ class _Limit(NamedTuple):
     fuzz: Floats  # within it rounding might decide
 
 
-def clip(stacks: Stacks, yardstick: Yardstick, recipe: Recipe) -> Span:
+def clip(stacks: Stacks, yardstick: Yardstick, recipe: Recipe, begun: Span | None, worthwhile: int) -> Clipped:
     """Reject, again and again, what lies more than so many deviations from the centre, strictly.
 
-    Stops for a stack when its deviation is zero, nothing goes, or fewer than 3 samples stay.
+    Stops for a stack when its deviation is zero, nothing goes, or fewer than 3 samples stay. Few stacks need a
+    second pass, fewer a third one: when less than ``worthwhile`` are left to be measured, they are put off, to be
+    gone on with in better company. ``begun`` is where stacks that were put off have got to.
     """
-    span = Span.everything(stacks)
+    span = Span.everything(stacks) if begun is None else begun
     active = np.arange(stacks.pixels if stacks.frames >= _FEWEST else 0)
-    turn = 0
-    while len(active):
+    turn = 0 if begun is None else 1
+    while len(active) and (turn == 0 or len(active) >= worthwhile):
         before = span.select(active)
         centre, deviation = yardstick.measure(active, before, turn)
         alive = np.flatnonzero(np.isfinite(deviation) & ~is_zero(deviation, stacks.full_scale))
@@ -58,7 +67,7 @@ def clip(stacks: Stacks, yardstick: Yardstick, recipe: Recipe) -> Span:
         lost = (after.first != before.first) | (after.last != before.last)
         active = active[lost & (after.survivors >= _FEWEST)]
         turn += 1
-    return span
+    return Clipped(span, active)
 
 
 def _move_end(
@@ -84,27 +93,27 @@ def _move_end(
 # --- the three forms --------------------------------------------------------------------------------------
 
 
-def clip_sigma(stacks: Stacks, recipe: Recipe) -> Span:
+def clip_sigma(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Clipped:
     """Clip about the median by the sample standard deviation."""
-    return clip(stacks, _Standard(stacks), recipe)
+    return clip(stacks, _Standard(stacks), recipe, begun, worthwhile)
 
 
-def clip_winsorized(stacks: Stacks, recipe: Recipe) -> Span:
-    """Clip about the Winsorized mean by the Winsorized deviation; the cutoff counts in the first turn only."""
-    return clip(stacks, _Winsorized(stacks, recipe.winsorization_cutoff), recipe)
+def clip_winsorized(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Clipped:
+    """Clip about the Winsorized mean by the Winsorized deviation; the cutoff counts in the first pass only."""
+    return clip(stacks, _Winsorized(stacks, recipe.winsorization_cutoff), recipe, begun, worthwhile)
 
 
-def clip_averaged(stacks: Stacks, recipe: Recipe) -> Span:
+def clip_averaged(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Clipped:
     """Clip about the median by a deviation that goes with the square root of the level.
 
     Where the median of all is zero everything counts as rejected (as low), and the pixel is that median.
     """
-    everything = Span.everything(stacks)
-    if stacks.frames < _FEWEST:
-        return everything
-    span = clip(stacks, _Averaged(stacks), recipe)
-    empty = is_zero(stacks.twice_median(everything) / 2, stacks.full_scale)
-    return Span(np.where(empty, stacks.frames, span.first), np.where(empty, stacks.frames, span.last))
+    n = stacks.frames
+    if n < _FEWEST:
+        return Clipped(Span.everything(stacks), np.arange(0))
+    span, put_off = clip(stacks, _Averaged(stacks), recipe, begun, worthwhile)
+    empty = is_zero(stacks.twice_median(Span.everything(stacks)) / 2, stacks.full_scale)
+    return Clipped(Span(np.where(empty, n, span.first), np.where(empty, n, span.last)), put_off[~empty[put_off]])
 
 
 class _Standard:
@@ -190,17 +199,16 @@ class _Winsorized:
     def __init__(self, stacks: Stacks, cutoff: float) -> None:
         self._stacks = stacks
         self._cutoff = cutoff
-        self._moments: tuple[Floats, Floats] = (np.empty(stacks.pixels), np.empty(stacks.pixels))
+        self._moments = Moments(np.empty(stacks.pixels), np.empty(stacks.pixels))
 
     def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
         """Return Winsorized mean and deviation of the survivors."""
-        result = winsorized_moments(self._stacks.select(pixels), span, self._cutoff if turn == 0 else 0.0)
-        for kept, new in zip(self._moments, result, strict=True):
-            kept[pixels] = new
+        result = winsorized_moments(self._stacks, pixels, span, self._cutoff if turn == 0 else 0.0)
+        self._moments.put(pixels, result)
         return result
 
     def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
         """Compare |r - c| / s with k as it stands."""
-        centre, deviation = (moment[pixels] for moment in self._moments)
+        centre, deviation = self._moments.take(pixels)
         exceeds: Bools = np.abs(samples - centre) / deviation > float(k)
         return exceeds

@@ -40,10 +40,9 @@ class Stacks:
 
     def survivors(self, span: "Span", pixels: NDArray[np.intp], count: int) -> Floats:
         """Return the survivors of some pixels that all have ``count`` of them, (count, pixels)."""
-        first = span.first[pixels]
         if count == self.frames and len(pixels) == self.pixels:
             return self.values
-        start = first * self.pixels + self._column[pixels]
+        start = span.first * self.pixels + pixels
         rows = np.empty((count, len(pixels)))
         for i, row in enumerate(rows):
             self.values.ravel().take(start + i * self.pixels, out=row)
