@@ -29,7 +29,7 @@ FLOORS: tuple[set[str], ...] = (
     },
     {"engines.numpy", "engines.pixinsight"},
     {"discover", "glimpse", "library", "plan", "proof", "run_log", "demo", "inspection", "watch"},
-    {"report"},
+    {"report", "survey"},
     {"build", "combine", "manual", "doctor"},
     {"cli"},
     {"__main__"},

@@ -29,9 +29,9 @@ def match(
     label: Annotated[list[str] | None, typer.Option("--label", help="Only masters that carry this label.")] = None,
 ) -> None:
     """Show which masters serve a flat or a light, and for every other candidate the one field that decided."""
-    from ap_masters.build import given_folders
     from ap_masters.inspection import read_frame
     from ap_masters.library.scan import holdings
+    from ap_masters.survey import given_folders
 
     if not library.is_dir():
         raise UsageError(f"{library}: there is no such folder")

@@ -13,10 +13,10 @@ from ap_masters.settings_files import Loaded
 @with_settings(flags.WHAT)
 def scan(screen: Screen, loaded: Loaded, inputs: Inputs) -> None:
     """Show what is there: frames by group, and what was set aside and why."""
-    from ap_masters.build import no_frames
     from ap_masters.discover import discover
     from ap_masters.group import group_frames
     from ap_masters.header_cache import HeaderCache
+    from ap_masters.survey import no_frames
 
     settings = loaded.settings
     found = discover(inputs, cache=HeaderCache.default())

@@ -1,0 +1,112 @@
+"""Files -> frames -> groups -> plan: what a build would do, from headers and records alone."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ap_masters import discover, group, plan
+from ap_masters.config import Settings
+from ap_masters.errors import NothingToDo, UsageError
+from ap_masters.header_cache import HeaderCache
+from ap_masters.library import scan, store
+from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Plan
+from ap_masters.record import Record
+
+
+def survey(
+    inputs: Sequence[Path], library: Path, settings: Settings, *, engine: str, cache: HeaderCache | None = None
+) -> Plan:
+    """Return the plan for building ``inputs`` into ``library``. Reads headers and records, never pixels.
+
+    Raises NothingToDo, naming the IMAGETYP values that were seen, where no calibration frame is found.
+    """
+    found = discover.discover(inputs, cache=cache, exclude=_passed_over(inputs, library))
+    if not found.frames:
+        raise NothingToDo(no_frames(inputs, found))
+    grouping = group.group_frames(
+        found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
+    )
+    if grouping.groups and not any(plan.is_selected(each.key.type, settings) for each in grouping.groups):
+        raise NothingToDo(no_frames_wanted(inputs, grouping.groups, settings))
+    held = scan.holdings(library, given=given_folders(settings))
+    to_hash = plan.frames_to_hash(grouping.groups, _records_in_place(held, grouping.groups, library, settings))
+    holdings = plan.Holdings(
+        masters=held.masters, records=held.records, existing=held.existing, hashes=hash_files(to_hash)
+    )
+    return plan.make_plan(
+        grouping.groups,
+        holdings,
+        library,
+        settings,
+        engine=engine,
+        set_aside=(*found.set_aside, *grouping.set_aside),
+        warnings=(*found.warnings, *grouping.warnings),
+    )
+
+
+def _passed_over(inputs: Sequence[Path], library: Path) -> list[Path]:
+    """Return the folders that are not looked through: the library, or, where it was given itself, its old masters."""
+    itself = library.resolve() in {path.resolve() for path in inputs}
+    return [library / SUPERSEDED, library / QUARANTINE] if itself else [library]
+
+
+def _records_in_place(
+    held: scan.Holdings, groups: Sequence[Group], library: Path, settings: Settings
+) -> Iterator[Record]:
+    """Yield the records that stand where these groups' masters belong; those of other masters are not even read."""
+    for each in groups:
+        output = plan.output_path(each, settings)
+        for place in (library / output, library / QUARANTINE / output):
+            if place in held.records:
+                yield held.records[place]
+
+
+def no_frames(inputs: Sequence[Path], found: discover.Discovery) -> str:
+    """Return what to tell a user whose folders hold no calibration frames (S2-49, S4-21)."""
+    where = ", ".join(str(path) for path in inputs)
+    seen = ", ".join(f"{value!r} ({count})" for value, count in sorted(found.types_seen.items()))
+    files = len(found.set_aside)
+    if not files:
+        return f"No calibration frames found: no FITS or XISF file under {where}"
+    return (
+        f"No calibration frames found in {files} file(s) under {where}. IMAGETYP values seen: {seen or 'none'}; "
+        "expected Bias, Dark, Dark Flat or Flat in any usual spelling. "
+        "See `ap-masters scan` for the reason of every file"
+    )
+
+
+def no_frames_wanted(inputs: Sequence[Path], groups: Sequence[Group], settings: Settings) -> str:
+    """Return what to tell a user who asked for frame types that are not there (S3-25)."""
+    wanted = " or ".join(kind for kind in CALIBRATION_TYPES if plan.is_selected(kind, settings))
+    there: Counter[FrameType] = Counter()
+    for each in groups:
+        there[each.key.type] += len(each.frames)
+    found = ", ".join(f"{count} {kind}" for kind, count in there.items())
+    return f"No {wanted} frames found under {', '.join(map(str, inputs))}; there are {found}"
+
+
+def given_folders(settings: Settings) -> dict[FrameType, Path]:
+    """Return the libraries, or single masters, the user named for biases and for darks.
+
+    Raises UsageError for one that is not there.
+    """
+    named = {FrameType.BIAS: settings.bias_master_dir, FrameType.DARK: settings.dark_master_dir}
+    given = {kind: place for kind, place in named.items() if place is not None}
+    for kind, place in given.items():
+        if not place.exists():
+            raise UsageError(f"{place}: there is no such folder of master {kind}s (--{kind}-master-dir)")
+    return given
+
+
+def hash_files(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return the SHA-256 of each file that can be read."""
+
+    def one(path: Path) -> str | None:
+        try:
+            return store.sha256(path)
+        except OSError:
+            return None
+
+    with ThreadPoolExecutor() as pool:
+        return {path: digest for path, digest in zip(paths, pool.map(one, paths), strict=True) if digest}
