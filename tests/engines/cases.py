@@ -112,6 +112,7 @@ class Cases:
         bias = self.master("bias", self.noisy("bias", 1, level=500, sigma=3)[0] / 65535, FrameType.BIAS)
         dark = self.master("dark", (520 + 40 * self.hot()) / 65535, FrameType.DARK)
         counts = self.master("counts", 510 + 5 * self.hot(), FrameType.DARK, adu=True)
+        fits = self.master("fits", 510 + 5 * self.hot(), FrameType.DARK, suffix=".fits")
         bare = self.master("bare", 20 * self.hot() / 65535, FrameType.DARK, includes_bias=False)
         calibrations = {
             "uncalibrated flats": None,
@@ -121,6 +122,7 @@ class Cases:
             "flats minus bias and bare dark": Calibration(bias=bias, dark=bare),
             "flats minus scaled dark": Calibration(bias=bias, dark=dark, scale_dark=True),
             "flats minus dark in ADU": Calibration(dark=counts),
+            "flats minus FITS dark in ADU": Calibration(dark=fits),
         }
         methods = [(name, Rejection.WINSORIZED, 7) for name in calibrations]
         methods += [("flats minus bias and dark", Rejection.PERCENTILE, 5)]
@@ -134,6 +136,15 @@ class Cases:
                 rejection=method,
                 **FLAT_RECIPE,
             )
+        yield self.job(
+            "flats of a colour camera minus scaled dark",
+            self.flats(6),
+            FrameType.FLAT,
+            calibration=Calibration(bias=bias, dark=dark, scale_dark=True),
+            cards={"BAYERPAT": "RGGB"},
+            rejection=Rejection.WINSORIZED,
+            **FLAT_RECIPE,
+        )
         yield self.job(
             "flats with a pedestal",
             self.flats(5),
@@ -220,11 +231,11 @@ class Cases:
             channels=len(pixels) if pixels.ndim == 3 else 1,
             sample=pixels.dtype.name,
             pedestal=cards.get("PEDESTAL"),
+            bayer_pattern=cards.get("BAYERPAT"),
             row_order=cards.get("ROWORDER", "TOP-DOWN"),
         )
 
     @staticmethod
     def _key(frame: Frame, frame_type: FrameType) -> GroupKey:
-        return GroupKey(
-            type=frame_type, camera=frame.camera, exposure=frame.exposure, width=frame.width, height=frame.height
-        )
+        shared = ("camera", "exposure", "width", "height", "channels", "bayer_pattern")
+        return GroupKey.model_validate({"type": frame_type} | {name: getattr(frame, name) for name in shared})
