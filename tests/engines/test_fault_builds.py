@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +38,21 @@ class Builder:
         monkeypatch.setenv("AP_SIM_STARTUP", "0")
         monkeypatch.setenv("AP_SIM_ES5", "0")
 
-    def build(self, fault: str = "", **settings: str) -> tuple[int, dict[str, Any], str]:
-        """Build; return exit code, the JSON document and standard error. Nothing may still run afterwards."""
+    def build(
+        self, fault: str = "", *, others: Collection[int] = (), **settings: str
+    ) -> tuple[int, dict[str, Any], str]:
+        """Build; return exit code, the JSON document and standard error.
+
+        Nothing may still run afterwards but ``others``.
+        """
         self._patch.setenv("AP_SIM_FAULT", fault)
         with self._patch.context() as patch, pytest.raises(SystemExit) as end:
             for name, value in settings.items():
                 patch.setenv(name, value)
             main(["build", str(self.night), str(self.library), "--pixinsight-binary", str(SIMULATOR), "--json"])
         out, err = self._capsys.readouterr()
-        assert [child for child in psutil.Process().children(recursive=True) if child.status() != "zombie"] == []
+        alive = {child.pid for child in psutil.Process().children(recursive=True) if child.status() != "zombie"}
+        assert alive <= set(others)
         document: dict[str, Any] = json.loads(out)
         return int(end.value.code or 0), document, err
 
@@ -106,3 +114,20 @@ def test_a_hanging_pixinsight_is_given_up(builder: Builder) -> None:
     assert got == 4
     assert "PixInsight" in json.dumps(document) + err
     assert builder.masters() == {10, 20, 30}
+
+
+def test_a_pixinsight_that_is_open_is_left_alone(builder: Builder) -> None:
+    """Somebody works in the slot that the build would take: it goes on, and the build takes the next."""
+    with subprocess.Popen([SIMULATOR, "-n=123"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as other:
+        assert other.stdout is not None
+        while b"Copyright" not in other.stdout.readline():
+            pass
+        (worker,) = psutil.Process(other.pid).children()
+        try:
+            assert builder.build(others=(other.pid, worker.pid))[0] == 0
+            assert other.poll() is None
+            assert worker.is_running()
+        finally:
+            worker.kill()
+            other.kill()
+    assert builder.masters() == set(GAINS)
