@@ -12,7 +12,7 @@ from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.defects import find_defects, write_defects
 from ap_masters.engines import Engine
-from ap_masters.errors import ApMastersError, LibraryError
+from ap_masters.errors import ApMastersError, LibraryError, RecordError
 from ap_masters.library import index, lock, scan, store
 from ap_masters.library.entries import Entry, with_published
 from ap_masters.library.examine import examine
@@ -93,37 +93,73 @@ def build(
     on_progress: OnProgress,
     *,
     clock: Clock = lambda: datetime.now(UTC),
+    replan: Callable[[], Plan] | None = None,
 ) -> BuildReport:
     """Carry out ``the_plan``: run each stage, prove and judge what came of it, publish, then the next stage.
 
     A job whose master depends on one that failed or was refused is not run: it waits, with the reason. Every
     published master stands whole with its record; a run that is interrupted leaves what it has published and
-    nothing else, and running it again takes up the rest. Raises LibraryError where the library cannot be
+    nothing else, and running it again takes up the rest. ``replan`` is asked for another plan where a second
+    program had the library first and built the same. Raises LibraryError where the library cannot be
     locked or written, PixInsightError where the engine could not run at all.
     """
     started = clock()
-    run = _Run(the_plan, settings, engine, on_progress, clock, started)
+    _announce(the_plan, on_progress)
+    if not _has_jobs(the_plan):
+        outcomes = [Outcome(step=step, state=JobState.SKIPPED) for step in the_plan.steps]
+        return _report(the_plan, engine, outcomes, started, clock)
+    with lock.library_lock(the_plan.library):
+        if replan is not None and _is_overtaken(the_plan, settings):
+            the_plan = replan()
+            _announce(the_plan, on_progress)
+        run = _Run(the_plan, settings, engine, on_progress, clock, started)
+        with _work_folder(the_plan.library, started) as work:
+            run.log.write(run_log.head(the_plan, engine.name, started))
+            outcomes = [outcome for stage in the_plan.stages for outcome in run.stage(stage, work)]
+    _write_index(the_plan.library, settings)
+    return _report(the_plan, engine, outcomes, started, clock, run.log.path if run.log.path.is_file() else None)
+
+
+def _announce(the_plan: Plan, on_progress: OnProgress) -> None:
     for step in the_plan.steps:
         if step.job is None:
-            on_progress(Progress(_name(step), JobState.SKIPPED, detail=step.action))
+            on_progress(Progress(plan.job_id(step.key, step.output), JobState.SKIPPED, detail=step.action))
         else:
             on_progress(Progress(step.job.id, JobState.QUEUED))
-    outcomes: list[Outcome] = []
-    if run.has_jobs:
-        with lock.library_lock(the_plan.library), _work_folder(the_plan.library, started) as work:
-            run.log.write(run_log.head(the_plan, engine.name, started))
-            for stage in the_plan.stages:
-                outcomes += run.stage(stage, work)
-        _write_index(the_plan.library, settings)
-    else:
-        outcomes = [Outcome(step=step, state=JobState.SKIPPED) for step in the_plan.steps]
+
+
+def _has_jobs(the_plan: Plan) -> bool:
+    return any(step.job for step in the_plan.steps)
+
+
+def _is_overtaken(the_plan: Plan, settings: Settings) -> bool:
+    """Say whether another program has meanwhile built a master that this plan would build as well."""
+    for step in the_plan.steps:
+        path = records.record_path(the_plan.library / step.output, settings.library.record_suffix)
+        if step.job is not None and path.exists():
+            try:
+                if not plan.differences(step.job, records.read(path)):
+                    return True
+            except RecordError:
+                continue
+    return False
+
+
+def _report(
+    the_plan: Plan,
+    engine: Engine,
+    outcomes: Sequence[Outcome],
+    started: datetime,
+    clock: Clock,
+    log: Path | None = None,
+) -> BuildReport:
     return BuildReport(
         plan=the_plan,
         engine=engine.name,
         outcomes=tuple(outcomes),
         started=started,
         seconds=(clock() - started).total_seconds(),
-        log=run.log.path if run.has_jobs and run.log.path.is_file() else None,
+        log=log,
     )
 
 
@@ -145,10 +181,6 @@ def _work_folder(library: Path, started: datetime) -> Iterator[Path]:
         store.clear(folder)
 
 
-def _name(step: Step) -> str:
-    return plan.job_id(step.key, step.output)
-
-
 class _Run:
     """One build under way: what has come of each job so far, so that later stages can use or wait for it."""
 
@@ -161,7 +193,6 @@ class _Run:
         clock: Clock,
         started: datetime,
     ) -> None:
-        self.has_jobs = any(step.job for step in the_plan.steps)
         self.library = the_plan.library
         self.log = run_log.RunLog(the_plan.library / run_log.log_path(started))
         self.settings = settings
@@ -170,7 +201,7 @@ class _Run:
         self.clock = clock
         self.done: dict[str, Record] = {}
         self.refused: dict[str, str] = {}
-        self.known: list[Entry] = list(scan.scan(the_plan.library).entries) if self.has_jobs else []
+        self.known: list[Entry] = list(scan.scan(the_plan.library).entries)
 
     def stage(self, steps: Sequence[Step], work: Path) -> list[Outcome]:
         """Run the jobs of one stage in one call of the engine, and end each of them."""

@@ -13,7 +13,7 @@ from ap_masters.build import BuildReport
 from ap_masters.config import CullSettings, Settings
 from ap_masters.engines import Engine
 from ap_masters.engines.numpy import NumpyEngine
-from ap_masters.model import Action, Job, JobResult, JobState, OnProgress, Progress
+from ap_masters.model import Action, Job, JobResult, JobState, OnProgress, Plan, Progress
 from tests.builders import noisy, write_frame
 
 
@@ -104,6 +104,24 @@ def test_a_limit_that_lets_a_culled_frame_in_rebuilds_its_master(tmp_path: Path)
     report = run(folder, tmp_path / "library", wide)
 
     assert report.plan.steps[0].reasons == ("1 new: warm.fits",)
+
+
+def test_what_another_program_built_meanwhile_is_not_built_again(tmp_path: Path) -> None:
+    """Two builds at once: the second waits for the first, looks again, and finds everything up to date."""
+    folder, library, settings = darks(tmp_path / "night"), tmp_path / "library", Settings()
+
+    def survey() -> Plan:
+        return stream.survey([folder], library, settings, engine="numpy")
+
+    plan = survey()
+    run(folder, library)
+
+    report = stream.build(plan, settings, NumpyEngine(memory=64 << 20), quiet, replan=survey)
+
+    assert actions(report) == [Action.UP_TO_DATE]
+    assert [outcome.state for outcome in report.outcomes] == [JobState.SKIPPED]
+    assert report.exit_code == 0
+    assert not (library / "superseded").exists()
 
 
 # --- folders in odd places --------------------------------------------------------------------------------

@@ -105,12 +105,16 @@ def carry_out(screen: Screen, settings: Settings, inputs: Sequence[Path], output
 
     choice = engines.choose(settings)
     screen.note(choice.line)
-    the_plan = stream.survey(inputs, output, settings, engine=choice.name, cache=HeaderCache.default())
+
+    def survey() -> Plan:
+        return stream.survey(inputs, output, settings, engine=choice.name, cache=HeaderCache.default())
+
+    the_plan = survey()
     if not screen.quiet:
         for warning in the_plan.warnings:
             screen.warning(warning)
     with shown(screen, _labels(the_plan)) as on_progress:
-        return stream.build(the_plan, settings, engines.make(choice, settings, output), on_progress)
+        return stream.build(the_plan, settings, engines.make(choice, settings, output), on_progress, replan=survey)
 
 
 def _expressions(settings: Settings, library: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """One writer at a time: a lock per library that the system frees by itself when a process dies."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from ap_masters.errors import LibraryError
+
+log = logging.getLogger(__name__)
 
 HOUSEKEEPING: Final = Path(".ap-masters")
 _PATIENCE_S: Final = 30.0
@@ -24,7 +27,11 @@ def library_lock(library: Path, *, patience: float = _PATIENCE_S) -> Iterator[No
     lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=patience, poll_interval=0.05)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.warning("%s: another ap-masters is at work on this library; waiting up to %g s", library, patience)
+            lock.acquire(timeout=patience, poll_interval=0.05)
     except Timeout as error:
         raise LibraryError(
             f"{library}: another ap-masters is at work on this library ({path} is held). "
