@@ -69,6 +69,8 @@ def test_both_engines_agree_on_calibrated_flats(
     theirs = run("build", night, tmp_path / "pixinsight", "--pixinsight-binary", SIMULATOR)
 
     assert (ours.code, theirs.code) == (0, 0)
+    assert not list((tmp_path / "pixinsight").rglob("*_c.xisf"))  # the calibrated copies are gone
+    assert not list((tmp_path / "pixinsight" / ".ap-masters").rglob("*.xisf"))
     for name in ("masterDarkFlat*.xisf", "masterFlat*.xisf"):
         (one,), (other,) = ((tmp_path / engine).rglob(name) for engine in ("numpy", "pixinsight"))
         assert np.abs(read_image(one)[1] - read_image(other)[1]).max() <= 1e-6

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ap_masters import record as records
+from ap_masters.demo import Sensor
 from ap_masters.images import read_image
 from ap_masters.record import Record
 from tests.builders import noisy, write_frame
@@ -302,6 +303,53 @@ def test_c_13_the_record_says_why_a_dark_is_a_dark_flat(run: Run, tmp_path: Path
     assert decision.reason == "its exposure of 2 s is that of a flat taken 60 minutes away"
 
 
+# --- calibration ------------------------------------------------------------------------------------------
+
+
+def test_s4_19_a_dark_is_scaled_only_with_a_bias_and_its_factor_is_on_record(run: Run, tmp_path: Path) -> None:
+    """Flats of 3 s, darks of 2, 5 and 10 s: nothing without a bias; with one the dark of 2 s, times about 1.5."""
+    warm = Sensor(96, 64, seed=3)
+    hot = np.random.default_rng(5).random(warm.shape) < 0.05
+    warm.dark[hot] += np.random.default_rng(6).uniform(500, 3000, int(hot.sum()))
+    night, library = tmp_path / "night", tmp_path / "library"
+    shoot_flats(night, 3.0, sensor=warm, light=0.2 * half_full(3.0))
+    for exposure in (2.0, 5.0, 10.0):
+        shoot(night, "DARK", exposure, at=-24 * HOUR, sensor=warm)
+    build = ("build", night, library, "--scale-dark", *NUMPY)
+
+    without = run(*build)
+    shoot(night, "BIAS", at=-HOUR, sensor=warm)
+    with_bias = run(*build)
+
+    assert "(exposure 2 s, the flats have 3 s)" in without.err
+    assert with_bias.code == 0
+    flat = record(library, "masterFlat")
+    assert flat.calibration is not None
+    assert flat.calibration.dark is not None
+    assert (flat.calibration.dark.exposure, flat.calibration.state) == (2.0, "BD")
+    factors = [entry.outcome.dark_scaling for entry in flat.inputs if entry.outcome]
+    assert all(factor == pytest.approx(1.5, abs=0.1) for factor in factors)
+    text = "".join(path.read_text(encoding="utf-8") for path in (library / "logs").glob("*.log"))
+    assert all(f"dark scaled by {factor:.4f}" in text for factor in factors)
+    assert "subtracted (CALSTAT BD): bias masterBias" in text
+
+
+def test_negative_values_stay_and_never_wrap(run: Run, tmp_path: Path) -> None:
+    """Where a mask keeps all light away a calibrated flat is noise about zero: its mean is zero, half of it below."""
+    light = np.full(SENSOR.shape, half_full(2.0))
+    light[:16] = 0
+    shoot_flats(tmp_path / "night", light=light, count=12)
+    shoot(tmp_path / "night", "DARKFLAT", 2.0, at=HOUR, count=12)
+
+    run("build", tmp_path / "night", tmp_path / "library", *NUMPY)
+
+    (master,) = (tmp_path / "library").rglob("masterFlat*.xisf")
+    masked = read_image(master)[1][0, :16] * 65535
+    assert 0.4 < np.mean(masked < 0) < 0.6
+    assert abs(masked.mean()) < 0.5
+    assert np.abs(masked).max() < 50
+
+
 # --- colour cameras ---------------------------------------------------------------------------------------
 
 
@@ -430,9 +478,8 @@ def test_siril_is_told_where_to_look(run: Run, short_night: Path, tmp_path: Path
 @pytest.mark.parametrize("layout", ["playbook", "nina", "pulsar", "siril", "masters/{{ type }}"])
 def test_two_cameras_under_one_name_are_refused_with_both_named(run: Run, tmp_path: Path, layout: str) -> None:
     """Before anything is built, and also where the other camera's master is there already."""
-    other = {"INSTRUME": "ZWO ASI6200MM Pro"}
     shoot(tmp_path / "a", "DARK", 60.0, count=3)
-    shoot(tmp_path / "b", "DARK", 60.0, count=3, **other)
+    shoot(tmp_path / "b", "DARK", 60.0, count=3, INSTRUME="ZWO ASI6200MM Pro")
     style = ("--layout", layout, *NUMPY)
 
     together = run("build", tmp_path / "a", tmp_path / "b", tmp_path / "library", *style)
