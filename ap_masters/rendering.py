@@ -22,5 +22,6 @@ def environment(*, html: bool = False) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.policies["json.dumps_kwargs"] = {"allow_nan": False}  # tojson: NaN is neither JSON nor a value; keys keep their order
+    # For tojson: NaN is neither JSON nor a value, and keys keep their order.
+    made.policies["json.dumps_kwargs"] = {"allow_nan": False}
     return made

@@ -74,7 +74,11 @@ var JOBS = [
          "capture": null,
          "recipe": {"combination": "average", "rejection": "percentile", "normalization": "none", "rejection_normalization": "none", "minmax_low": 1, "minmax_high": 1, "percentile_low": 0.2, "percentile_high": 0.1, "sigma_low": 4.0, "sigma_high": 3.0, "winsorization_cutoff": 5.0, "linear_fit_low": 5.0, "linear_fit_high": 3.5, "esd_outliers": 0.3, "esd_alpha": 0.05, "esd_low_relaxation": 1.0, "target_median": null},
          "calibration": null,
+         "combined": null,
+         "started": null,
+         "ended": null,
          "dropped": [],
+         "refused": [],
          "grade": "minimum",
          "rejected": null,
          "statistics": null,
@@ -88,9 +92,9 @@ var JOBS = [
          "script": null,
          "history": [],
          "inputs": [
-            {"path": "/night/dark 1.fits", "size": 8640, "mtime_ns": "1769720400123456789", "sha256": null, "started": "2026-01-29T21:00:00Z", "exposure": 300.0, "set_temperature": -10.0, "sensor_temperature": -10.0, "outcome": null},
-            {"path": "/night/dark 2.fits", "size": 8640, "mtime_ns": "1769720400123456790", "sha256": null, "started": "2026-01-29T21:01:00Z", "exposure": 300.0, "set_temperature": -10.0, "sensor_temperature": -10.0, "outcome": null},
-            {"path": "/night/dark 3.fits", "size": 8640, "mtime_ns": "1769720400123456791", "sha256": null, "started": "2026-01-29T21:02:00Z", "exposure": 300.0, "set_temperature": -10.0, "sensor_temperature": -10.0, "outcome": null}
+            {"path": "/night/dark 1.fits", "size": 8640, "mtime_ns": "1769720400123456789", "sha256": null, "started": "2026-01-29T21:00:00Z", "exposure": 300.0, "set_temperature": -10.0, "sensor_temperature": -10.0, "cooler_power": null, "outcome": null},
+            {"path": "/night/dark 2.fits", "size": 8640, "mtime_ns": "1769720400123456790", "sha256": null, "started": "2026-01-29T21:01:00Z", "exposure": 300.0, "set_temperature": -10.0, "sensor_temperature": -10.0, "cooler_power": null, "outcome": null},
+            {"path": "/night/dark 3.fits", "size": 8640, "mtime_ns": "1769720400123456791", "sha256": null, "started": "2026-01-29T21:02:00Z", "exposure": 300.0, "set_temperature": -10.0, "sensor_temperature": -10.0, "cooler_power": null, "outcome": null}
          ]
       }
    }
