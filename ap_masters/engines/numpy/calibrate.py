@@ -20,27 +20,31 @@ class BadDefectList(ApMastersError):
 
 
 class MasterPixels:
-    """A master open for subtraction: runs of its samples as float32 on the [0, 1] scale."""
+    """A master open for subtraction: runs of its samples as float32, in the counts of the frames."""
 
-    def __init__(self, image: Frames, *, full_scale: float, pedestal: float = 0.0) -> None:
-        """Take the master as a group of one; ``pedestal`` in ADU, as its header states it."""
+    def __init__(self, image: Frames, *, full_scale: float, counts: float, pedestal: float = 0.0) -> None:
+        """Take the master as a group of one.
+
+        ``full_scale`` is the value that stands for 1.0 in it and ``counts`` the one in the frames; ``pedestal`` is
+        in ADU, as its header states it.
+        """
         self._image = image
-        self._full_scale = np.float32(full_scale)
-        self._pedestal = np.float32(abs(pedestal) / _ADU)
+        self._scale = np.float32(counts / full_scale)
+        self._pedestal = np.float32(abs(pedestal) * counts / _ADU)
 
     def run(self, channel: int, start: int, size: int) -> NDArray[np.float32]:
         """Return ``size`` samples from pixel ``start`` on; a grey master serves every channel."""
         raw = np.empty(size, self._image.dtype)
         self._image.read(0, min(channel, self._image.geometry.channels - 1), start, raw)
-        unit = raw.astype(np.float32)
-        unit += np.float32(self._image.zero)
-        unit /= self._full_scale
-        unit -= self._pedestal
-        return unit
+        run = raw.astype(np.float32)
+        run += np.float32(self._image.zero)
+        run *= self._scale
+        run -= self._pedestal
+        return run
 
 
 class Masters(NamedTuple):
-    """What is subtracted: masters (None for none) and a ``constant`` in ADU.
+    """What is subtracted: masters (None for none) and a ``constant`` in counts.
 
     The bias is taken out of the dark first where ``dark_holds_bias``, so that it is never subtracted twice.
     """
@@ -71,15 +75,15 @@ class Masters(NamedTuple):
 
 
 class Calibrated:
-    """Frames minus bias and dark, as float32 on the [0, 1] scale; the same reading as plain frames.
+    """Frames minus bias and dark, as float32 counts; the same reading as plain frames.
 
-    ImageCalibration 2.2.8, in float32 and in its order: x / full scale, minus the pedestal, minus
-    (bias + k * (dark - bias)); without a bias, minus the dark. Other than there, nothing is truncated to
-    [0, 1]: negative values stay, so that noise about zero keeps its mean. Defects are then replaced by the
-    median of their sound neighbours (PULSAR's order: subtract, correct, normalize).
+    ImageCalibration 2.2.8: x minus the pedestal, minus (bias + k * (dark - bias)); without a bias, minus the
+    dark. Other than there, nothing is truncated to the range of the samples: negative values stay, so that
+    noise about zero keeps its mean. Defects are then replaced by the median of their sound neighbours (PULSAR's
+    order: subtract, correct, normalize).
 
-    A pedestal is subtracted whatever its sign, as ImageCalibration does: PEDESTAL says by how much the
-    samples were raised, and MaxIm DL writes that as the negative number to be added to get rid of it.
+    A pedestal is subtracted whatever its sign, as ImageCalibration does: PEDESTAL says by how much the samples
+    were raised, and MaxIm DL writes that as the negative number to be added to get rid of it.
     """
 
     dtype: np.dtype[Any] = np.dtype(np.float32)
@@ -90,49 +94,45 @@ class Calibrated:
         frames: Frames,
         masters: Masters,
         *,
-        full_scale: float,
         pedestals: Sequence[float],
         dark_scaling: Sequence[Sequence[float]] | None = None,
         defects: NDArray[np.intp] | None = None,
     ) -> None:
-        """Take ``pedestals`` in ADU per frame, ``dark_scaling`` as [frame][channel], ``defects`` as pixel indices."""
-        self._frames = frames
-        self._masters = masters
-        self._full_scale = full_scale
-        self._pedestals = pedestals
-        self._dark_scaling = dark_scaling
-        self._defects = defects
+        """Take ``pedestals`` in counts, ``dark_scaling`` by frame and channel, ``defects`` as pixel indices."""
+        self.frames = frames
+        self.masters = masters
+        self.offsets = [abs(pedestal) + masters.constant for pedestal in pedestals]
+        self.dark_scaling = dark_scaling
+        self.defects = defects
         self.geometry = frames.geometry
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return len(self.frames)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Say whether the same is subtracted from every frame, but for a number, and nothing else is done."""
+        return self.dark_scaling is None and self.defects is None
 
     def read(self, index: int, channel: int, start: int, out: NDArray[Any]) -> None:
         """Fill ``out`` (float32) with calibrated samples of frame ``index`` from pixel ``start`` on."""
-        if self._defects is None:
+        if self.defects is None:
             self._subtracted(index, channel, start, out)
             return
         width, plane = self.geometry.width, self.geometry.plane
         first, last = max(start - width - 1, 0), min(start + out.size + width + 1, plane)
         wide = np.empty(last - first, np.float32)
         self._subtracted(index, channel, first, wide)
-        _mend(wide, first, self._defects, width, plane)
+        _mend(wide, first, self.defects, width)
         out[:] = wide[start - first : start - first + out.size]
 
     def _subtracted(self, index: int, channel: int, start: int, out: NDArray[np.float32]) -> None:
-        raw = np.empty(out.size, self._frames.dtype)
-        self._frames.read(index, channel, start, raw)
+        raw = np.empty(out.size, self.frames.dtype)
+        self.frames.read(index, channel, start, raw)
         np.copyto(out, raw)
-        if self._frames.zero:
-            out += np.float32(self._frames.zero)
-        out /= np.float32(self._full_scale)
-        pedestal = abs(self._pedestals[index])
-        if pedestal:
-            out -= np.float32(pedestal / _ADU)
-        if self._masters.constant:
-            out -= np.float32(self._masters.constant / _ADU)
-        scaling = self._dark_scaling[index][channel] if self._dark_scaling else 1.0
-        subtrahend = self._masters.subtrahend(channel, start, out.size, scaling)
+        out += np.float32(self.frames.zero - self.offsets[index])
+        scaling = self.dark_scaling[index][channel] if self.dark_scaling else 1.0
+        subtrahend = self.masters.subtrahend(channel, start, out.size, scaling)
         if subtrahend is not None:
             out -= subtrahend
 
@@ -159,7 +159,7 @@ def read_defects(path: Path, width: int, height: int) -> NDArray[np.intp]:
     return np.array(sorted(pixels), np.intp)
 
 
-def _mend(samples: NDArray[np.float32], first: int, defects: NDArray[np.intp], width: int, plane: int) -> None:
+def _mend(samples: NDArray[np.float32], first: int, defects: NDArray[np.intp], width: int) -> None:
     """Replace the defects in a run that starts at pixel ``first`` by the median of their sound neighbours.
 
     The neighbours are the up to eight pixels around that are no defects themselves; a defect without one

@@ -26,7 +26,7 @@ _REACH: Final = 2.3  # half the range of keys over the 90th percentile of the ra
 
 
 class Keys(NamedTuple):
-    """A tile's keys: the sample is pivot + (key + t) << shift with 0 <= t < 1, and t = 0 where they are ``exact``.
+    """A tile's keys: the sample is pivot + (key << shift) + something from 0 to ``lost``.
 
     ``total`` is the sum of x - pivot over each stack, exact; like the keys it means nothing in ``wide`` stacks.
     """
@@ -35,7 +35,7 @@ class Keys(NamedTuple):
     spare: NDArray[np.uint8]
     pivot: Row
     shift: int
-    exact: bool
+    lost: int
     total: Row
     wide: NDArray[np.bool_]
 
@@ -108,8 +108,8 @@ def _with_shift(
         np.add(total, part, out=total)
     bits = seen.view(np.uint16)
     wide = np.greater(bits, (1 << (BITS + shift)) - 1, out=scratch.row("wide", np.bool_, length))
-    exact = shift == 0 or not np.bitwise_or.reduce(bits[~wide] & ((1 << shift) - 1), initial=0)
-    return Keys(rows[:-1], rows[-1], pivot, shift, bool(exact), total, wide)
+    lost = (1 << shift) - 1 if shift and np.bitwise_or.reduce(bits[~wide] & ((1 << shift) - 1), initial=0) else 0
+    return Keys(rows[:-1], rows[-1], pivot, shift, lost, total, wide)
 
 
 def _pivot(middle: Row, shift: int, scratch: Scratch) -> Row:

@@ -1,7 +1,7 @@
 """One master from one job's frames: open, calibrate, level, integrate, write."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -13,9 +13,9 @@ from ap_masters import __version__, images
 from ap_masters.engines.history import Outcome, result_keywords
 from ap_masters.engines.numpy.calibrate import Calibrated, MasterPixels, Masters, read_defects
 from ap_masters.engines.numpy.integrate import integrate
-from ap_masters.engines.numpy.levels import location
+from ap_masters.engines.numpy.levels import location, sampled_level, sampled_runs
 from ap_masters.engines.numpy.order import Order, Scales, Shape
-from ap_masters.engines.numpy.reading import Frames, Refused
+from ap_masters.engines.numpy.reading import Frames, Geometry, Refused
 from ap_masters.engines.numpy.scales import factors, is_normalized
 from ap_masters.engines.numpy.scaling import Optimization
 from ap_masters.engines.statistics import measure
@@ -77,10 +77,9 @@ def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, me
         dark_scaling = None
         if job.calibration is not None:
             source, dark_scaling = _calibrated(job.calibration, raw, frames, full_scale, workdir, stack, notes)
-            full_scale = 1.0
         geometry = raw.geometry
         shape = Shape(geometry.width, geometry.height, geometry.channels)
-        levels = [[_level(source, i, c, full_scale) for c in range(shape.channels)] for i in range(len(raw))]
+        levels = _levels(job, source, geometry, full_scale)
         scales = _scales(job, levels, frames, full_scale, shape.channels)
         low, high = np.zeros(len(raw), np.int64), np.zeros(len(raw), np.int64)
         smallest, largest = np.inf, -np.inf
@@ -130,32 +129,21 @@ def _full_scale(raw: Frames, frames: Sequence[Frame], notes: list[str]) -> float
     """
     if raw.full_scale is not None:
         return raw.full_scale
-    counts = any((frame.data_max or 0) > 10 for frame in frames) or any(
-        float(run.max()) > 2 for i in range(len(raw)) for run in _sampled(raw, i)
-    )
+    counts = any((frame.data_max or 0) > 10 for frame in frames) or any(_holds_counts(raw, i) for i in range(len(raw)))
     notes.append("float frames taken as " + ("counts of the 16-bit range" if counts else "values from 0 to 1"))
     return _ADU if counts else 1.0
 
 
-def _sampled(raw: Frames, index: int) -> Iterator[NDArray[np.float32]]:
-    """Yield some runs of a frame, from all over it."""
-    plane = raw.geometry.plane
-    run = np.empty(min(_SAMPLED // 16, plane), np.float32)
-    for start in np.linspace(0, plane - run.size, 16).astype(int):
-        raw.read(index, 0, int(start), run)
-        yield run
+def _holds_counts(raw: Frames, index: int) -> bool:
+    return any(float(run.max()) > 2 for run in sampled_runs(raw, index, 0, raw.geometry.plane))
 
 
-def _level(source: Frames | Calibrated, index: int, channel: int, full_scale: float) -> float | None:
-    plane = source.geometry.plane
-
-    def runs() -> Iterator[NDArray[np.generic]]:
-        for start in range(0, plane, _RUN):
-            out = np.empty(min(_RUN, plane - start), source.dtype)
-            source.read(index, channel, start, out)
-            yield (out.view(np.uint16) + np.uint16(source.zero)) if source.zero else out
-
-    return location(runs, full_scale)
+def _levels(job: Job, source: Frames | Calibrated, geometry: Geometry, full_scale: float) -> list[list[float | None]]:
+    """Return the level of each frame and channel, in counts: exact where normalization needs it, else sampled."""
+    plane, channels = geometry.plane, range(geometry.channels)
+    if not is_normalized(job.recipe):
+        return [[sampled_level(source, i, c, plane) for c in channels] for i in range(len(source))]
+    return [[location(source, i, c, plane, full_scale) for c in channels] for i in range(len(source))]
 
 
 def _scales(
@@ -191,27 +179,27 @@ def _calibrated(
     """Return the frames calibrated on the fly and the factors of the dark, by frame and channel."""
     geometry = raw.geometry
     masters = Masters(
-        bias=_open_master(calibration.bias, raw, workdir, stack) if calibration.bias else None,
-        dark=_open_master(calibration.dark, raw, workdir, stack) if calibration.dark else None,
+        bias=_open_master(calibration.bias, raw, full_scale, workdir, stack) if calibration.bias else None,
+        dark=_open_master(calibration.dark, raw, full_scale, workdir, stack) if calibration.dark else None,
         dark_holds_bias=calibration.dark.includes_bias if calibration.dark else True,
-        constant=calibration.constant or 0.0,
+        constant=(calibration.constant or 0.0) * full_scale / _ADU,
     )
-    pedestals = [frame.pedestal or 0.0 for frame in frames]
+    pedestals = [(frame.pedestal or 0.0) * full_scale / _ADU for frame in frames]
     defects = read_defects(calibration.defects, geometry.width, geometry.height) if calibration.defects else None
     dark_scaling = None
     if calibration.scale_dark and masters.dark is not None:
         if masters.bias is None:
             notes.append("the dark is not scaled: that needs a master bias")
         else:
-            plain = Calibrated(raw, Masters(), full_scale=full_scale, pedestals=pedestals)
-            dark_scaling = _dark_scaling(masters, plain, frames, notes)
-    source = Calibrated(
-        raw, masters, full_scale=full_scale, pedestals=pedestals, dark_scaling=dark_scaling, defects=defects
-    )
+            plain = Calibrated(raw, Masters(), pedestals=pedestals)
+            dark_scaling = _dark_scaling(masters, plain, frames, full_scale, notes)
+    source = Calibrated(raw, masters, pedestals=pedestals, dark_scaling=dark_scaling, defects=defects)
     return source, dark_scaling
 
 
-def _open_master(master: CalibrationMaster, raw: Frames, workdir: Path, stack: ExitStack) -> MasterPixels:
+def _open_master(
+    master: CalibrationMaster, raw: Frames, full_scale: float, workdir: Path, stack: ExitStack
+) -> MasterPixels:
     """Open a master for subtraction. Raises CannotIntegrate when it is unusable for these frames."""
     advice = "Choose another master, or build it again."
     try:
@@ -223,13 +211,24 @@ def _open_master(master: CalibrationMaster, raw: Frames, workdir: Path, stack: E
         }:
             reason = f"{master.path} is {geometry.describe()}, the frames are {wanted.describe()}"
             raise CannotIntegrate(reason, advice)
-        counts = image.full_scale is None and any(float(run.max()) > 2 for run in _sampled(image, 0))
+        counts = image.full_scale is None and _holds_counts(image, 0)
     except Refused as refused:
         raise CannotIntegrate(str(refused), advice) from refused
-    return MasterPixels(image, full_scale=image.full_scale or (_ADU if counts else 1.0))
+    own = image.full_scale or (_ADU if counts else 1.0)
+    return MasterPixels(image, full_scale=own, counts=full_scale, pedestal=_pedestal(image))
 
 
-def _dark_scaling(masters: Masters, frames: Calibrated, infos: Sequence[Frame], notes: list[str]) -> list[list[float]]:
+def _pedestal(image: Frames) -> float:
+    """Return the PEDESTAL of a master's header, in ADU; ImageCalibration subtracts it from masters too."""
+    for keyword in image.keywords:
+        if keyword.name == "PEDESTAL" and isinstance(keyword.value, (int, float)):
+            return float(keyword.value)
+    return 0.0
+
+
+def _dark_scaling(
+    masters: Masters, frames: Calibrated, infos: Sequence[Frame], full_scale: float, notes: list[str]
+) -> list[list[float]]:
     """Return the dark's factor for every frame and channel."""
     geometry = frames.geometry
     cell = {4: 2, 36: 3}.get(len(infos[0].bayer_pattern or ""), 1)
@@ -241,7 +240,7 @@ def _dark_scaling(masters: Masters, frames: Calibrated, infos: Sequence[Frame], 
             assert run is not None
             return run
 
-        optimization = Optimization(dark, geometry.width, geometry.height, cell)
+        optimization = Optimization(dark, geometry.width, geometry.height, cell=cell, full_scale=full_scale)
         for index, info in enumerate(infos):
 
             def target(start: int, size: int, index: int = index, channel: int = channel) -> NDArray[np.float32]:

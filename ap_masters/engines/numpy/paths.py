@@ -5,11 +5,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ap_masters.engines.numpy.calibrate import Calibrated
 from ap_masters.engines.numpy.columns import Columns, integrate_columns, integrate_separately
+from ap_masters.engines.numpy.order import Order, Scales, Source
 from ap_masters.engines.numpy.rejection.survivors import Ranks, Span
-from ap_masters.engines.numpy.order import Order
+from ap_masters.engines.numpy.scaled import ScaledReader
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.tiles import SCREENED, Tiles
+from ap_masters.model import Combination
 
 Indices = NDArray[np.intp]
 Exactly = tuple[Columns, Ranks, Span | None]
@@ -23,14 +26,16 @@ class ShortIntegers:
     def __init__(self, order: Order, tile: int) -> None:
         self._order = order
         self._scratch = Scratch(tile)
-        self._tiles = Tiles(order, self._scratch)
+        self._tiles = Tiles(order, self._scratch, zero=order.source.zero)
         self._raw: list[NDArray[Any]] = []
 
     def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Indices:
         """Read a tile, combine what is proven."""
         source = self._order.source
         self._raw = self._scratch.rows("raw", len(source), source.dtype, len(out))
-        return self._tiles.integrate(self._raw, lambda index, row: source.read(index, channel, start, row), out)
+        where = self._tiles.screen(self._raw, lambda index, row: source.read(index, channel, start, row))
+        self._tiles.combine(out)
+        return where
 
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""
@@ -41,6 +46,34 @@ class ShortIntegers:
         order = self._order
         zero = float(order.source.zero)
         return integrate_columns(columns, order.recipe, order.full_scale, zero, begun=begun, worthwhile=worthwhile)
+
+
+class ScaledIntegers:
+    """16-bit samples less a master, times a factor: screened by whole counts, combined in float64."""
+
+    bytes_per_sample: ClassVar[int] = 6
+
+    def __init__(self, order: Order, tile: int) -> None:
+        self._order = order
+        self._scratch = Scratch(tile)
+        self._reader = ScaledReader(order, self._scratch)
+        self._tiles = Tiles(order, self._scratch, zero=self._reader.zero, slack=self._reader.slack)
+
+    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Indices:
+        """Read a tile, combine what is proven."""
+        rows = self._reader.begin(channel, start, len(out))
+        where = self._tiles.screen(rows, self._reader.read)
+        self._reader.average(out, self._order.divisor)
+        return where
+
+    def columns(self, pixels: Indices) -> NDArray[Any]:
+        """Return some stacks of the last tile."""
+        return self._reader.columns(pixels)
+
+    def exactly(self, columns: NDArray[Any], begun: Span | None, worthwhile: int) -> Exactly:
+        """Integrate such stacks."""
+        order = self._order
+        return integrate_columns(columns, order.recipe, order.full_scale, begun=begun, worthwhile=worthwhile)
 
 
 class AnySamples:
@@ -83,8 +116,25 @@ class AnySamples:
         return integrate_separately(to_reject, to_combine, recipe, full_scale), np.arange(0), None
 
 
-def path_for(order: Order) -> type[ShortIntegers] | type[AnySamples]:
+Path = ShortIntegers | ScaledIntegers | AnySamples
+
+
+def path_for(order: Order) -> type[Path]:
     """Return the fastest way for these samples and this recipe."""
-    plain = all(scales.reject is None and scales.combine is None for scales in order.scales)
-    short = order.source.dtype.kind in "iu" and order.source.dtype.itemsize == 2
-    return ShortIntegers if plain and short and order.recipe.rejection in SCREENED else AnySamples
+    source, recipe = order.source, order.recipe
+    if recipe.rejection in SCREENED:
+        if _is_short(source) and all(scales == Scales() for scales in order.scales):
+            return ShortIntegers
+        one_set = all(scales.reject == scales.combine for scales in order.scales)
+        if one_set and recipe.combination is Combination.AVERAGE and _is_short(_uncalibrated(source)):
+            return ScaledIntegers
+    return AnySamples
+
+
+def _is_short(source: Source) -> bool:
+    return source.dtype.kind in "iu" and source.dtype.itemsize == 2
+
+
+def _uncalibrated(source: Source) -> Source:
+    """Return the frames behind a source that subtracts the same from all of them; else the source itself."""
+    return source.frames if isinstance(source, Calibrated) and source.is_uniform else source

@@ -116,6 +116,7 @@ class Frames:
             self.close()
             raise
         self.full_scale = infos[0].full_scale
+        self.keywords = infos[0].keywords
         self.dtype, self.zero = _work_type(self.geometry.sample, self._places)
         self._local = threading.local()
 

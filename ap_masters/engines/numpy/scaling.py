@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.levels import median_inside
+from ap_masters.engines.numpy.counting import median_by_counting
 
-Plane = Callable[[int, int], NDArray[np.float32]]  # start, size -> run of samples on the [0, 1] scale
+Plane = Callable[[int, int], NDArray[np.float32]]  # start, size -> run of samples, in counts
 
 _FEWEST: Final = 16
 _NO_CORRELATION: Final = 0.005
@@ -35,15 +35,15 @@ class Optimization:
     approaches is known: k = cov(target, d) / var(d). Negative factors become 0.
     """
 
-    def __init__(self, dark: Plane, width: int, height: int, cell: int) -> None:
+    def __init__(self, dark: Plane, width: int, height: int, *, cell: int, full_scale: float) -> None:
         self._width, self._height, self._cell = width, height, cell
 
         def binned() -> Iterator[NDArray[np.float32]]:
             return self._cells(dark)
 
-        median = median_inside(binned, -np.inf, np.inf) or 0.0
-        mad = median_inside(lambda: (np.abs(run - np.float32(median)) for run in binned()), -np.inf, np.inf) or 0.0
-        self._threshold = min(max(median + _THRESHOLD * _ROBUST * mad, 0.0), 1.0)
+        median = median_by_counting(binned) or 0.0
+        mad = median_by_counting(lambda: (np.abs(run - np.float32(median)) for run in binned())) or 0.0
+        self._threshold = min(max(median + _THRESHOLD * _ROBUST * mad, 0.0), full_scale)
         self._dark = dark
         self.pixels = sum(int(np.count_nonzero(run >= self._threshold)) for run in binned())
 

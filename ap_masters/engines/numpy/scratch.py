@@ -10,7 +10,7 @@ class Scratch:
     """Rows of up to ``size`` elements by name and type; what they hold lasts until the name is asked for again."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
+        self.size = size
         self._rows: dict[tuple[str, str], NDArray[Any]] = {}
 
     def row(self, name: str, dtype: DTypeLike, length: int) -> NDArray[Any]:
@@ -18,7 +18,7 @@ class Scratch:
         key = name, np.dtype(dtype).str
         row = self._rows.get(key)
         if row is None:
-            row = self._rows[key] = np.empty(self._size, dtype)
+            row = self._rows[key] = np.empty(self.size, dtype)
         return row[:length]
 
     def rows(self, name: str, count: int, dtype: DTypeLike, length: int) -> list[NDArray[Any]]:

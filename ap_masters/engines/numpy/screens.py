@@ -1,10 +1,11 @@
 """Proofs, a tile at a time, that a stack cannot lose a sample: most of them are combined without another look.
 
 A screen may err on one side only. It marks a stack wherever it cannot prove that the definition rejects
-nothing; what is marked is integrated exactly (``columns.py``). Everything is in units of keys. Where keys are
-not exact, a sample exceeds its key by less than 1, so a distance exceeds that of the keys by less than 1, and the
-root of a sum of squares of deviations differs by at most that of the parts cut off, sqrt(n) / 2. Arithmetic is
-float32 on whole numbers; every comparison leaves a margin wider than its rounding.
+nothing; what is marked is integrated exactly (``columns.py``). Everything is in units of keys. A sample exceeds
+its key by between 0 and the *slack* of its tile, which is 0 where keys are exact. So a distance exceeds that of
+the keys by at most the slack, and the root of a sum of squared deviations differs by at most that of the parts
+cut off, slack * sqrt(n) / 2. Arithmetic is float32 on whole numbers; every comparison leaves a margin wider than
+its rounding.
 """
 
 from math import sqrt
@@ -28,15 +29,16 @@ _TINY: Final = 1e-9
 class Sorted(NamedTuple):
     """A sorted tile: keys by rank (outer and middle ones at least).
 
-    A count is offset + unit * (key + t), 0 <= t < 1, with t = 0 where ``exact``. ``total`` is the sum of counts less
-    offset of each stack.
+    A count is offset + unit * (key + t), 0 <= t <= ``slack``. The sum over a stack of counts less offset exceeds
+    ``total`` by at most n * unit * ``blur``.
     """
 
     rows: list[Row]
     offset: F32
     unit: float
-    exact: bool
-    total: Row | None = None
+    slack: float
+    total: Row
+    blur: float
 
     @property
     def n(self) -> int:
@@ -64,9 +66,9 @@ def reaches(stacks: Sorted, scratch: Scratch) -> Reaches:
     np.subtract(middle, below, out=below)
     np.copyto(above, rows[-1])
     np.subtract(above, middle, out=above)
-    if not stacks.exact:
-        np.add(below, np.float32(1), out=below)
-        np.add(above, np.float32(1), out=above)
+    if stacks.slack:
+        np.add(below, np.float32(stacks.slack), out=below)
+        np.add(above, np.float32(stacks.slack), out=above)
     if stacks.unit != 1.0:
         np.multiply(middle, np.float32(stacks.unit), out=middle)
     np.add(middle, stacks.offset, out=middle)
@@ -87,8 +89,8 @@ def clipping_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
     spread = scratch.row("scatter", np.float32, len(reach.below))
     np.copyto(spread, weighted_spread(stacks.rows, stacks.rows[::-1], n, scratch))
     np.multiply(spread, np.float32(weights(n).factor * MARGIN), out=spread)
-    if not stacks.exact:
-        np.subtract(spread, np.float32(sqrt(n) / 2), out=spread)
+    if stacks.slack:
+        np.subtract(spread, np.float32(stacks.slack * sqrt(n) / 2), out=spread)
     marked = scratch.row("marked", np.bool_, len(spread))
     np.greater(reach.below, spread, out=marked)
     dark = np.less_equal(reach.median, 0, out=scratch.row("dark", np.bool_, len(spread)))

@@ -31,81 +31,86 @@ SCREENED: Final = frozenset(_SCREENS)
 
 
 class Tiles:
-    """Integrates one tile after the other, in one thread."""
+    """Screens and integrates one tile after the other, in one thread.
 
-    def __init__(self, order: Order, scratch: Scratch) -> None:
+    Counts are samples plus ``zero``; what is to be integrated may exceed its count by up to ``slack``.
+    """
+
+    def __init__(self, order: Order, scratch: Scratch, *, zero: int, slack: float = 0.0) -> None:
         self._count = n = len(order.source)
         self._recipe = recipe = order.recipe
-        self._zero = order.source.zero
+        self._zero, self._slack = zero, slack
         self._divisor = order.divisor
         self._scratch = scratch
         self._screen, every_rank = _SCREENS[recipe.rejection]
         few = frozenset({0, (n - 1) // 2, n // 2, n - 1})
         self._network = sorting_network(n) if every_rank else selecting_network(n, few)
-        averages = recipe.combination is Combination.AVERAGE
-        self._short = averages or every_rank
-        self._coarsest = COARSEST if averages else 0
+        self._averages = recipe.combination is Combination.AVERAGE
+        self._by_keys = self._averages or every_rank
         exact32 = n * 65535 < _EXACT32 and float(np.float32(n * order.divisor)) == n * order.divisor
         self._float = np.dtype(np.float32 if exact32 else np.float64)
+        self._sorted: Sequence[Row] = ()
+        self._total: Row | None = None
+        self._pivot: Row | None = None
 
-    def integrate(self, raw: Sequence[Row], read: Read, out: NDArray[np.float32]) -> NDArray[np.intp]:
-        """Read a tile into the rows ``raw``; combine what provably loses nothing, return where the rest is."""
-        flags = self._short_tile(raw, read, out) if self._short else self._full_tile(raw, read, out)
-        return np.flatnonzero(flags)
-
-    def _short_tile(self, raw: Sequence[Row], read: Read, out: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Integrate a tile by short keys."""
-        scratch = self._scratch
-        keys = short_keys(raw, read, coarsest=self._coarsest, float_type=self._float, scratch=scratch)
-        flags = keys.wide
-        if self._screen is not None or self._coarsest == 0:
-            apply_network(self._network, keys.rows, keys.spare)
-        if self._screen is not None:
-            offset = self._offset(keys.pivot, len(out), np.dtype(np.float32))
-            stacks = Sorted(list(keys.rows), offset, float(1 << keys.shift), keys.exact, keys.total)
-            np.logical_or(flags, self._screen(stacks, self._recipe, scratch), out=flags)
-        offset = self._offset(keys.pivot, len(out), self._float)
-        if self._coarsest:
-            self._divide([keys.total], self._count, offset, out)
-        else:
-            self._pick(keys.rows, offset, out)
-        return flags
-
-    def _full_tile(self, raw: Sequence[Row], read: Read, out: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Integrate a tile by the samples themselves."""
-        scratch = self._scratch
-        rows, spare = full_keys(raw, read, scratch)
+    def screen(self, raw: Sequence[Row], read: Read) -> NDArray[np.intp]:
+        """Read a tile into the rows ``raw``; return where stacks may lose something."""
+        if self._by_keys:
+            return np.flatnonzero(self._screen_by_keys(raw, read))
+        rows, spare = full_keys(raw, read, self._scratch)
         apply_network(self._network, rows, spare)
-        flags = scratch.row("marked", np.bool_, len(out))
-        flags.fill(False)
+        self._sorted, self._total, self._pivot = rows, None, None
+        if self._screen is None:
+            return np.arange(0)
+        offset = self._offset(len(rows[0]), np.dtype(np.float32))
+        stacks = Sorted(rows, offset, 1.0, 0.0, offset, 0.0)  # no screen that ends up here looks at totals
+        return np.flatnonzero(self._screen(stacks, self._recipe, self._scratch))
+
+    def _screen_by_keys(self, raw: Sequence[Row], read: Read) -> NDArray[np.bool_]:
+        """Screen a tile by short keys."""
+        scratch = self._scratch
+        coarsest = COARSEST if self._averages else 0
+        keys = short_keys(raw, read, coarsest=coarsest, float_type=self._float, scratch=scratch)
+        if self._screen is not None or not self._averages:
+            apply_network(self._network, keys.rows, keys.spare)
+        self._sorted, self._total, self._pivot = keys.rows, keys.total if self._averages else None, keys.pivot
         if self._screen is not None:
-            flags = self._screen(
-                Sorted(rows, self._offset(None, len(out), np.dtype(np.float32)), 1.0, True), self._recipe, scratch
+            unit = float(1 << keys.shift)
+            stacks = Sorted(
+                list(keys.rows),
+                self._offset(len(keys.pivot), np.dtype(np.float32)),
+                unit,
+                (keys.lost + self._slack) / unit,
+                keys.total,
+                self._slack / unit,
             )
-        self._pick(rows, self._offset(None, len(out), self._float), out)
-        return flags
+            np.logical_or(keys.wide, self._screen(stacks, self._recipe, scratch), out=keys.wide)
+        return keys.wide
 
-    def _offset(self, pivot: Row | None, length: int, dtype: np.dtype[Any]) -> Row:
-        """Return what has to be added to each key to get a count."""
-        offset = self._scratch.row("offset", dtype, length)
-        if pivot is None:
-            offset.fill(self._zero)
-        else:
-            np.copyto(offset, pivot)
-            np.add(offset, dtype.type(self._zero), out=offset)
-        return offset
-
-    def _pick(self, rows: Sequence[Row], offset: Row, out: NDArray[np.float32]) -> None:
-        """Combine by rank."""
-        n = self._count
+    def combine(self, out: NDArray[np.float32]) -> None:
+        """Combine all samples of every stack of the last tile into ``out``, whatever the stacks lose."""
+        if self._total is not None:
+            self._divide([self._total], self._count, out)
+            return
+        rows, n = self._sorted, self._count
         picked = {
             Combination.MEDIAN: [rows[(n - 1) // 2], rows[n // 2]],
             Combination.MINIMUM: [rows[0]],
             Combination.MAXIMUM: [rows[-1]],
         }[self._recipe.combination]
-        self._divide(picked, len(picked), offset, out)
+        self._divide(picked, len(picked), out)
 
-    def _divide(self, parts: Sequence[Row], count: int, offset: Row, out: NDArray[np.float32]) -> None:
+    def _offset(self, length: int, dtype: np.dtype[Any]) -> Row:
+        """Return what has to be added to the last tile's keys (or samples) to get counts."""
+        offset = self._scratch.row("offset", dtype, length)
+        if self._pivot is None:
+            offset.fill(self._zero)
+        else:
+            np.copyto(offset, self._pivot)
+            np.add(offset, dtype.type(self._zero), out=offset)
+        return offset
+
+    def _divide(self, parts: Sequence[Row], count: int, out: NDArray[np.float32]) -> None:
         """Set ``out`` to (count * offset + sum of parts) / (count * divisor): whole numbers, rounded once.
 
         In float32 both sides of the division are exact, so the quotient is correctly rounded. In float64 it is
@@ -113,7 +118,7 @@ class Tiles:
         numbers of these sizes that is not on it keeps further away than float64's rounding.
         """
         result, part = (self._scratch.row(name, self._float, len(out)) for name in ("result", "part"))
-        np.multiply(offset, self._float.type(count), out=result)
+        np.multiply(self._offset(len(out), self._float), self._float.type(count), out=result)
         for row in parts:
             np.copyto(part, row)
             np.add(result, part, out=result)

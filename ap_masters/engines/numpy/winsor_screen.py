@@ -54,7 +54,8 @@ def winsorized_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools
         proof = _Proof(stacks, recipe, scratch)
         for shrink in _TRIES:
             np.logical_or(proven, proof.attempt(shrink), out=proven)
-    return np.logical_not(proven, out=proven)
+    np.logical_not(proven, out=proven)
+    return proven
 
 
 class _Proof:
@@ -65,7 +66,7 @@ class _Proof:
         self._length = len(stacks.rows[0])
         self._recipe = recipe
         self._scratch = scratch
-        self._slack = 0.0 if stacks.exact else 1.0  # a sample exceeds its key by less than that
+        self._slack, self._blur = stacks.slack, stacks.blur
         self._outer = min(int(_OUTER * self._n) + 2, self._n // 2)
         self._least, self._greatest = self._copied("least", stacks.rows[0]), self._copied("greatest", stacks.rows[-1])
         self._median = self._copied("median keys", stacks.rows[(self._n - 1) // 2])
@@ -109,7 +110,7 @@ class _Proof:
         np.minimum(below, above, out=below)
         start = self._copied("start", below)
         if self._slack:
-            np.subtract(start, np.float32(1), out=start)
+            np.subtract(start, np.float32(self._slack), out=start)
         np.multiply(start, np.float32(sn.CONSISTENCY * sn.factor(n) * MARGIN), out=start)
         return start
 
@@ -168,20 +169,20 @@ class _Proof:
         np.copyto(deviation, weighted_spread(raised + lower[outer:], lowered + upper[outer:], n, scratch))
         np.multiply(deviation, np.float32(FACTOR * weights(n).factor / sqrt(n - 1) * MARGIN), out=deviation)
         if self._slack:
-            np.subtract(deviation, np.float32(FACTOR * sqrt(n / (n - 1)) / 2), out=deviation)
+            np.subtract(deviation, np.float32(self._slack * FACTOR * sqrt(n / (n - 1)) / 2), out=deviation)
         return deviation
 
     def _bound_centre(self, more: NDArray[np.uint16], less: NDArray[np.uint16]) -> None:
         """Set the bounds of the centre, from the sums by which clamping raised and lowered keys.
 
-        Where keys are not exact, a sample above b exceeds it by up to 1 more than its key does.
+        A sample above b exceeds it by up to the slack more than its key does.
         """
-        part, extra = self._row("part"), np.float32(self._slack * self._outer / self._n + _ROUNDING)
+        part, extra = self._row("part"), self._slack * self._outer / self._n + _ROUNDING
         for sums, sign, bound, narrower in ((less, -1, self._low, np.minimum), (more, 1, self._high, np.maximum)):
             np.copyto(bound, sums)
             np.multiply(bound, np.float32(sign / self._n), out=bound)
             np.add(bound, self._mean, out=bound)
-            np.add(bound, np.float32(sign * extra), out=bound)
+            np.add(bound, np.float32(sign * extra + (self._blur if sign > 0 else 0)), out=bound)
             median = self._median
             if sign > 0 and self._slack:
                 median = part
@@ -195,7 +196,8 @@ class _Proof:
         met = self._scratch.row("met", np.bool_, self._length)
         outer = self._outer if self._outer < self._n // 2 else self._n // 2 - 1
         np.less_equal(a, self._rows[outer], out=holds)
-        np.greater_equal(b, self._rows[self._n - 1 - outer], out=met)
+        # strictly, as with slack a sample of key b lies above b
+        np.greater(b, self._rows[self._n - 1 - outer], out=met)
         np.logical_and(holds, met, out=holds)
         limits = (
             (self._high, s_min, -CLAMP, np.less_equal, a),

@@ -59,7 +59,7 @@ class BandWorker:
 
 
 class _Rest:
-    """Stacks to be integrated exactly, collected until there are enough of them; first the new ones, then the put off."""
+    """Stacks to be integrated exactly, collected until there are enough of them: the new ones, and those put off."""
 
     def __init__(self, order: Order, path: Path, pixels: NDArray[np.float32]) -> None:
         frames = len(order.source)

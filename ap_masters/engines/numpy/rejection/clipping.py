@@ -150,7 +150,10 @@ class _Standard:
 
 
 class _Averaged:
-    """The median c, and q sqrt(c), where q^2 = sum((r - m0)^2 / m0) / (n - 1) over all samples, m0 their median."""
+    """The median c, and q sqrt(c), where q^2 = sum((r - m0)^2 / m0) / (n - 1) over all samples, m0 their median.
+
+    PixInsight's samples are not negative; for others q^2 c is what counts, and where it is negative nothing goes.
+    """
 
     def __init__(self, stacks: Stacks) -> None:
         self._stacks = stacks
@@ -161,21 +164,21 @@ class _Averaged:
         shift = m0 - stacks.pivot
         self._about_m0 = squares - 2 * shift * total + stacks.frames * shift * shift
         with np.errstate(invalid="ignore", divide="ignore"):
-            self._gain = np.sqrt(self._about_m0 / m0 / (stacks.frames - 1))
+            self._square = self._about_m0 / m0 / (stacks.frames - 1)
 
     def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
         """Return the median of the survivors and the deviation that goes with it."""
         centre = self._stacks.twice_median(span, pixels) / 2
         with np.errstate(invalid="ignore"):
-            return centre, self._gain[pixels] * np.sqrt(centre)
+            return centre, np.sqrt(self._square[pixels] * centre)
 
     def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
         """Compare (2 c - 2 r)^2 2 m0 (n - 1) with (2 k)^2 sum (r - m0)^2 2 c: as whole numbers, or as fractions."""
         n = self._stacks.frames
         twice_centre = self._stacks.twice_median(span, pixels)
         distance = twice_centre - 2 * samples
-        left = distance * distance * self._twice_m0[pixels] * float((n - 1) * k.denominator**2)
-        right = (4 * self._about_m0[pixels]) * twice_centre * float(k.numerator**2)
+        left = distance * distance * np.abs(self._twice_m0[pixels]) * float((n - 1) * k.denominator**2)
+        right = (4 * self._about_m0[pixels]) * np.abs(twice_centre) * float(k.numerator**2)
         result = left > right
         safe = self._stacks.whole(pixels) & (left < _EXACT) & (right < _EXACT)
         for i in np.flatnonzero(~safe):
@@ -183,7 +186,8 @@ class _Averaged:
             m0 = (r[(n - 1) // 2] + r[n // 2]) / 2
             centre = _centre(r, span, i)
             about = sum((x - m0) ** 2 for x in r)
-            result[i] = (centre - Fraction(float(samples[i]))) ** 2 * m0 * (n - 1) > k * k * about * centre
+            square = (centre - Fraction(float(samples[i]))) ** 2
+            result[i] = square * abs(m0) * (n - 1) > k * k * about * abs(centre)
         return result
 
 

@@ -47,4 +47,5 @@ def middle_distance(r: NDArray[Any]) -> NDArray[Any]:
         return selected
     rows = list(nearest)
     apply_network(selecting_network(n, frozenset({rank})), rows, np.empty_like(rows[0]))
-    return rows[rank]
+    middle: NDArray[Any] = rows[rank]
+    return middle

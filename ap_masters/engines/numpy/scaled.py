@@ -1,0 +1,100 @@
+"""Flats: 16-bit samples less what the masters say, times a factor for each frame, ready for the fast path."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.engines.numpy.calibrate import Calibrated
+from ap_masters.engines.numpy.order import Order
+from ap_masters.engines.numpy.scratch import Scratch
+
+Row = NDArray[Any]
+
+_BELOW: Final = 256  # calibrated samples down to minus this many counts still make whole counts of 16 bits
+_ROUNDED: Final = 0.02  # float32's error in a scaled sample: three roundings of numbers below 2^17
+_CHUNK: Final = 1 << 13  # pixels whose samples are converted to float64 at once
+
+
+class ScaledReader:
+    """Reads tiles of scaled samples v_i = f_i (x_i - p_i - S), in two ways.
+
+    For screening as whole counts, from float32 arithmetic: v + 256 - 0.02 with its fraction cut off, so that v
+    lies between key - 256 and key - 256 + 1.04. For results in float64: the products f_i x_i are exact, as
+    factors have 24 binary places (``scales.py``) and samples 16 bits, and so is their sum; what is subtracted from
+    it is rounded once.
+    """
+
+    zero: Final = -_BELOW
+    slack: Final = 1 + 2 * _ROUNDED
+
+    def __init__(self, order: Order, scratch: Scratch) -> None:
+        source = order.source
+        self._order = order
+        self._scratch = scratch
+        calibrated = source if isinstance(source, Calibrated) else None
+        self._source = calibrated.frames if calibrated else source
+        self._masters = calibrated.masters if calibrated else None
+        count = len(self._source)
+        self._offsets = np.array(calibrated.offsets if calibrated else [0.0] * count) - self._source.zero
+        self._factors = np.ones(count)
+        self._raw: list[Row] = []
+        self._subtrahend: NDArray[np.float32] | None = None
+        self._channel = self._start = 0
+
+    def begin(self, channel: int, start: int, length: int) -> list[Row]:
+        """Turn to another tile; return rows for its whole counts."""
+        self._channel, self._start = channel, start
+        factors = self._order.scales[channel].combine
+        self._factors = np.ones(len(self._source)) if factors is None else np.asarray(factors, np.float64)
+        self._raw = self._scratch.rows("raw", len(self._source), self._source.dtype, length)
+        self._subtrahend = self._masters.subtrahend(channel, start, length, 1.0) if self._masters else None
+        return self._scratch.rows("count", len(self._source), np.uint16, length)
+
+    def read(self, index: int, counts: Row) -> None:
+        """Fill ``counts`` with the whole counts of one frame. What falls out of 16 bits comes out anyhow."""
+        raw = self._raw[index]
+        self._source.read(index, self._channel, self._start, raw)
+        value = self._scratch.row("value", np.float32, len(raw))
+        whole = self._scratch.row("whole", np.int32, len(raw))
+        np.copyto(value, raw)
+        if self._subtrahend is not None:
+            np.subtract(value, self._subtrahend, out=value)
+        np.multiply(value, np.float32(self._factors[index]), out=value)
+        shift = _BELOW - _ROUNDED - self._factors[index] * self._offsets[index]
+        np.add(value, np.float32(shift), out=value)
+        np.copyto(whole, value, casting="unsafe")
+        np.copyto(counts, whole, casting="unsafe")
+
+    def average(self, out: NDArray[np.float32], divisor: float) -> None:
+        """Fill ``out`` with the average of all frames over ``divisor``, whatever the stacks lose."""
+        count = len(self._source)
+        constant = float(self._factors @ self._offsets)
+        total_factor = float(self._factors.sum())
+        block = self._scratch.row("block", np.float64, self._scratch.size)
+        for start in range(0, len(out), _CHUNK):
+            stop = min(start + _CHUNK, len(out))
+            wide = self._wide(start, stop)
+            total = np.dot(self._factors, wide, out=block[: stop - start])
+            total -= constant
+            if self._subtrahend is not None:
+                total -= self._subtrahend[start:stop].astype(np.float64) * total_factor
+            total /= count * divisor
+            out[start:stop] = total
+
+    def _wide(self, start: int, stop: int) -> NDArray[np.float64]:
+        wide = np.empty((len(self._raw), stop - start))
+        for target, row in zip(wide, self._raw, strict=True):
+            np.copyto(target, row[start:stop])
+        return wide
+
+    def columns(self, pixels: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the scaled samples of some stacks of the tile, in float64."""
+        columns = np.empty((len(self._raw), len(pixels)))
+        subtrahend = 0.0 if self._subtrahend is None else self._subtrahend.take(pixels).astype(np.float64)
+        for target, row, factor, offset in zip(columns, self._raw, self._factors, self._offsets, strict=True):
+            np.copyto(target, row.take(pixels))
+            target -= offset
+            target -= subtrahend
+            target *= factor
+        return columns
