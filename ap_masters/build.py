@@ -201,6 +201,7 @@ class _Run:
         self.clock = clock
         self.done: dict[str, Record] = {}
         self.refused: dict[str, str] = {}
+        self.digests: dict[Path, str] = {}
         self.known: list[Entry] = list(scan.scan(the_plan.library).entries)
 
     def stage(self, steps: Sequence[Step], work: Path) -> list[Outcome]:
@@ -263,19 +264,27 @@ class _Run:
         return job if group is job.group else plan.with_frames(job, group, self.settings)
 
     def _resolve(self, job: Job) -> Job:
-        """Fill in what is known now of the masters that this run has made."""
+        """Fill in what the masters are that will be subtracted: made by this run, or of other programs."""
         if job.calibration is None:
             return job
 
         def made(master: CalibrationMaster | None) -> CalibrationMaster | None:
-            if master is None or master.job_id not in self.done:
-                return master
-            return master.model_copy(update={"sha256": self.done[master.job_id].master.sha256})
+            if master is None:
+                return None
+            if master.job_id in self.done:
+                return master.model_copy(update={"sha256": self.done[master.job_id].master.sha256})
+            return master if master.sha256 else master.model_copy(update={"sha256": self._digest(master.path)})
 
         calibration: Calibration = job.calibration.model_copy(
             update={"bias": made(job.calibration.bias), "dark": made(job.calibration.dark)}
         )
         return job.model_copy(update={"calibration": calibration})
+
+    def _digest(self, path: Path) -> str | None:
+        """Return the SHA-256 of a master without a record, read once in a run; None where it cannot be read."""
+        if path not in self.digests:
+            self.digests |= hash_files([path])
+        return self.digests.get(path)
 
     def _end(self, step: Step, job: Job, result: JobResult, hashes: Mapping[Path, str]) -> Outcome:
         """Prove, judge and publish one result; whatever goes wrong fails this job alone."""

@@ -30,9 +30,14 @@ def survey(
     if grouping.groups and not any(plan.is_selected(each.key.type, settings) for each in grouping.groups):
         raise NothingToDo(no_frames_wanted(inputs, grouping.groups, settings))
     held = scan.holdings(library, given=given_folders(settings))
-    to_hash = plan.frames_to_hash(grouping.groups, _records_in_place(held, grouping.groups, library, settings))
+    in_place = tuple(_records_in_place(held, grouping.groups, library, settings))
+    to_hash = (*plan.frames_to_hash(grouping.groups, in_place), *_changed_masters(in_place, held))
     holdings = plan.Holdings(
-        masters=held.masters, records=held.records, existing=held.existing, hashes=hash_files(to_hash)
+        masters=held.masters,
+        records=held.records,
+        existing=held.existing,
+        hashes=hash_files(to_hash),
+        made_with=held.made_with,
     )
     return plan.make_plan(
         grouping.groups,
@@ -60,6 +65,13 @@ def _records_in_place(
         for place in (library / output, library / QUARANTINE / output):
             if place in held.records:
                 yield held.records[place]
+
+
+def _changed_masters(records: Sequence[Record], held: scan.Holdings) -> Iterator[Path]:
+    """Yield the masters without a record, of other programs, that were written anew since they were subtracted."""
+    for path, when in plan.masters_to_hash(records).items():
+        if path not in held.records and path.is_file() and path.stat().st_mtime > when.timestamp():
+            yield path
 
 
 def no_frames(inputs: Sequence[Path], found: discover.Discovery) -> str:

@@ -260,6 +260,24 @@ def test_flats_are_calibrated_with_it(run: Run, tmp_path: Path, name: str) -> No
     assert record.statistics.channels[0].median == pytest.approx(light, rel=2e-3)
 
 
+def test_a_foreign_dark_that_was_made_anew_makes_its_flats_stale(run: Run, tmp_path: Path) -> None:
+    """It has no record: its content tells, and a mere copy of it changes nothing."""
+    foreign = MASTERS["ANAWBPPS dark"]
+    path = write_master(tmp_path / "given", foreign)
+    shoot_flats(tmp_path / "night")
+    command = (tmp_path / "night", tmp_path / "library", "--dark-master-dir", tmp_path / "given", "--engine", "numpy")
+    run("build", *command)
+
+    path.touch()
+    copied = run("plan", *command, "--json").document
+    write_master(tmp_path / "given", foreign._replace(cards=(*foreign.cards, Keyword("NCOMBINE", 50))))
+    anew = run("plan", *command, "--json").document
+
+    assert [step["action"] for stage in copied["stages"] for step in stage] == ["up to date"]
+    ((step,),) = anew["stages"]
+    assert (step["action"], step["reasons"]) == ("rebuild", [f"its dark {foreign.name} was rebuilt"])
+
+
 def test_a_header_that_its_name_contradicts_holds_and_is_told(run: Run, tmp_path: Path) -> None:
     """S1-32: name, folder and header disagree; matching says so where the master is taken, the audit always."""
     odd = MASTERS["ANAWBPPS dark"]._replace(name="masterDark_GAIN_200_EXPOSURE_2.xisf")

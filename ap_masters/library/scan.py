@@ -18,7 +18,7 @@ from ap_masters import record as records
 from ap_masters.errors import ImageError, RecordError
 from ap_masters.library.entries import Entry, entry_of, foreign_entry, master_of
 from ap_masters.library.lock import HOUSEKEEPING
-from ap_masters.model import FrameType, Master, Noun
+from ap_masters.model import FrameType, Master, MasterStatus, Noun
 from ap_masters.record import Record
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class Holdings(NamedTuple):
     masters: tuple[Master, ...]
     records: Mapping[Path, Record]
     existing: frozenset[Path]
+    made_with: Mapping[Path, frozenset[str]]  # SHA-256 of what was subtracted, of published masters
 
 
 class _Known(Noun):
@@ -124,7 +125,12 @@ def holdings(library: Path, *, given: Mapping[FrameType, Path] | None = None) ->
                 masters.append(master)
                 seen.add(real)
     existing = {library / entry.path for entry in own.entries} | {library / problem.path for problem in own.problems}
-    return Holdings(tuple(masters), _Records([own, *others.values()]), frozenset(existing))
+    made_with = {
+        library / entry.path: frozenset(use.sha256 for use in entry.uses if use.sha256)
+        for entry in own.entries
+        if entry.uses and entry.status is MasterStatus.PUBLISHED
+    }
+    return Holdings(tuple(masters), _Records([own, *others.values()]), frozenset(existing), made_with)
 
 
 def _given(place: Path) -> Scan:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from ap_masters.config import Settings
 from ap_masters.model import QUARANTINE, Action, FrameType, Group, Job, Master, Plan, SetAside, Step
-from ap_masters.plan.changes import differences, frames_to_hash, left_stale, of_another_group, was_refused
+from ap_masters.plan.changes import (
+    differences,
+    frames_to_hash,
+    left_stale,
+    masters_to_hash,
+    of_another_group,
+    was_refused,
+)
 from ap_masters.plan.drafts import (
     STAGE_OF,
     Draft,
@@ -29,6 +36,7 @@ __all__ = [
     "is_selected",
     "job_id",
     "make_plan",
+    "masters_to_hash",
     "output_path",
     "shortage",
     "with_frames",
@@ -67,7 +75,7 @@ def make_plan(
         library=library,
         stages=_stages(steps),
         set_aside=tuple(set_aside),
-        warnings=(*warnings, *left_stale(steps, holdings.records, library)),
+        warnings=(*warnings, *left_stale(steps, holdings.records, holdings.made_with, library)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from ap_masters.config import GroupSettings
@@ -13,7 +14,6 @@ from ap_masters.model import (
     Group,
     GroupKey,
     Job,
-    MasterStatus,
     Recipe,
     Step,
 )
@@ -23,12 +23,13 @@ from ap_masters.record import Input, Record
 def differences(job: Job, record: Record, hashes: Mapping[Path, str] | None = None) -> tuple[str, ...]:
     """Return, in words, every reason why the master of ``record`` is not what ``job`` would make; empty if none.
 
-    Frames are compared by name, size and time of change; where only the time differs, by content.
+    Frames are compared by name, size and time of change; where only the time differs, by content. ``hashes`` are
+    the SHA-256 of such files as they are now.
     """
     return (
         *_changed_inputs(job.frames, record, hashes or {}),
         *_changed_recipe(job.recipe, record.recipe),
-        *_changed_calibration(job.calibration, record.calibration),
+        *_changed_calibration(job.calibration, record.calibration, hashes or {}),
         *(() if job.scale == record.master.scale else (f"scale: {record.master.scale} -> {job.scale}",)),
     )
 
@@ -62,26 +63,22 @@ def _near(now: float | None, then: float | None, tolerance: float) -> bool:
     return abs(now - then) <= tolerance + 1e-9
 
 
-def left_stale(steps: Sequence[Step], records: Mapping[Path, Record], library: Path) -> tuple[str, ...]:
-    """Return a warning for each published master that was made with one that the plan rebuilds and is not in it."""
+def left_stale(
+    steps: Sequence[Step], records: Mapping[Path, Record], made_with: Mapping[Path, frozenset[str]], library: Path
+) -> tuple[str, ...]:
+    """Return a warning for each master that was made with one that the plan rebuilds and is not in the plan itself.
+
+    ``made_with`` holds the SHA-256 of what was subtracted from the frames of each published master.
+    """
+    rebuilt = [library / step.output for step in steps if step.supersedes is not None]
+    digests = {records[path].master.sha256: path.name for path in rebuilt if path in records}
     planned = {library / step.output for step in steps}
-    replaced = {
-        record.master.sha256: step.output
-        for step in steps
-        if step.supersedes is not None and (record := records.get(library / step.output)) is not None
-    }
-    stale = []
-    for path, record in records.items():
-        if path in planned or record.status is not MasterStatus.PUBLISHED or record.calibration is None:
-            continue
-        used = (record.calibration.bias, record.calibration.dark)
-        rebuilt = next((replaced[m.sha256] for m in used if m and m.sha256 and m.sha256 in replaced), None)
-        if rebuilt is not None:
-            stale.append(
-                f"{path.name} was made with {rebuilt.name}, which is rebuilt: it becomes stale. "
-                "Build it anew from its frames"
-            )
-    return tuple(stale)
+    return tuple(
+        f"{path.name} was made with {digests[digest]}, which is rebuilt: it becomes stale. Build it anew too"
+        for path, used in made_with.items()
+        for digest in sorted(used & digests.keys())
+        if path not in planned
+    )
 
 
 def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Path, str]) -> tuple[str, ...]:
@@ -126,9 +123,14 @@ def _changed_recipe(now: Recipe, then: Recipe) -> tuple[str, ...]:
     return tuple(f"{name}: {before[name]} -> {after[name]}" for name in after if after[name] != before[name])
 
 
-def _changed_calibration(now: Calibration | None, then: Calibration | None) -> tuple[str, ...]:
+def _changed_calibration(
+    now: Calibration | None, then: Calibration | None, hashes: Mapping[Path, str]
+) -> tuple[str, ...]:
     now, then = now or Calibration(), then or Calibration()
-    reasons = [*_changed_master("bias", now.bias, then.bias), *_changed_master("dark", now.dark, then.dark)]
+    reasons = [
+        *_changed_master("bias", now.bias, then.bias, hashes),
+        *_changed_master("dark", now.dark, then.dark, hashes),
+    ]
     reasons += [
         f"{name}: {getattr(then, name)} -> {getattr(now, name)}"
         for name in ("scale_dark", "constant")
@@ -137,7 +139,9 @@ def _changed_calibration(now: Calibration | None, then: Calibration | None) -> t
     return tuple(reasons)
 
 
-def _changed_master(what: str, now: CalibrationMaster | None, then: CalibrationMaster | None) -> tuple[str, ...]:
+def _changed_master(
+    what: str, now: CalibrationMaster | None, then: CalibrationMaster | None, hashes: Mapping[Path, str]
+) -> tuple[str, ...]:
     if now is None or then is None:
         names = [m.path.name if m else "none" for m in (then, now)]
         return () if now is then else (f"{what}: {names[0]} -> {names[1]}",)
@@ -145,9 +149,22 @@ def _changed_master(what: str, now: CalibrationMaster | None, then: CalibrationM
         return (f"its {now.type} {now.path.name} is rebuilt",)
     if now.path.name != then.path.name:
         return (f"{what}: {then.path.name} -> {now.path.name}",)
-    if now.sha256 and then.sha256 and now.sha256 != then.sha256:
+    digest = now.sha256 or hashes.get(now.path)
+    if digest and then.sha256 and digest != then.sha256:
         return (f"its {now.type} {now.path.name} was rebuilt",)
     return ()
+
+
+def masters_to_hash(records: Iterable[Record]) -> dict[Path, datetime]:
+    """Return the masters that were subtracted, and when, so that one changed since then can be told by its content."""
+    subtracted: dict[Path, datetime] = {}
+    for record in records:
+        if record.calibration is None or record.created is None:
+            continue
+        for master in (record.calibration.bias, record.calibration.dark):
+            if master is not None and master.sha256:
+                subtracted[master.path] = min(record.created, subtracted.get(master.path, record.created))
+    return subtracted
 
 
 def frames_to_hash(groups: Sequence[Group], records: Iterable[Record]) -> tuple[Path, ...]:

@@ -17,14 +17,16 @@ class Holdings:
 
     ``masters`` are the candidates for matching, ``records`` stand under the absolute path of their master,
     ``existing`` lists every master file found, with a record or without. ``hashes`` gives the SHA-256 of
-    frames whose size, but not whose time, equals a recorded input; so a frame that was only copied or touched
-    does not rebuild its master.
+    frames whose size, but not whose time, equals a recorded input, so that a frame that was only copied or touched
+    does not rebuild its master; and of masters without a record that have changed since they were subtracted.
+    ``made_with`` gives the SHA-256 of what was subtracted from the frames of each published master.
     """
 
     masters: tuple[Master, ...] = ()
     records: Mapping[Path, Record] = field(default_factory=dict)
     existing: frozenset[Path] = frozenset()
     hashes: Mapping[Path, str] = field(default_factory=dict)
+    made_with: Mapping[Path, frozenset[str]] = field(default_factory=dict)
 
 
 _DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
