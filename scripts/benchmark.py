@@ -1,0 +1,278 @@
+"""Side by side on this machine, in one run: ap-masters, siril-cli, ccdproc where installed, and the physical limit.
+
+    python3 scripts/benchmark.py                        32 frames of 11.7 megapixels, every method
+    python3 scripts/benchmark.py --frames 200 --megapixels 2.9 --methods winsorized
+    python3 scripts/benchmark.py --growth               time and memory against frames, and against megapixels
+
+Every figure is a whole process, timed from outside; the rounds of all programs are interleaved and the medians
+told, because machines are noisy: read the ratios. "Integration alone" takes the start-up off each side: ours is
+the time of one engine run inside a process, Siril's is its process less one that only starts and stops.
+"limit" is a Python process that reads the same bytes into one buffer and writes a result of the same size.
+Run it with the interpreter that has ap-masters installed (``.venv``), with the page cache warm.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+
+from ap_masters.images import write_image
+from ap_masters.model import Keyword
+
+ASPECT = 1.5
+
+
+class Method(NamedTuple):
+    """One row of the table: our flags, our recipe's fields for the in-process run, and Siril's words."""
+
+    combine: tuple[str, ...]
+    recipe: str
+    siril: str | None
+    flats: bool = False
+
+
+METHODS = {
+    "sigma": Method(("--method", "average", "--rejection", "sigma"), "rejection='sigma'", "rej s 4 3 -nonorm"),
+    "winsorized": Method(
+        ("--method", "average", "--rejection", "winsorized"), "rejection='winsorized'", "rej w 4 3 -nonorm"
+    ),
+    "median": Method(("--method", "median"), "combination='median', rejection='none'", "med -nonorm"),
+    "percentile": Method(
+        ("--method", "average", "--rejection", "percentile"), "rejection='percentile'", "rej p 0.2 0.1 -nonorm"
+    ),
+    "linear-fit": Method(
+        ("--method", "average", "--rejection", "linear-fit"), "rejection='linear-fit'", "rej l 5 3.5 -nonorm"
+    ),
+    "flats": Method(
+        ("--method", "average", "--rejection", "sigma", "--normalization", "multiplicative", "--type", "flat"),
+        "rejection='sigma', normalization='multiplicative', rejection_normalization='equalize-fluxes'",
+        "rej s 4 3 -norm=mul",
+        flats=True,
+    ),
+}
+
+# What each side runs inside a Python process; the folder of frames is the first argument.
+INTEGRATE = """
+import sys, tempfile, time
+from pathlib import Path
+from ap_masters import combine, memory
+from ap_masters.engines.numpy import NumpyEngine
+from ap_masters.model import Recipe
+frames = sorted(Path(sys.argv[1]).glob("*.fit"))
+spent = []
+class Timed(NumpyEngine):
+    def run(self, jobs, workdir, on_progress):
+        start = time.perf_counter()
+        done = super().run(jobs, workdir, on_progress)
+        spent.append(time.perf_counter() - start)
+        return done
+engine = Timed(memory=memory.budget(None))
+with tempfile.TemporaryDirectory(dir=sys.argv[1]) as out:
+    combine.combine(frames, Path(out) / "m.xisf", Recipe({recipe}), engine, lambda _: None)
+print(spent[0])
+"""
+LIMIT = """
+import sys
+from pathlib import Path
+frames = sorted(Path(sys.argv[1]).glob("*.fit"))
+buffer = bytearray(1 << 20)
+size = frames[0].stat().st_size
+for frame in frames:
+    with frame.open("rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+with (Path(sys.argv[1]) / "limit.bin").open("wb") as file:
+    for _ in range(2 * size // len(buffer)):
+        file.write(buffer)
+"""
+CCDPROC = """
+import sys
+from pathlib import Path
+import numpy as np
+from ccdproc import combine
+frames = sorted(str(p) for p in Path(sys.argv[1]).glob("*.fit"))
+combine(frames, method="average", sigma_clip=True, sigma_clip_low_thresh=4, sigma_clip_high_thresh=3,
+        sigma_clip_func=np.ma.median, sigma_clip_dev_func=np.ma.std, unit="adu", mem_limit=2e9)
+"""
+
+
+class Run(NamedTuple):
+    """One process: wall seconds, peak memory in MiB (0 where the system does not tell), and what it printed."""
+
+    seconds: float
+    peak: float
+    out: str
+
+
+def timed(command: Sequence[str | Path], folder: Path) -> Run:
+    """Run a command to its end and time it from outside. Ends the benchmark when it fails."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder) as out:
+        start = time.perf_counter()
+        process = subprocess.Popen([str(word) for word in command], cwd=folder, stdout=out, stderr=subprocess.STDOUT)
+        if hasattr(os, "wait4"):
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            peak = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+        else:
+            process.wait()
+            peak = 0.0
+        seconds = time.perf_counter() - start
+        out.seek(0)
+        said = out.read()
+    if process.returncode:
+        raise SystemExit(f"{command[0]} ended with {process.returncode}:\n{said[-2000:]}")
+    return Run(seconds, peak, said)
+
+
+def make_frames(folder: Path, count: int, megapixels: float, *, flats: bool) -> None:
+    """Write ``count`` raw frames: darks with hot pixels and cosmic rays, or vignetted flats of a drifting lamp."""
+    folder.mkdir(parents=True)
+    height = int((megapixels * 1e6 / ASPECT) ** 0.5) // 2 * 2
+    width = int(height * ASPECT) // 2 * 2
+    random = np.random.default_rng(1)
+    base = np.full((height, width), 500.0, np.float32) + random.normal(0, 2, width).astype(np.float32)
+    hot = random.integers(0, base.size, base.size // 2000)
+    base.ravel()[hot] += random.exponential(2000, hot.size).astype(np.float32)
+    if flats:
+        y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+        base = (30000 * (1 - 0.15 * (x * x + y * y))).astype(np.float32)
+    for number in range(count):
+        level = base * (1 + 0.01 * np.sin(number)) if flats else base
+        noise = random.standard_normal((height, width), np.float32)
+        noise *= np.sqrt(level / 3).astype(np.float32) if flats else np.float32(7)
+        pixels = level + noise
+        pixels.ravel()[random.integers(0, base.size, base.size // 20000)] += 3000
+        keywords = (
+            Keyword("IMAGETYP", "FLAT" if flats else "DARK"),
+            Keyword("EXPTIME", 2.0 if flats else 300.0),
+            Keyword("DATE-OBS", f"2026-01-29T20:{number // 60 % 60:02}:{number % 60:02}"),
+        )
+        samples = np.rint(pixels).clip(0, 65535).astype(np.uint16)
+        write_image(folder / f"d_{number + 1:05}.fit", samples, keywords, image_type="Flat" if flats else "Dark")
+
+
+def siril_script(folder: Path, name: str, lines: Sequence[str]) -> Path:
+    """Write a Siril script and return its path."""
+    script = folder / f"{name}.ssf"
+    script.write_text("\n".join(["requires 1.0.0", *lines]) + "\n", encoding="utf-8")
+    return script
+
+
+def ours(method: Method, frames: Path, folder: Path) -> list[str | Path]:
+    """Return the command of a whole ``ap-masters combine``."""
+    return [
+        *(sys.executable, "-m", "ap_masters", "combine", frames, folder / "ours.xisf", "--overwrite", "-q"),
+        *method.combine,
+    ]
+
+
+def rounds(commands: dict[str, list[str | Path]], folder: Path, count: int) -> dict[str, list[Run]]:
+    """Run all commands in turn, ``count`` times after one round that is not counted."""
+    runs: dict[str, list[Run]] = {name: [] for name in commands}
+    for number in range(count + 1):
+        for name, command in commands.items():
+            run = timed(command, folder)
+            if number:
+                runs[name].append(run)
+    return runs
+
+
+def compare(names: Sequence[str], count: int, megapixels: float, repeat: int, folder: Path) -> Iterator[str]:
+    """Yield the table, a row a method."""
+    siril = shutil.which("siril-cli")
+    if siril is None:
+        yield "siril-cli is not installed: its columns are empty"
+    yield (
+        "| method | combine s | MiB | engine s | limit s | engine / limit | Siril s | MiB "
+        "| Siril / combine | integration alone | ccdproc / combine |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    for name in names:
+        method = METHODS[name]
+        frames = folder / ("flats" if method.flats else "darks")
+        if not frames.exists():
+            make_frames(frames, count, megapixels, flats=method.flats)
+        commands: dict[str, list[str | Path]] = {
+            "ours": ours(method, frames, folder),
+            "engine": [sys.executable, "-c", INTEGRATE.format(recipe=method.recipe), frames],
+            "limit": [sys.executable, "-c", LIMIT, frames],
+        }
+        if siril and method.siril:
+            stack = siril_script(folder, name, [f"cd {frames}", f"stack d_ {method.siril} -out={folder / 'siril'}"])
+            empty = siril_script(folder, "empty", [f"cd {frames}"])
+            commands |= {"siril": [siril, "-s", stack], "siril start": [siril, "-s", empty]}
+        if find_spec("ccdproc") and name == "sigma":
+            commands["ccdproc"] = [sys.executable, "-c", CCDPROC, frames]
+        yield _row(name, rounds(commands, folder, repeat))
+
+
+def _row(name: str, runs: dict[str, list[Run]]) -> str:
+    wall = {who: median(run.seconds for run in done) for who, done in runs.items()}
+    peak = {who: max(run.peak for run in done) for who, done in runs.items()}
+    engine = median(float(run.out.split()[-1]) for run in runs["engine"])
+    cells = [
+        f"{wall['ours']:.2f}",
+        f"{peak['ours']:.0f}",
+        f"{engine:.2f}",
+        f"{wall['limit']:.2f}",
+        f"{engine / wall['limit']:.1f} x",
+    ]
+    if "siril" in wall:
+        alone = (wall["siril"] - wall["siril start"]) / engine
+        cells += [f"{wall['siril']:.2f}", f"{peak['siril']:.0f}", f"{wall['siril'] / wall['ours']:.1f} x"]
+        cells += [f"{alone:.1f} x"]
+    else:
+        cells += ["", "", "", ""]
+    cells.append(f"{wall['ccdproc'] / wall['ours']:.1f} x" if "ccdproc" in wall else "")
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def growth(folder: Path, repeat: int) -> Iterator[str]:
+    """Yield time and memory of a whole sigma clip against the number of frames and against megapixels."""
+    yield "| frames | megapixels | combine s | ns per sample | MiB |"
+    yield "|---|---|---|---|---|"
+    sizes = [(count, 2.0) for count in (8, 16, 32, 64, 128, 256, 512)]
+    sizes += [(16, megapixels) for megapixels in (1.0, 4.0, 16.0, 32.0, 62.0)]
+    for number, (count, megapixels) in enumerate(sizes):
+        frames = folder / f"growth{number}"
+        make_frames(frames, count, megapixels, flats=False)
+        runs = rounds({"ours": ours(METHODS["sigma"], frames, folder)}, folder, repeat)["ours"]
+        seconds = median(run.seconds for run in runs)
+        peak = max(run.peak for run in runs)
+        yield f"| {count} | {megapixels:g} | {seconds:.2f} | {seconds / count / megapixels * 1e3:.2f} | {peak:.0f} |"
+        shutil.rmtree(frames)
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description="Ratios against other programs, measured side by side.")
+    parser.add_argument("--frames", type=int, default=32)
+    parser.add_argument("--megapixels", type=float, default=11.7)
+    parser.add_argument("--rounds", type=int, default=5, help="counted rounds, after one that is not")
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--growth", action="store_true", help="time and memory against size instead")
+    parser.add_argument("--folder", type=Path, help="where the frames go; a temporary folder by default")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ap-masters-benchmark-", dir=given.folder) as place:
+        folder = Path(place)
+        lines = (
+            growth(folder, given.rounds)
+            if given.growth
+            else compare(given.methods, given.frames, given.megapixels, given.rounds, folder)
+        )
+        for line in lines:
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
