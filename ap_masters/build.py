@@ -11,7 +11,7 @@ from ap_masters import glimpse, layouts, plan, proof, run_log
 from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.defects import find_defects, write_defects
-from ap_masters.engines import Engine
+from ap_masters.engines import Engine, Interrupted
 from ap_masters.errors import ApMastersError, LibraryError, RecordError
 from ap_masters.library import index, lock, scan, store
 from ap_masters.library.entries import Entry, with_published
@@ -115,7 +115,8 @@ def build(
         run = _Run(the_plan, settings, engine, on_progress, clock, started)
         with _work_folder(the_plan.library, started) as work:
             run.log.write(run_log.head(the_plan, engine.name, started))
-            outcomes = [outcome for stage in the_plan.stages for outcome in run.stage(stage, work)]
+            with run.told():
+                outcomes = [outcome for stage in the_plan.stages for outcome in run.stage(stage, work)]
     _write_index(the_plan.library, settings)
     return _report(the_plan, engine, outcomes, started, clock, run.log.path if run.log.path.is_file() else None)
 
@@ -204,6 +205,18 @@ class _Run:
         self.digests: dict[Path, str] = {}
         self.known: list[Entry] = list(scan.scan(the_plan.library).entries)
 
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Where the run breaks off, leave the reason in its log."""
+        try:
+            yield
+        except ApMastersError as error:
+            self.log.write([f"! {error}", ""])
+            raise
+        except KeyboardInterrupt:
+            self.log.write([f"! stopped by the user; masters that were finished are kept: {len(self.done)}", ""])
+            raise
+
     def stage(self, steps: Sequence[Step], work: Path) -> list[Outcome]:
         """Run the jobs of one stage in one call of the engine, and end each of them."""
         outcomes: dict[str, Outcome] = {}
@@ -223,11 +236,26 @@ class _Run:
                 ready.append((step, job))
         for batch in self._batches(ready):
             hashes = hash_files([frame.path for step, _ in batch for frame in _given(step)])
-            for (step, job), result in zip(batch, self._integrate([job for _, job in batch], work), strict=True):
-                self.log.write(run_log.started_job(job))
-                outcomes[job.id] = self._end(step, job, result, hashes)
+            try:
+                results = self._integrate([job for _, job in batch], work)
+            except Interrupted as stopped:
+                self._end_batch(batch, stopped.done, hashes)  # what was finished need not be done again
+                raise
+            outcomes |= self._end_batch(batch, results, hashes)
         skipped = (Outcome(step=step, state=JobState.SKIPPED) for step in steps)
         return [outcomes[was.step.job.id] if was.step.job else was for was in skipped]
+
+    def _end_batch(
+        self, batch: Sequence[tuple[Step, Job]], results: Sequence[JobResult], hashes: Mapping[Path, str]
+    ) -> dict[str, Outcome]:
+        """End the jobs of one call of the engine that have a result."""
+        told = {result.job_id: result for result in results}
+        outcomes = {}
+        for step, job in batch:
+            if job.id in told:
+                self.log.write([*run_log.started_job(job), *run_log.traces(told[job.id])])
+                outcomes[job.id] = self._end(step, job, told[job.id], hashes)
+        return outcomes
 
     def _integrate(self, jobs: Sequence[Job], work: Path) -> Sequence[JobResult]:
         """Run the engine in a folder of its own, which it finds empty."""
@@ -311,7 +339,8 @@ class _Run:
         if restored:
             notes.append(f"keywords put back by this program: {', '.join(restored)}")
         log_path = None if self.log.broken else self.log.path.relative_to(self.library).as_posix()
-        record = record.model_copy(update={"log": log_path, "warnings": (*record.warnings, *notes)})
+        script = self._in_library(result.script) if result.script else None
+        record = record.model_copy(update={"log": log_path, "script": script, "warnings": (*record.warnings, *notes)})
         record = examine(record, result.path, self.library, self.known, self.settings)
         output = step.output
         if record.status is MasterStatus.QUARANTINED:
@@ -327,6 +356,11 @@ class _Run:
         self.known = with_published(self.known, self.library, master, final, suffix=suffix)
         self.on_progress(Progress(job.id, JobState.SUCCESS, 1.0, _refusals(record)))
         return Outcome(step=step, state=JobState.SUCCESS, master=master, record=final)
+
+    def _in_library(self, path: Path) -> str:
+        """Return a path as records have it: relative to the library where it is in there."""
+        library = self.library.absolute()
+        return (path.relative_to(library) if path.is_relative_to(library) else path).as_posix()
 
     def _wants_list(self, step: Step) -> bool:
         """Whether a list of hot pixels belongs beside this master: PULSAR mends flats with that of their dark."""

@@ -7,6 +7,7 @@ from ap_masters import headers, images
 from ap_masters import record as records
 from ap_masters.engines import history, statistics
 from ap_masters.engines.pixinsight import console
+from ap_masters.engines.pixinsight.facts import LogFacts
 from ap_masters.errors import RecordError, UsageError
 from ap_masters.model import Frame, ImageInfo, Statistics
 from ap_masters.record import Record
@@ -24,7 +25,7 @@ class InspectedImage(NamedTuple):
     record: Record | None
 
 
-def inspect(path: Path) -> InspectedImage | Record | console.LogFacts:
+def inspect(path: Path) -> InspectedImage | Record | LogFacts:
     """Return what ``path`` is. The content decides, not the name.
 
     Raises UnreadableImage for a broken image, RecordError for a broken record, UsageError for a file of any

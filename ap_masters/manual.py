@@ -52,8 +52,7 @@ def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
     )
     plan_file = paths.script.with_suffix(".plan.json")
     try:
-        for folder in (paths.script.parent, paths.log.parent):
-            folder.mkdir(parents=True, exist_ok=True)
+        paths.make_folders(jobs)
         write_text(paths.script, text)
         write_text(plan_file, the_plan.model_dump_json(indent=1) + "\n")
     except OSError as error:

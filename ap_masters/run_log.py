@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ap_masters import __version__
-from ap_masters.model import Action, Calibration, Decision, Failed, FrameOutcome, Job, Plan
+from ap_masters.model import Action, Calibration, Decision, Failed, FrameOutcome, Job, JobResult, Plan
 from ap_masters.record import Record
 from ap_masters.safe import one_line
 
@@ -43,10 +43,6 @@ class RunLog:
             self.broken = True
             reason = error.strerror or error
             log.warning("%s: the log of this run cannot be written: %s; its masters are recorded", self.path, reason)
-
-    def append_text(self, heading: str, text: str) -> None:
-        """Add a whole text, such as PixInsight's console, under a heading."""
-        self.write([heading, *text.splitlines(), ""])
 
 
 def _printable(line: str) -> str:
@@ -96,6 +92,14 @@ def _subtracted(calibration: Calibration) -> str:
     if calibration.defects:
         parts.append(f"then mended by {calibration.defects.name}")
     return ", ".join(parts) or "nothing"
+
+
+def traces(result: JobResult) -> Iterator[str]:
+    """Yield where PixInsight's script and console of a job are."""
+    if result.script:
+        yield f"  script {result.script}"
+    if result.log:
+        yield f"  console {result.log}"
 
 
 def waiting_job(job: Job, reason: str) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import signal
 import sys
+from types import FrameType
 
 from ap_masters.errors import ApMastersError
 from ap_masters.safe import one_line
@@ -18,6 +20,8 @@ def main(argv: list[str] | None = None) -> None:
 
     from ap_masters.cli.app import application
 
+    if argv is None:
+        _end_like_ctrl_c()
     arguments = sys.argv[1:] if argv is None else argv
     try:
         application(arguments[0] if arguments else None)(args=arguments)
@@ -27,6 +31,18 @@ def main(argv: list[str] | None = None) -> None:
     except OSError as error:  # a disk or a permission that no room could say more about
         _complain(str(error), ApMastersError.exit_code, json_wanted="--json" in arguments)
         raise SystemExit(ApMastersError.exit_code) from error
+
+
+def _end_like_ctrl_c() -> None:
+    """Let a stopped service or a closed terminal end the program as Ctrl-C does: with everything it has started."""
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # not every system has each
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, where: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _complain(message: str, exit_code: int, *, json_wanted: bool) -> None:

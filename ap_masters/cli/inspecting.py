@@ -12,7 +12,7 @@ from ap_masters.model import Frame, Keyword, Statistics
 from ap_masters.record import Record
 
 if TYPE_CHECKING:
-    from ap_masters.engines.pixinsight.console import LogFacts
+    from ap_masters.engines.pixinsight.facts import LogFacts
     from ap_masters.inspection import InspectedImage
 
 _ADU = 65535.0

@@ -159,6 +159,8 @@ def _trouble(screen: Screen, outcome: "Outcome") -> None:
         screen.warning(f"{name} failed: {outcome.failure.reason}. {outcome.failure.advice}".strip())
         for line in outcome.failure.log_tail:
             screen.note(f"  | {line}")
+        if outcome.failure.script is not None:
+            screen.note(f"  the script: {outcome.failure.script}")
     if outcome.record is None:
         return
     for finding in outcome.record.findings:

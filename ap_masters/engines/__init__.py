@@ -7,6 +7,15 @@ from typing import Protocol
 from ap_masters.model import Job, JobResult, OnProgress
 
 
+class Interrupted(KeyboardInterrupt):
+    """The user stopped an engine; ``done`` are the results of the jobs that had ended by then."""
+
+    def __init__(self, done: Sequence[JobResult]) -> None:
+        """Keep what need not be done again."""
+        super().__init__()
+        self.done = tuple(done)
+
+
 class Engine(Protocol):
     """What turns jobs into masters."""
 
@@ -19,6 +28,7 @@ class Engine(Protocol):
         Masters are written into ``workdir`` (an existing, empty folder on the library's file system), one
         file per job, whole or not at all. A job that fails is a result, not an exception. Raises
         ``PixInsightError`` or another ``ApMastersError`` only when the engine itself could not run, and
-        lets KeyboardInterrupt through after everything it started has been stopped.
+        lets KeyboardInterrupt through after everything it started has been stopped, as ``Interrupted`` where
+        some of several jobs had ended before.
         """
         ...

@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-from ap_masters.engines.pixinsight.console import LogFacts
+from ap_masters.engines.pixinsight.facts import LogFacts
 from ap_masters.engines.pixinsight.pulse import Ending
 from ap_masters.engines.pixinsight.tree import describe_exit
 
@@ -63,9 +63,16 @@ _PRINTED: Final = (
 _ERRORS: Final = (
     (r"Incompatible image geometry", "One frame has another size than the others: look at the file named in the log"),
     (r"Unable to open file|No such file|does not exist", "A file is gone or not readable for this user: check it"),
-    (r"at least (?:three|five) images|less than (?:3|three) images", "Capture more frames for this group"),
+    (
+        r"at least (?:three|five) images|less than (?:3|three) (?:source )?images",
+        "Capture more frames for this group",
+    ),
     (r"Zero or insignificant (?:signal|scaling)", "A frame is empty: look at its level, and take it out"),
-    (r"incremental file reads", "Compressed and uncompressed frames cannot be mixed in one group: convert the former"),
+    (r"incremental file read", "Compressed and uncompressed frames cannot be mixed in one group: convert the former"),
+    (
+        r"Invalid argument type: signed integer",
+        "The script is written for PixInsight's other JavaScript engine: leave --pixinsight-js out",
+    ),
     (r"numeric value out of range", "A rejection setting is out of PixInsight's range: check the recipe settings"),
     (r"was not made", "The master it needs failed: mend that first"),
     (r"could be calibrated", "Look in the log why single frames failed: mostly another size than their masters'"),
@@ -73,7 +80,15 @@ _ERRORS: Final = (
     (r"stopped by the user", "Run the build again to take up the rest"),
 )
 
-_SEE: Final = "Look at the log, and try the script by hand in PixInsight: Script > Execute Script File..."
+_SEE: Final = "Look at the log, and try the script by hand in PixInsight: Script > Execute Script File"
+_NOT_RUN: Final = (
+    "PixInsight does not say why: try the script by hand, Script > Execute Script File, and read its console. "
+    "On Apple silicon it needs --pixinsight-js v8; before 1.9.4 it knows no such script"
+)
+# What PixInsight and its browser print when all is well.
+_CHATTER: Final = re.compile(
+    r"ERROR:\w+\.cc\(\d+\)|^PixInsight Core |^Copyright |Unconditional exit as per user request"
+)
 
 _ENDINGS: Final = {
     Ending.NEVER_STARTED: Cause(
@@ -110,14 +125,20 @@ def explain(
     if returncode is not None and returncode != 0:
         return Cause(f"PixInsight ended early ({describe_exit(returncode)})", f"It may have crashed. {_SEE}")
     if not began:
-        return Cause("PixInsight ended without running the script, and said that all was well (exit code 0)", _SEE)
+        return Cause("PixInsight ended without running the script, and said that all was well (exit code 0)", _NOT_RUN)
     return Cause("PixInsight ended in the middle of the script", f"It may have crashed or been closed. {_SEE}")
+
+
+def last_words(printed: str) -> tuple[str, ...]:
+    """Return the last lines of what PixInsight printed that are more than its usual chatter."""
+    lines = (line.strip() for line in printed.splitlines())
+    return tuple(line for line in lines if line and not _CHATTER.search(line))[-5:]
 
 
 def explain_job(detail: str, errors: tuple[str, ...]) -> Cause:
     """Return the cause of a job that the script itself reports as failed: its message and the log's errors."""
     told = [error for error in dict.fromkeys(errors) if error not in detail]
-    reason = detail + (f": {'; '.join(told[:3])}" if told else "")
+    reason = (detail + (f": {'; '.join(told[:3])}" if told else "")).rstrip(".")
     for pattern, advice in _ERRORS:
         if re.search(pattern, reason):
             return Cause(reason, advice)

@@ -9,65 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from ap_masters.engines.pixinsight.facts import CALIBRATION, INTEGRATION, Block, Counts, Excerpt, LogFacts
 from ap_masters.engines.pixinsight.logtext import Line, decode, lines
-from ap_masters.model import Noun
-
-INTEGRATION: Final = "ImageIntegration"
-CALIBRATION: Final = "ImageCalibration"
-
-
-class Counts(Noun):
-    """Rejected samples of one frame (or, without path, of all): ``percent`` of the samples it has."""
-
-    path: str | None = None
-    channel: int = 0
-    low: int
-    high: int
-    percent: float
-
-
-class Block(Noun):
-    """One run of a process: what it was told, what it found, how long it took.
-
-    ``job`` is the id that our own scripts print before each job. ``frames`` has one entry per frame and
-    channel, ``totals`` one per channel. ``estimates`` are the lines of the noise and signal evaluation.
-    ``succeeded``, ``failed`` and ``skipped`` are ImageCalibration's count of frames.
-    """
-
-    process: str
-    job: str | None = None
-    images: int | None = None
-    settings: tuple[tuple[str, str], ...] = ()
-    frames: tuple[Counts, ...] = ()
-    totals: tuple[Counts, ...] = ()
-    output_range: tuple[float, float] | None = None
-    estimates: tuple[tuple[str, str], ...] = ()
-    succeeded: int | None = None
-    failed: int | None = None
-    skipped: int | None = None
-    written: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-    seconds: float | None = None
-
-
-class LogFacts(Noun):
-    """What a console log tells. ``suspicious`` are lines that look like errors and are none that are known."""
-
-    version: str | None = None
-    blocks: tuple[Block, ...] = ()
-    warnings: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-    suspicious: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # what WBPP and our own scripts say of their progress
-    crashed: bool = False
-    started: str | None = None  # UTC times of the first and the last line, where lines carry them
-    ended: str | None = None
-    tail: tuple[str, ...] = ()
-
-    def of(self, job: str, process: str = INTEGRATION) -> Block | None:
-        """Return the last run of ``process`` for the job of that id."""
-        return next((b for b in reversed(self.blocks) if b.job == job and b.process == process), None)
 
 
 def parse_bytes(data: bytes) -> LogFacts:
@@ -90,6 +33,14 @@ _LOOKS_LIKE_AN_ERROR: Final = re.compile(
     r"\b(?:error|exception|failed|failure|fatal|cannot|unable|invalid|abort(?:ed|ing)?|access violation)\b",
     re.IGNORECASE,
 )
+
+
+@dataclass
+class _Told:
+    """An excerpt while it is read."""
+
+    lines: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -148,6 +99,7 @@ class _Reader:
         self.crashed = False
         self.times: list[str] = []
         self.tail: list[str] = []
+        self.told: dict[str, _Told] = {}
 
     def read(self, line: Line) -> None:
         """Take one line in: the first row of the table that matches decides."""
@@ -157,6 +109,7 @@ class _Reader:
         if not text:
             return
         self.tail = [*self.tail[-_TAIL + 1 :], text]
+        before = self.job
         for pattern, handle in _TABLE:
             if match := pattern.search(text):
                 handle(self, match)
@@ -164,6 +117,9 @@ class _Reader:
         else:
             if _LOOKS_LIKE_AN_ERROR.search(text):
                 self.suspicious.append(text)
+        if owner := self.job or before:  # the lines that say that it begins and ends are its own
+            told = self.told.setdefault(owner, _Told())
+            told.lines = [*told.lines[-_TAIL + 1 :], text]
         self.previous = text
 
     def block(self, process: str) -> _Draft:
@@ -179,6 +135,14 @@ class _Reader:
             self.open = None
             self.block(process)
 
+    def fail(self, message: str) -> None:
+        """Keep an error, for the log, for the job and for the block in which it stands."""
+        self.errors.append(message)
+        if self.job is not None:
+            self.told.setdefault(self.job, _Told()).errors.append(message)
+        if self.open is not None:
+            self.open.errors.append(message)
+
     def facts(self) -> LogFacts:
         """Return everything that was understood."""
         return LogFacts(
@@ -192,6 +156,9 @@ class _Reader:
             started=self.times[0] if self.times else None,
             ended=self.times[-1] if self.times else None,
             tail=tuple(self.tail),
+            excerpts=tuple(
+                Excerpt(job=job, lines=tuple(told.lines), errors=tuple(told.errors)) for job, told in self.told.items()
+            ),
         )
 
 
@@ -212,14 +179,12 @@ def _error(reader: _Reader, match: re.Match[str]) -> None:
     message = match[1].strip()
     if not message:
         return  # the first half of a doubled marker: the message follows on its own line
-    reader.errors.append(message)
-    if reader.open is not None:
-        reader.open.errors.append(message)
+    reader.fail(message)
 
 
 def _crash(reader: _Reader, match: re.Match[str]) -> None:
     reader.crashed = True
-    reader.errors.append(match[1].strip())
+    reader.fail(match[1].strip())
 
 
 def _warning(reader: _Reader, match: re.Match[str]) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from ap_masters.engines import Interrupted
 from ap_masters.engines.pixinsight import causes, results
 from ap_masters.engines.pixinsight.batches import batches
 from ap_masters.engines.pixinsight.masters import usable
@@ -21,7 +22,6 @@ from ap_masters.model import Failed, Job, JobResult, JobState, OnProgress, Progr
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS: Final = 2
 _SAVED: Final = 0.95  # how far a job is whose master waits to be proved
 
 
@@ -61,6 +61,7 @@ class PixInsightEngine:
         self._javascript = javascript
         self._force_exit = force_exit
         self._memory = memory
+        self._share = memory // instances if memory else None
         self._script_dir = script_dir
         self._log_dir = log_dir
         self._clock = clock
@@ -70,7 +71,7 @@ class PixInsightEngine:
 
         What PixInsight did not finish, because it crashed, hung or yielded, is tried once more in a fresh slot,
         the suspect last. Raises PixInsightError when no script ever began. Interrupted, it stops everything it
-        has started and lets KeyboardInterrupt through.
+        has started and raises ``Interrupted`` with what was finished.
         """
         done: dict[str, JobResult] = {}
         ready: list[Job] = []
@@ -80,58 +81,71 @@ class PixInsightEngine:
                 done[job.id] = prepared
             else:
                 ready.append(prepared)
-        began = False
-        launches: list[Launch] = []
-        for attempt in range(1, _ATTEMPTS + 1):
-            remaining = _suspects_last([job for job in ready if job.id not in done], launches)
-            if not remaining:
-                break
-            used = [launch.slot for launch in launches if launch.slot is not None]
-            launches = self._attempt(remaining, workdir, on_progress, used)
-            began = began or any(launch.status is not None for launch in launches)
-            for launch in launches:
-                done |= self._collect(launch, last=attempt == _ATTEMPTS, on_progress=on_progress)
-        if launches and not began:
-            raise PixInsightError(_could_not_run(launches[-1]))
+        try:
+            self._carry_out(ready, workdir, on_progress, done)
+        except KeyboardInterrupt as error:
+            raise Interrupted([done[job.id] for job in jobs if job.id in done]) from error
+        except PixInsightError as error:
+            if not any(job.id in done for job in ready):
+                raise
+            # It could not be started once more; what the first attempt finished stands.
+            done |= {job.id: Failed(job_id=job.id, reason=str(error)) for job in ready if job.id not in done}
         return [done[job.id] for job in jobs]
 
-    def _attempt(
-        self, jobs: Sequence[Job], workdir: Path, on_progress: OnProgress, used: Sequence[int]
-    ) -> list[Launch]:
-        """Launch PixInsight for ``jobs`` and wait until it is over, one way or another."""
-        share = self._memory // self._instances if self._memory else None
-        launches = []
-        for batch in batches(jobs, self._instances):
-            paths = self._write_script(batch, workdir, share)
-            launches.append(
-                Launch(
-                    batch,
-                    paths,
-                    self._command,
-                    Limits(
-                        startup=self._startup_timeout,
-                        silence=self._timeout,
-                        jobs={job.id: job_limit(job, self._timeout) for job in batch},
-                    ),
-                    first_slot=self._instance_id,
-                    force_exit=self._force_exit,
+    def _carry_out(
+        self, jobs: Sequence[Job], workdir: Path, on_progress: OnProgress, done: dict[str, JobResult]
+    ) -> None:
+        """Launch PixInsight for ``jobs``, twice if need be; whatever ends this, ``done`` holds what was finished."""
+        launches: list[Launch] = []
+        began = False
+        for last in (False, True):
+            remaining = _suspects_last([job for job in jobs if job.id not in done], launches)
+            if not remaining:
+                return
+            used = [launch.slot for launch in launches if launch.slot is not None]
+            launches = self._launches(remaining, workdir)
+            try:
+                supervise(
+                    launches,
+                    at_once=self._instances,
+                    share=self._share,
+                    memory=self._memory,
+                    taken=used,
+                    on_look=_Reporter(on_progress),
                 )
-            )
-        supervise(
-            launches,
-            at_once=self._instances,
-            share=share,
-            memory=self._memory,
-            taken=used,
-            on_look=_Reporter(on_progress),
-        )
-        return launches
+            finally:
+                for launch in launches:
+                    done |= _finished(launch)
+            began = began or any(launch.status is not None for launch in launches)
+            if last and not began:
+                raise PixInsightError(_could_not_run(launches[-1]))
+            for launch in launches:
+                _end(launch, done, on_progress, last=last)
 
-    def _write_script(self, jobs: Sequence[Job], workdir: Path, memory: int | None) -> RunPaths:
+    def _launches(self, jobs: Sequence[Job], workdir: Path) -> list[Launch]:
+        """Return what has to be started for ``jobs``, with scripts that are written. Raises PixInsightError."""
+        return [
+            Launch(
+                batch,
+                self._write_script(batch, workdir),
+                self._command,
+                Limits(
+                    startup=self._startup_timeout,
+                    silence=self._timeout,
+                    jobs={job.id: job_limit(job, self._timeout) for job in batch},
+                ),
+                first_slot=self._instance_id,
+                force_exit=self._force_exit,
+            )
+            for batch in batches(jobs, self._instances)
+        ]
+
+    def _write_script(self, jobs: Sequence[Job], workdir: Path) -> RunPaths:
         """Write the script of one launch; return the names of its files. Raises PixInsightError."""
         try:
             paths = self._paths(jobs, Path(tempfile.mkdtemp(prefix="pixinsight-", dir=workdir)))
-            text = render(jobs, paths, javascript=self._javascript, memory=memory)
+            text = render(jobs, paths, javascript=self._javascript, memory=self._share, instances=self._instances)
+            paths.make_folders(jobs)
             paths.script.write_text(text, encoding="ascii", newline="\n")
         except OSError as error:
             raise PixInsightError(
@@ -157,27 +171,28 @@ class PixInsightEngine:
                 return paths
             number += 1
 
-    def _collect(self, launch: Launch, *, last: bool, on_progress: OnProgress) -> dict[str, JobResult]:
-        """Return how the jobs of a launch ended; those that did not are failures only after the last attempt."""
-        facts = results.read_log(launch.paths.log)
-        cause = causes.explain(
-            launch.ending,
-            launch.returncode,
-            "\n".join(launch.output()),
-            facts,
-            began=launch.status is not None,
-        )
-        done: dict[str, JobResult] = {}
-        for job in launch.jobs:
-            result = results.read_result(job, launch.paths, launch.status, facts)
-            if result is None and last:
-                result = results.failed(job, launch.paths, facts, cause)
-            if result is not None:
-                done[job.id] = result
-            else:
-                log.warning("%s: %s; it is tried once more", job.id, cause.reason)
-                on_progress(Progress(job.id, JobState.QUEUED, detail=f"once more: {cause.reason}"))
-        return done
+
+def _finished(launch: Launch) -> dict[str, JobResult]:
+    """Return how the jobs of a launch ended, by id, without those that it did not get to the end of."""
+    facts = results.read_log(launch.paths.log)
+    read = {job.id: results.read_result(job, launch.paths, launch.status, facts) for job in launch.jobs}
+    return {name: result for name, result in read.items() if result is not None}
+
+
+def _end(launch: Launch, done: dict[str, JobResult], on_progress: OnProgress, *, last: bool) -> None:
+    """Say why the other jobs of a launch did not end; after the ``last`` attempt they are failures."""
+    unfinished = [job for job in launch.jobs if job.id not in done]
+    if not unfinished:
+        return
+    facts = results.read_log(launch.paths.log)
+    printed = "\n".join(launch.output())
+    cause = causes.explain(launch.ending, launch.returncode, printed, facts, began=launch.status is not None)
+    if last:
+        done |= {job.id: results.failed(job, launch.paths, facts, cause) for job in unfinished}
+        return
+    log.warning("%s; what it did not finish is tried once more: %d master(s)", cause.reason, len(unfinished))
+    for job in unfinished:
+        on_progress(Progress(job.id, JobState.QUEUED, detail=f"once more: {cause.reason}"))
 
 
 def _prepared(job: Job, workdir: Path) -> Job | Failed:
@@ -219,6 +234,6 @@ def _suspects_last(jobs: list[Job], launches: Sequence[Launch]) -> list[Job]:
 def _could_not_run(launch: Launch) -> str:
     printed = "\n".join(launch.output())
     cause = causes.explain(launch.ending, launch.returncode, printed, None, began=False)
-    lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    said = f" It printed: {' | '.join(lines[-5:])}." if lines else ""
+    words = causes.last_words(printed)
+    said = f" It printed: {' | '.join(words)}." if words else ""
     return f"{cause.reason}.{said} {cause.advice}. The script is {launch.paths.script}"

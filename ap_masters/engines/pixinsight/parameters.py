@@ -5,6 +5,8 @@ Values are those WBPP 3.0.1 uses for masters; numbers of enumeration elements ar
 Defaults changed between PixInsight versions, so every parameter that has a say in a master is set.
 """
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from ap_masters.model import (
@@ -39,7 +41,8 @@ XISF_HINTS: Final = (
     "properties fits-keywords no-compress-data block-alignment 4096 max-inline-block-size 3072 "
     "no-embedded-data no-resolution"
 )
-FITS_HINTS: Final = "fits-keywords up-bottom"
+# A FITS header holds ASCII only: without the last hint a filter with a Greek letter would keep a file from being saved.
+FITS_HINTS: Final = "fits-keywords up-bottom cleanup-headers"
 
 INTEGRATION: Final = (
     Parameter("inputHints", INPUT_HINTS),
@@ -149,6 +152,8 @@ IMAGE_TYPE: Final = {FrameType.BIAS: 1, FrameType.DARK: 2, FrameType.DARK_FLAT: 
 _CFA_PATTERN: Final = {"RGGB": 1, "BGGR": 2, "GBRG": 3, "GRBG": 4}
 
 _MIB: Final = 1 << 20
+_OF_FREE_MEMORY: Final = 0.75
+_LEAST_OF_FREE_MEMORY: Final = 0.1  # below that ImageIntegration refuses
 _ESD_LOW_RELAXATION_LIMIT: Final = 5.0
 _FEWEST: Final = 3
 _FEWEST_FOR_LINEAR_FIT: Final = 5
@@ -176,14 +181,15 @@ def integration(recipe: Recipe) -> tuple[Parameter, ...]:
     )
 
 
-def memory(share: int | None) -> tuple[Parameter, ...]:
+def memory(share: int | None, instances: int = 1) -> tuple[Parameter, ...]:
     """Return how much memory ImageIntegration may take: ``share`` bytes, or PixInsight's own rule for None.
 
     Half of the share holds pixel stacks; the rest is left to the images, the file buffers and PixInsight itself.
+    PixInsight's own rule is three quarters of what is free, for all ``instances`` together.
     """
     return (
         Parameter("autoMemorySize", share is None),
-        Parameter("autoMemoryLimit", 0.75),
+        Parameter("autoMemoryLimit", max(round(_OF_FREE_MEMORY / instances, 2), _LEAST_OF_FREE_MEMORY)),
         Parameter("bufferSizeMB", 16),
         Parameter("stackSizeMB", 1024 if share is None else min(max(share // 2 // _MIB, 16), 1048576)),
     )
@@ -219,10 +225,25 @@ def unsupported(job: Job) -> str | None:
         return f"ImageIntegration takes an ESD low relaxation of at most {_ESD_LOW_RELAXATION_LIMIT:g}"
     if chosen is not None and (reason := _uncalibratable(job, chosen)):
         return reason
+    if packed := next((path for path in _read(job) if _packed(path)), None):
+        return f"PixInsight does not read compressed files such as {packed.name}"
     count = len(job.frames)
     if count < (fewest := fewest_frames(recipe)):
         return f"ImageIntegration needs {fewest} images for {recipe.rejection} rejection, the group has {count}"
     return None
+
+
+def _read(job: Job) -> Iterator[Path]:
+    """Yield every file that PixInsight would have to read."""
+    yield from (frame.path for frame in job.frames)
+    if job.calibration is not None:
+        yield from (master.path for master in (job.calibration.bias, job.calibration.dark) if master is not None)
+
+
+def _packed(path: Path) -> bool:
+    """Whether PixInsight's FITS module passes a file by: it takes .fit, .fits, .fts and .fits.fz (version 1.2.3)."""
+    name = path.name.lower()
+    return name.endswith(".gz") or (name.endswith(".fz") and not name.endswith(".fits.fz"))
 
 
 def _uncalibratable(job: Job, chosen: Calibration) -> str | None:

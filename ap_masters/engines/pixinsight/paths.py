@@ -73,6 +73,19 @@ class RunPaths:
             },
         )
 
+    def make_folders(self, jobs: Sequence[Job]) -> None:
+        """Make every folder that the script writes to: on a network share PixInsight may not be able to.
+
+        Raises OSError.
+        """
+        for job in jobs:
+            files = self.jobs[job.id]
+            files.master.parent.mkdir(parents=True, exist_ok=True)
+            if job.calibration is not None and job.calibration.state:
+                files.calibrated.mkdir(parents=True, exist_ok=True)
+        for file in (self.script, self.log, self.status):
+            file.parent.mkdir(parents=True, exist_ok=True)
+
     @classmethod
     def launch(
         cls,

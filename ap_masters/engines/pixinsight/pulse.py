@@ -40,11 +40,14 @@ class Limits:
 
 
 def job_limit(job: Job, silence: float) -> float:
-    """Return how many seconds ``job`` may take: ``silence``, and what grows with the number of its samples."""
+    """Return how many seconds ``job`` may take: what grows with the number of its samples, and twice ``silence``.
+
+    Twice, so that a job that stands still is told as one that is silent.
+    """
     frame = job.frames[0]
     megasamples = len(job.frames) * frame.width * frame.height * frame.channels / 1e6
     passes = 2 if job.calibration is not None else 1
-    return silence + passes * megasamples * _SECONDS_PER_MEGASAMPLE
+    return 2 * silence + passes * megasamples * _SECONDS_PER_MEGASAMPLE
 
 
 class Work(NamedTuple):

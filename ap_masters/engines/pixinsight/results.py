@@ -9,7 +9,7 @@ from ap_masters import images, record
 from ap_masters.engines.history import HistoryFacts, read_history
 from ap_masters.engines.pixinsight import console
 from ap_masters.engines.pixinsight.causes import Cause, explain_job
-from ap_masters.engines.pixinsight.console import Block, Counts, LogFacts
+from ap_masters.engines.pixinsight.facts import CALIBRATION, Block, Counts, LogFacts
 from ap_masters.engines.pixinsight.masters import ADU, rewrite
 from ap_masters.engines.pixinsight.paths import JobPaths, RunPaths
 from ap_masters.engines.pixinsight.status import JobStatus, Status
@@ -30,6 +30,7 @@ from ap_masters.model import (
 from ap_masters.record import Record, Rejected
 
 _TAIL: Final = 15  # lines of the log that a user is shown
+_UNUSABLE: Final = "PixInsight said that it was saved: check the library's disk, then run the build again"
 
 
 def read_log(path: Path) -> LogFacts | None:
@@ -52,10 +53,10 @@ def read_result(job: Job, paths: RunPaths, status: Status | None, facts: LogFact
         try:
             return _integrated(job, files, paths, facts)
         except (ApMastersError, OSError) as error:
-            return failed(job, paths, facts, Cause(f"the master or its record is not usable: {error}", ""))
+            return failed(job, paths, facts, Cause(f"the master or its record is not usable: {error}", _UNUSABLE))
     if told is not None and told.state is JobState.FAILED:
-        block = _block(job, facts)
-        return failed(job, paths, facts, explain_job(told.detail, block.errors if block else ()), told)
+        errors = facts.excerpt(job.id).errors if facts else ()
+        return failed(job, paths, facts, explain_job(told.detail, errors), told)
     return None
 
 
@@ -68,7 +69,7 @@ def failed(job: Job, paths: RunPaths, facts: LogFacts | None, cause: Cause, told
         dropped=told.dropped if told else (),
         script=paths.script,
         log=paths.log if facts else None,
-        log_tail=facts.tail[-_TAIL:] if facts else (),
+        log_tail=facts.excerpt(job.id).lines[-_TAIL:] if facts else (),
     )
 
 
@@ -95,7 +96,7 @@ def _integrated(job: Job, files: JobPaths, paths: RunPaths, facts: LogFacts | No
         started=written.created or datetime.now(UTC),
         seconds=written.seconds or 0.0,
         witnesses_agree=rejected.agree and len(set(told.values())) <= 1,
-        notes=tuple(_notes(job, written, history, block, told)),
+        notes=(*_notes(job, written, history, block, told), *_errors_of(job, facts)),
         script=paths.script,
         log=paths.log if facts else None,
     )
@@ -148,6 +149,12 @@ def _notes(
     yield from (f"PixInsight warned: {warning}" for warning in (block.warnings if block else ()))
 
 
+def _errors_of(job: Job, facts: LogFacts | None) -> Iterator[str]:
+    """Yield the errors that PixInsight told while it made a master that stands all the same."""
+    for error in dict.fromkeys(facts.excerpt(job.id).errors) if facts else ():
+        yield f"PixInsight told of an error: {error}"
+
+
 def _witnesses(written: Record, history: HistoryFacts, block: Block | None) -> dict[str, tuple[int, int]]:
     """Return the totals of rejected samples by who tells them."""
     channels = written.master.channels
@@ -170,4 +177,4 @@ def _sum(counts: Sequence[Counts]) -> tuple[int, int]:
 def _block(job: Job, facts: LogFacts | None) -> Block | None:
     if facts is None:
         return None
-    return facts.of(job.id) or facts.of(job.id, console.CALIBRATION)
+    return facts.of(job.id) or facts.of(job.id, CALIBRATION)

@@ -22,12 +22,14 @@ def render(
     *,
     javascript: JavaScript = "portable",
     memory: int | None = None,
+    instances: int = 1,
 ) -> str:
     """Return the script that runs ``jobs`` in their order and writes to ``paths``; ASCII, ECMAScript 5.
 
     ``javascript`` "portable" runs on both JavaScript engines of PixInsight; "sm" and "v8" write enumerations by
     name, and "v8" adds the ``#engine`` line that PixInsight 1.9.4 on Apple silicon asks for. ``memory`` is what
-    ImageIntegration may take, in bytes; None leaves that to PixInsight. Relative paths are made absolute: where
+    ImageIntegration may take, in bytes; None leaves that to PixInsight, which shares what is free with the other
+    ``instances`` that run such a script. Relative paths are made absolute: where
     PixInsight stands is anybody's guess. Raises UsageError for a job that PixInsight cannot do as it is defined.
     """
     for job in jobs:
@@ -45,7 +47,7 @@ def render(
             status=for_pixinsight(paths.status),
             jobs=[_values(job, paths, own) for job in jobs],
             calibration=parameters.CALIBRATION,
-            integration=(*parameters.INTEGRATION, *parameters.memory(memory)),
+            integration=(*parameters.INTEGRATION, *parameters.memory(memory, instances)),
         )
     )
     return text
@@ -115,7 +117,9 @@ def _draft(job: Job, paths: RunPaths) -> tuple[list[tuple[str, Any]], list[dict[
     """Return the record of the master as far as it is known now: its fields, and apart from them its inputs."""
     known = record.draft(job)
     if paths.final:
-        known = known.model_copy(update={"log": f"{paths.log.parent.name}/{paths.log.name}"})
+        beside = f"{paths.log.parent.name}/{paths.script.name}"
+        script = beside if paths.script.parent == paths.log.parent else for_pixinsight(paths.script)
+        known = known.model_copy(update={"log": f"{paths.log.parent.name}/{paths.log.name}", "script": script})
     data = known.model_dump(mode="json", by_alias=True)
     inputs = [_without_loss(entry) for entry in data.pop("inputs")]
     return list(data.items()), inputs

@@ -15,6 +15,7 @@ import psutil
 from ap_masters.engines.pixinsight.pulse import Work
 
 _GRACE: Final = 1.0  # seconds between asking to end and ending
+_SHELL_SIGNAL: Final = 128
 _OWN_GROUP: Final[int] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows: Ctrl-C is ours alone
 _GONE: Final = (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied)
 
@@ -134,9 +135,17 @@ def _session_members(leader: int) -> Iterator[psutil.Process]:
 
 
 def describe_exit(returncode: int) -> str:
-    """Return how a program ended, in words: its exit code, or the signal that ended it."""
-    if returncode >= 0:
-        return f"exit code {returncode}"
+    """Return how a program ended, in words: its exit code, or the signal that ended it.
+
+    A launcher that is a shell script tells the signal that ended PixInsight as 128 more than its number.
+    """
+    if returncode < 0:
+        return _signal(-returncode) or f"signal {-returncode}"
+    told = _signal(returncode - _SHELL_SIGNAL) if returncode > _SHELL_SIGNAL else None
+    return f"exit code {returncode}" + (f", which is {told}" if told else "")
+
+
+def _signal(number: int) -> str | None:
     with suppress(ValueError):
-        return f"signal {signal.Signals(-returncode).name}"
-    return f"signal {-returncode}"
+        return f"signal {signal.Signals(number).name}"
+    return None

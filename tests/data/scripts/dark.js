@@ -89,7 +89,7 @@ var JOBS = [
          "labels": [],
          "supersedes": null,
          "log": "logs/20260129_123456.log",
-         "script": null,
+         "script": "logs/20260129_123456_calibrate_masters.js",
          "history": [],
          "inputs": [
             {"path": "/night/dark 1.fits", "size": 8640, "mtime_ns": "1769720400123456789", "sha256": null, "started": "2026-01-29T21:00:00Z", "exposure": 300.0, "set_temperature": -10.0, "sensor_temperature": -10.0, "cooler_power": null, "outcome": null},
@@ -177,6 +177,18 @@ function withPostfix(path, postfix) {
    return path.substring(0, dot) + postfix + path.substring(dot);
 }
 
+function nameOf(path) {
+   return path.substring(path.lastIndexOf("/") + 1);
+}
+
+// "dir/name.log", or the first of "dir/name_2.log", "dir/name_3.log" that is free.
+function freePath(path) {
+   var free = path;
+   for (var n = 2; File.exists(free); ++n)
+      free = withPostfix(path, "_" + n);
+   return free;
+}
+
 function closeWindow(id) {
    if (!id)
       return;
@@ -252,6 +264,7 @@ function calibrate(job) {
    var plan = job.calibration;
    var bias = masterPath(plan.bias), dark = masterPath(plan.dark);
    makeFolder(plan.folder);
+   removeCalibratedFrames(job);
 
    var P = new ImageCalibration;
    P.targetFrames = job.frames.map(function (path) { return [true, path]; });
@@ -302,16 +315,25 @@ function calibrate(job) {
    if (!P.executeGlobal())
       throw new Error("ImageCalibration failed; the log says why");
 
+   job.calibrated = [];
    // It returns true when one frame of many succeeded: look at every row, and at the file it names.
-   var calibrated = [], output = P.outputData;
+   var output = P.outputData;
    job.frames.forEach(function (frame, i) {
       var path = output[i] ? output[i][0] : "";
       if (path && File.exists(path))
-         calibrated.push({ index: i, path: path, darkScaling: plan.settings.optimizeDarks ? output[i][1] : null });
+         job.calibrated.push({ index: i, path: path, darkScaling: plan.settings.optimizeDarks ? output[i][1] : null });
       else
          warn("Could not be calibrated, left out: " + frame);
    });
-   return calibrated;
+   return job.calibrated;
+}
+
+// Also what an earlier run left that was broken off in the middle.
+function removeCalibratedFrames(job) {
+   job.frames.forEach(function (frame) {
+      removeFile(job.calibration.folder + "/" + withPostfix(nameOf(frame), "_c").replace(/\.[^.]*$/, ".xisf"));
+   });
+   (job.calibrated || []).forEach(function (frame) { removeFile(frame.path); });
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -480,6 +502,8 @@ function completeRecord(job, used, P, window, started) {
       agree: known && low === lowSum && high === highSum
    };
    record.engine = { name: "pixinsight", version: coreVersion(), definition: definitionOf(window) };
+   if (RUN.final)
+      record.log = folderOf(record.log) + "/" + nameOf(RUN.log);
    record.created = started.toISOString();
    record.seconds = seconds(started.getTime());
    return record;
@@ -490,7 +514,7 @@ function framesToIntegrate(job, index) {
    if (!job.calibration)
       return job.frames.map(function (path, i) { return { index: i, path: path, darkScaling: null }; });
    tell(index, "Running", 0.05, "calibrating " + job.frames.length + " frames");
-   var used = job.calibrated = calibrate(job);
+   var used = calibrate(job);
    job.frames.forEach(function (path, i) {
       if (!used.some(function (frame) { return frame.index === i; })) {
          var entry = { path: job.record.inputs[i].path, reason: "could not be calibrated", detail: "see the log" };
@@ -521,7 +545,7 @@ function buildMaster(job, index) {
       var postfix = freePostfix(job);
       var path = withPostfix(job.master, postfix);
       makeFolder(folderOf(path));
-      record.master.name = path.substring(path.lastIndexOf("/") + 1);
+      record.master.name = nameOf(path);
       saveMaster(window, path, job.hints);
       replaceFile(withPostfix(job.recordPath, postfix), toJson(record));
       made[job.id] = path;
@@ -529,13 +553,13 @@ function buildMaster(job, index) {
    } finally {
       if (P)
          closeWindowsOf(P);
-      if (job.calibrated)
+      if (job.calibration)
          removeCalibrated(job);
    }
 }
 
 function removeCalibrated(job) {
-   job.calibrated.forEach(function (frame) { removeFile(frame.path); });
+   removeCalibratedFrames(job);
    try {
       if (File.directoryExists(job.calibration.folder))
          File.removeDirectory(job.calibration.folder);
@@ -571,12 +595,14 @@ function buildAll() {
    makeFolder(folderOf(RUN.status));
    makeFolder(folderOf(RUN.log));
    console.abortEnabled = true;
+   if (RUN.final)
+      RUN.log = freePath(RUN.log);   // run once more by hand: the account of the first time stays
    console.beginLog(RUN.log);
    try {
       writeStatus("running");
-      say("ap-masters " + RUN.version + ": " + JOBS.length + " masters with PixInsight " + coreVersion());
+      say("ap-masters " + RUN.version + ": " + JOBS.length + " jobs with PixInsight " + coreVersion());
       var succeeded = JOBS.filter(run).length;
-      say("ap-masters: " + succeeded + " of " + JOBS.length + " masters in " + seconds(begun).toFixed(1) + " s");
+      say("ap-masters: " + succeeded + " of " + JOBS.length + " jobs done in " + seconds(begun).toFixed(1) + " s");
    } finally {
       endLog();
       writeStatus("done");
@@ -588,7 +614,7 @@ function endLog() {
    var text = console.endLog();
    try {
       if (!File.exists(RUN.log))
-         File.writeFile(RUN.log, text);
+         File.writeTextFile(RUN.log, String(text));   // a ByteArray, or a String as 1.9.2 was seen to give
    } catch (error) {
       warn("Could not write " + RUN.log + ": " + messageOf(error));
    }

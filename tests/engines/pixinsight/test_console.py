@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ap_masters.engines.pixinsight.console import CALIBRATION, Counts, LogFacts, parse, parse_bytes
+from ap_masters.engines.pixinsight.console import parse, parse_bytes
+from ap_masters.engines.pixinsight.facts import CALIBRATION, Counts, LogFacts
 from ap_masters.engines.pixinsight.logtext import decode, lines
 
 LOGS = Path(__file__).parents[2] / "data" / "logs"
@@ -177,3 +178,18 @@ def test_any_order_of_lines(text: str) -> None:
 def test_absurd_numbers(row: str) -> None:
     """Counts beyond all reason do not stop the reading."""
     assert isinstance(parse(row), LogFacts)
+
+
+def test_each_job_has_its_own_excerpt() -> None:
+    """The end of a log is of no use to the first of twenty jobs: each has its own lines and errors."""
+    facts = parse(
+        "ap-masters: job 1 of 2 begins: a (a dark)\n*** Error: /a.fits: Incompatible image geometry.\n<* failed *>\n"
+        "ap-masters: job 1 of 2 failed: a\nap-masters: job 2 of 2 begins: b (a bias)\n0.010 s\n"
+        "*** PCL Win32 System Exception: At address 0\nap-masters: job 2 of 2 succeeded: /b.xisf\nthe end\n"
+    )
+
+    assert facts.excerpt("a").lines[-1] == "ap-masters: job 1 of 2 failed: a"
+    assert facts.excerpt("a").errors == ("/a.fits: Incompatible image geometry.",)
+    assert facts.excerpt("b").lines[0] == "ap-masters: job 2 of 2 begins: b (a bias)"
+    assert facts.excerpt("b").errors == ("At address 0",)
+    assert facts.excerpt("never begun").lines == facts.tail

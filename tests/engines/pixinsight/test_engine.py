@@ -1,5 +1,6 @@
 """The engine as a whole, over the simulator: masters that are proved, faults that are told, and another attempt."""
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import psutil
 import pytest
 
 from ap_masters import images
+from ap_masters.engines import Interrupted
 from ap_masters.engines.history import read_history
 from ap_masters.engines.pixinsight import PixInsightEngine
 from ap_masters.errors import PixInsightError
@@ -279,6 +281,41 @@ def test_masters_in_counts(bench: Bench) -> None:
     )
     assert isinstance(failed, Failed)
     assert "broken.xisf" in failed.reason
+
+
+def test_interrupted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle of the second job: PixInsight is stopped, and the result of the first is handed over."""
+    monkeypatch.setenv("AP_SIM_FAULT", "hang@/second/")
+
+    def stop_at_second(news: Progress) -> None:
+        if news.job_id == "second" and news.state is JobState.RUNNING:
+            raise KeyboardInterrupt
+
+    engine = PixInsightEngine(_COMMAND)
+    with pytest.raises(Interrupted) as raised:
+        engine.run([bench.job("first"), bench.job("second")], bench.work, stop_at_second)
+
+    (first,) = raised.value.done
+    assert isinstance(first, Integrated)
+    assert images.read_info(first.path).width == 16
+    assert not survivors()
+
+
+def test_no_second_start(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PixInsight cannot be started once more, what the first start finished stands, and the rest says why."""
+    monkeypatch.setenv("AP_SIM_FAULT", "crash@2")
+
+    def vanish(news: Progress) -> None:
+        if news.state is JobState.QUEUED and news.detail:  # once more
+            shutil.rmtree(bench.logs)
+            bench.logs.write_text("a file in the way", encoding="utf-8")
+
+    engine = PixInsightEngine(_COMMAND, script_dir=bench.logs, log_dir=bench.logs)
+    first, second = engine.run([bench.job("first"), bench.job("second")], bench.work, vanish)
+
+    assert isinstance(first, Integrated)
+    assert isinstance(second, Failed)
+    assert "--script-dir" in second.reason
 
 
 def test_jobs_for_the_other_engine(bench: Bench) -> None:

@@ -90,7 +90,7 @@ def recipes() -> Iterator[Recipe]:
 
 
 def everything_set() -> Iterator[tuple[str, Parameter]]:
-    for parameter in (*parameters.INTEGRATION, *parameters.memory(None), *parameters.memory(1 << 30)):
+    for parameter in (*parameters.INTEGRATION, *parameters.memory(None, 64), *parameters.memory(1 << 30)):
         yield "ImageIntegration", parameter
     for recipe in recipes():
         for parameter in parameters.integration(recipe):
@@ -155,3 +155,10 @@ def test_set_once(process: str) -> None:
 def test_smallest_memory() -> None:
     """However little memory there is, the pixel stacks get some."""
     assert Parameter("stackSizeMB", 16) in parameters.memory(1)
+
+
+def test_instances_share_the_free_memory() -> None:
+    """Each of two instances would take three quarters of what is free: they get half of it each."""
+    assert Parameter("autoMemoryLimit", 0.75) in parameters.memory(None)
+    assert Parameter("autoMemoryLimit", 0.38) in parameters.memory(None, 2)
+    assert Parameter("autoMemoryLimit", 0.1) in parameters.memory(None, 64)

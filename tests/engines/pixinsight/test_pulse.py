@@ -83,5 +83,15 @@ def test_limit_grows_with_the_work() -> None:
     large = job_limit(make_job(FrameType.FLAT, paths=paths), 600)
     calibrated = job_limit(make_job(FrameType.FLAT, paths=paths, calibration=flat_calibration()), 600)
 
-    assert 600 < small < large < calibrated
-    assert calibrated - 600 == pytest.approx(2 * (large - 600))
+    assert 1200 < small < large < calibrated
+    assert calibrated - 1200 == pytest.approx(2 * (large - 1200))
+
+
+def test_a_small_job_that_stands_still_is_silent() -> None:
+    """However short a job should take: one that stands still is told as silent, not as slow."""
+    limits = Limits(startup=60, silence=10, jobs={"dark-1a2b3c4d": job_limit(make_job(), 10)})
+    pulse = Pulse(0.0, limits)
+    pulse.beat(0.5, status=status("dark-1a2b3c4d"), log_size=1, work=Work())
+    pulse.beat(1.0, status=status("dark-1a2b3c4d"), log_size=2, work=Work())
+
+    assert [pulse.ending(now) for now in (10.9, 11.1)] == [None, Ending.SILENT]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ap_masters import images, record
-from ap_masters.engines.pixinsight.console import LogFacts, parse
+from ap_masters.engines.pixinsight.console import parse
+from ap_masters.engines.pixinsight.facts import LogFacts
 from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.results import read_log, read_result
 from ap_masters.engines.pixinsight.status import JobStatus, Status
@@ -151,13 +152,14 @@ def test_failure_that_the_script_tells(left: Left) -> None:
         run="r", state="done", jobs=(JobStatus(id=JOB.id, state=JobState.FAILED, detail="ImageIntegration failed"),)
     )
     log = LOG.replace("Total", "*** Error: /a.fits: Incompatible image geometry\nTotal")
+    log += f"ap-masters: job 1 of 2 failed: {JOB.id}\nap-masters: job 2 of 2 begins: another\nof no concern\n"
     result = left.read(log, status)
 
     assert isinstance(result, Failed)
     assert result.reason == "ImageIntegration failed: /a.fits: Incompatible image geometry"
     assert "another size" in result.advice
     assert result.script == left.paths.script
-    assert result.log_tail[-1].startswith("Total")
+    assert result.log_tail[-1] == f"ap-masters: job 1 of 2 failed: {JOB.id}"
 
 
 def test_unfinished(left: Left) -> None:
@@ -200,3 +202,25 @@ def test_no_log(tmp_path: Path) -> None:
     assert read_log(tmp_path / "none.log") is None
     (tmp_path / "empty.log").write_bytes(b"")
     assert read_log(tmp_path / "empty.log") == LogFacts()
+
+
+def test_error_after_the_process(left: Left) -> None:
+    """An error of saving stands in the log when the process has long ended: it is told all the same."""
+    status = Status(
+        run="r", state="done", jobs=(JobStatus(id=JOB.id, state=JobState.FAILED, detail="could not be saved"),)
+    )
+    result = left.read(LOG + "0.010 s\n*** Error: File I/O Error: No space left on device\n", status)
+
+    assert isinstance(result, Failed)
+    assert result.reason == "could not be saved: File I/O Error: No space left on device"
+
+
+def test_error_of_a_master_that_stands(left: Left) -> None:
+    """A PixInsight that went on after an exception has made a master that deserves a second look: it is noted."""
+    left.master(*HISTORY)
+    left.record()
+    crash = "*** PCL Win32 System Exception: At address 00007FF6 with exception code C0000005 : Access violation\n"
+
+    assert integrated(left.read(LOG + crash)).notes == (
+        "PixInsight told of an error: At address 00007FF6 with exception code C0000005 : Access violation",
+    )

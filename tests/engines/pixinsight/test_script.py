@@ -301,6 +301,42 @@ def test_log_is_written_where_pixinsight_did_not() -> None:
     assert seen["files"][f"/library/logs/{STAMP}.log"] == "bytes of the log"
 
 
+@pytest.mark.parametrize("log_written", [True, False])
+def test_run_by_hand_once_more(log_written: bool) -> None:
+    """The second time, masters, records and the log have names of their own, and each record names its log."""
+    log = f"/library/logs/{STAMP}.log"
+    seen = perform(manual([make_job()]), existing=[log, "/library/master/master-dark.xisf"], logWritten=log_written)
+
+    written = written_record(seen, f"/library/master/master-dark_{STAMP}.xrs")
+    assert written.log == f"logs/{STAMP}_2.log"
+    assert seen["files"][f"/library/logs/{STAMP}_2.log"]
+    assert log not in seen["files"]
+    assert log not in seen["removed"]
+
+
+def test_record_names_its_script() -> None:
+    """A master that was made by hand tells by which script."""
+    here = perform(manual([make_job()]))
+    there = perform(
+        render([make_job()], RunPaths.manual([make_job()], Path("/library"), stamp=STAMP, script_dir=Path("/scripts")))
+    )
+    path = "/library/master/master-dark.xrs"
+
+    assert written_record(here, path).script == f"logs/{STAMP}_calibrate_masters.js"
+    assert written_record(there, path).script == f"/scripts/{STAMP}_calibrate_masters.js"
+
+
+def test_folders_are_made_beforehand(tmp_path: Path) -> None:
+    """PixInsight cannot make folders on some network shares: all that a script writes to are there before it runs."""
+    jobs = [make_job(), flat()]
+    paths = RunPaths.manual(jobs, tmp_path / "library", stamp=STAMP, script_dir=tmp_path / "scripts")
+    paths.make_folders(jobs)
+
+    assert [path.name for path in sorted(tmp_path.rglob("*")) if path.is_dir()] == [
+        "library", ".ap-masters", f"calibrated-{STAMP}-002", "logs", "master", "scripts",
+    ]  # fmt: skip
+
+
 def test_status_survives_a_reader() -> None:
     """A status file that somebody is just reading, which Windows does not let go, is written a little later."""
     seen = perform(manual([make_job()]), busy=3)
@@ -364,6 +400,16 @@ def test_dark_scaling_is_recorded() -> None:
     assert [entry.outcome.dark_scaling for entry in written.inputs if entry.outcome] == [0.9, 0.91, 0.92, 0.93]
 
 
+def test_frames_of_a_run_that_broke_off() -> None:
+    """Calibrated frames that an earlier run left behind are removed before and after, whoever wrote them."""
+    stale = f"/library/.ap-masters/calibrated-{STAMP}-001/flat 2_c.xisf"
+    before = perform(manual([flat()]), existing=[stale])
+    after = perform(manual([flat()]), uncalibrated=[0, 1, 2, 3], existing=[stale])
+
+    assert stale in before["removed"]
+    assert stale in after["removed"]
+
+
 def test_too_few_calibrated() -> None:
     """With fewer flats left than ImageIntegration takes, the job fails with both numbers, and nothing is left over."""
     seen = perform(manual([flat()]), uncalibrated=[0, 2])
@@ -423,6 +469,13 @@ def test_missing_master_of_the_same_script() -> None:
         pytest.param(flat(constant=300.0), "a constant", id="constant"),
         pytest.param(flat(defects=Path("/cosme.lst")), "list of defects", id="defects"),
         pytest.param(make_job(calibration=flat_calibration()), "calibrates flats only", id="dark calibrated"),
+        pytest.param(make_job(paths=[Path(f"/{n}.fits.gz") for n in range(3)]), "compressed files", id="gzip"),
+        pytest.param(make_job(paths=[Path(f"/{n}.fit.FZ") for n in range(3)]), "compressed files", id="packed"),
+        pytest.param(
+            flat(dark=CalibrationMaster(path=Path("/dark.fit.gz"), type=FrameType.DARK)),
+            "dark.fit.gz",
+            id="packed dark",
+        ),
     ],
 )
 def test_what_pixinsight_cannot_do(job: Job, reason: str) -> None:
@@ -430,6 +483,11 @@ def test_what_pixinsight_cannot_do(job: Job, reason: str) -> None:
     assert reason in (unsupported(job, final=True) or "")
     with pytest.raises(UsageError, match="numpy engine"):
         manual([job])
+
+
+def test_tiled_compression() -> None:
+    """PixInsight's FITS module reads .fits.fz."""
+    assert unsupported(make_job(paths=[Path(f"/{n}.fits.fz") for n in range(3)])) is None
 
 
 def test_memory_of_one_instance() -> None:

@@ -1,0 +1,93 @@
+"""Building with PixInsight from the command line, over the simulator."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.builders import noisy, write_frame
+from tests.cli.conftest import Run
+
+SIMULATOR = Path(__file__).parents[1] / "simulator" / "PixInsight"
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A simulator that starts at once, for this test alone."""
+    for name, value in {"STATE": str(tmp_path / "simulator"), "STARTUP": "0", "ES5": "0", "LIFETIME": "60"}.items():
+        monkeypatch.setenv(f"AP_SIM_{name}", value)
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)  # what the simulator needs is here
+
+
+@pytest.fixture
+def darks(tmp_path: Path) -> Path:
+    """Darks of two exposures: two masters of one stage."""
+    for exposure in (10.0, 300.0):
+        for number in range(3):
+            path = tmp_path / "night" / f"dark {exposure:g} {number}.fits"
+            write_frame(path, noisy(number), EXPTIME=exposure, EXPOSURE=exposure)
+    return tmp_path / "night"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to one process there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "kill", "closed"])
+def test_stopped(darks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Whoever stops the program stops its PixInsight too; what was finished is published, another run does the rest."""
+    monkeypatch.setenv("AP_SIM_FAULT", "hang@2,ignore-term")
+    library = tmp_path / "masters"
+    command = [sys.executable, "-m", "ap_masters", "build", str(darks), str(library)]
+    with psutil.Popen(
+        [*command, "--pixinsight-binary", str(SIMULATOR)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        begun = (line for line in process.stderr if line.startswith("Running"))
+        next(begun)
+        next(begun)
+        family = process.children(recursive=True)
+        process.send_signal(number)
+        told = process.stderr.read()
+
+    assert process.returncode == 130
+    assert len(family) == 2
+    assert not [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE]
+    assert told.count("Success") == 1
+    assert "Traceback" not in told
+    assert len(list((library / "master").glob("*.xisf"))) == len(list((library / "master").glob("*.xrs"))) == 1
+    assert not list((library / ".ap-masters" / "work").iterdir())
+    (log,) = (path for path in (library / "logs").glob("*.log") if "pixinsight" not in path.name)
+    assert "! stopped by the user; masters that were finished are kept: 1" in log.read_text(encoding="utf-8")
+
+    again = subprocess.run([*command, "--engine", "numpy"], capture_output=True, text=True, check=True)
+    assert "1 up to date, 1 built" in again.stdout
+
+
+def test_pixinsight_that_does_not_run(run: Run, darks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 7, with the reason and the script on screen, and the reason in the log."""
+    monkeypatch.setenv("AP_SIM_FAULT", "exit0")
+    done = run("build", darks, tmp_path / "masters", "--pixinsight-binary", SIMULATOR)
+
+    (log,) = (tmp_path / "masters" / "logs").glob("*.log")
+    assert done.code == 7
+    assert "_calibrate_masters.js" in done.err
+    assert "gpu_channel_manager" not in done.err
+    assert "! PixInsight ended without running the script" in log.read_text(encoding="utf-8")
+
+
+def test_one_job_fails(run: Run, darks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user sees the reason, the end of that job's own log, and the script; the run's log names the console."""
+    monkeypatch.setenv("AP_SIM_FAULT", "ii-false@dark 10")
+    done = run("build", darks, tmp_path / "masters", "--pixinsight-binary", SIMULATOR)
+
+    (script,) = (tmp_path / "masters" / "logs").glob("*.js")
+    (console,) = (tmp_path / "masters" / "logs").glob("*_pixinsight.log")
+    (log,) = (path for path in (tmp_path / "masters" / "logs").glob("*.log") if path != console)
+    (record,) = (tmp_path / "masters").rglob("*.xrs")
+    assert done.code == 4
+    assert "Zero or insignificant signal detected" in done.err
+    assert "| *** Error: ImageIntegration failed" in done.err
+    assert "dark 300" not in done.err.partition("| ap-masters: job")[2]
+    assert str(script) in done.err
+    assert f"  console {console}" in log.read_text(encoding="utf-8")
+    assert f'"script": "logs/{script.name}"' in record.read_text(encoding="utf-8")
