@@ -45,6 +45,7 @@ class GroupSettings(Section):
     temperature_tolerance_c: float = Field(1.0, ge=0)
     exposure_tolerance_s: float = Field(0.001, ge=0)
     mixed_exposure_flats: bool = False  # sky flats: one group whatever the exposure
+    epoch_days: int | None = Field(None, ge=0)  # more days without a frame than these begin a new master
     dark_flat_window_h: float = Field(3.0, ge=0)  # C-13: how near in time a DARK must be to a flat of its exposure
 
 

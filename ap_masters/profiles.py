@@ -51,7 +51,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
             "dark_flat": {"minimum": 15, "recommended": 30, "optimal": 50},
             "flat": {"minimum": 20, "recommended": 30, "optimal": 50},
         },
-        "group": {"temperature_tolerance_c": 1.0},
+        "group": {"temperature_tolerance_c": 1.0, "epoch_days": 7},  # its folders are dated, its script knows 7 days
         "match": {
             "temperature_tolerance_c": 1.0,
             "flat_temperature_tolerance_c": 5.0,

@@ -3,7 +3,7 @@
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 from ap_masters.config import CountPolicy, CountSettings, CullSettings, GroupSettings
 from ap_masters.group.clusters import clusters
@@ -82,8 +82,9 @@ def _divide(frames: Sequence[Frame], settings: GroupSettings) -> Iterator[tuple[
         exact[key.model_copy(update={"temperature": None, "exposure": None, **_carried(key)})].append(frame)
     for key, alike in exact.items():
         for exposure, exposed in _by_exposure(key, alike, settings):
-            for members in _by_temperature(exposed, settings.temperature_tolerance_c):
-                yield key.model_copy(update={"exposure": exposure}), members
+            for alike_in_temperature in _by_temperature(exposed, settings.temperature_tolerance_c):
+                for members in _by_epoch(alike_in_temperature, settings.epoch_days):
+                    yield key.model_copy(update={"exposure": exposure}), members
 
 
 def _carried(key: GroupKey) -> dict[str, None]:
@@ -119,6 +120,19 @@ def _by_temperature(frames: list[Frame], tolerance: float) -> Iterator[list[Fram
         yield [frame for value in run for frame in by_value[value]]
     if unknown:
         yield unknown
+
+
+def _by_epoch(frames: list[Frame], days: int | None) -> Iterator[list[Frame]]:
+    """Yield the frames of nights that follow each other within ``days``; one of unknown night goes with the first."""
+    epochs: list[list[Frame]] = []
+    last: date | None = None
+    for frame in frames if days is None else sorted(frames, key=lambda f: (f.night or date.min, f.path)):
+        apart = days is not None and last is not None and frame.night is not None and (frame.night - last).days > days
+        if not epochs or apart:
+            epochs.append([])
+        epochs[-1].append(frame)
+        last = frame.night
+    yield from epochs
 
 
 def _middle(frames: Sequence[Frame]) -> float | None:
@@ -216,7 +230,8 @@ def _sizeless(key: GroupKey) -> GroupKey:
 
 
 def _order(group: Group) -> tuple[tuple[bool, object], ...]:
-    """Return what groups are sorted by: type, then the key's fields in turn, absent before present."""
+    """Return what groups are sorted by: type, then the key's fields in turn, absent before present, then path."""
     fields = group.key.model_dump(exclude={"type"})
-    values = (CALIBRATION_TYPES.index(group.key.type), *fields.values())
+    paths = [*(frame.path for frame in group.frames), *(aside.path for aside in group.dropped)]
+    values = (CALIBRATION_TYPES.index(group.key.type), *fields.values(), min(paths))  # two epochs share a key
     return tuple((value is not None, value if value is not None else 0) for value in values)

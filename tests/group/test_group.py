@@ -150,6 +150,34 @@ def test_frames_without_a_temperature_are_together() -> None:
     assert any("NO_TEMP" in warning for warning in lone.warnings)
 
 
+@pytest.mark.parametrize(
+    ("days", "epochs"),
+    [
+        pytest.param(None, [[1, 2, 9, 20]], id="never"),
+        pytest.param(7, [[1, 2, 9], [20]], id="a week, inclusive"),
+        pytest.param(0, [[1], [2], [9], [20]], id="each night"),
+    ],
+)
+@pytest.mark.parametrize("frame_type", [BIAS, DARK, FLAT])
+def test_many_days_without_a_frame_begin_a_new_group(
+    frame_type: FrameType, days: int | None, epochs: list[list[int]]
+) -> None:
+    """S2-39, C-15: frames of different nights are different masters, where that is asked for; flats always."""
+    frames = [
+        make_frame(frame_type, path=Path(f"{name}{day:02}.fits"), night=date(2026, 1, day), exposure=2.0)
+        for day in (20, 9, 2, 1)
+        for name in "ab"
+    ]
+    unknown = make_frame(frame_type, path=Path("x.fits"), night=None, exposure=2.0)
+
+    groups = grouped([*frames, unknown], epoch_days=days).groups
+
+    nights = [sorted({f.night.day for f in group.frames if f.night}) for group in groups]
+    expected = [[1], [2], [9], [20]] if frame_type is FLAT else epochs
+    assert [night for night in nights if night] == expected
+    assert sum(len(group.frames) for group in groups) == 9
+
+
 def test_biases_are_grouped_by_temperature() -> None:
     """C-17: matching may ignore a bias's temperature, grouping does not."""
     warm = frame(2, BIAS, set_temperature=0.0, sensor_temperature=0.0)
