@@ -7,13 +7,14 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ap_masters import memory as amount_of_memory
-from ap_masters.model import FrameType, ImageFormat
+from ap_masters.model import Count, Cutoff, Fraction, FrameType, ImageFormat, Level, Relaxation, Sigma
 
 
 class Section(BaseModel):
     """A part of the settings; an unknown name in it is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built when first used: a light start
+    # Built when first used: a light start. NaN compares with nothing, so no limit could be one.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
 
 
 class CountPolicy(Section):
@@ -98,19 +99,19 @@ class RecipeSettings(Section):
     ) = None
     normalization: Literal["none", "multiplicative"] | None = None
     rejection_normalization: Literal["none", "equalize-fluxes"] | None = None
-    minmax_low: int | None = None
-    minmax_high: int | None = None
-    percentile_low: float | None = None
-    percentile_high: float | None = None
-    sigma_low: float | None = None
-    sigma_high: float | None = None
-    winsorization_cutoff: float | None = None
-    linear_fit_low: float | None = None
-    linear_fit_high: float | None = None
-    esd_outliers: float | None = None
-    esd_alpha: float | None = None
-    esd_low_relaxation: float | None = None
-    target_median: float | None = None
+    minmax_low: Count | None = None
+    minmax_high: Count | None = None
+    percentile_low: Fraction | None = None
+    percentile_high: Fraction | None = None
+    sigma_low: Sigma | None = None
+    sigma_high: Sigma | None = None
+    winsorization_cutoff: Cutoff | None = None
+    linear_fit_low: Sigma | None = None
+    linear_fit_high: Sigma | None = None
+    esd_outliers: Fraction | None = None
+    esd_alpha: Fraction | None = None
+    esd_low_relaxation: Relaxation | None = None
+    target_median: Level | None = None
 
 
 class RecipesSettings(Section):

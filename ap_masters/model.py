@@ -321,6 +321,15 @@ class RejectionNormalization(StrEnum):
     EQUALIZE_FLUXES = "equalize-fluxes"
 
 
+# The ranges of ImageIntegration 1.6.0's parameters, for recipes and for the settings they are made of.
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Sigma = Annotated[float, Field(ge=0, le=10)]
+Cutoff = Annotated[float, Field(ge=3, le=10)]
+Relaxation = Annotated[float, Field(ge=1, le=10)]
+Level = Annotated[float, Field(gt=0, le=65535)]  # ADU
+
+
 class Recipe(Noun):
     """How one group is integrated. Defaults are WBPP's (``reference``: ImageIntegration parameters for masters)."""
 
@@ -328,19 +337,19 @@ class Recipe(Noun):
     rejection: Rejection = Rejection.AUTO
     normalization: Normalization = Normalization.NONE
     rejection_normalization: RejectionNormalization = RejectionNormalization.NONE
-    minmax_low: int = Field(1, ge=0)
-    minmax_high: int = Field(1, ge=0)
-    percentile_low: float = Field(0.2, ge=0, le=1)
-    percentile_high: float = Field(0.1, ge=0, le=1)
-    sigma_low: float = Field(4.0, ge=0, le=10)
-    sigma_high: float = Field(3.0, ge=0, le=10)
-    winsorization_cutoff: float = Field(5.0, ge=3, le=10)
-    linear_fit_low: float = Field(5.0, ge=0, le=10)
-    linear_fit_high: float = Field(3.5, ge=0, le=10)
-    esd_outliers: float = Field(0.30, ge=0, le=1)
-    esd_alpha: float = Field(0.05, ge=0, le=1)
-    esd_low_relaxation: float = Field(1.0, ge=1, le=10)
-    target_median: float | None = None  # ADU; PULSAR's makeflat scales each frame to this median instead of the first
+    minmax_low: Count = 1
+    minmax_high: Count = 1
+    percentile_low: Fraction = 0.2
+    percentile_high: Fraction = 0.1
+    sigma_low: Sigma = 4.0
+    sigma_high: Sigma = 3.0
+    winsorization_cutoff: Cutoff = 5.0
+    linear_fit_low: Sigma = 5.0
+    linear_fit_high: Sigma = 3.5
+    esd_outliers: Fraction = 0.30
+    esd_alpha: Fraction = 0.05
+    esd_low_relaxation: Relaxation = 1.0
+    target_median: Level | None = None  # PULSAR's makeflat scales each frame to this median instead of the first
 
 
 class CalibrationMaster(Noun):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ap_masters.config import Settings
+from ap_masters.config import RecipeSettings, Settings
 from ap_masters.errors import ConfigError
-from ap_masters.model import FrameType
+from ap_masters.model import FrameType, Recipe
 from ap_masters.profiles import PROFILES
 from ap_masters.settings_files import FILE_NAME, Given, Loaded, annotation, load, project_file, user_file, values
 
@@ -155,6 +155,12 @@ def test_the_users_folder_is_the_systems_unless_said(tmp_path: Path) -> None:
         ),
         pytest.param("qqqq = 1", r"unknown setting 'qqqq'$", id="like nothing known"),
         pytest.param("threads = 0", r"threads = 0: Input should be greater than or equal to 1", id="out of range"),
+        pytest.param(
+            "recipe.all.sigma_low = 99", r"recipe\.all\.sigma_low = 99: .* less than or equal to 10", id="no sigma"
+        ),
+        pytest.param("recipe.flat.minmax_low = -1", r"minmax_low = -1: .* greater than or equal to 0", id="no count"),
+        pytest.param("recipe.bias.sigma_high = nan", r"sigma_high = nan: .* finite number", id="not a number"),
+        pytest.param("match.temperature_tolerance_c = inf", r"= inf: Input should be a finite number", id="endless"),
         pytest.param("memory = 'lots'", r"memory = lots: 'lots' is not an amount of memory", id="no amount"),
         pytest.param("recipe = 4", r"'recipe' is a table of settings", id="a value for a table"),
         pytest.param("[layout]\nx = 1", r"layout = .*: Input should be a valid string", id="a table for a value"),
@@ -177,6 +183,19 @@ def test_a_wrong_file_is_refused_with_its_name(place: Place, text: str, message:
         place.load()
     assert str(place.project) in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_every_setting_of_a_recipe_has_the_range_of_the_recipe() -> None:
+    """What the settings let through, the recipe takes: a value out of range is the user's slip, not a crash."""
+    recipe, settings = Recipe.model_json_schema()["properties"], RecipeSettings.model_json_schema()["properties"]
+    limits = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+
+    def ranges(name: str) -> list[dict[str, float]]:
+        said = (properties[name] for properties in (recipe, settings))
+        return [{key: part[key] for key in limits & part.keys()} for p in said for part in p.get("anyOf", [p])[:1]]
+
+    assert recipe.keys() == settings.keys()
+    assert [name for name in recipe if ranges(name)[0] != ranges(name)[1]] == []
 
 
 def test_a_file_that_is_not_text_is_refused(place: Place) -> None:
