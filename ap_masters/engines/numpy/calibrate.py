@@ -105,6 +105,7 @@ class Calibrated:
         self.dark_scaling = dark_scaling
         self.defects = defects
         self.geometry = frames.geometry
+        self.paths = frames.paths
 
     def __len__(self) -> int:
         return len(self.frames)

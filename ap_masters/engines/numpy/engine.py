@@ -7,7 +7,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, Literal
 
-from ap_masters.engines.numpy.master import ENGINE, CannotIntegrate, Means, make_master
+from ap_masters.engines.numpy.master import ENGINE, Means, make_master
+from ap_masters.engines.numpy.prepare import CannotIntegrate
 from ap_masters.engines.numpy.reading import Refused
 from ap_masters.errors import ApMastersError
 from ap_masters.model import (

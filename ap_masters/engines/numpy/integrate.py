@@ -7,8 +7,8 @@ from ap_masters.engines.numpy.bands import in_bands
 from ap_masters.engines.numpy.order import Band, Order
 from ap_masters.engines.numpy.paths import path_for
 from ap_masters.engines.numpy.workers import BandWorker
+from ap_masters.engines.statistics import BLOCK
 
-ROWS: Final = 16  # bands start at multiples of it
 _TILE: Final = 1 << 16  # pixels: rows of 64 and 128 KiB, long against the cost of a call
 _TILE_BYTES: Final = 24 << 20  # of one worker; beyond, larger tiles gain nothing
 _BAND_TILES: Final = 8
@@ -24,6 +24,6 @@ def integrate(order: Order, *, memory: int, threads: int) -> Iterator[Band]:
     worker_memory = min(memory // (threads * _SHARES), _TILE_BYTES)
     tile = max(min(worker_memory // (len(order.source) * path_for(order).bytes_per_sample), _TILE), 64)
     shape = order.shape
-    rows = max(tile * _BAND_TILES // (shape.width * ROWS), 1) * ROWS
-    rows = min(rows, max(shape.height // (2 * threads) // ROWS, 1) * ROWS)
+    rows = max(tile * _BAND_TILES // (shape.width * BLOCK), 1) * BLOCK
+    rows = min(rows, max(shape.height // (2 * threads) // BLOCK, 1) * BLOCK)
     return in_bands(shape, rows, lambda: BandWorker(order, path_for(order)(order, tile), tile), threads)

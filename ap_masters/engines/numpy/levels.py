@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.counting import median_by_counting
+from ap_masters.engines.counting import median_by_counting
 from ap_masters.engines.numpy.order import Source
 
 _STEP: Final = 65535.0  # the range is open by one step of 16-bit counts at both ends

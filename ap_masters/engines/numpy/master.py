@@ -1,7 +1,7 @@
-"""One master from one job's frames: open, calibrate, level, integrate, write."""
+"""One master from one job's frames: open, prepare, integrate, write, measure."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -11,52 +11,35 @@ from numpy.typing import NDArray
 
 from ap_masters import __version__, images
 from ap_masters.engines.history import Outcome, result_keywords
-from ap_masters.engines.numpy.calibrate import Calibrated, MasterPixels, Masters, read_defects
 from ap_masters.engines.numpy.integrate import integrate
-from ap_masters.engines.numpy.levels import location, sampled_level, sampled_runs
-from ap_masters.engines.numpy.order import Order, Scales, Shape
-from ap_masters.engines.numpy.reading import Frames, Geometry, Refused
-from ap_masters.engines.numpy.scales import factors, is_normalized
-from ap_masters.engines.numpy.scaling import Optimization
-from ap_masters.engines.statistics import measure
-from ap_masters.errors import ApMastersError
-from ap_masters.model import (
-    Calibration,
-    CalibrationMaster,
-    EngineInfo,
-    Frame,
-    FrameOutcome,
-    Job,
-    Reason,
-    Statistics,
-)
+from ap_masters.engines.numpy.order import Order, Shape
+from ap_masters.engines.numpy.prepare import ADU, Prepared, prepare
+from ap_masters.engines.numpy.reading import Frames
+from ap_masters.engines.statistics import Accumulator
+from ap_masters.images.image import Image, Writer
+from ap_masters.model import EngineInfo, Frame, FrameOutcome, Job, Statistics
 
 ENGINE: Final = EngineInfo(name="numpy", version=__version__, definition="ImageIntegration 1.6.0")
-_ADU: Final = 65535.0
-_RUN: Final = 1 << 20
-_SAMPLED: Final = 1 << 16
+_AGAIN: Final = 1 << 18  # samples read at once of the finished master
 
 OnRows = Callable[[float], None]
 
 
-class CannotIntegrate(ApMastersError):
-    """The job's frames do not make a master; ``advice`` says what would help."""
-
-    def __init__(self, reason: str, advice: str) -> None:
-        super().__init__(reason)
-        self.advice = advice
-
-
 class Means(NamedTuple):
-    """What integrating may use."""
+    """What integrating may use: bytes of memory, threads (None: one per processor), and how masters are stored."""
 
     memory: int
     threads: int | None
     compression: Literal["none", "zlib", "lz4", "zstd"]
 
+    @property
+    def processors(self) -> int:
+        """Threads that work at the same time."""
+        return self.threads or os.cpu_count() or 1
+
 
 class Made(NamedTuple):
-    """A finished master and what is known of it."""
+    """A finished master and what is known of it. ``pixels`` counts those of all channels."""
 
     statistics: Statistics
     frames: tuple[FrameOutcome, ...]
@@ -69,187 +52,84 @@ def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, me
 
     Raises Refused for a frame that has to be left out, CannotIntegrate, ImageError, OSError.
     """
-    notes: list[str] = []
+    unit = ADU if job.scale == "adu" else 1.0
     with ExitStack() as stack:
         raw = stack.enter_context(Frames([frame.path for frame in frames], workdir))
-        full_scale = _full_scale(raw, frames, notes)
-        source: Frames | Calibrated = raw
-        dark_scaling = None
-        if job.calibration is not None:
-            source, dark_scaling = _calibrated(job.calibration, raw, frames, full_scale, workdir, stack, notes)
+        prepared = prepare(
+            raw, frames, job.recipe, job.calibration, workdir=workdir, threads=means.processors, stack=stack
+        )
         geometry = raw.geometry
         shape = Shape(geometry.width, geometry.height, geometry.channels)
-        levels = _levels(job, source, geometry, full_scale)
-        scales = _scales(job, levels, frames, full_scale, shape.channels)
-        low, high = np.zeros(len(raw), np.int64), np.zeros(len(raw), np.int64)
-        smallest, largest = np.inf, -np.inf
-        output_scale = _ADU if job.scale == "adu" else 1.0
-        with images.create(
-            goal,
-            width=shape.width,
-            height=shape.height,
-            channels=shape.channels,
-            keywords=job.keywords,
-            image_type=job.image_type,
-            compression=means.compression,
-            adu=job.scale == "adu",
-        ) as writer:
-            done = 0
-            order = Order(source, job.recipe, shape, full_scale, scales, full_scale / output_scale)
-            for band in integrate(order, memory=means.memory, threads=means.threads or os.cpu_count() or 1):
-                writer.write_rows(band.channel, band.first, band.pixels)
-                low += band.low
-                high += band.high
-                smallest = min(smallest, float(band.pixels.min()))
-                largest = max(largest, float(band.pixels.max()))
-                done += len(band.pixels)
-                on_rows(done / (shape.height * shape.channels))
-            outcomes = tuple(
-                FrameOutcome(
-                    path=frame.path,
-                    rejected_low=int(low[i]),
-                    rejected_high=int(high[i]),
-                    level=None if (level := levels[i][0]) is None else level / full_scale,
-                    scale=scales[0].combine[i] if scales[0].combine is not None else None,
-                    dark_scaling=dark_scaling[i][0] if dark_scaling is not None else None,
-                )
-                for i, frame in enumerate(frames)
+        order = Order(
+            prepared.source, job.recipe, shape, prepared.full_scale, prepared.scales, prepared.full_scale / unit
+        )
+        writer = stack.enter_context(
+            images.create(
+                goal,
+                width=shape.width,
+                height=shape.height,
+                channels=shape.channels,
+                keywords=job.keywords,
+                image_type=job.image_type,
+                compression=means.compression,
+                adu=job.scale == "adu",
             )
-            pixels = geometry.plane * geometry.channels
-            facts = Outcome(pixels, smallest / output_scale, largest / output_scale, outcomes)
-            writer.finish((*job.keywords, *result_keywords(ENGINE, job.recipe, facts)))
-    return Made(measure(goal, scale=output_scale), outcomes, pixels, tuple(notes))
+        )
+        totals = _write(order, writer, means, on_rows)
+        outcomes = _outcomes(frames, prepared, totals)
+        pixels = geometry.plane * geometry.channels
+        facts = Outcome(pixels, totals.smallest / unit, totals.largest / unit, outcomes)
+        writer.finish((*job.keywords, *result_keywords(ENGINE, job.recipe, facts)))
+    with images.open_image(goal) as finished:
+        statistics = totals.accumulator.finish(lambda channel: _rows_again(finished, channel), scale=unit)
+    return Made(statistics, outcomes, pixels, prepared.notes)
 
 
-def _full_scale(raw: Frames, frames: Sequence[Frame], notes: list[str]) -> float:
-    """Return the count that stands for 1.0; for float frames found out from their headers and samples.
+class _Totals:
+    """What adds up over the bands of a master."""
 
-    Float samples are either on the [0, 1] scale or counts of the 16-bit range. Rounding and normalization
-    push a sample a little beyond 1 at times, counts go far beyond, so 2 divides the two.
-    """
-    if raw.full_scale is not None:
-        return raw.full_scale
-    counts = any((frame.data_max or 0) > 10 for frame in frames) or any(_holds_counts(raw, i) for i in range(len(raw)))
-    notes.append("float frames taken as " + ("counts of the 16-bit range" if counts else "values from 0 to 1"))
-    return _ADU if counts else 1.0
+    def __init__(self, shape: Shape, frames: int) -> None:
+        self.accumulator = Accumulator(shape.width, shape.height, shape.channels)
+        self.low, self.high = np.zeros(frames, np.int64), np.zeros(frames, np.int64)
+        self.smallest, self.largest = float("inf"), float("-inf")
 
 
-def _holds_counts(raw: Frames, index: int) -> bool:
-    return any(float(run.max()) > 2 for run in sampled_runs(raw, index, 0, raw.geometry.plane))
+def _write(order: Order, writer: Writer, means: Means, on_rows: OnRows) -> _Totals:
+    """Integrate, write each band as it comes, and measure it while it is warm."""
+    shape = order.shape
+    totals = _Totals(shape, len(order.source))
+    done = 0
+    for band in integrate(order, memory=means.memory, threads=means.processors):
+        writer.write_rows(band.channel, band.first, band.pixels)
+        totals.accumulator.add(band.channel, band.first, band.pixels)
+        totals.low += band.low
+        totals.high += band.high
+        totals.smallest = min(totals.smallest, float(band.pixels.min()))
+        totals.largest = max(totals.largest, float(band.pixels.max()))
+        done += len(band.pixels)
+        on_rows(done / (shape.height * shape.channels))
+    return totals
 
 
-def _levels(job: Job, source: Frames | Calibrated, geometry: Geometry, full_scale: float) -> list[list[float | None]]:
-    """Return the level of each frame and channel, in counts: exact where normalization needs it, else sampled."""
-    plane, channels = geometry.plane, range(geometry.channels)
-    if not is_normalized(job.recipe):
-        return [[sampled_level(source, i, c, plane) for c in channels] for i in range(len(source))]
-    return [[location(source, i, c, plane, full_scale) for c in channels] for i in range(len(source))]
-
-
-def _scales(
-    job: Job, levels: Sequence[Sequence[float | None]], frames: Sequence[Frame], full_scale: float, channels: int
-) -> list[Scales]:
-    """Return the factors of every frame, per channel. Raises Refused for a frame without a level."""
-    if not is_normalized(job.recipe):
-        return [Scales()] * channels
-    result = []
-    for channel in range(channels):
-        own = []
-        for frame, level in zip(frames, levels, strict=True):
-            value = level[channel]
-            if value is None:
-                raise Refused(frame.path, Reason.LEVEL, "has no level: every sample is zero or saturated")
-            own.append(value)
-        result.append(factors(own, job.recipe, full_scale))
-    return result
-
-
-# --- calibration ------------------------------------------------------------------------------------------
-
-
-def _calibrated(
-    calibration: Calibration,
-    raw: Frames,
-    frames: Sequence[Frame],
-    full_scale: float,
-    workdir: Path,
-    stack: ExitStack,
-    notes: list[str],
-) -> tuple[Calibrated, list[list[float]] | None]:
-    """Return the frames calibrated on the fly and the factors of the dark, by frame and channel."""
-    geometry = raw.geometry
-    masters = Masters(
-        bias=_open_master(calibration.bias, raw, full_scale, workdir, stack) if calibration.bias else None,
-        dark=_open_master(calibration.dark, raw, full_scale, workdir, stack) if calibration.dark else None,
-        dark_holds_bias=calibration.dark.includes_bias if calibration.dark else True,
-        constant=(calibration.constant or 0.0) * full_scale / _ADU,
+def _outcomes(frames: Sequence[Frame], prepared: Prepared, totals: _Totals) -> tuple[FrameOutcome, ...]:
+    """Return what was found in each frame; level, factor and dark scaling are those of the first channel."""
+    factors = prepared.scales[0].combine
+    return tuple(
+        FrameOutcome(
+            path=frame.path,
+            rejected_low=int(totals.low[i]),
+            rejected_high=int(totals.high[i]),
+            level=prepared.levels[i][0] / prepared.full_scale,
+            scale=None if factors is None else factors[i],
+            dark_scaling=None if prepared.dark_scaling is None else prepared.dark_scaling[i][0],
+        )
+        for i, frame in enumerate(frames)
     )
-    pedestals = [(frame.pedestal or 0.0) * full_scale / _ADU for frame in frames]
-    defects = read_defects(calibration.defects, geometry.width, geometry.height) if calibration.defects else None
-    dark_scaling = None
-    if calibration.scale_dark and masters.dark is not None:
-        if masters.bias is None:
-            notes.append("the dark is not scaled: that needs a master bias")
-        else:
-            plain = Calibrated(raw, Masters(), pedestals=pedestals)
-            dark_scaling = _dark_scaling(masters, plain, frames, full_scale, notes)
-    source = Calibrated(raw, masters, pedestals=pedestals, dark_scaling=dark_scaling, defects=defects)
-    return source, dark_scaling
 
 
-def _open_master(
-    master: CalibrationMaster, raw: Frames, full_scale: float, workdir: Path, stack: ExitStack
-) -> MasterPixels:
-    """Open a master for subtraction. Raises CannotIntegrate when it is unusable for these frames."""
-    advice = "Choose another master, or build it again."
-    try:
-        image = stack.enter_context(Frames([master.path], workdir))
-        geometry, wanted = image.geometry, raw.geometry
-        if (geometry.width, geometry.height) != (wanted.width, wanted.height) or geometry.channels not in {
-            1,
-            wanted.channels,
-        }:
-            reason = f"{master.path} is {geometry.describe()}, the frames are {wanted.describe()}"
-            raise CannotIntegrate(reason, advice)
-        counts = image.full_scale is None and _holds_counts(image, 0)
-    except Refused as refused:
-        raise CannotIntegrate(str(refused), advice) from refused
-    own = image.full_scale or (_ADU if counts else 1.0)
-    return MasterPixels(image, full_scale=own, counts=full_scale, pedestal=_pedestal(image))
-
-
-def _pedestal(image: Frames) -> float:
-    """Return the PEDESTAL of a master's header, in ADU; ImageCalibration subtracts it from masters too."""
-    for keyword in image.keywords:
-        if keyword.name == "PEDESTAL" and isinstance(keyword.value, (int, float)):
-            return float(keyword.value)
-    return 0.0
-
-
-def _dark_scaling(
-    masters: Masters, frames: Calibrated, infos: Sequence[Frame], full_scale: float, notes: list[str]
-) -> list[list[float]]:
-    """Return the dark's factor for every frame and channel."""
-    geometry = frames.geometry
-    cell = {4: 2, 36: 3}.get(len(infos[0].bayer_pattern or ""), 1)
-    result: list[list[float]] = [[] for _ in infos]
-    for channel in range(geometry.channels):
-
-        def dark(start: int, size: int, channel: int = channel) -> NDArray[np.float32]:
-            run = masters.pure_dark(channel, start, size)
-            assert run is not None
-            return run
-
-        optimization = Optimization(dark, geometry.width, geometry.height, cell=cell, full_scale=full_scale)
-        for index, info in enumerate(infos):
-
-            def target(start: int, size: int, index: int = index, channel: int = channel) -> NDArray[np.float32]:
-                out = np.empty(size, np.float32)
-                frames.read(index, channel, start, out)
-                return out
-
-            factor = optimization.factor(target)
-            result[index].append(factor.value)
-            if factor.note:
-                notes.append(f"{info.path.name}: {factor.note}")
-    return result
+def _rows_again(image: Image, channel: int) -> Iterator[NDArray[np.float32]]:
+    """Yield the rows of a finished master once more, some at a time."""
+    info = image.info
+    step = max(_AGAIN // (info.width * info.channels), 1)
+    for first in range(0, info.height, step):
+        yield image.read_rows(first, min(first + step, info.height))[channel]

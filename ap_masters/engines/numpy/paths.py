@@ -62,7 +62,7 @@ class ScaledIntegers:
     def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Indices:
         """Read a tile, combine what is proven."""
         rows = self._reader.begin(channel, start, len(out))
-        where = self._tiles.screen(rows, self._reader.read)
+        where = self._tiles.screen(rows, self._reader.read, self._reader.outside)
         self._reader.average(out, self._order.divisor)
         return where
 

@@ -1,5 +1,6 @@
 """The samples of a group's frames, read by runs of pixels from where they lie, with few files open at a time."""
 
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,7 +102,8 @@ class Frames:
         """Open the frames. Raises Refused for the first that is unreadable or unlike the majority."""
         self.paths = tuple(paths)
         self._handles = Handles()
-        self._scratch = workdir / "frames.scratch"
+        self._workdir = workdir
+        self._scratch = Path()
         self._spool: PositionalFile | None = None
         self._spooled = 0
         try:
@@ -136,7 +138,9 @@ class Frames:
         """Copy the physical samples of ``image`` to the scratch file."""
         info = image.info
         if self._spool is None:
-            self._spool = PositionalFile(self._scratch.open("w+b", buffering=0))
+            handle, name = tempfile.mkstemp(suffix=".scratch", dir=self._workdir)
+            self._scratch = Path(name)
+            self._spool = PositionalFile(open(handle, "r+b", buffering=0))
         dtype = np.dtype(info.sample)
         row = info.width * dtype.itemsize
         place = Place(self._scratch, self._spooled, dtype)

@@ -39,11 +39,14 @@ class ScaledReader:
         self._offsets = np.array(calibrated.offsets if calibrated else [0.0] * count) - self._source.zero
         self._factors = np.ones(count)
         self._raw: list[Row] = []
+        self._seen: NDArray[np.int32] = np.zeros(0, np.int32)
         self._subtrahend: NDArray[np.float32] | None = None
         self._channel = self._start = 0
 
     def begin(self, channel: int, start: int, length: int) -> list[Row]:
         """Turn to another tile; return rows for its whole counts."""
+        self._seen = self._scratch.row("seen whole", np.int32, length)
+        self._seen.fill(0)
         self._channel, self._start = channel, start
         factors = self._order.scales[channel].combine
         self._factors = np.ones(len(self._source)) if factors is None else np.asarray(factors, np.float64)
@@ -52,7 +55,7 @@ class ScaledReader:
         return self._scratch.rows("count", len(self._source), np.uint16, length)
 
     def read(self, index: int, counts: Row) -> None:
-        """Fill ``counts`` with the whole counts of one frame. What falls out of 16 bits comes out anyhow."""
+        """Fill ``counts`` with the whole counts of one frame, modulo 2^16."""
         raw = self._raw[index]
         self._source.read(index, self._channel, self._start, raw)
         value = self._scratch.row("value", np.float32, len(raw))
@@ -64,7 +67,12 @@ class ScaledReader:
         shift = _BELOW - _ROUNDED - self._factors[index] * self._offsets[index]
         np.add(value, np.float32(shift), out=value)
         np.copyto(whole, value, casting="unsafe")
+        np.bitwise_or(self._seen, whole, out=self._seen)
         np.copyto(counts, whole, casting="unsafe")
+
+    def outside(self) -> NDArray[np.bool_]:
+        """Return where a count of the tile has not been in the range of 16 bits: higher bits tell."""
+        return np.not_equal(np.right_shift(self._seen, 16, out=self._seen), 0)
 
     def average(self, out: NDArray[np.float32], divisor: float) -> None:
         """Fill ``out`` with the average of all frames over ``divisor``, whatever the stacks lose."""
@@ -75,7 +83,7 @@ class ScaledReader:
         for start in range(0, len(out), _CHUNK):
             stop = min(start + _CHUNK, len(out))
             wide = self._wide(start, stop)
-            total = np.dot(self._factors, wide, out=block[: stop - start])
+            total = np.einsum("i,ij->j", self._factors, wide, out=block[: stop - start])
             total -= constant
             if self._subtrahend is not None:
                 total -= self._subtrahend[start:stop].astype(np.float64) * total_factor

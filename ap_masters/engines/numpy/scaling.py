@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.counting import median_by_counting
+from ap_masters.engines.counting import median_by_counting
 
 Plane = Callable[[int, int], NDArray[np.float32]]  # start, size -> run of samples, in counts
 

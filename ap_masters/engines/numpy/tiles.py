@@ -15,7 +15,8 @@ from ap_masters.engines.numpy.winsor_screen import winsorized_screen
 from ap_masters.model import Combination, Recipe, Rejection
 
 Row = NDArray[Any]
-Screen = Callable[[Sorted, Recipe, Scratch], NDArray[np.bool_]]
+Flags = NDArray[np.bool_]
+Screen = Callable[[Sorted, Recipe, Scratch], Flags]
 
 _EXACT32: Final = 1 << 24  # whole numbers below are exact in float32
 
@@ -53,10 +54,14 @@ class Tiles:
         self._total: Row | None = None
         self._pivot: Row | None = None
 
-    def screen(self, raw: Sequence[Row], read: Read) -> NDArray[np.intp]:
-        """Read a tile into the rows ``raw``; return where stacks may lose something."""
+    def screen(self, raw: Sequence[Row], read: Read, outside: Callable[[], Flags] | None = None) -> NDArray[np.intp]:
+        """Read a tile into the rows ``raw``; return where stacks may lose something.
+
+        ``outside`` tells, once the tile is read, which samples were not in the range of 16 bits.
+        """
         if self._by_keys:
-            return np.flatnonzero(self._screen_by_keys(raw, read))
+            flags = self._screen_by_keys(raw, read)
+            return np.flatnonzero(flags if outside is None else flags | outside())
         rows, spare = full_keys(raw, read, self._scratch)
         apply_network(self._network, rows, spare)
         self._sorted, self._total, self._pivot = rows, None, None
@@ -66,7 +71,7 @@ class Tiles:
         stacks = Sorted(rows, offset, 1.0, 0.0, offset, 0.0)  # no screen that ends up here looks at totals
         return np.flatnonzero(self._screen(stacks, self._recipe, self._scratch))
 
-    def _screen_by_keys(self, raw: Sequence[Row], read: Read) -> NDArray[np.bool_]:
+    def _screen_by_keys(self, raw: Sequence[Row], read: Read) -> Flags:
         """Screen a tile by short keys."""
         scratch = self._scratch
         coarsest = COARSEST if self._averages else 0

@@ -179,7 +179,7 @@ class _Averaged:
         distance = twice_centre - 2 * samples
         left = distance * distance * np.abs(self._twice_m0[pixels]) * float((n - 1) * k.denominator**2)
         right = (4 * self._about_m0[pixels]) * np.abs(twice_centre) * float(k.numerator**2)
-        result = left > right
+        result: Bools = left > right
         safe = self._stacks.whole(pixels) & (left < _EXACT) & (right < _EXACT)
         for i in np.flatnonzero(~safe):
             r = [Fraction(float(v)) for v in self._stacks.values[:, pixels[i]]]
