@@ -1,6 +1,6 @@
 """The samples of a group's frames, read by runs of pixels from where they lie, with few files open at a time."""
 
-import tempfile
+import secrets
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,9 +138,8 @@ class Frames:
         """Copy the physical samples of ``image`` to the scratch file."""
         info = image.info
         if self._spool is None:
-            handle, name = tempfile.mkstemp(suffix=".scratch", dir=self._workdir)
-            self._scratch = Path(name)
-            self._spool = PositionalFile(open(handle, "r+b", buffering=0))
+            self._scratch = self._workdir / f".{secrets.token_hex(6)}.scratch"
+            self._spool = PositionalFile(self._scratch.open("x+b", buffering=0))
         dtype = np.dtype(info.sample)
         row = info.width * dtype.itemsize
         place = Place(self._scratch, self._spooled, dtype)

@@ -108,18 +108,23 @@ KINDS: dict[str, Maker] = {
     "spikes": _spiked,
     "two values": lambda rng, shape: rng.integers(0, 2, shape) * rng.choice([1, 7, 65535]),
     "three values": lambda rng, shape: rng.integers(0, 3, shape) + 500,
-    "one outlier": lambda rng, shape: np.where(
-        np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1)) == rng.integers(shape[0]), rng.integers(0, 65536), 700
-    )
-    + np.zeros(shape),
+    "one outlier": lambda rng, shape: (
+        np.where(
+            np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1)) == rng.integers(shape[0]),
+            rng.integers(0, 65536),
+            700,
+        )
+        + np.zeros(shape)
+    ),
     "constant": lambda rng, shape: np.full(shape, rng.choice([0, 1, 700, 65535])),
     "saturated": lambda rng, shape: np.where(rng.random(shape) < 0.3, 65535, rng.normal(60000, 2000, shape)),
     "near zero": lambda rng, shape: rng.poisson(2, shape),
     "anything": lambda rng, shape: rng.integers(0, 65536, shape),
     "two clusters": lambda rng, shape: rng.choice([200, 240], shape) + rng.normal(0, 1, shape),
-    "in arithmetic progression": lambda rng, shape: rng.permutation(
-        np.arange(shape[0])
-    ).reshape(-1, *[1] * (len(shape) - 1)) * rng.integers(1, 60) + np.zeros(shape),
+    "in arithmetic progression": lambda rng, shape: (
+        rng.permutation(np.arange(shape[0])).reshape(-1, *[1] * (len(shape) - 1)) * rng.integers(1, 60)
+        + np.zeros(shape)
+    ),
 }
 
 

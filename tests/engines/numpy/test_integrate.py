@@ -1,0 +1,203 @@
+"""Integration equals the definition, to the last bit and the last count, whatever the memory and the threads."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from ap_masters.engines.numpy.order import Scales
+from ap_masters.model import Combination, Recipe, Rejection
+from tests.engines.numpy.cases import KINDS, assert_same, by_definition, counts, run
+
+METHODS = [method for method in Rejection if method is not Rejection.AUTO]
+
+
+def recipes(rejection: Rejection | None = None) -> st.SearchStrategy[Recipe]:
+    """Draw recipes that reject now little, now much."""
+    return st.builds(
+        Recipe,
+        rejection=st.sampled_from(METHODS) if rejection is None else st.just(rejection),
+        combination=st.sampled_from(Combination),
+        minmax_low=st.integers(0, 3),
+        minmax_high=st.integers(0, 3),
+        percentile_low=st.sampled_from([0.01, 0.05, 0.2]),
+        percentile_high=st.sampled_from([0.01, 0.1, 0.25]),
+        sigma_low=st.sampled_from([1.8, 2.5, 3.0, 4.0]),
+        sigma_high=st.sampled_from([1.5, 2.0, 2.3, 3.0]),
+        linear_fit_low=st.sampled_from([1.5, 3.0, 5.0]),
+        linear_fit_high=st.sampled_from([1.2, 2.0, 3.5]),
+        esd_low_relaxation=st.sampled_from([1.0, 1.5]),
+    )
+
+
+@pytest.mark.parametrize("rejection", METHODS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_method_on_every_kind_of_stack(kind: str, rejection: Rejection) -> None:
+    """Ties, constants, saturated pixels, two-valued stacks: pixels and counts are those of the definition."""
+    rng = np.random.default_rng(list(kind.encode()))
+    for n in (1, 2, 3, 5, 8, 9, 10, 17):
+        frames = counts(kind, rng, (n, 1, 2, 3))
+        recipe = Recipe(rejection=rejection, sigma_low=2.5, sigma_high=2.0)
+
+        assert_same(run(frames, recipe), by_definition(frames, recipe))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), recipe=recipes())
+def test_any_counts_and_any_recipe(data: st.DataObject, recipe: Recipe) -> None:
+    """Whatever 16-bit counts come, however they are stored, the result is that of the definition."""
+    n = data.draw(st.integers(1, 12))
+    values = data.draw(st.sampled_from([st.integers(0, 65535), st.integers(0, 3), st.integers(490, 510)]))
+    frames = data.draw(hnp.arrays(np.uint16, (n, 1, 2, 2), elements=values))
+    stored, zero = _as_fits_stores_it(frames) if data.draw(st.booleans()) else (frames, 0)
+    memory = data.draw(st.sampled_from([1, 5_000, 1 << 24]))
+
+    assert_same(run(stored, recipe, zero=zero, memory=memory), by_definition(frames, recipe))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), recipe=recipes())
+def test_float_frames_of_either_sign(data: st.DataObject, recipe: Recipe) -> None:
+    """Float samples are rejected by the definition; the value is rounded to float32 once.
+
+    Percentiles of a negative median have no meaning and are left out.
+    """
+    least = 0 if recipe.rejection is Rejection.PERCENTILE else -2
+    n = data.draw(st.integers(1, 10))
+    elements = st.integers(least, 64).map(lambda i: i / 64) | st.floats(least, 1, width=32)
+    frames = data.draw(hnp.arrays(np.float32, (n, 1, 1, 3), elements=elements))
+    ours, theirs = run(frames, recipe, full_scale=1.0), by_definition(frames, recipe, full_scale=1.0)
+
+    assert (ours.low.tolist(), ours.high.tolist()) == (theirs.low.tolist(), theirs.high.tolist())
+    np.testing.assert_allclose(ours.pixels, theirs.pixels, rtol=1.2e-7, atol=1e-16)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.uint32])
+def test_integers_of_other_widths(dtype: Any) -> None:
+    """8-bit, signed and 32-bit frames are integrated in their own counts."""
+    info = np.iinfo(dtype)
+    rng = np.random.default_rng(5)
+    values = rng.normal(info.max * 0.6, info.max * 0.01 + 2, (9, 1, 3, 5))
+    frames = np.clip(np.rint(values), info.min, info.max).astype(dtype)
+    frames[4, 0, 1, 2] = info.max
+    work = frames.astype(np.uint16) if dtype is np.uint8 else frames
+    recipe = Recipe(rejection=Rejection.SIGMA, sigma_high=2.0)
+    full_scale = float(info.max)
+
+    assert_same(run(work, recipe, full_scale=full_scale), by_definition(frames, recipe, full_scale=full_scale))
+
+
+@pytest.mark.parametrize("rejection", [Rejection.SIGMA, Rejection.WINSORIZED, Rejection.PERCENTILE, Rejection.NONE])
+@pytest.mark.parametrize("kind", ["noise", "wide noise", "spikes"])
+def test_neither_memory_nor_threads_nor_tiles_matter(kind: str, rejection: Rejection) -> None:
+    """One row at a time or all at once, by one thread or three: the same bits."""
+    frames = counts(kind, np.random.default_rng(3), (12, 2, 50, 23))
+    recipe = Recipe(rejection=rejection)
+    first = run(frames, recipe)
+
+    for memory, threads in ((1, 1), (20_000, 2), (1 << 22, 3)):
+        assert_same(run(frames, recipe, memory=memory, threads=threads), first)
+
+
+@pytest.mark.parametrize("rejection", METHODS)
+def test_the_order_of_frames_does_not_matter(rejection: Rejection) -> None:
+    """Frames in another order give the same pixels, and each frame loses what it lost before, save among equals."""
+    rng = np.random.default_rng(8)
+    frames = counts("wide noise", rng, (11, 1, 4, 30))
+    order = rng.permutation(11)
+    recipe = Recipe(rejection=rejection, sigma_high=2.0)
+    first, second = run(frames, recipe), run(frames[order], recipe)
+
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+    assert (first.low[order].sum(), first.high[order].sum()) == (second.low.sum(), second.high.sum())
+
+
+@pytest.mark.parametrize("rejection", [Rejection.SIGMA, Rejection.WINSORIZED, Rejection.LINEAR_FIT, Rejection.ESD])
+def test_scaling_and_shifting_counts_scales_and_shifts_the_master(rejection: Rejection) -> None:
+    """integrate(a x + b) = a integrate(x) + b, for rules that know no absolute level."""
+    frames = counts("spikes", np.random.default_rng(4), (10, 1, 5, 20)) % 10_000
+    recipe = Recipe(rejection=rejection)
+    plain = run(frames, recipe, divisor=1.0)
+    moved = run((frames * 3 + 1000).astype(np.uint16), recipe, divisor=1.0)
+
+    assert moved.high.tolist() == plain.high.tolist()
+    np.testing.assert_allclose(moved.pixels, plain.pixels * 3.0 + 1000, rtol=1e-6)
+
+
+def test_the_average_is_rounded_once() -> None:
+    """A master's pixel is the float32 nearest to the exact sum over the exact divisor."""
+    frames = np.random.default_rng(9).integers(0, 65536, (31, 1, 40, 25)).astype(np.uint16)
+    total = frames.astype(np.int64).sum(0)
+    ours = run(frames, Recipe(rejection=Rejection.NONE)).pixels
+
+    for value, exact in zip(ours.ravel(), total.ravel(), strict=True):
+        quotient = Fraction(int(exact), 31 * 65535)
+        neighbours = [np.nextafter(value, np.float32(side)) for side in (0, 2)]
+        assert all(abs(Fraction(float(value)) - quotient) <= abs(Fraction(float(n)) - quotient) for n in neighbours)
+
+
+@pytest.mark.parametrize("count", [200, 300, 1000])
+def test_many_frames(count: int) -> None:
+    """Hundreds of frames: sums leave float32, keys their chunks; the result stays exact."""
+    rng = np.random.default_rng(count)
+    frames = counts("noise", rng, (count, 1, 2, 3))
+    frames[::37] = rng.integers(0, 65536, frames[::37].shape)
+    for rejection in (Rejection.SIGMA, Rejection.WINSORIZED, Rejection.NONE, Rejection.PERCENTILE):
+        recipe = Recipe(rejection=rejection)
+
+        assert_same(run(frames, recipe), by_definition(frames, recipe))
+
+
+def test_noise_falls_with_the_root_of_the_number_and_hot_pixels_stay() -> None:
+    """N frames of deviation s give s / sqrt(N); what all frames share is signal, what one has is rejected."""
+    rng = np.random.default_rng(11)
+    frames = rng.normal(500, 8, (25, 1, 100, 100))
+    frames[:, 0, 10, 10] += 5000
+    frames[7, 0, 20, 20] += 5000
+    master = run(np.rint(frames).astype(np.uint16), Recipe(rejection=Rejection.WINSORIZED), divisor=1.0).pixels[0]
+
+    assert master[10, 10] == pytest.approx(5500, abs=10)
+    assert master[20, 20] == pytest.approx(500, abs=10)
+    master[10, 10] = 500
+    assert master.std() == pytest.approx(8 / 5, rel=0.05)
+
+
+def test_rejection_and_output_may_be_scaled_apart() -> None:
+    """With equalized fluxes for rejection alone, samples are combined as they are."""
+    rng = np.random.default_rng(2)
+    frames = np.rint(rng.normal(1000, 5, (9, 1, 3, 4))).astype(np.uint16)
+    factors = [1.0 + i / 10 for i in range(9)]
+    bright = np.rint(frames / np.asarray(factors).reshape(-1, 1, 1, 1)).astype(np.uint16)
+    recipe = Recipe(rejection=Rejection.SIGMA)
+    apart = run(bright, recipe, scales=[Scales(reject=factors)], divisor=1.0)
+
+    assert apart.high.sum() + apart.low.sum() <= 2
+    np.testing.assert_allclose(apart.pixels, bright.mean(0), rtol=0.01)
+
+
+def _as_fits_stores_it(frames: NDArray[np.uint16]) -> tuple[NDArray[np.int16], int]:
+    return (frames.astype(np.int32) - 32768).astype(np.int16), 32768
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(20))
+def test_search_for_counter_examples(seed: int) -> None:
+    """Kinds, numbers, recipes and storage at random."""
+    rng = np.random.default_rng(seed)
+    for _ in range(40):
+        kind, n = rng.choice(list(KINDS)), int(rng.integers(1, 41))
+        frames = counts(kind, rng, (n, 1, 3, 9))
+        recipe = Recipe(
+            rejection=METHODS[rng.integers(len(METHODS))],
+            combination=list(Combination)[rng.integers(4)],
+            sigma_low=float(rng.choice([1.8, 2, 3, 4])),
+            sigma_high=float(rng.choice([1.5, 2, 2.3, 3])),
+        )
+        stored, zero = _as_fits_stores_it(frames) if rng.random() < 0.5 else (frames, 0)
+
+        assert_same(run(stored, recipe, zero=zero), by_definition(frames, recipe))
