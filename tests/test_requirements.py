@@ -1,5 +1,6 @@
 """Rows of the five user documents that no room's own tests hold, over real files; each test is named by its row."""
 
+import re
 import sys
 import tracemalloc
 from datetime import datetime, timedelta
@@ -9,11 +10,15 @@ import numpy as np
 import pytest
 
 from ap_masters import record as records
+from ap_masters.config import Settings
 from ap_masters.engines.numpy import NumpyEngine
 from ap_masters.engines.pixinsight.find import find_binary
+from ap_masters.engines.pixinsight.process import arguments
 from ap_masters.images import read_image, write_image
-from ap_masters.model import Combination, Group, GroupKey, Integrated, Job, Recipe, Rejection
+from ap_masters.layouts import render
+from ap_masters.model import Combination, FrameType, Group, GroupKey, Integrated, Job, Recipe, Rejection
 from tests.builders import make_frame, nina_keywords, noisy, write_frame
+from tests.layouts.namings import naming
 from tests.nights import shoot, shoot_flats
 from tests.program import Done, Run
 
@@ -105,6 +110,41 @@ def test_s2_35_a_bias_is_always_called_0s(run: Run, tmp_path: Path, exposure: fl
     assert "_MasterBias_0s_Gain100" in done.out
 
 
+@pytest.mark.parametrize(
+    ("telescope", "camera", "setup"),
+    [
+        ('Edge HD 8"', "QHY600M", "Edge_HD_8__QHY600M"),
+        ("C8/EdgeHD", "ZWO ASI2600MM Pro", "C8_EdgeHD_ZWO_ASI2600MM_Pro"),
+        ("Bin 1x1", "a+b (c)", "Bin_1x1_a_b__c_"),
+    ],
+)
+def test_s2_37_blanks_slashes_and_the_rest_become_underscores(telescope: str, camera: str, setup: str) -> None:
+    """C-16: one for each character, as the script does; the example of the document is an Edge HD 8 with its inches."""
+    named = naming(FrameType.BIAS, telescope=telescope, camera=camera)
+
+    assert render("anawbpps", named).parts[1] == setup
+
+
+@pytest.mark.parametrize(
+    ("letter", "filters"),
+    {
+        "l": ("L", "Lum", "Luminance"),
+        "r": ("R", "Red"),
+        "g": ("G", "Green"),
+        "b": ("B", "Blue"),
+        "h": ("H", "Ha", "H-alpha", "Hα", "Hydrogen"),
+        "o": ("O", "OIII", "O3"),
+        "s": ("S", "SII", "S2"),
+    }.items(),
+    ids="flat_{0[0]}".format,
+)
+def test_s3_16_filters_have_pulsars_letters(letter: str, filters: tuple[str, ...]) -> None:
+    """C-14: hydrogen alpha is flat_h, as in its list."""
+    names = {render("pulsar", naming(FrameType.FLAT, filter=name)).name for name in filters}
+
+    assert names == {f"flat_{letter}.fit"}
+
+
 def test_s2_39_several_dates_are_several_folders(run: Run, tmp_path: Path) -> None:
     """S2-38 too: two nights in a row are one epoch, dated by its first frame; three weeks later is another."""
     for day in (3, 4, 25):
@@ -147,6 +187,13 @@ def test_s3_03_memory_is_bounded_and_changes_nothing(tmp_path: Path) -> None:
     assert peak[24 << 20] < 24 << 20
 
 
+def test_s4_07_the_instance_is_123_unless_told() -> None:
+    """And PixInsight is told with an equals sign."""
+    told = arguments(Path("s.js"), Settings().pixinsight.instance_id, force_exit=True)
+
+    assert told[0] == "-n=123"
+
+
 def test_s4_20_pixinsight_is_looked_for_where_it_is_installed() -> None:
     """The places that the document names, with their blanks; nothing passes through a shell."""
     windows = [str(path) for path in find_binary(None, platform="win32", which={}).looked_at]
@@ -160,7 +207,7 @@ def test_s4_20_pixinsight_is_looked_for_where_it_is_installed() -> None:
 def test_s4_23_script_and_log_stay_when_pixinsight_fails(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both are in logs, and the message says where the log is."""
+    """S4-15 too: both are in logs, under the time of the run, and the message says where the log is."""
     monkeypatch.setenv("AP_SIM_STARTUP", "0")
     monkeypatch.setenv("AP_SIM_FAULT", "throw")
     shoot(tmp_path / "night", "BIAS")
@@ -169,8 +216,8 @@ def test_s4_23_script_and_log_stay_when_pixinsight_fails(
 
     logs = sorted((tmp_path / "library" / "logs").iterdir())
     assert done.code == 5
-    assert [path for path in logs if path.name.endswith("_calibrate_masters.js")]
-    assert [path for path in logs if path.suffix == ".log" and path.stat().st_size > 0]
+    assert [path for path in logs if re.fullmatch(r"\d{8}_\d{6}_calibrate_masters\.js", path.name)]
+    assert [path for path in logs if re.fullmatch(r"\d{8}_\d{6}\.log", path.name) and path.stat().st_size > 0]
     assert f"log: {tmp_path / 'library' / 'logs'}" in done.out
 
 
