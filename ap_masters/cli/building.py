@@ -142,6 +142,7 @@ def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: 
     screen.line(f"plan:   {written.plan}")
     screen.line(f"Run it in PixInsight with Script > Execute Script File. It builds {len(written.jobs)} master(s)")
     screen.line(f"and logs to {written.log}")
+    screen.line("Its masters are candidates: `ap-masters library publish` makes them serve")
 
 
 def _labels(the_plan: Plan) -> dict[str, Label]:

@@ -4,6 +4,7 @@
 // For every group of frames it calibrates (flats only), integrates, puts back the keywords that
 // ImageIntegration drops, saves the master, and writes a record (.xrs, JSON) beside it.
 // Where a master stands already, the new one gets the time of this script in its name.
+// A script cannot judge a master: each is a candidate until `ap-masters library publish` makes it serve.
 //
 //   "flat 2 s, Ha, ZWO ASI2600MM Pro, gain 100, offset 50, -10 C, 16x12"
 //      3 frames -> "/library/master/master-flat.xisf"
@@ -270,6 +271,21 @@ function masterPath(reference) {
    return made[reference.job];
 }
 
+// ImageCalibration writes several files at once and names them after the frames. So that frames of one name,
+// from different folders, do not meet in one file, each pass has every name once. Returns indexes of frames.
+function passesOf(frames) {
+   var passes = [], times = {};
+   frames.forEach(function (frame, i) {
+      var key = "=" + nameOf(frame).toLowerCase();
+      var pass = times[key] || 0;
+      times[key] = pass + 1;
+      if (!passes[pass])
+         passes.push([]);
+      passes[pass].push(i);
+   });
+   return passes;
+}
+
 function calibrate(job) {
    var plan = job.calibration;
    var bias = masterPath(plan.bias), dark = masterPath(plan.dark);
@@ -277,7 +293,6 @@ function calibrate(job) {
    removeCalibratedFrames(job);
 
    var P = new ImageCalibration;
-   P.targetFrames = job.frames.map(function (path) { return [true, path]; });
    P.inputHints = "fits-keywords normalize only-first-image raw cfa use-roworder-keywords signed-is-physical";
    P.outputHints = "properties fits-keywords no-compress-data block-alignment 4096 max-inline-block-size 3072 no-embedded-data no-resolution";
    P.pedestal = 0;
@@ -322,20 +337,23 @@ function calibrate(job) {
    P.outputDirectory = plan.folder;
    assign(P, plan.settings);
 
-   if (!P.executeGlobal())
-      throw new Error("ImageCalibration failed; the log says why");
-
    job.calibrated = [];
-   // It returns true when one frame of many succeeded: look at every row, and at the file it names.
-   var output = P.outputData;
-   job.frames.forEach(function (frame, i) {
-      var path = output[i] ? output[i][0] : "";
-      if (path && File.exists(path))
-         job.calibrated.push({ index: i, path: path, darkScaling: plan.settings.optimizeDarks ? output[i][1] : null });
-      else
-         warn("Could not be calibrated, left out: " + frame);
+   passesOf(job.frames).forEach(function (pass) {
+      P.targetFrames = pass.map(function (i) { return [true, job.frames[i]]; });
+      // It returns true when one frame of many succeeded: look at every row, and at the file it names.
+      var output = P.executeGlobal() ? P.outputData : [];
+      pass.forEach(function (i, row) {
+         var path = output[row] ? output[row][0] : "";
+         var factor = plan.settings.optimizeDarks && path ? output[row][1] : null;
+         if (path && File.exists(path))
+            job.calibrated.push({ index: i, path: path, darkScaling: factor });
+         else
+            warn("Could not be calibrated, left out: " + job.frames[i]);
+      });
    });
-   return job.calibrated;
+   if (job.calibrated.length === 0)
+      throw new Error("ImageCalibration failed; the log says why");
+   return job.calibrated.sort(function (a, b) { return a.index - b.index; });
 }
 
 // Also what an earlier run left that was broken off in the middle.

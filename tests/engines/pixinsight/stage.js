@@ -95,18 +95,25 @@ function ImageIntegration() {
 }
 ImageIntegration.Average = ImageIntegration.prototype.Average = 0;
 
+function freeName(stem) {
+   var free = stem;
+   for (var n = 1; File.exists(free + ".xisf"); ++n)
+      free = stem + "_" + n;
+   return free + ".xisf";
+}
+
 function ImageCalibration() {
    var P = this;
    this.executeGlobal = function () {
       seen.calibrations.push(only(P));
       P.outputData = P.targetFrames.map(function (row, i) {
-         if (PLAY.uncalibrated.indexOf(i) >= 0)
+         if (PLAY.uncalibrated.indexOf(i) >= 0)   // the so-manieth of its pass
             return ["", 0, 0, 0];
-         var path = P.outputDirectory + "/" + i + "_c.xisf";
+         var path = freeName(P.outputDirectory + "/" + row[1].replace(/.*\//, "").replace(/\.[^.]*$/, "") + "_c");
          seen.files[path] = "calibrated";
          return [path, 0.9 + i / 100, 0, 0];
       });
-      return PLAY.uncalibrated.length < P.targetFrames.length;
+      return P.outputData.some(function (row) { return row[0] !== ""; });
    };
 }
 

@@ -364,7 +364,7 @@ def test_flats_are_calibrated_first() -> None:
     assert (calibration["calibrateDark"], calibration["optimizeDarks"]) == (False, False)
     folder = f"/library/.ap-masters/calibrated-{STAMP}-001"
     assert calibration["outputDirectory"] == folder
-    assert [row[1] for row in seen["integrations"][0]["images"]] == [f"{folder}/{n}_c.xisf" for n in range(4)]
+    assert [row[1] for row in seen["integrations"][0]["images"]] == [f"{folder}/flat {n}_c.xisf" for n in range(4)]
     assert not any(path.startswith(folder) for path in seen["files"])
 
 
@@ -408,6 +408,22 @@ def test_frames_of_a_run_that_broke_off() -> None:
 
     assert stale in before["removed"]
     assert stale in after["removed"]
+
+
+def test_frames_of_one_name() -> None:
+    """Frames of one name from several folders are calibrated one after the other, and integrated in their order."""
+    names = ("a/flat 0.fits", "b/flat 1.fits", "b/FLAT 0.fits", "c/flat 0.fits")
+    job = make_job(FrameType.FLAT, paths=[Path("/night", name) for name in names], calibration=flat_calibration())
+    seen = perform(manual([job]))
+    written = written_record(seen, "/library/master/master-flat.xrs")
+
+    assert [[path for _, path in each["targetFrames"]] for each in seen["calibrations"]] == [
+        ["/night/a/flat 0.fits", "/night/b/flat 1.fits"], ["/night/b/FLAT 0.fits"], ["/night/c/flat 0.fits"],
+    ]  # fmt: skip
+    read = [Path(row[1]).name for row in seen["integrations"][0]["images"]]
+    assert read == ["flat 0_c.xisf", "flat 1_c.xisf", "FLAT 0_c.xisf", "flat 0_c_1.xisf"]
+    assert [entry.path.as_posix() for entry in written.inputs] == [f"/night/{name}" for name in names]
+    assert not any("_c" in path for path in seen["files"])
 
 
 def test_too_few_calibrated() -> None:
