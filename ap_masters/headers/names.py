@@ -65,8 +65,10 @@ _KEY = (
     r"(?:INSTRUME|SET-?TEMP|CCD-?TEMP|GAIN|OFFSET|READOUTM|EXPOSURE|EXPTIME|DATE(?:-OBS|OBS)?|FILTER|TELESCOP"
     r"|USBLIMIT|XBINNING|BINNING|BIN|TYPE)"
 )
+# What this program puts behind a name that is taken already: the time of the run.
+_STAMP = r"_\d{8}_\d{6}(?:_\d+)?$"
 _TEXT_PAIR = re.compile(
-    rf"(?:^|_)(INSTRUME|READOUTM|FILTER|TELESCOP)(?:-([^_]+)|_(.+?)(?=_{_KEY}[_-]|$))", re.IGNORECASE
+    rf"(?:^|_)(INSTRUME|READOUTM|FILTER|TELESCOP)(?:-([^_]+)|_(.+?)(?=_{_KEY}[_-]|{_STAMP}|$))", re.IGNORECASE
 )
 _DATE = re.compile(r"(?<!\d)(20\d{2})([-_]?)(\d{2})\2(\d{2})(?!\d)")
 

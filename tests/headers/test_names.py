@@ -38,6 +38,11 @@ NAMES = {
         {},
         {"camera": "ASI294MC", "filter": "L"},
     ),
+    "masterFlat_INSTRUME_ASI294MC_DATE-OBS_2026-01-29_FILTER_Ha_OIII_20261121_165536_2": (
+        FrameType.FLAT,
+        {},
+        {"camera": "ASI294MC", "filter": "Ha_OIII"},
+    ),
     "master-darkflat_Ha_5p4s_GAIN100_OFFSET050_T-10C": (
         FrameType.DARK_FLAT,
         {"exposure": 5.4, "gain": 100, "offset": 50, "temperature": -10},
