@@ -545,12 +545,13 @@ class JobState(StrEnum):
 
 
 class Progress(NamedTuple):
-    """News of one job. ``fraction`` runs from 0 to 1 within the job."""
+    """News of one job. ``fraction`` runs from 0 to 1 within the job; ``seconds``: how long it took, once known."""
 
     job_id: str
     state: JobState
     fraction: float = 0.0
     detail: str = ""
+    seconds: float | None = None
 
 
 OnProgress = Callable[[Progress], None]

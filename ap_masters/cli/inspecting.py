@@ -1,5 +1,6 @@
 """The command inspect, and how what it finds is printed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from ap_masters.model import Frame, Keyword, Statistics
 from ap_masters.record import Record
 
 if TYPE_CHECKING:
-    from ap_masters.engines.pixinsight.facts import LogFacts
+    from ap_masters.engines.pixinsight.facts import Block, LogFacts
     from ap_masters.inspection import InspectedImage
 
 _ADU = 65535.0
@@ -123,15 +124,40 @@ def _log(screen: Screen, facts: "LogFacts") -> None:
     if screen.json:
         screen.document("inspect", kind="log", log=facts)
         return
-    screen.line(f"log of PixInsight {facts.version or '(version not said)'}" + (", crashed" if facts.crashed else ""))
+    when = f", {facts.started} to {facts.ended} UTC" if facts.started else ""
+    crashed = ", crashed" if facts.crashed else ""
+    screen.line(f"log of PixInsight {facts.version or '(version not said)'}{when}{crashed}")
     for block in facts.blocks:
-        took = "" if block.seconds is None else f", {block.seconds:.1f} s"
-        screen.line(f"{block.process}" + (f" of {block.images} images" if block.images is not None else "") + took)
-        screen.table(
-            ("image", "channel", "rejected low", "rejected high", "per cent"),
-            [(c.path or "", str(c.channel), str(c.low), str(c.high), f"{c.percent:.3f}") for c in block.frames],
-        )
-        for line in (*block.warnings, *block.errors):
-            screen.line(f"  ! {line}")
-    for line in (*facts.warnings, *facts.errors, *facts.suspicious):
-        screen.line(f"! {line}")
+        _block(screen, block)
+    within = {line for block in facts.blocks for line in (*block.warnings, *block.errors)}
+    _told(screen, "warning", [line for line in facts.warnings if line not in within])
+    _told(screen, "error", [line for line in facts.errors if line not in within])
+    _told(screen, "perhaps an error", facts.suspicious)
+
+
+def _block(screen: Screen, block: "Block") -> None:
+    """Print one run of a process: how it was set, what it counted and found, what went wrong."""
+    images = f" of {block.images} images" if block.images is not None else ""
+    job = f" for {block.job}" if block.job else ""
+    took = f", {block.seconds:.1f} s" if block.seconds is not None else ""
+    screen.line(f"{block.process}{images}{job}{took}")
+    for name, value in block.settings:
+        screen.line(f"  {name}: {value}")
+    rows = [(c.path or "", str(c.channel), str(c.low), str(c.high), f"{c.percent:.3f}") for c in block.frames]
+    rows += [("all together", str(c.channel), str(c.low), str(c.high), f"{c.percent:.3f}") for c in block.totals]
+    screen.table(("image", "channel", "rejected low", "rejected high", "per cent"), rows)
+    if block.output_range is not None:
+        screen.line("  output range: {:g} to {:g}".format(*block.output_range))
+    for name, value in block.estimates:
+        screen.line(f"  {name}: {value}")
+    if block.succeeded is not None:
+        screen.line(f"  {block.succeeded} succeeded, {block.failed} failed, {block.skipped} skipped")
+    for path in block.written if screen.verbose else ():
+        screen.line(f"  wrote {path}")
+    _told(screen, "  warning", block.warnings)
+    _told(screen, "  error", block.errors)
+
+
+def _told(screen: Screen, kind: str, lines: Sequence[str]) -> None:
+    for line in dict.fromkeys(lines):
+        screen.line(f"{kind}: {line}")

@@ -56,9 +56,11 @@ class Tracker:
         if news.state is JobState.RUNNING:
             self._began.setdefault(news.job_id, now)
             self._fraction[news.job_id] = min(max(news.fraction, 0.0), 1.0)
+        if news.seconds is not None:
+            self._took[news.job_id] = news.seconds
         if changed and news.state in _ENDED:
             self._fraction[news.job_id] = 1.0
-            self._took[news.job_id] = now - self._began.get(news.job_id, now)
+            self._took.setdefault(news.job_id, now - self._began.get(news.job_id, now))
         return changed
 
     def fraction(self, job_id: str) -> float:

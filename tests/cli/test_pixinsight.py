@@ -91,3 +91,43 @@ def test_one_job_fails(run: Run, darks: Path, tmp_path: Path, monkeypatch: pytes
     assert str(script) in done.err
     assert f"  console {console}" in log.read_text(encoding="utf-8")
     assert f'"script": "logs/{script.name}"' in record.read_text(encoding="utf-8")
+
+
+def test_version_is_known_once_it_has_run(run: Run, darks: Path, tmp_path: Path) -> None:
+    """Doctor tells the version of a PixInsight that has run."""
+    assert run("doctor", "--pixinsight-binary", SIMULATOR, "--json").document["health"]["pixinsight"]["version"] is None
+    run("build", darks, tmp_path / "masters", "--pixinsight-binary", SIMULATOR)
+
+    told = run("doctor", "--pixinsight-binary", SIMULATOR, "--json").document["health"]["pixinsight"]
+    assert told["version"] == "1.9.4"
+
+
+def test_inspect_tells_all_that_is_in_a_log(run: Run) -> None:
+    """Job, settings, counts of every frame and in all, calibration, time and trouble, each once."""
+    shown = run("inspect", Path(__file__).parents[1] / "data" / "logs" / "1.9.4-bias-dark-flat.log").out
+
+    for words in (
+        "log of PixInsight 1.9.4, 2026-01-29 12:34:56 to 2026-01-29 12:35:03 UTC",
+        "ImageIntegration of 3 images for dark-1a2b3c4d, 4.3 s",
+        "  Pixel rejection: Percentile clipping",
+        "all together",
+        "  output range: -1e-05 to 1.003",
+        "  3 succeeded, 1 failed, 0 skipped",
+        "  error: /home/me/nächte/flat 2.fits: Incompatible image geometry",
+        "  warning: No correlation between the master dark and target frames (channel 0).",
+    ):
+        assert shown.count(words) == 1
+
+
+def test_a_script_without_pixinsight(run: Run, darks: Path, tmp_path: Path) -> None:
+    """Both ways to ask for a script write it with its plan, start nothing, and say what to do with it and after it."""
+    for number, command in enumerate((("script",), ("build", "--script-only"))):
+        library = tmp_path / f"masters {number}"
+        done = run(*command[:1], darks, library, *command[1:], "--script-dir", tmp_path / f"scripts, {number}")
+
+        (script,) = (tmp_path / f"scripts, {number}").glob("*_calibrate_masters.js")
+        assert done.code == 0
+        assert str(script) in done.out
+        assert "library publish" in done.out
+        assert script.with_suffix(".plan.json").is_file()
+        assert sorted(path.name for path in library.iterdir()) == ["logs", "master"]

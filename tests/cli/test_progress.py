@@ -169,3 +169,13 @@ def test_quiet_is_quiet() -> None:
     """-q shows no progress at all."""
     assert run_on(io.StringIO(), quiet=True) == ""
     assert sys.stderr is not None
+
+
+def test_the_engine_knows_how_long_a_job_took() -> None:
+    """A master that waits for others to be published has not taken all that time."""
+    tracker = Tracker(LABELS, 0.0)
+    tracker.update(news("a", JobState.RUNNING), 1.0)
+    tracker.update(Progress("a", JobState.RUNNING, 0.95, seconds=2.5), 4.0)
+    tracker.update(news("a", JobState.SUCCESS, 1.0), 60.0)
+
+    assert tracker.seconds("a", 99.0) == 2.5

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters.engines import Interrupted
-from ap_masters.engines.pixinsight import causes, results
+from ap_masters.engines.pixinsight import causes, find, results, tree
 from ap_masters.engines.pixinsight.batches import batches
 from ap_masters.engines.pixinsight.masters import usable
 from ap_masters.engines.pixinsight.parameters import JavaScript
@@ -65,6 +65,7 @@ class PixInsightEngine:
         self._script_dir = script_dir
         self._log_dir = log_dir
         self._clock = clock
+        self._open: list[tree.Tree] = []  # what --no-force-exit has left open
 
     def run(self, jobs: Sequence[Job], workdir: Path, on_progress: OnProgress) -> list[JobResult]:
         """Run every job; return one result per job, in the jobs' order.
@@ -104,6 +105,7 @@ class PixInsightEngine:
                 return
             used = [launch.slot for launch in launches if launch.slot is not None]
             launches = self._launches(remaining, workdir)
+            self._close_open()
             try:
                 supervise(
                     launches,
@@ -116,11 +118,23 @@ class PixInsightEngine:
             finally:
                 for launch in launches:
                     done |= _finished(launch)
+            self._open += [launch.tree for launch in launches if launch.left_open and launch.tree is not None]
+            self._remember(launches)
             began = began or any(launch.status is not None for launch in launches)
             if last and not began:
                 raise PixInsightError(_could_not_run(launches[-1]))
             for launch in launches:
                 _end(launch, done, on_progress, last=last)
+
+    def _close_open(self) -> None:
+        """Close what an earlier stage has left open: only the last PixInsight stays."""
+        tree.stop(self._open)
+        self._open.clear()
+
+    def _remember(self, launches: Sequence[Launch]) -> None:
+        versions = {launch.status.version for launch in launches if launch.status is not None} - {"unknown"}
+        if len(self._command) == 1 and versions:
+            find.remember_version(Path(self._command[0]), versions.pop())
 
     def _launches(self, jobs: Sequence[Job], workdir: Path) -> list[Launch]:
         """Return what has to be started for ``jobs``, with scripts that are written. Raises PixInsightError."""
@@ -219,7 +233,8 @@ class _Reporter:
             saved = job.state in {JobState.SUCCESS, JobState.FAILED}
             state = JobState.RUNNING if saved else job.state
             fraction = _SAVED if saved else min(max(job.fraction, 0.0), _SAVED)
-            news = Progress(job.id, state, fraction, "" if saved else job.detail)
+            took = job.seconds if saved else None
+            news = Progress(job.id, state, fraction, "" if saved else job.detail, took)
             if self._told.get(job.id) != news:
                 self._told[job.id] = news
                 self._on_progress(news)

@@ -1,17 +1,21 @@
 """Where PixInsight is, how it has to be started on this system, and which of its instances run."""
 
+import hashlib
 import os
 import plistlib
 import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import psutil
 
+from ap_masters.engines.pixinsight import slots
 from ap_masters.model import Noun
+from ap_masters.safe import one_line
 
 _USUAL: Final[Mapping[str, tuple[str, ...]]] = {
     "win32": (
@@ -147,15 +151,41 @@ def version_of(binary: Path) -> str | None:
     return str(version) if version else None
 
 
-def examine(configured: Path | None, *, version: str | None = None) -> Facts:
-    """Return what there is to say of PixInsight on this machine; ``version``: as an earlier log gave it."""
+def remember_version(binary: Path, version: str) -> None:
+    """Keep the version that PixInsight said when it ran: its program does not say it without a window.
+
+    It is kept for this very file: an update is another one. A folder that cannot be written is no harm.
+    """
+    with suppress(OSError):
+        note = _note(binary)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(version, encoding="utf-8")
+
+
+def _remembered_version(binary: Path) -> str | None:
+    try:
+        return one_line(_note(binary).read_text(encoding="utf-8", errors="replace")[:40]) or None
+    except OSError:
+        return None
+
+
+def _note(binary: Path) -> Path:
+    """Return where the version of ``binary`` is kept. Raises OSError where there is no such program."""
+    path = binary.resolve()
+    status = path.stat()
+    name = hashlib.sha256(f"{path} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:16]
+    return slots.state_folder() / "versions" / f"{name}.txt"
+
+
+def examine(configured: Path | None) -> Facts:
+    """Return what there is to say of PixInsight on this machine."""
     found = find_binary(configured)
     xvfb = shutil.which("xvfb-run")
     display = display_of(os.environ)
     return Facts(
         binary=found.path,
         looked_at=found.looked_at,
-        version=(version_of(found.path) if found.path else None) or version,
+        version=(version_of(found.path) or _remembered_version(found.path)) if found.path else None,
         slots_in_use=tuple(sorted(slots_in_use())),
         display=display,
         xvfb_run=Path(xvfb) if xvfb else None,

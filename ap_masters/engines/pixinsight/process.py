@@ -48,6 +48,7 @@ class Launch:
         self.status: Status | None = None
         self.ending: Ending | None = None
         self.returncode: int | None = None
+        self.left_open = False  # as --no-force-exit wants it
         self.memory = 0
         self.tree: tree.Tree | None = None
         self._command = tuple(command)
@@ -109,6 +110,7 @@ class Launch:
         if self.tree is None:
             return
         if self.ending is Ending.DONE and not self._force_exit and self.tree.members():
+            self.left_open = True
             self.tree.leave_open()
         else:
             tree.stop([self.tree])
@@ -118,7 +120,7 @@ class Launch:
     def _let_go(self) -> None:
         if self._slot is not None:
             self._slot.release()
-        if self._copy is not None and not (self.ending is Ending.DONE and not self._force_exit):
+        if self._copy is not None:
             shutil.rmtree(self._copy, ignore_errors=True)
 
     def output(self) -> tuple[str, str]:

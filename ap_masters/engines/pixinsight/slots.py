@@ -56,9 +56,14 @@ def claim(first: int, *, in_use: Collection[int] = (), folder: Path | None = Non
 
 
 def default_folder() -> Path:
-    """Return where slots are locked: AP_MASTERS_STATE_DIR, or the user's state folder of the system."""
+    """Return where slots are locked."""
+    return state_folder() / "slots"
+
+
+def state_folder() -> Path:
+    """Return what is kept from run to run: AP_MASTERS_STATE_DIR, or the user's state folder of the system."""
     if chosen := os.environ.get("AP_MASTERS_STATE_DIR"):
-        return Path(chosen) / "slots"
+        return Path(chosen)
     import platformdirs  # needed only here
 
-    return platformdirs.user_state_path("ap-masters") / "slots"
+    return platformdirs.user_state_path("ap-masters")

@@ -349,6 +349,24 @@ def test_no_file_is_written_twice(bench: Bench) -> None:
     ]
 
 
+def test_only_the_last_stays_open(bench: Bench) -> None:
+    """A build has several stages: with --no-force-exit one PixInsight is open at its end, in the wanted slot."""
+    engine = PixInsightEngine(_COMMAND, instance_id=77, force_exit=False)
+    for name in ("first", "second"):
+        folder = bench.work / name
+        folder.mkdir()
+        (result,) = engine.run([bench.job(name)], folder, bench.progress.append)
+        assert isinstance(result, Integrated)
+    left = survivors()
+    lines = {" ".join(process.cmdline()) for process in left}
+    for process in left:
+        process.kill()
+    psutil.wait_procs(left, timeout=5)
+
+    assert lines
+    assert all("-n=77" in line for line in lines)  # with two of them open, the second would be in slot 78
+
+
 def test_left_open(bench: Bench) -> None:
     """With --no-force-exit the engine returns as soon as the script is through, and PixInsight stays."""
     (result,) = bench.run([bench.job("dark")], force_exit=False)

@@ -108,8 +108,20 @@ def test_examine(tmp_path: Path) -> None:
     """What the doctor tells: the program or where it was looked for, and what to do when it is not there."""
     binary = program(tmp_path / "PixInsight")
 
-    assert find.examine(binary, version="1.9.3").version == "1.9.3"
+    assert find.examine(binary).version is None
     missing = find.examine(tmp_path / "none")
     assert missing.binary is None
     assert missing.looked_at == (tmp_path / "none",)
     assert any("--pixinsight-binary" in note for note in missing.notes)
+
+
+def test_version_of_the_last_run(tmp_path: Path) -> None:
+    """Once a PixInsight has run its version is known, until its program is another one."""
+    binary = program(tmp_path / "Anwendungen, ü" / "PixInsight")
+    find.remember_version(binary, "1.9.4")
+
+    assert find.examine(binary).version == "1.9.4"
+    binary.write_text("#!/bin/sh\n# an update\n", encoding="utf-8")
+    assert find.examine(binary).version is None
+    find.remember_version(tmp_path / "none", "1.9.4")
+    assert find.examine(tmp_path / "none").version is None
