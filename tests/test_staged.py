@@ -9,7 +9,7 @@ import pytest
 
 from ap_masters import record as records
 from ap_masters.demo import Sensor
-from ap_masters.images import read_image
+from ap_masters.images import read_image, read_info
 from ap_masters.record import Record
 from tests.builders import noisy, write_frame
 from tests.nights import SENSOR, half_full, shoot, shoot_flats
@@ -461,6 +461,22 @@ def test_every_layout_is_planned_built_and_found_again(
     assert masters == tree
     assert all(name in planned.out for name in tree)
     assert {action for found in actions(again).values() for action in found} == {"up to date"}
+
+
+def test_live_stack_knows_its_masters_by_their_type_word(run: Run, short_night: Path, tmp_path: Path) -> None:
+    """N.I.N.A.'s plugin takes DARK and not Master Dark; to this program they are masters all the same."""
+    command = (short_night, tmp_path / "library", "--layout", "livestack", *NUMPY)
+
+    built = run("build", *command)
+    again = run("build", *command)
+    scanned = run("scan", tmp_path / "library", "--json").document
+
+    masters = sorted((tmp_path / "library").glob("*.fits"))
+    words = [{k.name: k.value for k in read_info(path).keywords}["IMAGETYP"] for path in masters]
+    assert (built.code, again.code) == (0, 0)
+    assert words == ["BIAS", "DARK", "FLAT"]
+    assert "3 up to date" in again.out
+    assert len(scanned["masters"]) == 3
 
 
 def test_siril_is_told_where_to_look(run: Run, short_night: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from ap_masters.layouts import pattern, template
 from ap_masters.layouts.siril import siril_expressions
 from ap_masters.layouts.table import LAYOUTS, Layout
 from ap_masters.layouts.tokens import Naming, naming_of
+from ap_masters.model import FrameType
 
 __all__ = [
     "LAYOUTS",
@@ -17,6 +18,7 @@ __all__ = [
     "Naming",
     "cosmetic_list",
     "has_cosmetic_lists",
+    "image_type",
     "parse",
     "render",
     "same_path",
@@ -88,6 +90,12 @@ def has_cosmetic_lists(layout: str) -> bool:
     """Return whether a layout's tool chain looks for hot pixels beside each dark (see ``cosmetic_list``)."""
     row = _row(layout)
     return row is not None and row.cosmetic_lists
+
+
+def image_type(layout: str, frame_type: FrameType) -> str | None:
+    """Return the IMAGETYP that a layout's tool chain knows a master by; None where the usual one does."""
+    row = _row(layout)
+    return row.image_types.get(frame_type) if row is not None else None
 
 
 def same_path(a: PurePath, b: PurePath) -> bool:

@@ -1,6 +1,7 @@
 """The layouts: one row each, as their documents print them."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from ap_masters.layouts import pattern, texts
@@ -14,8 +15,10 @@ class Layout(NamedTuple):
     """A tree of folders and names: one pattern for each frame type, relative to the library.
 
     ``suffix`` and ``scale`` are what the layout's own tool chain reads; the settings may say otherwise.
-    ``cosmetic_lists``: it looks for a list of hot pixels beside each dark. Reading tries the patterns in their
-    order, so of two equal ones the first names the type.
+    ``cosmetic_lists``: it looks for a list of hot pixels beside each dark. ``image_types``: the values of IMAGETYP
+    that it knows; without them a master says ``Master Dark`` and so on, as WBPP reads it.
+
+    Reading tries the patterns in their order, so of two equal ones the first names the type.
     """
 
     name: str
@@ -24,6 +27,7 @@ class Layout(NamedTuple):
     suffix: str = ".xisf"
     scale: Literal["unit", "adu"] = "unit"
     cosmetic_lists: bool = False
+    image_types: Mapping[FrameType, str] = MappingProxyType({})
     text: TextRule = texts.PLAIN
 
     def carries(self, frame_type: FrameType) -> frozenset[str]:
@@ -141,6 +145,7 @@ _ROWS = (
             FLAT: "FLAT_{filter}" + _LIVESTACK + "_{date}",
         },
         suffix=".fits",
+        image_types={BIAS: "BIAS", DARK: "DARK", DARK_FLAT: "DARK", FLAT: "FLAT"},  # CalibrationVM.cs: no others
     ),
 )
 

@@ -2,10 +2,11 @@
 
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 from ap_masters import headers, layouts, recipes
 from ap_masters.config import Settings
-from ap_masters.model import Calibration, FrameType, Group, GroupKey, Job, Keyword, Master
+from ap_masters.model import Calibration, FrameType, Group, GroupKey, Job, Keyword, Master, Recipe
 from ap_masters.plan.drafts import Draft
 
 _IMAGE_TYPE = {
@@ -27,7 +28,7 @@ def job_of(draft: Draft, calibration: Calibration | None, settings: Settings) ->
         recipe=draft.recipe,
         output=draft.output,
         calibration=calibration,
-        keywords=headers.master_keywords(group.key, group.frames, draft.recipe, calibration, scale=scale),
+        keywords=_keywords(group, draft.recipe, calibration, scale, settings.layout),
         image_type=_IMAGE_TYPE[group.key.type],
         scale=scale,
         waits_for=tuple(m.job_id for m in used if m.job_id),
@@ -39,8 +40,17 @@ def with_frames(job: Job, group: Group, settings: Settings) -> Job:
     recipe = recipes.recipe_for(group.key.type, len(group.frames), settings.recipe)
     keywords: tuple[Keyword, ...] = ()
     if group.frames:
-        keywords = headers.master_keywords(group.key, group.frames, recipe, job.calibration, scale=job.scale)
+        keywords = _keywords(group, recipe, job.calibration, job.scale, settings.layout)
     return job.model_copy(update={"group": group, "recipe": recipe, "keywords": keywords})
+
+
+def _keywords(
+    group: Group, recipe: Recipe, calibration: Calibration | None, scale: Literal["unit", "adu"], layout: str
+) -> tuple[Keyword, ...]:
+    """Return the whole key set of a master, with the word for its type that the layout's tool chain knows."""
+    keywords = headers.master_keywords(group.key, group.frames, recipe, calibration, scale=scale)
+    word = layouts.image_type(layout, group.key.type)
+    return tuple(k._replace(value=word) if word and k.name == "IMAGETYP" else k for k in keywords)
 
 
 def job_id(key: GroupKey, output: Path) -> str:
