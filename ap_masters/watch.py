@@ -88,27 +88,29 @@ def watch(
     when every file is whole and ``complete`` (which may read headers) says that the sets are. ``clock`` gives
     seconds that only grow, ``wait`` sleeps for so many of them and returns False to stop. What is there at the
     start counts as new. A folder that cannot be reached and a build that fails are told, and the watch goes on;
-    ``exclude`` names folders not to look into, as the library. KeyboardInterrupt during a wait stops cleanly;
-    during a build it goes through, after the build has put its things in order.
+    ``exclude`` names folders not to look into, as the library. KeyboardInterrupt stops cleanly; only during a
+    build it goes through, after the build has put its things in order.
     """
     watcher, builds = Watcher(settle), 0
     on_news(News("watching", ", ".join(str(path) for path in inputs)))
     told = 0
-    while True:
-        try:
-            files = dict(_files(inputs, exclude))
-        except OSError as error:
-            on_news(News("unreachable", f"{error.filename}: {error.strerror or error}"))
-        else:
-            watcher.observe(files, clock())
-            told = _tell_capturing(watcher, told, on_news)
-            if watcher.quiet(clock()) or _is_complete(watcher, complete, interval, clock()):
-                builds += _build(build, watcher, on_news)
-        try:
+    try:
+        while True:
+            try:
+                files = dict(_files(inputs, exclude))
+            except OSError as error:
+                on_news(News("unreachable", f"{error.filename}: {error.strerror or error}"))
+            else:
+                watcher.observe(files, clock())
+                told = _tell_capturing(watcher, told, on_news)
+                if watcher.quiet(clock()) or _is_complete(watcher, complete, interval, clock()):
+                    builds += _build(build, watcher, on_news)
             if not wait(interval):
                 break
-        except KeyboardInterrupt:
-            break
+    except _BuildInterrupted as interrupted:
+        raise KeyboardInterrupt from interrupted
+    except KeyboardInterrupt:
+        pass  # whatever it was looking at or waiting for, nothing is half done
     on_news(News("stopped", files=len(watcher.new)))
     return builds
 
@@ -132,6 +134,10 @@ def _is_complete(watcher: Watcher, complete: Callable[[], bool] | None, interval
     return all(is_whole(path) for path in watcher.new) and complete()
 
 
+class _BuildInterrupted(BaseException):
+    """Ctrl-C came while a build was under way, so this is no clean end."""
+
+
 def _build(build: Callable[[], object], watcher: Watcher, on_news: Callable[[News], None]) -> int:
     """Build once; 1 if it came to its end."""
     count = len(watcher.new)
@@ -139,6 +145,8 @@ def _build(build: Callable[[], object], watcher: Watcher, on_news: Callable[[New
     on_news(News("building", files=count))
     try:
         build()
+    except KeyboardInterrupt as error:
+        raise _BuildInterrupted from error
     except NothingToDo as error:
         on_news(News("nothing to do", str(error), count))
         return 0

@@ -189,6 +189,31 @@ def test_interrupting_the_wait_stops_cleanly(tmp_path: Path) -> None:
     assert [n.kind for n in news] == ["watching", "stopped"]
 
 
+def test_interrupting_a_look_stops_cleanly(tmp_path: Path) -> None:
+    """Ctrl-C while folders or headers are read, or news are told, is as good an end as one in a wait."""
+    news: list[News] = []
+
+    def tell(what: News) -> None:
+        news.append(what)
+        if what.kind == "built":
+            raise KeyboardInterrupt
+
+    frame(tmp_path, 1)()
+    moments = iter(range(1000))
+
+    watch(
+        [tmp_path],
+        nothing,
+        settle=1,
+        interval=1,
+        clock=lambda: float(next(moments)),
+        wait=lambda _: True,
+        on_news=tell,
+    )
+
+    assert [n.kind for n in news][-2:] == ["built", "stopped"]
+
+
 def test_interrupting_a_build_goes_through(tmp_path: Path) -> None:
     """The build has put its things in order; the caller ends the program."""
     frame(tmp_path, 1)()
