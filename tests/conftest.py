@@ -1,6 +1,7 @@
 """Fixtures that several rooms share: a home of its own for every test, and the real frames where they are."""
 
 import os
+import signal
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from tests.program import Run, program
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# A shell that starts the tests in the background has SIGINT ignored, and every program they start would inherit that:
+# the tests that press Ctrl-C would wait for ever.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _CHECKOUT = Path(__file__).parent.parent
 _homes = count()
