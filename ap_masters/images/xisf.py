@@ -1,8 +1,9 @@
 """XISF images: every sample format and storage the specification has for real samples, read by rows."""
 
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from ap_masters.images.raster import Raster, Samples, decompressed, stored_in
 from ap_masters.images.xisf_header import XisfLayout, read_xisf
 
 Keep = Callable[[Iterable[memoryview | bytes]], Kept]
+
+# A block is decompressed as a whole, and takes its size twice while that lasts; many threads open many images.
+_UNPACKING: Final = threading.BoundedSemaphore(2)
 
 
 def open_xisf(path: Path, file: IO[bytes], start: bytes, keep: Keep) -> Raster:
@@ -29,7 +33,8 @@ def open_xisf(path: Path, file: IO[bytes], start: bytes, keep: Keep) -> Raster:
         xisf_blocks.verify(path, block, source)
         return Raster(info, samples, source, stored=stored_in(path, info, samples))
     needed = info.width * info.height * info.channels * samples.dtype.itemsize
-    kept = keep(xisf_blocks.unpack(path, block, source, needed, samples.dtype.itemsize))
+    with _UNPACKING:
+        kept = keep(xisf_blocks.unpack(path, block, source, needed, samples.dtype.itemsize))
     source.close()
     return decompressed(info, samples, kept)
 
