@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ap_masters import run_log
 from ap_masters.config import Settings
+from ap_masters.engines.pixinsight.find import dialect, find_binary
 from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.script import render
 from ap_masters.errors import LibraryError, NothingToDo
@@ -47,7 +48,7 @@ def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
     text = render(
         jobs,
         paths,
-        javascript=settings.pixinsight.javascript,
+        javascript=dialect(settings.pixinsight.javascript, find_binary(settings.pixinsight.binary).path),
         memory=parse(settings.memory) if settings.memory else None,
     )
     plan_file = paths.script.with_suffix(".plan.json")

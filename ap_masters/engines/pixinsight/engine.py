@@ -54,6 +54,7 @@ class PixInsightEngine:
     ) -> None:
         """Keep the settings; nothing is looked at or started."""
         self._command = (str(command),) if isinstance(command, Path) else tuple(command)
+        self._binary = Path(self._command[0]) if len(self._command) == 1 else None
         self._instance_id = instance_id
         self._instances = instances
         self._timeout = timeout_s
@@ -133,8 +134,8 @@ class PixInsightEngine:
 
     def _remember(self, launches: Sequence[Launch]) -> None:
         versions = {launch.status.version for launch in launches if launch.status is not None} - {"unknown"}
-        if len(self._command) == 1 and versions:
-            find.remember_version(Path(self._command[0]), versions.pop())
+        if self._binary is not None and versions:
+            find.remember_version(self._binary, versions.pop())
 
     def _launches(self, jobs: Sequence[Job], workdir: Path) -> list[Launch]:
         """Return what has to be started for ``jobs``, with scripts that are written. Raises PixInsightError."""
@@ -158,7 +159,8 @@ class PixInsightEngine:
         """Write the script of one launch; return the names of its files. Raises PixInsightError."""
         try:
             paths = self._paths(jobs, Path(tempfile.mkdtemp(prefix="pixinsight-", dir=workdir)))
-            text = render(jobs, paths, javascript=self._javascript, memory=self._share, instances=self._instances)
+            javascript = find.dialect(self._javascript, self._binary)
+            text = render(jobs, paths, javascript=javascript, memory=self._share, instances=self._instances)
             paths.make_folders(jobs)
             paths.script.write_text(text, encoding="ascii", newline="\n")
         except OSError as error:

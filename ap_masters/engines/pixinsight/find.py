@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import psutil
 
 from ap_masters.engines.pixinsight import slots
+from ap_masters.engines.pixinsight.parameters import JavaScript
 from ap_masters.model import Noun
 from ap_masters.safe import one_line
 
@@ -34,6 +35,7 @@ _USUAL: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 _NAMES: Final = ("PixInsight", "PixInsight.sh", "pixinsight")
+_FIRST_WITH_V8: Final = (1, 9, 4)
 _SLOT: Final = re.compile(r"^(?:-n|--new|--new-instance)=(\d{1,3})$")
 _XVFB: Final = ("xvfb-run", "-a", "-s", "-screen 0 1920x1080x24")
 
@@ -151,6 +153,18 @@ def version_of(binary: Path) -> str | None:
     return str(version) if version else None
 
 
+def dialect(wanted: JavaScript, binary: Path | None, *, platform: str = sys.platform) -> JavaScript:
+    """Return the JavaScript to write for ``binary``: ``wanted``, or V8 for a PixInsight that may know nothing else.
+
+    From 1.9.4 on every PixInsight runs V8 scripts, and that for Apple silicon no others; it takes them for V8's
+    only where they say so, which older ones do not understand.
+    """
+    if wanted != "portable" or platform != "darwin" or binary is None:
+        return wanted
+    numbers = re.findall(r"\d+", version_of(binary) or "")
+    return "v8" if tuple(map(int, numbers[:3])) >= _FIRST_WITH_V8 else wanted
+
+
 def remember_version(binary: Path, version: str) -> None:
     """Keep the version that PixInsight said when it ran: its program does not say it without a window.
 
@@ -189,12 +203,12 @@ def examine(configured: Path | None) -> Facts:
         slots_in_use=tuple(sorted(slots_in_use())),
         display=display,
         xvfb_run=Path(xvfb) if xvfb else None,
-        notes=tuple(_notes(found.path is not None, display is not None or xvfb is not None)),
+        notes=tuple(_notes(found.path, display is not None or xvfb is not None)),
     )
 
 
-def _notes(found: bool, displayed: bool) -> Iterable[str]:
-    if not found:
+def _notes(found: Path | None, displayed: bool) -> Iterable[str]:
+    if found is None:
         yield (
             "PixInsight was not found. Install it, or say where it is: --pixinsight-binary PATH, "
             "AP_MASTERS_PIXINSIGHT__BINARY, or binary under [pixinsight] in the settings. "
@@ -202,7 +216,7 @@ def _notes(found: bool, displayed: bool) -> Iterable[str]:
         )
     if not displayed:
         yield "There is no display for PixInsight's window: install xvfb (apt install xvfb), or log in on a desktop"
-    if sys.platform == "darwin":
+    if sys.platform == "darwin" and dialect("portable", found) == "portable":
         yield (
             "PixInsight 1.9.4 for Apple silicon runs V8 scripts only: "
             "set pixinsight.javascript to v8 (--pixinsight-js v8) there"

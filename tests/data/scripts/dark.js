@@ -562,7 +562,8 @@ function buildMaster(job, index) {
       setKeywords(window, job.keywords);
       var postfix = freePostfix(job);
       var path = withPostfix(job.master, postfix);
-      makeFolder(folderOf(path));
+      if (RUN.final)
+         makeFolder(folderOf(path));
       record.master.name = nameOf(path);
       saveMaster(window, path, job.hints);
       replaceFile(withPostfix(job.recordPath, postfix), toJson(record));
@@ -586,12 +587,17 @@ function removeCalibrated(job) {
    }
 }
 
+// A launched script works in a folder of the build that waits for it. Where that is gone, so is the build.
+function isAbandoned() {
+   return !RUN.final && !File.directoryExists(folderOf(RUN.status));
+}
+
 // Builds one master and says how that ended; true when it stands.
 function run(job, index) {
    var which = "ap-masters: job " + (index + 1) + " of " + JOBS.length;
    var begun = new Date().getTime();
    var state = "Failed", detail = "stopped by the user";
-   if (!console.abortRequested) {
+   if (!console.abortRequested && !isAbandoned()) {
       say(which + " begins: " + job.id + " (" + job.title + ")");
       try {
          detail = buildMaster(job, index);
@@ -615,7 +621,7 @@ function buildAll() {
    console.abortEnabled = true;
    if (RUN.final)
       RUN.log = freePath(RUN.log);   // run once more by hand: the account of the first time stays
-   console.beginLog(RUN.log);
+   beginLog();
    try {
       writeStatus("running");
       say("ap-masters " + RUN.version + ": " + JOBS.length + " jobs with PixInsight " + coreVersion());
@@ -624,6 +630,15 @@ function buildAll() {
    } finally {
       endLog();
       writeStatus("done");
+   }
+}
+
+function beginLog() {
+   try {
+      console.beginLog(RUN.log);
+   } catch (error) {
+      warn("Could not begin " + RUN.log + ": " + messageOf(error));
+      console.beginLog();
    }
 }
 

@@ -11,14 +11,19 @@ var console = {
    noteln: function (text) { this.write("", text); },
    warningln: function (text) { this.write("W ", text); },
    criticalln: function (text) { this.write("E ", text); },
-   beginLog: function (path) { if (PLAY.logWritten) seen.files[path] = "log"; },
+   beginLog: function (path) {
+      if (PLAY.logRefused && path)
+         throw new Error("File I/O Error");
+      if (PLAY.logWritten && path)
+         seen.files[path] = "log";
+   },
    endLog: function () { return "bytes of the log"; }
 };
 Object.defineProperty(console, "abortRequested", { get: function () { return seen.saved.length >= PLAY.abortAfter; } });
 
 var File = {
    exists: function (path) { return seen.files.hasOwnProperty(path) || PLAY.existing.indexOf(path) >= 0; },
-   directoryExists: function (path) { return folders[path] === true; },
+   directoryExists: function (path) { return folders[path] === true && seen.saved.length < PLAY.goneAfter; },
    createDirectory: function (path) { folders[path] = true; },
    removeDirectory: function (path) { delete folders[path]; },
    remove: function (path) {

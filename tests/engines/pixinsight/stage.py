@@ -18,7 +18,9 @@ _PLAY: dict[str, Any] = {
     "miscount": 0,
     "unsaved": False,
     "logWritten": True,
+    "logRefused": False,  # beginLog() throws where it is given a path
     "abortAfter": 99,
+    "goneAfter": 99,  # how many masters are saved before all folders are removed
     "busy": 0,  # how often a file cannot be removed because somebody reads it
 }
 

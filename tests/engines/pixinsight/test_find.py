@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ap_masters.engines.pixinsight import find
+from ap_masters.engines.pixinsight.parameters import JavaScript
 
 
 def program(path: Path) -> Path:
@@ -125,3 +126,25 @@ def test_version_of_the_last_run(tmp_path: Path) -> None:
     assert find.examine(binary).version is None
     find.remember_version(tmp_path / "none", "1.9.4")
     assert find.examine(tmp_path / "none").version is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "version", "platform", "written"),
+    [
+        ("portable", "1.9.4", "darwin", "v8"),
+        ("portable", "1.10.0", "darwin", "v8"),
+        ("portable", "1.9.3", "darwin", "portable"),
+        ("portable", "Ripley", "darwin", "portable"),
+        ("portable", "1.9.4", "win32", "portable"),
+        ("sm", "1.9.4", "darwin", "sm"),
+    ],
+)
+def test_dialect(tmp_path: Path, wanted: JavaScript, version: str, platform: str, written: str) -> None:
+    """On a Mac the script is one for V8 where PixInsight is known to run those: on Apple silicon it runs no others."""
+    binary = program(tmp_path / "PixInsight.app" / "Contents" / "MacOS" / "PixInsight")
+    (tmp_path / "PixInsight.app" / "Contents" / "Info.plist").write_bytes(
+        plistlib.dumps({"CFBundleShortVersionString": version})
+    )
+
+    assert find.dialect(wanted, binary, platform=platform) == written
+    assert find.dialect(wanted, None, platform=platform) == wanted

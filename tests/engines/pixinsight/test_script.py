@@ -294,11 +294,27 @@ def test_stopped_by_the_user() -> None:
     assert len(seen["integrations"]) == 1
 
 
+def test_abandoned() -> None:
+    """A script whose build was killed, so that its folder is cleared away, begins no further job, makes no folder."""
+    jobs = [make_job(id="first"), make_job(id="second")]
+
+    assert len(perform(launched(jobs), goneAfter=1)["integrations"]) == 1
+    assert len(perform(manual(jobs), goneAfter=1)["integrations"]) == 2
+
+
 def test_log_is_written_where_pixinsight_did_not() -> None:
     """A PixInsight that ignores the path of beginLog() leaves a log all the same."""
     seen = perform(manual([make_job()]), logWritten=False)
 
     assert seen["files"][f"/library/logs/{STAMP}.log"] == "bytes of the log"
+
+
+def test_log_that_cannot_be_begun() -> None:
+    """A PixInsight that does not take the path keeps the log in memory, and the script writes it at the end."""
+    seen = perform(manual([make_job()]), logRefused=True)
+
+    assert seen["files"][f"/library/logs/{STAMP}.log"] == "bytes of the log"
+    assert "/library/master/master-dark.xisf" in seen["files"]
 
 
 @pytest.mark.parametrize("log_written", [True, False])
