@@ -11,19 +11,26 @@ from ap_masters.engines.statistics import BLOCK
 
 _TILE: Final = 1 << 16  # pixels: rows of 64 and 128 KiB, long against the cost of a call
 _TILE_BYTES: Final = 24 << 20  # of one worker; beyond, larger tiles gain nothing
+_FEWEST: Final = 64  # pixels of a tile, and stacks integrated exactly at once, however little memory there is
 _BAND_TILES: Final = 8
-_SHARES: Final = 2  # a worker's exact integration takes about as much again
+_PER_PIXEL: Final = 160  # bytes of a tile's rows that there is one of, whatever the number of frames
+_BATCH: Final = 1 << 17  # samples integrated exactly at once: what fits into the cache as float64, some times over
+_BATCH_BYTES: Final = 96  # of each: as float64 several times over, with sums, ranks and what is being gathered
 
 
 def integrate(order: Order, *, memory: int, threads: int) -> Iterator[Band]:
     """Integrate, and yield every row of the master once, in bands that come as they are finished.
 
     The result depends neither on ``memory`` (bytes) nor on ``threads``; these only set how much is worked on
-    at once. Raises what reading raises.
+    at once. Half of a worker's memory goes to the tile, half to what is integrated exactly. Raises what reading
+    raises.
     """
-    worker_memory = min(memory // (threads * _SHARES), _TILE_BYTES)
-    tile = max(min(worker_memory // (len(order.source) * path_for(order).bytes_per_sample), _TILE), 64)
-    shape = order.shape
+    shape, count = order.shape, len(order.source)
+    way = path_for(order)
+    half = memory // (2 * threads)
+    tile = min(half, _TILE_BYTES) // (count * way.bytes_per_sample + _PER_PIXEL)
+    tile = max(min(tile, _TILE, shape.width * shape.height), _FEWEST)
+    batch = max(min(_BATCH, half // _BATCH_BYTES) // count, _FEWEST)
     rows = max(tile * _BAND_TILES // (shape.width * BLOCK), 1) * BLOCK
     rows = min(rows, max(shape.height // (2 * threads) // BLOCK, 1) * BLOCK)
-    return in_bands(shape, rows, lambda: BandWorker(order, path_for(order)(order, tile), tile), threads)
+    return in_bands(shape, rows, lambda: BandWorker(order, way(order, tile), tile=tile, batch=batch), threads)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,6 @@ from ap_masters.engines.numpy.order import Band, Order, Task
 from ap_masters.engines.numpy.rejection.survivors import Span
 
 Indices = NDArray[np.intp]
-
-_BATCH: Final = 1 << 17  # samples integrated exactly at once: what fits into the cache as float64, some times over
 
 
 class Path(Protocol):
@@ -39,16 +37,18 @@ class Path(Protocol):
 class BandWorker:
     """Integrates bands along one path."""
 
-    def __init__(self, order: Order, path: Path, tile: int) -> None:
+    def __init__(self, order: Order, path: Path, *, tile: int, batch: int) -> None:
+        """Read ``tile`` pixels at once, and integrate ``batch`` stacks at once exactly."""
         self._order = order
         self._path = path
         self._tile = tile
+        self._batch = batch
 
     def run(self, task: Task, stop: threading.Event) -> Band | None:
         """Return the finished rows; None when ``stop`` was set meanwhile."""
         width = self._order.shape.width
         pixels = np.empty(task.rows * width, np.float32)
-        rest = _Rest(self._order, self._path, pixels)
+        rest = _Rest(self._order, self._path, pixels, self._batch)
         for start, size in even_runs(len(pixels), self._tile):
             if stop.is_set():
                 return None
@@ -61,12 +61,12 @@ class BandWorker:
 class _Rest:
     """Stacks to be integrated exactly, collected until there are enough of them: the new ones, and those put off."""
 
-    def __init__(self, order: Order, path: Path, pixels: NDArray[np.float32]) -> None:
+    def __init__(self, order: Order, path: Path, pixels: NDArray[np.float32], enough: int) -> None:
         frames = len(order.source)
         self._divisor = order.divisor
         self._path = path
         self._pixels = pixels
-        self._enough = max(_BATCH // frames, 1)
+        self._enough = enough
         self._new = _Pool()
         self._put_off = _Pool()
         self.low = np.zeros(frames, np.int64)
