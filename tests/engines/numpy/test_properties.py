@@ -32,9 +32,9 @@ def rejected(result: Result) -> list[tuple[int, int]]:
 @settings(max_examples=60, deadline=None)
 @given(
     seed=SEEDS,
-    count=st.integers(3, 20),
+    count=st.integers(8, 20),  # of five samples, Winsorizing can leave so little that rounding decides
     factor=st.integers(1, 20),
-    shift=st.integers(0, 20_000),
+    shift=st.integers(0, 10_000),
     rejection=st.sampled_from(KNOW_NO_LEVEL),
     combination=st.sampled_from(Combination),
 )
@@ -42,8 +42,8 @@ def test_scaled_and_shifted_frames_make_a_scaled_and_shifted_master(
     seed: int, count: int, factor: int, shift: int, rejection: Rejection, combination: Combination
 ) -> None:
     """integrate(a x + b) = a integrate(x) + b, and the same samples of the same frames are rejected."""
-    frames = noise(seed, count)
-    recipe = Recipe(rejection=rejection, combination=combination, sigma_low=2.0, sigma_high=2.0)
+    frames = noise(seed, count, sigma=150)
+    recipe = Recipe(rejection=rejection, combination=combination)
 
     plain = run(frames, recipe, divisor=1.0)
     moved = run((frames.astype(np.int64) * factor + shift).astype(np.uint16), recipe, divisor=1.0)
@@ -95,7 +95,7 @@ def test_memory_threads_and_order_change_nothing(
 @settings(max_examples=25, deadline=None)
 @given(seed=SEEDS, count=st.integers(3, 40), sigma=st.floats(2, 200), rejection=st.sampled_from(["none", "winsorized"]))
 def test_noise_falls_with_the_root_of_the_number(seed: int, count: int, sigma: float, rejection: str) -> None:
-    """N frames of read noise s make a master of noise s / sqrt(N), counts being whole numbers; clipping costs little."""
+    """N frames of read noise s make a master of noise s / sqrt(N), in whole counts; clipping costs little."""
     frames = noise(seed, count, level=3000, sigma=sigma, side=100)
 
     master = run(frames, Recipe(rejection=Rejection(rejection)), divisor=1.0).pixels
