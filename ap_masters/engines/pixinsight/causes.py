@@ -83,7 +83,7 @@ _ERRORS: Final = (
 _SEE: Final = "Look at the log, and try the script by hand in PixInsight: Script > Execute Script File"
 _NOT_RUN: Final = (
     "PixInsight does not say why: try the script by hand, Script > Execute Script File, and read its console. "
-    "On Apple silicon it needs --pixinsight-js v8; before 1.9.4 it knows no such script"
+    "Apple silicon needs --pixinsight-js v8; versions before 1.9.4 cannot read what that writes"
 )
 # What PixInsight and its browser print when all is well.
 _CHATTER: Final = re.compile(

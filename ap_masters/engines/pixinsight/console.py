@@ -187,6 +187,10 @@ def _crash(reader: _Reader, match: re.Match[str]) -> None:
     reader.fail(match[1].strip())
 
 
+def _backtrace(reader: _Reader, match: re.Match[str]) -> None:
+    reader.crashed = True
+
+
 def _warning(reader: _Reader, match: re.Match[str]) -> None:
     reader.warnings.append(match[1])
     if reader.open is not None:
@@ -283,7 +287,7 @@ _TABLE: Final[tuple[tuple[re.Pattern[str], _Handler], ...]] = tuple(
         (r"^ap-masters\b", _note),
         # Errors. A worker thread's error is caught as text and thrown again: the marker stands twice.
         (r"^\*\*\* PCL Win32 System Exception: (.*)", _crash),
-        (r"^\*\*\* (Backtrace Information) \*\*\*", _crash),
+        (r"^\*\*\* Backtrace Information \*\*\*", _backtrace),
         (r"^(?:\*\*\* Error: *)+(?:\*\*\* )*(.*)", _error),
         (r"^\*\*\* (.*(?:Exception|Error)\b.*)", _error),
         (r"^<?\* ?failed ?\*>?$", _nothing),

@@ -11,7 +11,7 @@ from ap_masters.engines.pixinsight import console
 from ap_masters.engines.pixinsight.causes import Cause, explain_job
 from ap_masters.engines.pixinsight.facts import CALIBRATION, Block, Counts, LogFacts
 from ap_masters.engines.pixinsight.masters import ADU, rewrite
-from ap_masters.engines.pixinsight.paths import JobPaths, RunPaths
+from ap_masters.engines.pixinsight.paths import JobPaths, RunPaths, for_pixinsight
 from ap_masters.engines.pixinsight.status import JobStatus, Status
 from ap_masters.engines.statistics import measure
 from ap_masters.errors import ApMastersError
@@ -66,7 +66,7 @@ def failed(job: Job, paths: RunPaths, facts: LogFacts | None, cause: Cause, told
         job_id=job.id,
         reason=cause.reason,
         advice=cause.advice,
-        dropped=told.dropped if told else (),
+        dropped=_explained(told.dropped if told else (), job, facts),
         script=paths.script,
         log=paths.log if facts else None,
         log_tail=facts.excerpt(job.id).lines[-_TAIL:] if facts else (),
@@ -83,20 +83,21 @@ def _integrated(job: Job, files: JobPaths, paths: RunPaths, facts: LogFacts | No
     block = _block(job, facts)
     told = _witnesses(written, history, block)
     rejected = written.rejected or Rejected(low=0, high=0, samples=0)
+    dropped = _explained(_newly_dropped(job, written), job, facts)
     return Integrated(
         job_id=job.id,
         path=files.master,
         engine=written.engine or EngineInfo(name="pixinsight", version="unknown", definition="ImageIntegration"),
         statistics=measure(files.master, scale=ADU if job.scale == "adu" else 1.0),
         frames=frames,
-        dropped=_newly_dropped(job, written),
+        dropped=dropped,
         rejected_low=rejected.low,
         rejected_high=rejected.high,
         samples=len(frames) * info.width * info.height * info.channels,
         started=written.created or datetime.now(UTC),
         seconds=written.seconds or 0.0,
         witnesses_agree=rejected.agree and len(set(told.values())) <= 1,
-        notes=(*_notes(job, written, history, block, told), *_errors_of(job, facts)),
+        notes=(*_notes(job, written, history, block, told), *_errors_of(job, facts, dropped)),
         script=paths.script,
         log=paths.log if facts else None,
     )
@@ -149,10 +150,24 @@ def _notes(
     yield from (f"PixInsight warned: {warning}" for warning in (block.warnings if block else ()))
 
 
-def _errors_of(job: Job, facts: LogFacts | None) -> Iterator[str]:
+def _explained(dropped: Sequence[SetAside], job: Job, facts: LogFacts | None) -> tuple[SetAside, ...]:
+    """Return frames that the script had to leave out with what the log says of each."""
+    errors = facts.excerpt(job.id).errors if facts else ()
+    said = {aside.path: next((error for error in errors if _names(error, aside)), None) for aside in dropped}
+    return tuple(
+        aside.model_copy(update={"detail": error}) if (error := said[aside.path]) else aside for aside in dropped
+    )
+
+
+def _errors_of(job: Job, facts: LogFacts | None, dropped: Sequence[SetAside]) -> Iterator[str]:
     """Yield the errors that PixInsight told while it made a master that stands all the same."""
     for error in dict.fromkeys(facts.excerpt(job.id).errors) if facts else ():
-        yield f"PixInsight told of an error: {error}"
+        if not any(_names(error, aside) for aside in dropped):
+            yield f"PixInsight told of an error: {error}"
+
+
+def _names(error: str, aside: SetAside) -> bool:
+    return for_pixinsight(aside.path) in error
 
 
 def _witnesses(written: Record, history: HistoryFacts, block: Block | None) -> dict[str, tuple[int, int]]:

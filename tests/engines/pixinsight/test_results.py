@@ -12,7 +12,7 @@ from ap_masters.engines.pixinsight.facts import LogFacts
 from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.results import read_log, read_result
 from ap_masters.engines.pixinsight.status import JobStatus, Status
-from ap_masters.model import EngineInfo, Failed, FrameOutcome, Integrated, JobState, Keyword
+from ap_masters.model import EngineInfo, Failed, FrameOutcome, Integrated, JobState, Keyword, Reason, SetAside
 from ap_masters.record import Rejected
 from tests.engines.pixinsight.jobs import make_job
 
@@ -213,6 +213,17 @@ def test_error_after_the_process(left: Left) -> None:
 
     assert isinstance(result, Failed)
     assert result.reason == "could not be saved: File I/O Error: No space left on device"
+
+
+def test_frames_left_out_say_why(left: Left) -> None:
+    """A frame that could not be calibrated is set aside with what the log says of it, and that is not said twice."""
+    gone = JOB.frames[1].path
+    left.master(*HISTORY)
+    left.record(dropped=(SetAside(path=gone, reason=Reason.NOT_CALIBRATED, detail="see the log"),))
+    result = integrated(left.read(LOG + f"*** Error: *** Error: {gone.as_posix()}: Incompatible image geometry\n"))
+
+    assert [aside.detail for aside in result.dropped] == [f"{gone.as_posix()}: Incompatible image geometry"]
+    assert result.notes == ()
 
 
 def test_error_of_a_master_that_stands(left: Left) -> None:
