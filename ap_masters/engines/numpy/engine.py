@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, Literal
 
+from ap_masters.engines.numpy.crew import WorkerLost
 from ap_masters.engines.numpy.master import ENGINE, Means, make_master
 from ap_masters.engines.numpy.prepare import CannotIntegrate
 from ap_masters.engines.numpy.reading import Refused
@@ -62,6 +63,9 @@ class NumpyEngine:
             return Failed(job_id=job.id, reason=str(error), advice=error.advice, dropped=tuple(dropped))
         except (ApMastersError, OSError) as error:
             return Failed(job_id=job.id, reason=str(error), dropped=tuple(dropped))
+        except WorkerLost as error:
+            advice = "Most often there was not enough memory: lower --memory, or close other programs."
+            return Failed(job_id=job.id, reason=str(error), advice=advice, dropped=tuple(dropped))
         except MemoryError:
             advice = "Lower --memory, or close other programs."
             return Failed(job_id=job.id, reason="there was not enough memory", advice=advice, dropped=tuple(dropped))

@@ -1,10 +1,11 @@
 """The seam: frames and a recipe in; pixels of the master and rejection counts out, band by band."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
-from ap_masters.engines.numpy.bands import in_bands
-from ap_masters.engines.numpy.order import Band, Order
+from ap_masters.engines.numpy.crew import START, in_bands
+from ap_masters.engines.numpy.order import Band, Order, Shape, Task
 from ap_masters.engines.numpy.paths import path_for
 from ap_masters.engines.numpy.workers import BandWorker
 from ap_masters.engines.statistics import BLOCK
@@ -16,21 +17,36 @@ _BAND_TILES: Final = 8
 _PER_PIXEL: Final = 160  # bytes of a tile's rows that there is one of, whatever the number of frames
 _BATCH: Final = 1 << 17  # samples integrated exactly at once: what fits into the cache as float64, some times over
 _BATCH_BYTES: Final = 96  # of each: as float64 several times over, with sums, ranks and what is being gathered
+_WORTH_A_COPY: Final = 1 << 23  # samples that one more worker has to save the others, where starting it costs little
+_WORTH_A_START: Final = 1 << 28  # and where it is an interpreter of its own
+_START_BYTES: Final = 48 << 20  # of such an interpreter
 
 
-def integrate(order: Order, *, memory: int, threads: int) -> Iterator[Band]:
+def integrate(order: Order, *, memory: int, workers: int) -> Iterator[Band]:
     """Integrate, and yield every row of the master once, in bands that come as they are finished.
 
-    The result depends neither on ``memory`` (bytes) nor on ``threads``; these only set how much is worked on
-    at once. Half of a worker's memory goes to the tile, half to what is integrated exactly. Raises what reading
-    raises.
+    The result depends neither on ``memory`` (bytes) nor on ``workers`` (processes); these only set how much is
+    worked on at once. Half of a worker's memory goes to the tile, half to what is integrated exactly. Raises what
+    reading raises.
     """
     shape, count = order.shape, len(order.source)
-    way = path_for(order)
-    half = memory // (2 * threads)
-    tile = min(half, _TILE_BYTES) // (count * way.bytes_per_sample + _PER_PIXEL)
+    half = memory // (2 * workers)
+    tile = min(half, _TILE_BYTES) // (count * path_for(order).bytes_per_sample + _PER_PIXEL)
     tile = max(min(tile, _TILE, shape.width * shape.height), _FEWEST)
     batch = max(min(_BATCH, half // _BATCH_BYTES) // count, _FEWEST)
     rows = max(tile * _BAND_TILES // (shape.width * BLOCK), 1) * BLOCK
-    rows = min(rows, max(shape.height // (2 * threads) // BLOCK, 1) * BLOCK)
-    return in_bands(shape, rows, lambda: BandWorker(order, way(order, tile), tile=tile, batch=batch), threads)
+    rows = min(rows, max(shape.height // (2 * workers) // BLOCK, 1) * BLOCK)
+    return in_bands(_tasks(shape, rows), partial(BandWorker, order, tile=tile, batch=batch), workers)
+
+
+def worthwhile_workers(samples: int, *, memory: int, processors: int) -> int:
+    """Return how many workers integrate so many samples fastest, and fit into the memory (bytes)."""
+    worth, each = (_WORTH_A_COPY, 0) if START == "fork" else (_WORTH_A_START, _START_BYTES)
+    fitting = memory // (2 * each) if each else processors
+    return max(min(processors, samples // worth, fitting), 1)
+
+
+def _tasks(shape: Shape, rows: int) -> Iterator[Task]:
+    for channel in range(shape.channels):
+        for first in range(0, shape.height, rows):
+            yield Task(channel, first, min(rows, shape.height - first))

@@ -1,6 +1,7 @@
 """One master from one job's frames: open, prepare, integrate, write, measure."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from ap_masters import __version__, images
 from ap_masters.engines.history import Outcome, result_keywords
-from ap_masters.engines.numpy.integrate import integrate
+from ap_masters.engines.numpy.integrate import integrate, worthwhile_workers
 from ap_masters.engines.numpy.order import Order, Shape
 from ap_masters.engines.numpy.prepare import ADU, Prepared, prepare
 from ap_masters.engines.numpy.reading import Frames
@@ -26,7 +27,7 @@ OnRows = Callable[[float], None]
 
 
 class Means(NamedTuple):
-    """What integrating may use: bytes of memory, threads (None: one per processor), and how masters are stored."""
+    """What integrating may use: bytes of memory, processors (None: all there are), and how masters are stored."""
 
     memory: int
     threads: int | None
@@ -34,8 +35,9 @@ class Means(NamedTuple):
 
     @property
     def processors(self) -> int:
-        """Threads that work at the same time."""
-        return self.threads or os.cpu_count() or 1
+        """How many processors work at the same time."""
+        usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+        return self.threads or usable or 1
 
 
 class Made(NamedTuple):
@@ -99,7 +101,9 @@ def _write(order: Order, writer: Writer, means: Means, on_rows: OnRows) -> _Tota
     shape = order.shape
     totals = _Totals(shape, len(order.source))
     done = 0
-    for band in integrate(order, memory=means.memory, threads=means.processors):
+    samples = len(order.source) * shape.width * shape.height * shape.channels
+    workers = worthwhile_workers(samples, memory=means.memory, processors=means.processors)
+    for band in integrate(order, memory=means.memory, workers=workers):
         writer.write_rows(band.channel, band.first, band.pixels)
         totals.accumulator.add(band.channel, band.first, band.pixels)
         totals.low += band.low

@@ -27,6 +27,10 @@ class Refused(Exception):
         super().__init__(f"{path}: {detail}")
         self.aside = SetAside(path=path, reason=reason, detail=detail)
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, Reason, str]]:
+        """Let it come out of a worker process as it went in."""
+        return type(self), (self.aside.path, self.aside.reason, self.aside.detail)
+
 
 class Geometry(NamedTuple):
     """What all frames of a group share: pixels, channels and the type of the physical samples."""
@@ -124,6 +128,14 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a worker process with memory of its own needs to read the same samples: not what is open here."""
+        return {name: value for name, value in vars(self).items() if name not in {"_handles", "_spool", "_local"}}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._handles, self._spool, self._local = Handles(), None, threading.local()
 
     def _open(self, path: Path) -> tuple[ImageInfo, Place]:
         try:

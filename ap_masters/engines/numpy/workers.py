@@ -1,6 +1,5 @@
-"""What a thread does with a band of rows: tile by tile, the proven stacks fast, the others exactly."""
+"""What a worker does with a band of rows: tile by tile, the proven stacks fast, the others exactly."""
 
-import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar, Protocol
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.columns import Columns
 from ap_masters.engines.numpy.order import Band, Order, Task
+from ap_masters.engines.numpy.paths import path_for
 from ap_masters.engines.numpy.rejection.survivors import Span
 
 Indices = NDArray[np.intp]
@@ -35,23 +35,21 @@ class Path(Protocol):
 
 
 class BandWorker:
-    """Integrates bands along one path."""
+    """Integrates bands along the path that suits the samples."""
 
-    def __init__(self, order: Order, path: Path, *, tile: int, batch: int) -> None:
+    def __init__(self, order: Order, *, tile: int, batch: int) -> None:
         """Read ``tile`` pixels at once, and integrate ``batch`` stacks at once exactly."""
         self._order = order
-        self._path = path
+        self._path: Path = path_for(order)(order, tile)
         self._tile = tile
         self._batch = batch
 
-    def run(self, task: Task, stop: threading.Event) -> Band | None:
-        """Return the finished rows; None when ``stop`` was set meanwhile."""
+    def run(self, task: Task) -> Band:
+        """Return the finished rows."""
         width = self._order.shape.width
         pixels = np.empty(task.rows * width, np.float32)
         rest = _Rest(self._order, self._path, pixels, self._batch)
         for start, size in even_runs(len(pixels), self._tile):
-            if stop.is_set():
-                return None
             where = self._path.screen(task.channel, task.first * width + start, pixels[start : start + size])
             rest.add(start, where)
         rest.integrate()

@@ -47,7 +47,7 @@ def run(
     divisor: float | None = None,
     scales: Sequence[Scales] | None = None,
     memory: int = 1 << 24,
-    threads: int = 1,
+    workers: int = 1,
 ) -> Result:
     """Integrate frames of shape (frames, channels, height, width)."""
     count, channels, height, width = frames.shape
@@ -61,7 +61,7 @@ def run(
     )
     pixels = np.full((channels, height, width), np.nan, np.float32)
     low, high = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    for band in integrate(order, memory=memory, threads=threads):
+    for band in integrate(order, memory=memory, workers=workers):
         pixels[band.channel, band.first : band.first + len(band.pixels)] = band.pixels
         low += band.low
         high += band.high

@@ -1,4 +1,4 @@
-"""Integration equals the definition, to the last bit and the last count, whatever the memory and the threads."""
+"""Integration equals the definition, to the last bit and the last count, whatever the memory and the workers."""
 
 from fractions import Fraction
 from typing import Any
@@ -95,14 +95,14 @@ def test_integers_of_other_widths(dtype: Any) -> None:
 
 @pytest.mark.parametrize("rejection", [Rejection.SIGMA, Rejection.WINSORIZED, Rejection.PERCENTILE, Rejection.NONE])
 @pytest.mark.parametrize("kind", ["noise", "wide noise", "spikes"])
-def test_neither_memory_nor_threads_nor_tiles_matter(kind: str, rejection: Rejection) -> None:
+def test_neither_memory_nor_workers_nor_tiles_matter(kind: str, rejection: Rejection) -> None:
     """One row at a time or all at once, by one thread or three: the same bits."""
     frames = counts(kind, np.random.default_rng(3), (12, 2, 50, 23))
     recipe = Recipe(rejection=rejection)
     first = run(frames, recipe)
 
-    for memory, threads in ((1, 1), (20_000, 2), (1 << 22, 3)):
-        assert_same(run(frames, recipe, memory=memory, threads=threads), first)
+    for memory, workers in ((1, 1), (20_000, 2), (1 << 22, 3)):
+        assert_same(run(frames, recipe, memory=memory, workers=workers), first)
 
 
 @pytest.mark.parametrize("rejection", METHODS)

@@ -74,10 +74,10 @@ def test_a_constant_stays_itself(value: int, count: int, rejection: Rejection, c
     data=st.data(),
     rejection=st.sampled_from(METHODS),
     memory=st.sampled_from([1, 3_000, 1 << 22]),
-    threads=st.integers(1, 3),
+    workers=st.integers(1, 3),
 )
-def test_memory_threads_and_order_change_nothing(
-    data: st.DataObject, rejection: Rejection, memory: int, threads: int
+def test_memory_workers_and_order_change_nothing(
+    data: st.DataObject, rejection: Rejection, memory: int, workers: int
 ) -> None:
     """One row at a time or all, by one thread or several, in any order of frames: the same master to the last bit."""
     count = data.draw(st.integers(3, 10))
@@ -86,7 +86,7 @@ def test_memory_threads_and_order_change_nothing(
     order = data.draw(st.permutations(range(count)))
     recipe = Recipe(rejection=rejection, sigma_low=1.5, sigma_high=1.5)
 
-    first, second = run(frames, recipe), run(frames[order], recipe, memory=memory, threads=threads)
+    first, second = run(frames, recipe), run(frames[order], recipe, memory=memory, workers=workers)
 
     np.testing.assert_array_equal(first.pixels, second.pixels)
     assert (first.low.sum(), first.high.sum()) == (second.low.sum(), second.high.sum())

@@ -1,0 +1,153 @@
+"""Worker processes: bands of rows are given out to them and taken back finished.
+
+Processes, not threads, because integration is a great many short calls of numpy, and a thread needs the
+interpreter's lock between any two of them: two threads took as long as one, two processes half the time.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Final, Literal, NamedTuple, Protocol, Self
+
+from ap_masters.engines.numpy.order import Band, Task
+
+Start = Literal["fork", "spawn"]
+
+# Workers begin as copies of this process where the system does that safely, which is on Linux; elsewhere each
+# starts an interpreter of its own. A copy must not wait for what another thread of the original held, so workers
+# read files, compute and answer; they neither log nor print, and leave without tidying up.
+START: Final[Start] = "fork" if sys.platform == "linux" else "spawn"
+_PATIENCE: Final = 0.2  # seconds after which a waiting main thread looks for Ctrl-C (Windows needs that)
+_AHEAD: Final = 2  # tasks that a worker has been given at a time, so that it never waits for the next
+
+
+class Worker(Protocol):
+    """Integrates bands, one after the other."""
+
+    def run(self, task: Task) -> Band:
+        """Return the finished rows."""
+        ...
+
+
+class WorkerLost(Exception):
+    """A worker process has ended without an answer."""
+
+    def __init__(self, code: int | None) -> None:
+        super().__init__(f"a process that integrated ended unexpectedly (exit code {code})")
+
+
+class _Hand(NamedTuple):
+    process: BaseProcess
+    line: "Connection[object, object]"
+
+
+def in_bands(tasks: Iterable[Task], make_worker: Callable[[], Worker], workers: int) -> Iterator[Band]:
+    """Yield the band of every task, as they are finished, from ``workers`` processes; 1 means this one alone.
+
+    Not more than two bands per worker are under way, so that memory stays bounded. When the consumer stops
+    early, or is interrupted, the workers are ended at once. Raises what a worker raised, and WorkerLost.
+    """
+    if workers == 1:
+        worker = make_worker()
+        yield from map(worker.run, tasks)
+        return
+    with Crew(make_worker, workers) as crew:
+        yield from crew.bands(tasks)
+
+
+class Crew:
+    """Some worker processes; use it as a context manager."""
+
+    def __init__(self, make_worker: Callable[[], Worker], count: int, start: Start = START) -> None:
+        """Start ``count`` processes, each with a worker that ``make_worker`` makes there."""
+        self._hands: list[_Hand] = []
+        kind: type[BaseProcess] = get_context("fork").Process if start == "fork" else get_context("spawn").Process
+        try:
+            for _ in range(count):
+                ours, theirs = Pipe()
+                process = kind(target=_serve, args=(theirs, make_worker), daemon=True)
+                process.start()
+                theirs.close()
+                self._hands.append(_Hand(process, ours))
+        except BaseException:
+            self._end()
+            raise
+
+    def bands(self, tasks: Iterable[Task]) -> Iterator[Band]:
+        """Yield the band of every task, as they are finished."""
+        waiting = iter(tasks)
+        busy = {hand.line: hand for hand in self._hands}
+        owed = dict.fromkeys(busy, 0)
+        for _ in range(_AHEAD):
+            for line in busy:
+                owed[line] += _send_next(line, waiting)
+        while lines := [line for line in busy if owed[line]]:
+            answered = wait(lines, timeout=_PATIENCE)
+            for line in [line for line in lines if line in answered]:
+                band = _answer(busy[line])
+                owed[line] += _send_next(line, waiting) - 1
+                yield band
+
+    def _end(self) -> None:
+        for process, line in self._hands:
+            line.close()
+            process.terminate()
+        for process, _ in self._hands:
+            process.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+
+def _send_next(line: "Connection[object, object]", waiting: Iterator[Task]) -> int:
+    """Give out the next task; return how many that were."""
+    for task in waiting:
+        with suppress(OSError):  # a worker that has left has said why, or its silence will be noticed
+            line.send(task)
+        return 1
+    return 0
+
+
+def _answer(hand: _Hand) -> Band:
+    """Return a worker's next band. Raises what it raised, and WorkerLost."""
+    try:
+        answer = hand.line.recv()
+    except (EOFError, OSError) as error:
+        hand.process.join()
+        raise WorkerLost(hand.process.exitcode) from error
+    if isinstance(answer, BaseException):
+        raise answer
+    assert isinstance(answer, Band)
+    return answer
+
+
+def _serve(line: "Connection[object, object]", make_worker: Callable[[], Worker]) -> None:
+    """Integrate task after task, until there is nobody left to ask. Runs in a process of its own.
+
+    Ctrl-C reaches every process of a terminal; what it means is decided by the one that started the others.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        worker = make_worker()
+        while True:
+            task = line.recv()
+            assert isinstance(task, Task)
+            line.send(worker.run(task))
+    except (EOFError, ConnectionError):
+        pass
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where it is waited for
+        line.send(error)
+    finally:
+        os._exit(0)

@@ -1,0 +1,102 @@
+"""Worker processes: every task is answered once, whatever happens to the workers nobody waits for ever."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ap_masters.engines.numpy.crew import Crew, Start, WorkerLost
+from ap_masters.engines.numpy.order import Band, Task
+from ap_masters.engines.numpy.reading import Refused
+from ap_masters.model import Reason
+
+TASKS = [Task(0, first, 2) for first in range(0, 40, 2)]
+STARTS: list[Start] = ["fork", "spawn"] if sys.platform == "linux" else ["spawn"]
+
+
+class Numbering:
+    """Fills each row with its number."""
+
+    def run(self, task: Task) -> Band:
+        pixels = np.repeat(np.arange(task.first, task.first + task.rows, dtype=np.float32)[:, None], 3, axis=1)
+        return Band(task.channel, task.first, pixels, np.zeros(1, np.int64), np.ones(1, np.int64))
+
+
+class Refusing:
+    """Meets a frame that cannot be read."""
+
+    def run(self, task: Task) -> Band:
+        raise Refused(Path("Nächte/dark 1.fits"), Reason.UNREADABLE, "is cut short")
+
+
+class Dying:
+    """Is killed by the system."""
+
+    def run(self, task: Task) -> Band:
+        os._exit(9)
+
+
+class Dawdling:
+    """Takes its time."""
+
+    def run(self, task: Task) -> Band:
+        time.sleep(60)
+        raise AssertionError("nobody waits that long")
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_every_task_is_answered_once(start: Start) -> None:
+    """More tasks than workers, and more workers than some tasks: all bands come, whole."""
+    with Crew(Numbering, 2, start) as crew:
+        bands = list(crew.bands(TASKS))
+
+    assert sorted(band.first for band in bands) == [task.first for task in TASKS]
+    assert all(band.pixels.tolist() == [[band.first] * 3, [band.first + 1] * 3] for band in bands)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_what_a_worker_raises_is_raised_here(start: Start) -> None:
+    """A frame that is refused in a worker is refused here, with its path and reason."""
+    with pytest.raises(Refused) as caught, Crew(Refusing, 2, start) as crew:
+        list(crew.bands(TASKS))
+
+    assert (caught.value.aside.path, caught.value.aside.reason) == (Path("Nächte/dark 1.fits"), Reason.UNREADABLE)
+    assert str(caught.value).endswith("is cut short")
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_worker_that_dies_is_noticed(start: Start) -> None:
+    """A process that the system ends (for want of memory, mostly) is an error, not a wait without end."""
+    with pytest.raises(WorkerLost, match="exit code 9"), Crew(Dying, 2, start) as crew:
+        list(crew.bands(TASKS))
+
+
+def test_workers_are_ended_with_the_crew() -> None:
+    """Who stops waiting in the middle of a band is let go at once."""
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), Crew(Dawdling, 2):
+        raise KeyboardInterrupt
+
+    assert time.monotonic() - began < 10
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to a process of its own here")
+def test_workers_leave_ctrl_c_to_the_one_who_started_them() -> None:
+    """Ctrl-C reaches every process of a terminal; workers go on until they are told to stop."""
+    with Crew(Numbering, 2) as crew:
+        bands = crew.bands(TASKS)
+        first = next(bands)
+        for child in multiprocessing.active_children():
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGINT)
+        rest = list(bands)
+
+    assert len([first, *rest]) == len(TASKS)
