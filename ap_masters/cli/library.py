@@ -109,7 +109,10 @@ def publish(screen: Screen, loaded: Loaded, words: OneMaster, reason: Why) -> No
 
     library, master, _ = _one_master(words, most=1)
     suffix = loaded.settings.library.record_suffix
-    _changed(screen, "publish", status.publish(library, master, reason, now=datetime.now(UTC), suffix=suffix))
+    change = status.publish(library, master, reason, now=datetime.now(UTC), suffix=suffix, settings=loaded.settings)
+    _changed(screen, "publish", change)
+    for finding in change.findings:
+        screen.warning(f"{change.path}: {finding}")
 
 
 @app.command()

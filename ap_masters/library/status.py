@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters import record as records
+from ap_masters.config import Settings
 from ap_masters.errors import LibraryError, RecordError, UsageError
-from ap_masters.library import foreign, store
+from ap_masters.library import candidates, foreign, store
 from ap_masters.library.lock import library_lock
 from ap_masters.model import QUARANTINE, SUPERSEDED, MasterStatus, Noun
+from ap_masters.quality import same_settings
 from ap_masters.record import Event, Record
 
 _STAMP: Final = re.compile(r"_\d{8}_\d{6}(?:_\d+)?$")
@@ -25,20 +27,27 @@ class Change(Noun):
     status: MasterStatus
     labels: tuple[str, ...] = ()
     superseded: str | None = None  # where the master went that stood in this one's place
+    findings: tuple[str, ...] = ()  # what the check of a candidate had to say
 
 
-def publish(library: Path, master: Path, reason: str, *, now: datetime, suffix: str = ".xrs") -> Change:
+def publish(
+    library: Path, master: Path, reason: str, *, now: datetime, suffix: str = ".xrs", settings: Settings | None = None
+) -> Change:
     """Publish a candidate, a quarantined or a superseded master in the place it was made for.
 
-    A master that stands there is kept as superseded. Raises LibraryError for a master that is not in the
-    library or whose bytes are not those of its record, UsageError without a reason.
+    A master that stands there is kept as superseded. A candidate is proved, measured and judged by ``settings``
+    first; what speaks against it is told and stays on record. Raises LibraryError for a master that is not in the
+    library, that is no whole image, or whose bytes are not those of its record, UsageError without a reason.
     """
     _need(reason, "publish")
     with library_lock(library):
         source = locate(library, master)
         record = _record(library / source, library, now, suffix)
         _refuse_changed(library / source, record)
-        home = home_of(source)
+        fresh = candidates.is_unproved(record)
+        if fresh:
+            record = candidates.proved(record, library / source, library, settings or Settings())
+        home = _home(source, record, library, suffix)
         superseded = None
         if home != source and (library / home).exists():
             superseded = store.supersede(library, home, now=now, suffix=suffix).relative_to(library).as_posix()
@@ -56,7 +65,8 @@ def publish(library: Path, master: Path, reason: str, *, now: datetime, suffix: 
         if home != source:
             (library / source).replace(target)
             records.record_path(library / source, suffix).unlink(missing_ok=True)
-    return _change(home, source, final, superseded)
+    findings = tuple(f"{f.severity}: {f.message}" for f in final.findings) if fresh else ()
+    return _change(home, source, final, superseded).model_copy(update={"findings": findings})
 
 
 def quarantine(library: Path, master: Path, reason: str, *, now: datetime, suffix: str = ".xrs") -> Change:
@@ -115,6 +125,19 @@ def home_of(place: Path) -> Path:
         if home.parts[0] == SUPERSEDED.name:
             home = home.with_name(_STAMP.sub("", home.stem) + home.suffix)
         home = Path(*home.parts[1:])
+    return home
+
+
+def _home(place: Path, record: Record, library: Path, suffix: str) -> Path:
+    """Return where a master belongs; a candidate that a script put beside a master of its kind, in that one's place."""
+    home = home_of(place)
+    beside = home.with_name(_STAMP.sub("", home.stem) + home.suffix)
+    if not record.history and beside != home and (library / beside).exists():
+        try:
+            other = records.read(records.record_path(library / beside, suffix))
+        except RecordError:
+            return home
+        return beside if same_settings(other.key, record.key) else home
     return home
 
 

@@ -1,0 +1,78 @@
+"""Masters that a script made by hand: nobody has looked at them yet, so they are proved, measured and judged here."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from ap_masters import images
+from ap_masters.config import Settings
+from ap_masters.engines.history import FrameHistory, read_history
+from ap_masters.errors import ImageError, LibraryError
+from ap_masters.library import store
+from ap_masters.library.examine import examine
+from ap_masters.library.scan import scan
+from ap_masters.model import FrameOutcome, ImageInfo, Statistics
+from ap_masters.record import Input, Record
+
+
+def is_unproved(record: Record) -> bool:
+    """Whether a record is a script's own, which cannot measure: it has neither checksum nor statistics."""
+    return record.master.sha256 is None and record.statistics is None
+
+
+def proved(record: Record, master: Path, library: Path, settings: Settings) -> Record:
+    """Return the record with what the master shows: size, checksum, statistics, levels, measures and findings.
+
+    Raises LibraryError where the file is no whole image of the size on record, or its samples are not sane: that
+    a script said it was saved proves nothing.
+    """
+    from ap_masters.engines.statistics import measure  # numpy, which no other change by hand needs
+
+    try:
+        info = images.read_info(master)
+        statistics = measure(master)
+    except ImageError as error:
+        raise _refusal(master, error.what) from error
+    if reason := _wrong_size(record, info) or _insane(statistics):
+        raise _refusal(master, reason)
+    history = read_history(info.keywords)
+    file = record.master.model_copy(update={"size": master.stat().st_size, "sha256": store.sha256(master)})
+    told = record.model_copy(
+        update={"master": file, "statistics": statistics, "inputs": _with_levels(record.inputs, history.frames)}
+    )
+    return examine(told, master, library, scan(library).entries, settings)
+
+
+def _refusal(master: Path, reason: str) -> LibraryError:
+    return LibraryError(f"{master}: {reason}. It cannot be published: build it again")
+
+
+def _wrong_size(record: Record, info: ImageInfo) -> str | None:
+    wanted = (record.master.width, record.master.height, record.master.channels)
+    got = (info.width, info.height, info.channels)
+    return None if got == wanted else "the master is {}x{}x{}, its record says {}x{}x{}".format(*got, *wanted)
+
+
+def _insane(statistics: Statistics) -> str | None:
+    for channel in statistics.channels:
+        if not all(map(math.isfinite, (channel.median, channel.mean, channel.minimum, channel.maximum))):
+            return "the master holds samples that are not finite"
+        if channel.minimum == channel.maximum == 0:
+            return "the master is empty: every sample is zero"
+    return None
+
+
+def _with_levels(inputs: Sequence[Input], told: Sequence[FrameHistory]) -> tuple[Input, ...]:
+    """Return the inputs with the level and scale that the master's HISTORY tells of each."""
+    if len(told) != len(inputs):
+        return tuple(inputs)
+    return tuple(
+        entry.model_copy(
+            update={
+                "outcome": (entry.outcome or FrameOutcome(path=entry.path)).model_copy(
+                    update={"level": frame.location, "scale": frame.scale}
+                )
+            }
+        )
+        for entry, frame in zip(inputs, told, strict=True)
+    )
