@@ -21,6 +21,7 @@ Every message says what happened, where, and what to do next.
 """
 
 from pathlib import Path
+from typing import Self
 
 
 class ApMastersError(Exception):
@@ -83,6 +84,10 @@ class ImageError(ApMastersError):
         super().__init__(f"{path}: {what}")
         self.path = path
         self.what = what
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, str]]:
+        """Let it come out of another process as it went in."""
+        return type(self), (self.path, self.what)
 
 
 class UnreadableImage(ImageError):

@@ -1,9 +1,7 @@
 """Statistics of a master: exact, by bands of rows, in memory that does not grow with the image.
 
-Order statistics of all pixels need two looks. While the master is made, a few of its samples are set aside; they
-tell in which narrow ranges the median, the median deviation and the limits of hot and cold pixels lie. A second
-look, at the finished file, counts what is outside those ranges and keeps what is inside, so that the result is
-exact. Where a range turns out not to hold its value, bit patterns are counted instead (``counting.py``).
+What there is to know of a row is found out while the row is warm, by whoever made it; what is asked of all pixels
+together takes a second look at the finished file (``order_statistics.py``).
 """
 
 from collections.abc import Callable, Iterator
@@ -14,23 +12,41 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.counting import median_by_counting, middle_ranks
+from ap_masters.engines.network import apply_network, selecting_network
+from ap_masters.engines.order_statistics import order_statistics
 from ap_masters.images import open_image
 from ap_masters.model import ChannelStatistics, Statistics
 
 Rows = NDArray[np.float32]
+Floats = NDArray[np.float64]
 ReadAgain = Callable[[int], Iterator[Rows]]  # channel -> all its rows, in bands
 
 BLOCK: Final = 16  # rows of a block; bands start at multiples of it
 _GRID: Final = 16  # the grid has at most so many rows and columns
 _ADU: Final = 65535.0
 _BAND_BYTES: Final = 1 << 21
-_ROBUST: Final = 1.4826
-_DEFECT: Final = 5.0
 _SAMPLE: Final = 1 << 17  # samples set aside per channel, at least half as many
-_WIDTH: Final = 0.02  # of the samples, on each side of a value that is looked for
-_KEPT: Final = 1 << 20  # samples kept of one range until equal ones are counted together
-_MOST_VALUES: Final = 1 << 22
+_AT_ONCE: Final = 4  # rows made float64 at once: they stay in the cache
+
+
+class RowFacts(NamedTuple):
+    """What is known of some rows: one value a row, medians of 16 pixels below each other, and some samples."""
+
+    mean: Floats
+    squares: Floats  # sums of squared deviations from the row's mean
+    median: Floats
+    low: Rows
+    high: Rows
+    blocks: Rows  # (rows / 16, width)
+    samples: Rows
+
+    @classmethod
+    def of(cls, rows: Rows, plane: int) -> "RowFacts":
+        """Look at ``rows`` (n, width), which begin with a multiple of 16, of a channel of ``plane`` pixels."""
+        mean, squares = _moments(rows)
+        blocks = [_column_medians(rows[top : top + BLOCK]) for top in range(0, len(rows), BLOCK)]
+        samples = rows.ravel()[:: max(plane // _SAMPLE, 1)].copy()
+        return cls(mean, squares, _row_medians(rows), rows.min(1), rows.max(1), np.array(blocks), samples)
 
 
 def measure(path: Path, *, scale: float | None = None) -> Statistics:
@@ -50,13 +66,13 @@ def measure(path: Path, *, scale: float | None = None) -> Statistics:
         for channel in range(info.channels):
             first = 0
             for band in bands(channel):
-                accumulator.add(channel, first, band)
+                accumulator.add(channel, first, RowFacts.of(band, info.width * info.height))
                 first += len(band)
         return accumulator.finish(bands, scale=scale)
 
 
 class Accumulator:
-    """Statistics in the making: finished rows go in, in any order, and are looked at once more in the end.
+    """Statistics in the making: facts of finished rows go in, in any order.
 
     The result does not depend on the bands: what is added up is added up row by row, then exactly.
     """
@@ -69,18 +85,20 @@ class Accumulator:
         self._low = np.full((channels, height), np.inf)
         self._high = np.full((channels, height), -np.inf)
         self._blocks = np.zeros((channels, -(-height // BLOCK), width), np.float32)
-        self._stride = max(width * height // _SAMPLE, 1)
         self._samples: list[list[Rows]] = [[] for _ in range(channels)]
 
-    def add(self, channel: int, first: int, rows: Rows) -> None:
-        """Take in ``rows`` (n, width), rows first.. of ``channel``; ``first`` is a multiple of ``BLOCK``."""
-        here = channel, slice(first, first + len(rows))
-        self._mean[here], self._squares[here] = zip(*map(_moments, rows), strict=True)
-        self._median[here] = _medians(rows)
-        self._low[here], self._high[here] = rows.min(axis=1), rows.max(axis=1)
-        for top in range(0, len(rows), BLOCK):
-            self._blocks[channel, (first + top) // BLOCK] = _medians(rows[top : top + BLOCK].T)
-        self._samples[channel].append(rows.ravel()[:: self._stride].copy())
+    @property
+    def extremes(self) -> tuple[float, float]:
+        """The least and the greatest sample so far."""
+        return float(self._low.min()), float(self._high.max())
+
+    def add(self, channel: int, first: int, facts: RowFacts) -> None:
+        """Take in what is known of rows first.. of ``channel``; ``first`` is a multiple of ``BLOCK``."""
+        here = channel, slice(first, first + len(facts.mean))
+        self._mean[here], self._squares[here], self._median[here] = facts.mean, facts.squares, facts.median
+        self._low[here], self._high[here] = facts.low, facts.high
+        self._blocks[channel, first // BLOCK : first // BLOCK + len(facts.blocks)] = facts.blocks
+        self._samples[channel].append(facts.samples)
 
     def finish(self, read_again: ReadAgain, *, scale: float | None = None) -> Statistics:
         """Return the statistics; ``read_again`` yields the finished rows of a channel once more."""
@@ -121,183 +139,34 @@ class Accumulator:
         )
 
 
-def _moments(row: Rows) -> tuple[float, float]:
-    """Return the mean of one row, and the sum of squared deviations from it."""
-    wide = row.astype(np.float64)
-    mean = float(wide.sum()) / len(wide)
-    wide -= mean
-    wide *= wide
-    return mean, float(wide.sum())
+def _moments(rows: Rows) -> tuple[Floats, Floats]:
+    """Return the mean of each row, and its sum of squared deviations from that."""
+    mean, squares = np.empty(len(rows)), np.empty(len(rows))
+    for first in range(0, len(rows), _AT_ONCE):
+        here = slice(first, first + _AT_ONCE)
+        wide = rows[here].astype(np.float64)
+        mean[here] = wide.sum(1) / wide.shape[1]
+        wide -= mean[here, None]
+        np.einsum("ij,ij->i", wide, wide, out=squares[here])
+    return mean, squares
 
 
-def _medians(rows: Rows) -> NDArray[np.float64]:
-    """Return the median of each row, the mean of the two central values for an even number."""
-    low, high = (rows.shape[1] - 1) // 2, rows.shape[1] // 2
-    ordered = np.partition(rows, (low, high), axis=1)
-    return (ordered[:, low].astype(np.float64) + ordered[:, high]) / 2
+def _row_medians(rows: Rows) -> Floats:
+    """Return the median of each row, the mean of the two central values for an even number.
 
-
-# --- order statistics -------------------------------------------------------------------------------------
-
-
-class OrderStatistics(NamedTuple):
-    """Median, median absolute deviation, and how many samples lie beyond 5 robust sigma of the median, strictly."""
-
-    median: float
-    mad: float
-    hot: int
-    cold: int
-
-
-class _Missed(Exception):
-    """A range does not hold the value it was meant to hold."""
-
-
-class _Range(NamedTuple):
-    """Samples from ``low`` to ``high``, both included."""
-
-    low: np.float32
-    high: np.float32
-
-
-def order_statistics(sample: Rows, runs: Callable[[], Iterator[Rows]]) -> OrderStatistics:
-    """Return the exact order statistics of the samples that ``runs`` yields anew at each call.
-
-    ``sample`` is some of them, from all over; it makes the work short and has no part in the result.
+    Selecting one rank is several times as fast as selecting two; the other is the greatest of what lies below.
     """
-    try:
-        return _by_ranges(np.sort(sample), runs)
-    except _Missed:
-        return _by_counting(runs)
+    upper = rows.shape[1] // 2
+    ordered = np.partition(rows, upper, axis=1)
+    high = ordered[:, upper].astype(np.float64)
+    return high if rows.shape[1] % 2 else (ordered[:, :upper].max(1) + high) / 2
 
 
-def _by_ranges(sample: Rows, runs: Callable[[], Iterator[Rows]]) -> OrderStatistics:
-    """Look for the values in the ranges where a sorted sample has them."""
-    median = _quantile(sample, 0.5)
-    deviations = np.sort(np.abs(sample - median))
-    near, far = _quantile(deviations, 0.5 - _WIDTH), _quantile(deviations, 0.5 + _WIDTH)
-    limit = _DEFECT * _ROBUST
-    ranges = [
-        _Range(_quantile(sample, 0.5 - _WIDTH), _quantile(sample, 0.5 + _WIDTH)),
-        *_mirrored(sample, median, near, far),
-        *_mirrored(sample, median, limit * near, limit * far),
-    ]
-    middle, lower, upper, cold, hot = _look(ranges, runs)
-    exact = _median(middle)
-    mad = _deviation(lower, upper, exact)
-    reach = limit * mad
-    return OrderStatistics(exact, mad, hot.beyond(exact + reach, 1), cold.beyond(exact - reach, -1))
-
-
-def _quantile(ordered: Rows, fraction: float) -> np.float32:
-    return np.float32(ordered[int(fraction * (len(ordered) - 1) + 0.5)])
-
-
-def _mirrored(sample: Rows, median: np.float32, near: np.float32, far: np.float32) -> tuple[_Range, _Range]:
-    """Return the ranges below and above the median at distances near..far, with room for the median's own error."""
-    error = _quantile(sample, 0.5 + _WIDTH / 2) - _quantile(sample, 0.5 - _WIDTH / 2)
-    return _Range(median - far - error, median - near + error), _Range(median + near - error, median + far + error)
-
-
-class _Values(NamedTuple):
-    """Different values in ascending order, and how often each occurs."""
-
-    values: NDArray[np.float64]
-    counts: NDArray[np.int64]
-
-    def at(self, rank: int) -> float:
-        """Return the value of a rank, counted from 0. Raises _Missed when there is none."""
-        found = int(np.searchsorted(np.cumsum(self.counts), rank, side="right"))
-        if rank < 0 or found == len(self.values):
-            raise _Missed
-        return float(self.values[found])
-
-
-class _Found(NamedTuple):
-    """What there is of one range: its samples, and how many lie below and above it."""
-
-    range: _Range
-    inside: _Values
-    below: int
-    above: int
-
-    @property
-    def end(self) -> int:
-        """The first rank above the range."""
-        return self.below + int(self.inside.counts.sum())
-
-    def beyond(self, limit: float, side: int) -> int:
-        """Count the samples beyond a limit, strictly. Raises _Missed when the limit is not in the range."""
-        if not self.range.low <= limit <= self.range.high:
-            raise _Missed
-        outside = self.above if side > 0 else self.below
-        return outside + int(self.inside.counts[(self.inside.values - limit) * side > 0].sum())
-
-
-def _look(ranges: list[_Range], runs: Callable[[], Iterator[Rows]]) -> list[_Found]:
-    """Go through all samples once. Raises _Missed when the ranges hold too many different values."""
-    inside = [_Values(np.zeros(0), np.zeros(0, np.int64)) for _ in ranges]
-    fresh: list[list[Rows]] = [[] for _ in ranges]
-    below, count = [0] * len(ranges), 0
-    for samples in runs():
-        count += len(samples)
-        for i, (low, high) in enumerate(ranges):
-            reached = samples >= low
-            below[i] += len(samples) - int(np.count_nonzero(reached))
-            reached &= samples <= high
-            fresh[i].append(samples.take(np.flatnonzero(reached)))
-            if sum(map(len, fresh[i])) > _KEPT:
-                inside[i] = _merged(inside[i], fresh[i])
-                fresh[i] = []
-    inside = [_merged(values, parts) for values, parts in zip(inside, fresh, strict=True)]
-    return [
-        _Found(ranges[i], values, below[i], count - below[i] - int(values.counts.sum()))
-        for i, values in enumerate(inside)
-    ]
-
-
-def _merged(values: _Values, samples: list[Rows]) -> _Values:
-    """Return the values with further samples counted in."""
-    new, counts = np.unique(np.concatenate(samples), return_counts=True) if samples else (np.zeros(0), np.zeros(0))
-    both, where = np.unique(np.concatenate([values.values, new.astype(np.float64)]), return_inverse=True)
-    if len(both) > _MOST_VALUES:
-        raise _Missed
-    return _Values(both, np.bincount(where, np.concatenate([values.counts, counts]), len(both)).astype(np.int64))
-
-
-def _median(found: _Found) -> float:
-    low, high = middle_ranks(found.end + found.above)
-    return (found.inside.at(low - found.below) + found.inside.at(high - found.below)) / 2
-
-
-def _deviation(lower: _Found, upper: _Found, median: float) -> float:
-    """Return the median absolute deviation, from the samples at about that distance on either side.
-
-    What lies between the two ranges is nearer and is only counted; what lies outside is further away. Both are
-    checked on the ranges' ends. Distances are rounded to float32, as those that are counted are.
-    """
-    nearer = upper.below - lower.end
-    if lower.range.high >= upper.range.low:
-        raise _Missed
-    distances = np.abs(np.concatenate([lower.inside.values, upper.inside.values]) - median)
-    order = np.argsort(distances, kind="stable")
-    both = _Values(distances[order], np.concatenate([lower.inside.counts, upper.inside.counts])[order])
-    first, last = (both.at(rank - nearer) for rank in middle_ranks(lower.end + lower.above))
-    if max(median - lower.range.high, upper.range.low - median) > first:
-        raise _Missed
-    if min(median - lower.range.low, upper.range.high - median) < last:
-        raise _Missed
-    return float(np.float32(first).astype(np.float64) + np.float32(last)) / 2
-
-
-def _by_counting(runs: Callable[[], Iterator[Rows]]) -> OrderStatistics:
-    """Count bit patterns: for masters most of whose samples are equal, and others that a sample says little about."""
-    median = median_by_counting(runs) or 0.0
-    mad = median_by_counting(lambda: (np.abs(run.astype(np.float64) - median).astype(np.float32) for run in runs()))
-    reach = _DEFECT * _ROBUST * (mad or 0.0)
-    hot = cold = 0
-    for run in runs():
-        samples = run.astype(np.float64)
-        hot += int(np.count_nonzero(samples > median + reach))
-        cold += int(np.count_nonzero(samples < median - reach))
-    return OrderStatistics(median, mad or 0.0, hot, cold)
+def _column_medians(rows: Rows) -> Rows:
+    """Return the medians of pixels below each other, rounded to float32."""
+    n = len(rows)
+    low, high = (n - 1) // 2, n // 2
+    ranked = [row.copy() for row in rows]
+    apply_network(selecting_network(n, frozenset({low, high})), ranked, np.empty_like(ranked[0]))
+    medians: Rows = ((ranked[low].astype(np.float64) + ranked[high]) / 2).astype(np.float32)
+    return medians

@@ -1,14 +1,13 @@
 """FITS images written by rows, with CHECKSUM and DATASUM."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ap_masters.images.fits_cards import BLOCK, CARD, STRUCTURAL
 from ap_masters.images.fits_format import cards, encode_checksum, fold, ones_complement_sum
-from ap_masters.images.writer import RowWriter, Shape
+from ap_masters.images.writer import PIECE, RowWriter, Shape
 from ap_masters.model import Keyword
 
 # numpy's type of the samples -> type in the file, BITPIX, and BZERO for the integers FITS has no type for
@@ -46,18 +45,15 @@ class FitsWriter(RowWriter):
             raise ValueError(f"{sample} samples cannot be written; FITS takes {', '.join(_TYPES)}")
         stored, self._bitpix, self._bzero = _TYPES[sample]
         self._data_sum = 0
-        self._shape = Shape(width, height, channels, np.dtype(stored))
+        self._shape = Shape(width, height, channels, np.dtype(stored), flip=self._bzero)
         super().__init__(path, self._shape, keywords, start=_blocks((len(self._cards(keywords)) + reserve) * CARD))
 
-    def _encode(self, rows: NDArray[Any]) -> NDArray[Any]:
-        if self._bzero:
-            rows = (rows ^ rows.dtype.type(self._bzero)).view(self._shape.dtype.newbyteorder("="))
-        return rows.astype(self._shape.dtype)
-
-    def _note(self, position: int, data: memoryview) -> None:
-        part = ones_complement_sum(data, position)
-        with self._lock:
-            self._data_sum = fold(self._data_sum + part)
+    def _note(self, position: int, size: int) -> None:
+        first = self._start + position
+        for number, piece in enumerate(self._part.pieces(first, first + size)):
+            part = ones_complement_sum(piece, position + number * PIECE)
+            with self._lock:
+                self._data_sum = fold(self._data_sum + part)
 
     def _complete(self, keywords: tuple[Keyword, ...]) -> None:
         lines = self._cards(keywords)

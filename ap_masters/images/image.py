@@ -57,7 +57,15 @@ class Image(Protocol):
     ) -> None: ...
 
 
-class Writer(Protocol):
+class RowSink(Protocol):
+    """Takes finished rows."""
+
+    def write_rows(self, channel: int, first: int, rows: NDArray[np.float32]) -> None:
+        """Write ``rows`` (n, width) as rows first.. of ``channel``."""
+        ...
+
+
+class Writer(RowSink, Protocol):
     """A master being written; use it as a context manager, which aborts on an exception.
 
     Nothing stands at the path until ``finish``: the samples go into a hidden file beside it.
@@ -68,6 +76,15 @@ class Writer(Protocol):
 
         Raises UnwritableImage when the disk refuses (full, gone, not permitted).
         """
+        ...
+
+    @property
+    def place(self) -> RowSink:
+        """Where the samples go, for processes that write them on their own; it can be sent to them."""
+        ...
+
+    def wrote(self, channel: int, first: int, count: int) -> None:
+        """Take notice of ``count`` rows from ``first`` on that somebody has written there."""
         ...
 
     def finish(self, keywords: tuple[Keyword, ...] | None = None) -> None:

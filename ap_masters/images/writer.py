@@ -15,16 +15,21 @@ from ap_masters.errors import UnwritableImage
 from ap_masters.images.files import PositionalFile
 from ap_masters.model import Keyword
 
-_CHUNK: Final = 1 << 20
+PIECE: Final = 1 << 20  # bytes read or moved at once
 
 
 class Shape(NamedTuple):
-    """What is to be written: pixels by pixels by channels, and the type of the samples in the file."""
+    """What is to be written: pixels by pixels by channels, and the type of the samples in the file.
+
+    ``flip`` holds the bit that is turned in each sample: FITS has no unsigned integers, and stores them less half
+    of their range.
+    """
 
     width: int
     height: int
     channels: int
     dtype: np.dtype[Any]  # byte order included
+    flip: int = 0
 
     @property
     def row(self) -> int:
@@ -35,6 +40,39 @@ class Shape(NamedTuple):
     def size(self) -> int:
         """Bytes of all samples."""
         return self.row * self.height * self.channels
+
+    def position(self, channel: int, first: int) -> int:
+        """Return how many bytes after the first sample row ``first`` of ``channel`` begins."""
+        return (channel * self.height + first) * self.row
+
+    def encode(self, rows: NDArray[Any]) -> memoryview:
+        """Return samples as they stand in the file."""
+        if self.flip:
+            rows = (rows ^ rows.dtype.type(self.flip)).view(self.dtype.newbyteorder("="))
+        return np.ascontiguousarray(rows.astype(self.dtype, copy=False)).reshape(-1).view(np.uint8).data
+
+
+class Place(NamedTuple):
+    """Where the samples go in a file in the making: all that another process needs to write some of them."""
+
+    goal: Path
+    part: Path
+    start: int
+    shape: Shape
+
+    def write_rows(self, channel: int, first: int, rows: NDArray[Any]) -> None:
+        """Write ``rows`` (n, width) as rows first.. of ``channel``; ``RowWriter.wrote`` is to be told then.
+
+        Raises UnwritableImage when the disk refuses.
+        """
+        try:
+            file = PositionalFile(self.part.open("r+b", buffering=0))
+            try:
+                file.write(self.start + self.shape.position(channel, first), self.shape.encode(rows))
+            finally:
+                file.close()
+        except OSError as error:
+            raise unwritable(self.goal, error) from error
 
 
 class Part:
@@ -49,18 +87,18 @@ class Part:
 
     def pieces(self, first: int, last: int) -> Iterator[memoryview]:
         """Yield the bytes from ``first`` to ``last``; each piece is valid until the next."""
-        buffer = memoryview(bytearray(min(_CHUNK, max(last - first, 0))))
-        for at in range(first, last, _CHUNK):
-            piece = buffer[: min(_CHUNK, last - at)]
+        buffer = memoryview(bytearray(min(PIECE, max(last - first, 0))))
+        for at in range(first, last, PIECE):
+            piece = buffer[: min(PIECE, last - at)]
             self._file.read_into(at, piece)
             yield piece
 
     def move(self, first: int, size: int, by: int) -> None:
         """Move ``size`` bytes from ``first`` towards the end, from the last one on, so that none is lost."""
-        buffer = memoryview(bytearray(min(_CHUNK, size)))
+        buffer = memoryview(bytearray(min(PIECE, size)))
         at = first + size
         while at > first:
-            piece = buffer[: min(_CHUNK, at - first)]
+            piece = buffer[: min(PIECE, at - first)]
             at -= len(piece)
             self._file.read_into(at, piece)
             self._file.write(at + by, piece)
@@ -97,7 +135,12 @@ class RowWriter(ABC):
         try:
             self._part = Part(path)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise unwritable(self.path, error) from error
+
+    @property
+    def place(self) -> Place:
+        """Where the samples go, for processes that write them on their own."""
+        return Place(self.path, self._part.path, self._start, self._shape)
 
     def write_rows(self, channel: int, first: int, rows: NDArray[Any]) -> None:
         """Write ``rows`` (n, width) as rows first.. of ``channel``: in any order, from any thread, each row once.
@@ -105,21 +148,32 @@ class RowWriter(ABC):
         Samples are written as they are. Raises UnwritableImage when the disk refuses, ValueError for rows that do
         not belong to the image or have been written before.
         """
-        last = first + len(rows)
-        if rows.shape[1:] != (self._shape.width,) or not 0 <= first <= last <= self._shape.height:
-            raise ValueError(f"rows {first} to {last} of shape {rows.shape} do not fit {self._shape}")
+        if rows.shape[1:] != (self._shape.width,):
+            raise ValueError(f"rows of shape {rows.shape} do not fit {self._shape}")
+        self._require_new(channel, first, len(rows))
+        try:
+            self._part.write(self._start + self._shape.position(channel, first), self._shape.encode(rows))
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        self.wrote(channel, first, len(rows))
+
+    def wrote(self, channel: int, first: int, count: int) -> None:
+        """Take notice of ``count`` rows that stand in the file. Raises ValueError as ``write_rows`` does."""
+        self._require_new(channel, first, count)
+        with self._lock:
+            self._written[channel, first : first + count] = True
+        try:
+            self._note(self._shape.position(channel, first), count * self._shape.row)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def _require_new(self, channel: int, first: int, count: int) -> None:
+        last = first + count
+        if not 0 <= first <= last <= self._shape.height:
+            raise ValueError(f"rows {first} to {last} do not fit {self._shape}")
         with self._lock:
             if self._written[channel, first:last].any():
                 raise ValueError(f"rows {first} to {last} of channel {channel} are written a second time")
-        data = np.ascontiguousarray(self._encode(rows)).reshape(-1).view(np.uint8).data
-        position = (channel * self._shape.height + first) * self._shape.row
-        try:
-            self._part.write(self._start + position, data)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        with self._lock:
-            self._written[channel, first:last] = True
-        self._note(position, data)
 
     def finish(self, keywords: tuple[Keyword, ...] | None = None) -> None:
         """Write the header, with ``keywords`` instead of those given at first, and put the file in its place.
@@ -134,7 +188,7 @@ class RowWriter(ABC):
             self._part.publish(self.path)
             self._open = False
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise unwritable(self.path, error) from error
         finally:
             self.abort()
 
@@ -152,11 +206,6 @@ class RowWriter(ABC):
     ) -> None:
         self.abort()
 
-    def _unwritable(self, error: OSError) -> UnwritableImage:
-        return UnwritableImage(
-            self.path, f"cannot be written: {error.strerror or error}; check the folder, its permissions and free space"
-        )
-
     def _make_room(self, start: int) -> None:
         """Let the samples begin at ``start``, further back than they do."""
         if start > self._start:
@@ -164,13 +213,16 @@ class RowWriter(ABC):
             self._start = start
 
     @abstractmethod
-    def _encode(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Return samples as they stand in the file."""
-
-    @abstractmethod
-    def _note(self, position: int, data: memoryview) -> None:
-        """Take notice of samples that have been written, ``position`` bytes after the first."""
+    def _note(self, position: int, size: int) -> None:
+        """Take notice of ``size`` bytes that stand in the file, ``position`` bytes after the first sample."""
 
     @abstractmethod
     def _complete(self, keywords: tuple[Keyword, ...]) -> None:
         """Write everything but the samples. Raises OSError."""
+
+
+def unwritable(goal: Path, error: OSError) -> UnwritableImage:
+    """Return what to tell of a disk that refuses."""
+    return UnwritableImage(
+        goal, f"cannot be written: {error.strerror or error}; check the folder, its permissions and free space"
+    )

@@ -5,10 +5,9 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ap_masters.images.writer import Part, RowWriter, Shape
 from ap_masters.images.xisf_format import document
@@ -57,10 +56,7 @@ class XisfWriter(RowWriter):
         start = _aligned(4096 + (len(keywords) + reserve) * _CARD)
         super().__init__(path, shape, keywords, start=start)
 
-    def _encode(self, rows: NDArray[Any]) -> NDArray[Any]:
-        return rows.astype(self._shape.dtype, copy=False)
-
-    def _note(self, position: int, data: memoryview) -> None:
+    def _note(self, position: int, size: int) -> None:
         """Carry the checksum on as far as rows have been written without a gap, unless another thread is at it."""
         if not self._compression and self._hashing.acquire(blocking=False):
             try:
@@ -126,7 +122,7 @@ class XisfWriter(RowWriter):
 
     def _header(self, keywords: tuple[Keyword, ...], compression: dict[str, str]) -> bytes:
         """Return the file up to the samples, without padding; the order of attributes is PixInsight's."""
-        width, height, channels, _ = self._shape
+        width, height, channels, *_ = self._shape
         attributes = {
             "geometry": f"{width}:{height}:{channels}",
             "sampleFormat": self._format,

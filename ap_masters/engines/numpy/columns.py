@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.network import apply_network, sorting_network
+from ap_masters.engines.network import apply_network, sorting_network
 from ap_masters.engines.numpy.rejection import reject
 from ap_masters.engines.numpy.rejection.survivors import HIGH, LOW, Fates, Floats, Ranks, Span, Stacks
 from ap_masters.model import Combination, Recipe

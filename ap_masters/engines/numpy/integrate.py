@@ -1,4 +1,4 @@
-"""The seam: frames and a recipe in; pixels of the master and rejection counts out, band by band."""
+"""The seam: frames and a recipe in; rows of the master and what is known of them out, band by band."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -9,6 +9,7 @@ from ap_masters.engines.numpy.order import Band, Order, Shape, Task
 from ap_masters.engines.numpy.paths import path_for
 from ap_masters.engines.numpy.workers import BandWorker
 from ap_masters.engines.statistics import BLOCK
+from ap_masters.images.image import RowSink
 
 _TILE: Final = 1 << 16  # pixels: rows of 64 and 128 KiB, long against the cost of a call
 _TILE_BYTES: Final = 24 << 20  # of one worker; beyond, larger tiles gain nothing
@@ -22,8 +23,8 @@ _WORTH_A_START: Final = 1 << 28  # and where it is an interpreter of its own
 _START_BYTES: Final = 48 << 20  # of such an interpreter
 
 
-def integrate(order: Order, *, memory: int, workers: int) -> Iterator[Band]:
-    """Integrate, and yield every row of the master once, in bands that come as they are finished.
+def integrate(order: Order, sink: RowSink, *, memory: int, workers: int) -> Iterator[Band]:
+    """Integrate; write every row to ``sink`` once, and yield what is known of a band of them as it is finished.
 
     The result depends neither on ``memory`` (bytes) nor on ``workers`` (processes); these only set how much is
     worked on at once. Half of a worker's memory goes to the tile, half to what is integrated exactly. Raises what
@@ -36,7 +37,7 @@ def integrate(order: Order, *, memory: int, workers: int) -> Iterator[Band]:
     batch = max(min(_BATCH, half // _BATCH_BYTES) // count, _FEWEST)
     rows = max(tile * _BAND_TILES // (shape.width * BLOCK), 1) * BLOCK
     rows = min(rows, max(shape.height // (2 * workers) // BLOCK, 1) * BLOCK)
-    return in_bands(_tasks(shape, rows), partial(BandWorker, order, tile=tile, batch=batch), workers)
+    return in_bands(_tasks(shape, rows), partial(BandWorker, order, sink, tile=tile, batch=batch), workers)
 
 
 def worthwhile_workers(samples: int, *, memory: int, processors: int) -> int:

@@ -80,7 +80,8 @@ def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, me
         totals = _write(order, writer, means, on_rows)
         outcomes = _outcomes(frames, prepared, totals)
         pixels = geometry.plane * geometry.channels
-        facts = Outcome(pixels, totals.smallest / unit, totals.largest / unit, outcomes)
+        smallest, largest = totals.accumulator.extremes
+        facts = Outcome(pixels, smallest / unit, largest / unit, outcomes)
         writer.finish((*job.keywords, *result_keywords(ENGINE, job.recipe, facts)))
     with images.open_image(goal) as finished:
         statistics = totals.accumulator.finish(lambda channel: _rows_again(finished, channel), scale=unit)
@@ -93,24 +94,22 @@ class _Totals:
     def __init__(self, shape: Shape, frames: int) -> None:
         self.accumulator = Accumulator(shape.width, shape.height, shape.channels)
         self.low, self.high = np.zeros(frames, np.int64), np.zeros(frames, np.int64)
-        self.smallest, self.largest = float("inf"), float("-inf")
 
 
 def _write(order: Order, writer: Writer, means: Means, on_rows: OnRows) -> _Totals:
-    """Integrate, write each band as it comes, and measure it while it is warm."""
+    """Integrate, and add up what is known of each band as it comes."""
     shape = order.shape
     totals = _Totals(shape, len(order.source))
     done = 0
     samples = len(order.source) * shape.width * shape.height * shape.channels
     workers = worthwhile_workers(samples, memory=means.memory, processors=means.processors)
-    for band in integrate(order, memory=means.memory, workers=workers):
-        writer.write_rows(band.channel, band.first, band.pixels)
-        totals.accumulator.add(band.channel, band.first, band.pixels)
+    for band in integrate(order, writer.place, memory=means.memory, workers=workers):
+        channel, first, rows = band.task
+        writer.wrote(channel, first, rows)
+        totals.accumulator.add(channel, first, band.facts)
         totals.low += band.low
         totals.high += band.high
-        totals.smallest = min(totals.smallest, float(band.pixels.min()))
-        totals.largest = max(totals.largest, float(band.pixels.max()))
-        done += len(band.pixels)
+        done += rows
         on_rows(done / (shape.height * shape.channels))
     return totals
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ap_masters.engines.statistics import RowFacts
 from ap_masters.model import Recipe
 
 
@@ -61,10 +62,9 @@ class Task(NamedTuple):
 
 
 class Band(NamedTuple):
-    """Finished rows of one channel, and how many samples each frame lost in them."""
+    """What is known of finished rows of one channel, and how many samples each frame lost in them."""
 
-    channel: int
-    first: int
-    pixels: NDArray[np.float32]  # (rows, width)
+    task: Task
     low: NDArray[np.int64]  # (frames,)
     high: NDArray[np.int64]
+    facts: RowFacts

@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ap_masters.engines.network import apply_network, selecting_network, sorting_network
 from ap_masters.engines.numpy.keys import COARSEST, Read, full_keys, short_keys
-from ap_masters.engines.numpy.network import apply_network, selecting_network, sorting_network
 from ap_masters.engines.numpy.order import Order
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screens import Sorted, clipping_screen, percentile_screen

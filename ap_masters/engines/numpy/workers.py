@@ -10,6 +10,8 @@ from ap_masters.engines.numpy.columns import Columns
 from ap_masters.engines.numpy.order import Band, Order, Task
 from ap_masters.engines.numpy.paths import path_for
 from ap_masters.engines.numpy.rejection.survivors import Span
+from ap_masters.engines.statistics import RowFacts
+from ap_masters.images.image import RowSink
 
 Indices = NDArray[np.intp]
 
@@ -37,15 +39,16 @@ class Path(Protocol):
 class BandWorker:
     """Integrates bands along the path that suits the samples."""
 
-    def __init__(self, order: Order, *, tile: int, batch: int) -> None:
-        """Read ``tile`` pixels at once, and integrate ``batch`` stacks at once exactly."""
+    def __init__(self, order: Order, sink: RowSink, *, tile: int, batch: int) -> None:
+        """Read ``tile`` pixels at once, and integrate ``batch`` stacks at once exactly; rows go to ``sink``."""
         self._order = order
+        self._sink = sink
         self._path: Path = path_for(order)(order, tile)
         self._tile = tile
         self._batch = batch
 
     def run(self, task: Task) -> Band:
-        """Return the finished rows."""
+        """Integrate rows and write them; return what is known of them."""
         width = self._order.shape.width
         pixels = np.empty(task.rows * width, np.float32)
         rest = _Rest(self._order, self._path, pixels, self._batch)
@@ -53,7 +56,9 @@ class BandWorker:
             where = self._path.screen(task.channel, task.first * width + start, pixels[start : start + size])
             rest.add(start, where)
         rest.integrate()
-        return Band(task.channel, task.first, pixels.reshape(task.rows, width), rest.low, rest.high)
+        rows = pixels.reshape(task.rows, width)
+        self._sink.write_rows(task.channel, task.first, rows)
+        return Band(task, rest.low, rest.high, RowFacts.of(rows, width * self._order.shape.height))
 
 
 class _Rest:

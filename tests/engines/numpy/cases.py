@@ -1,6 +1,8 @@
 """Stacks of every kind that gives integrators trouble, and a source that holds frames in memory."""
 
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +40,19 @@ class Result(NamedTuple):
     high: NDArray[np.int64]
 
 
+class FileSink(NamedTuple):
+    """A file of plain float32, which any process can write rows to."""
+
+    path: Path
+    shape: tuple[int, int, int]
+
+    def write_rows(self, channel: int, first: int, rows: NDArray[np.float32]) -> None:
+        _, height, width = self.shape
+        with self.path.open("r+b") as file:
+            file.seek(4 * width * (channel * height + first))
+            file.write(rows.tobytes())
+
+
 def run(
     frames: NDArray[Any],
     recipe: Recipe,
@@ -59,13 +74,14 @@ def run(
         scales or [Scales()] * channels,
         full_scale if divisor is None else divisor,
     )
-    pixels = np.full((channels, height, width), np.nan, np.float32)
     low, high = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    for band in integrate(order, memory=memory, workers=workers):
-        pixels[band.channel, band.first : band.first + len(band.pixels)] = band.pixels
-        low += band.low
-        high += band.high
-    return Result(pixels, low, high)
+    with tempfile.TemporaryDirectory() as folder:
+        sink = FileSink(Path(folder) / "rows", (channels, height, width))
+        sink.path.write_bytes(np.full(sink.shape, np.nan, np.float32).tobytes())
+        for band in integrate(order, sink, memory=memory, workers=workers):
+            low += band.low
+            high += band.high
+        return Result(np.fromfile(sink.path, np.float32).reshape(sink.shape), low, high)
 
 
 def by_definition(

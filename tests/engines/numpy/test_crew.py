@@ -13,6 +13,7 @@ import pytest
 from ap_masters.engines.numpy.crew import Crew, Start, WorkerLost
 from ap_masters.engines.numpy.order import Band, Task
 from ap_masters.engines.numpy.reading import Refused
+from ap_masters.engines.statistics import RowFacts
 from ap_masters.model import Reason
 
 TASKS = [Task(0, first, 2) for first in range(0, 40, 2)]
@@ -20,11 +21,12 @@ STARTS: list[Start] = ["fork", "spawn"] if sys.platform == "linux" else ["spawn"
 
 
 class Numbering:
-    """Fills each row with its number."""
+    """Says that each row's mean is its number."""
 
     def run(self, task: Task) -> Band:
-        pixels = np.repeat(np.arange(task.first, task.first + task.rows, dtype=np.float32)[:, None], 3, axis=1)
-        return Band(task.channel, task.first, pixels, np.zeros(1, np.int64), np.ones(1, np.int64))
+        rows = np.repeat(np.arange(task.first, task.first + task.rows, dtype=np.float32)[:, None], 3, axis=1)
+        none = np.zeros(1, np.int64)
+        return Band(task, none, none, RowFacts.of(rows, rows.size))
 
 
 class Refusing:
@@ -55,8 +57,8 @@ def test_every_task_is_answered_once(start: Start) -> None:
     with Crew(Numbering, 2, start) as crew:
         bands = list(crew.bands(TASKS))
 
-    assert sorted(band.first for band in bands) == [task.first for task in TASKS]
-    assert all(band.pixels.tolist() == [[band.first] * 3, [band.first + 1] * 3] for band in bands)
+    assert sorted(band.task for band in bands) == TASKS
+    assert all(band.facts.mean.tolist() == [band.task.first, band.task.first + 1] for band in bands)
     assert not multiprocessing.active_children()
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.network import apply_network, selecting_network
+from ap_masters.engines.network import apply_network, selecting_network
 
 CONSISTENCY: Final = 1.1926  # makes it the standard deviation of normal samples
 _SMALL: Final = {2: 0.743, 3: 1.851, 4: 0.954, 5: 1.351, 6: 0.993, 7: 1.198, 8: 1.005, 9: 1.131}
