@@ -278,6 +278,7 @@ class Group(Noun):
     frames: tuple[Frame, ...]
     dropped: tuple[SetAside, ...] = ()
     grade: Grade = Grade.RECOMMENDED
+    notes: tuple[str, ...] = ()  # what was concluded of them and should be seen, though nothing is wrong
     warnings: tuple[str, ...] = ()
 
 
@@ -426,6 +427,7 @@ class Step(Noun):
     grade: Grade
     output: Path
     reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     job: Job | None = None
     supersedes: Path | None = None

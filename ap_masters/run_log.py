@@ -58,7 +58,7 @@ def head(plan: Plan, engine: str, started: datetime) -> Iterator[str]:
     yield ""
     for step in plan.steps:
         yield f"{step.action:<10} {step.key.describe()}: {step.frames} frames ({step.grade}) -> {step.output}"
-        yield from (f"           {reason}" for reason in step.reasons)
+        yield from (f"           {text}" for text in (*step.reasons, *step.notes))
         yield from (f"           ! {warning}" for warning in step.warnings)
     for warning in plan.warnings:
         yield f"! {warning}"

@@ -39,6 +39,7 @@ def group(of: Group) -> Document:
         "grade": of.grade,
         "frames": [frame.path for frame in of.frames],
         "dropped": set_aside(of.dropped),
+        "notes": of.notes,
         "warnings": of.warnings,
     }
 
@@ -52,6 +53,7 @@ def step(of: Step) -> Document:
         "grade": of.grade,
         "output": of.output.as_posix(),
         "reasons": of.reasons,
+        "notes": of.notes,
         "warnings": of.warnings,
     }
     if of.job is not None:

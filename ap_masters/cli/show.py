@@ -23,6 +23,9 @@ def groups(screen: Screen, found: Sequence[Group]) -> None:
         ("type", "group", "frames", "grade"),
         [(group.key.type, _without_type(group.key), str(len(group.frames)), group.grade) for group in found],
     )
+    for group in found:
+        for note in group.notes:
+            screen.line(f"{group.key.describe()}: {note}")
     _dropped(screen, [aside for group in found for aside in group.dropped])
     for group in found:
         for warning in group.warnings:
@@ -65,7 +68,7 @@ def plan(screen: Screen, the_plan: Plan) -> None:
 
 
 def _reasons(screen: Screen, step: Step) -> None:
-    lines = list(step.reasons)
+    lines = [*step.reasons, *step.notes]
     if step.job is not None and step.job.calibration is not None:
         lines += _decisions(step.job.calibration.decisions, everything=bool(screen.verbose))
     if lines:

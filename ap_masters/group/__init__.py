@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from ap_masters.config import CountPolicy, CountSettings, CullSettings, GroupSettings
 from ap_masters.group.clusters import clusters
 from ap_masters.group.cull import cull as cull_frames
-from ap_masters.group.dark_flats import rig_of, with_dark_flats
+from ap_masters.group.dark_flats import conclusions, rig_of, with_dark_flats
 from ap_masters.group.spelling import spelling_warnings
 from ap_masters.model import CALIBRATION_TYPES, Frame, FrameType, Grade, Group, GroupKey, Noun, Reason, SetAside
 
@@ -152,6 +152,7 @@ def _group(key: GroupKey, members: list[Frame], settings: CullSettings, counts: 
         frames=culled.kept,
         dropped=culled.dropped,
         grade=_grade(len(culled.kept), counts.of(key.type)),
+        notes=tuple(conclusions(culled.kept)),
         warnings=(*_unknowns(key), *culled.warnings, *_summed_up(culled.kept)),
     )
 

@@ -7,7 +7,7 @@ A FILTER alone never decides, as wheels have a slot for the cap and programs wri
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from ap_masters.config import GroupSettings
@@ -92,6 +92,22 @@ def with_dark_flats(frames: Sequence[Frame], lights: Sequence[Frame], settings: 
                 decision = _decide(frame, exposures_of_lights, gap, settings)
         result.append(frame if decision is None else _decided(frame, decision))
     return result
+
+
+def conclusions(frames: Sequence[Frame]) -> Iterator[str]:
+    """Yield in words what the evidence made of ``frames``, dark flats of darks or not, with the first as example."""
+    told = [(frame, decision) for frame in frames if (decision := _last(frame)) is not None]
+    for kind in (FrameType.DARK_FLAT, FrameType.DARK):
+        concerned = [(frame, decision) for frame, decision in told if decision.verdict == kind]
+        if concerned:
+            frame, decision = concerned[0]
+            part = f"{len(concerned)} of {len(frames)} frames say '{frame.type_text or 'dark'}'"
+            yield f"{part} and are taken for {kind}s: {frame.path.name}, {decision.reason}"
+
+
+def _last(frame: Frame) -> Decision | None:
+    """Return the conclusion on a frame's type that was drawn here, if there is one."""
+    return next((d for d in reversed(frame.decisions) if d.subject == "type" and d.field == "exposure"), None)
 
 
 def _decide(frame: Frame, lights: Exposures, gap: timedelta, settings: GroupSettings) -> Decision:

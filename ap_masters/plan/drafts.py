@@ -46,6 +46,7 @@ class Draft:
             grade=self.group.grade,
             output=self.output,
             reasons=reasons,
+            notes=self.group.notes,
             warnings=(*self.group.warnings, *self.warnings),
             job=job,
             supersedes=supersedes,

@@ -13,6 +13,7 @@ from ap_masters.demo import NIGHT, write_night
 from ap_masters.images import read_image
 from tests.builders import noisy, write_frame
 from tests.cli.conftest import Run
+from tests.nights import shoot, shoot_flats
 
 NUMPY = ("--engine", "numpy")
 TYPES = ["bias", "dark", "dark flat", "dark flat", "flat", "flat"]
@@ -77,6 +78,21 @@ def test_plan_writes_nothing_and_says_why(run: Run, small_night: Path, tmp_path:
     assert done.out.count("taken masterDarkFlat") == 2
     assert "engine: numpy" in done.err
     assert not library.exists()
+
+
+def test_darks_that_are_taken_for_dark_flats_are_told(run: Run, tmp_path: Path) -> None:
+    """Scan, plan and the log of a build say so, in the text and as JSON: the user has only ever said DARK."""
+    night = tmp_path / "night"
+    shoot_flats(night / "flats", 2.0)
+    shoot(night / "darks", "DARK", 2.0)
+    said = "6 of 6 frames say 'DARK' and are taken for dark flats"
+
+    for command in (("scan", night), ("plan", night, tmp_path / "masters", *NUMPY)):
+        assert said in run(*command).out
+        assert said in json.dumps(run(*command, "--json").document)
+    assert run("build", night, tmp_path / "masters", *NUMPY).code == 0
+    (log,) = (tmp_path / "masters" / "logs").glob("*.log")
+    assert said in log.read_text(encoding="utf-8")
 
 
 def test_plan_says_up_to_date(run: Run, small_night: Path, small_library: Path) -> None:

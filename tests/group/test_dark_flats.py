@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ap_masters.config import GroupSettings
-from ap_masters.group.dark_flats import with_dark_flats
+from ap_masters.group.dark_flats import conclusions, with_dark_flats
 from ap_masters.model import Decision, Frame, FrameType
 from tests.builders import make_frame
 
@@ -133,6 +133,18 @@ def test_only_darks_are_judged() -> None:
     frames = [make_frame(kind, exposure=2.0, started=DUSK) for kind in (FrameType.BIAS, FLAT, DARK_FLAT)]
 
     assert with_dark_flats(frames, [], GroupSettings()) == frames
+
+
+def test_what_was_concluded_is_said() -> None:
+    """Once for all frames that it concerns, with the first as the example; nothing is said of others."""
+    near, far = flat(), flat(started=DUSK - timedelta(hours=9))
+    frames = [dark(path=Path(f"n/{n}.fits"), type_text="DARK") for n in range(3)]
+
+    assert list(conclusions(with_dark_flats([*frames, near], [], GroupSettings())[:3])) == [
+        "3 of 3 frames say 'DARK' and are taken for dark flats: "
+        "0.fits, its exposure of 2 s is that of a flat taken 0 minutes away"
+    ]
+    assert list(conclusions(with_dark_flats([*frames, far], [], GroupSettings()))) == []
 
 
 def test_the_window_can_be_set() -> None:
