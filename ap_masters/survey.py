@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ap_masters import discover, group, plan
 from ap_masters.config import Settings
-from ap_masters.errors import NothingToDo, UsageError
+from ap_masters.errors import LibraryError, NothingToDo, UsageError
 from ap_masters.header_cache import HeaderCache
 from ap_masters.library import scan, store
-from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Plan
+from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Plan, SetAside
 from ap_masters.record import Record
 
 
@@ -19,15 +19,20 @@ def survey(
 ) -> Plan:
     """Return the plan for building ``inputs`` into ``library``. Reads headers and records, never pixels.
 
-    Raises NothingToDo, naming the IMAGETYP values that were seen, where no calibration frame is found.
+    Raises NothingToDo, naming the IMAGETYP values that were seen, where no calibration frame is found, and LibraryError
+    where the library would be a file.
     """
+    if library.exists() and not library.is_dir():
+        raise LibraryError(f"{library}: is a file; OUTPUT is the folder that the masters go to")
     found = discover.discover(inputs, cache=cache, exclude=_passed_over(inputs, library))
     if not found.frames:
         raise NothingToDo(no_frames(inputs, found))
     grouping = group.group_frames(
         found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
     )
-    if grouping.groups and not any(plan.is_selected(each.key.type, settings) for each in grouping.groups):
+    if not grouping.groups:
+        raise NothingToDo(no_frames_usable(inputs, grouping.set_aside))
+    if not any(plan.is_selected(each.key.type, settings) for each in grouping.groups):
         raise NothingToDo(no_frames_wanted(inputs, grouping.groups, settings))
     held = scan.holdings(library, given=given_folders(settings))
     in_place = tuple(_records_in_place(held, grouping.groups, library, settings))
@@ -86,6 +91,13 @@ def no_frames(inputs: Sequence[Path], found: discover.Discovery) -> str:
         "expected Bias, Dark, Dark Flat or Flat in any usual spelling. "
         "See `ap-masters scan` for the reason of every file"
     )
+
+
+def no_frames_usable(inputs: Sequence[Path], set_aside: Sequence[SetAside]) -> str:
+    """Return what to tell a user none of whose calibration frames can be used."""
+    where = ", ".join(str(path) for path in inputs)
+    why = ", ".join(f"{detail} ({count})" for detail, count in Counter(aside.detail for aside in set_aside).items())
+    return f"No calibration frames found under {where} that can be used: {why}"
 
 
 def no_frames_wanted(inputs: Sequence[Path], groups: Sequence[Group], settings: Settings) -> str:

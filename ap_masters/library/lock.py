@@ -1,5 +1,6 @@
 """One writer at a time: a lock per library that the system frees by itself when a process dies."""
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,10 +39,19 @@ def library_lock(library: Path, *, patience: float = _PATIENCE_S) -> Iterator[No
             "Wait until it has ended, then run this again"
         ) from error
     except (OSError, NotImplementedError) as error:
-        raise LibraryError(
-            f"{library}: cannot be locked ({error}). Mend its permissions, or use a file system that knows locks"
-        ) from error
+        raise LibraryError(_refusal(library, error)) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _refusal(library: Path, error: OSError | NotImplementedError) -> str:
+    """Return why nothing can be written to the library: as a rule no lock is to blame, but the folder."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError):
+        return f"{library}: this folder cannot be made ({error.strerror}). Choose another, or make it yourself"
+    if isinstance(error, PermissionError):
+        return f"{library}: may not be written to ({error.strerror}). Mend its permissions, or choose another folder"
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+        return f"{library}: cannot be written to ({error.strerror}). Make room there, or choose another folder"
+    return f"{library}: cannot be locked ({error}). Use a folder on a file system that knows locks"

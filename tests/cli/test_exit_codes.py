@@ -29,6 +29,17 @@ def test_0_done(run: Run, tmp_path: Path) -> None:
     assert run("build", night, tmp_path / "masters", *NUMPY).code == 0
 
 
+def test_1_an_output_that_is_a_file(run: Run, tmp_path: Path) -> None:
+    """The library is a folder; a file of that name is not touched."""
+    (tmp_path / "masters.xisf").write_text("mine")
+
+    done = run("build", darks(tmp_path / "night", 3), tmp_path / "masters.xisf", *NUMPY)
+
+    assert done.code == 1
+    assert "masters.xisf: is a file; OUTPUT is the folder" in done.err
+    assert (tmp_path / "masters.xisf").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -50,6 +61,16 @@ def test_2_an_input_that_is_not_there(run: Run, tmp_path: Path) -> None:
 
     assert done.code == 2
     assert "nihgt" in done.err
+
+
+def test_3_nothing_that_can_be_used(run: Run, tmp_path: Path) -> None:
+    """Darks without an exposure are no group; the message says what they lack instead of ending in nothing."""
+    night = darks(tmp_path / "night", 3, EXPTIME=None, EXPOSURE=None)
+
+    done = run("build", night, tmp_path / "masters", *NUMPY)
+
+    assert done.code == 3
+    assert "that can be used: no exposure (EXPTIME, EXPOSURE): a dark is of no use without (3)" in done.err
 
 
 def test_3_nothing_to_do(run: Run, tmp_path: Path) -> None:

@@ -100,5 +100,5 @@ def test_a_library_that_cannot_be_locked_is_told(tmp_path: Path) -> None:
     """A file stands where the library should be."""
     (tmp_path / "library").write_bytes(b"")
 
-    with pytest.raises(LibraryError, match="cannot be locked"), library_lock(tmp_path / "library"):
+    with pytest.raises(LibraryError, match="cannot be made"), library_lock(tmp_path / "library"):
         pass
