@@ -124,7 +124,8 @@ def build(
 def _announce(the_plan: Plan, on_progress: OnProgress) -> None:
     for step in the_plan.steps:
         if step.job is None:
-            on_progress(Progress(plan.job_id(step.key, step.output), JobState.SKIPPED, detail=step.action))
+            why = "" if step.action is Action.SKIPPED else step.action
+            on_progress(Progress(plan.job_id(step.key, step.output), JobState.SKIPPED, detail=why))
         else:
             on_progress(Progress(step.job.id, JobState.QUEUED))
 

@@ -134,7 +134,7 @@ def _lines(tracker: Tracker) -> OnProgress:
     def tell(news: Progress) -> None:
         with lock:
             now = time.monotonic()
-            if news.job_id in tracker.labels and tracker.update(news, now) and news.state is not JobState.QUEUED:
+            if news.job_id in tracker.labels and tracker.update(news, now):
                 print(_ending(tracker, news, now), file=sys.stderr, flush=True)
 
     return tell

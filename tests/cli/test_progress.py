@@ -126,13 +126,16 @@ def test_a_pipe_gets_one_line_for_each_change() -> None:
     lines = run_on(io.StringIO()).splitlines()
 
     assert [line.split()[:3] for line in lines] == [
+        ["Queued", "bias", "masterBias.xisf"],
+        ["Queued", "dark", "masterDark.xisf"],
+        ["Queued", "flat", "masterFlat.xisf"],
         ["Running", "bias", "masterBias.xisf"],
         ["Success", "bias", "masterBias.xisf"],
         ["Running", "dark", "masterDark.xisf"],
         ["Failed", "dark", "masterDark.xisf"],
         ["Skipped", "flat", "masterFlat.xisf"],
     ]
-    assert lines[3].endswith("(disk [full]  [2J)")
+    assert lines[6].endswith("(disk [full]  [2J)")
     assert all(line.isprintable() for line in lines)
 
 
