@@ -16,6 +16,7 @@ from ap_masters.images.files import Source
 from ap_masters.images.xisf_header import Block, decoded
 
 _CHUNK: Final = 1 << 20
+_SIP: Final = 1 << 12  # compressed bytes taken at a time, which zlib makes 4 MiB at most
 _HASHES: Final[dict[str, Callable[[], Any]]] = {
     "sha1": hashlib.sha1,
     "sha256": hashlib.sha256,
@@ -114,11 +115,11 @@ def _decoded(path: Path, block: Block) -> bytes:
 class _Codec(NamedTuple):
     """``decompress`` never makes more than the given size; ``expansion`` is what a byte can grow to at most."""
 
-    decompress: Callable[[memoryview, int], bytes]
+    decompress: Callable[[memoryview, int], bytes | bytearray]
     expansion: int
 
 
-def _decompress(path: Path, block: Block, codec: str, packed: bytes | bytearray, needed: int) -> bytes:
+def _decompress(path: Path, block: Block, codec: str, packed: bytes | bytearray, needed: int) -> bytes | bytearray:
     """Return the whole block, still shuffled."""
     try:
         parts = [_CODECS[codec].decompress(part, size) for part, size in _subblocks(path, block, packed, needed)]
@@ -130,12 +131,22 @@ def _decompress(path: Path, block: Block, codec: str, packed: bytes | bytearray,
     return whole
 
 
-def _unzlib(packed: memoryview, size: int) -> bytes:
+def _unzlib(packed: memoryview, size: int) -> bytearray:
+    """Decompress a piece at a time: at once, zlib would need the size twice."""
     stream = zlib.decompressobj()
-    data = stream.decompress(packed, size)
-    if stream.decompress(stream.unconsumed_tail, 1) or not stream.eof:  # also makes zlib check its own checksum
+    whole, at = bytearray(size), 0
+    for first in range(0, len(packed), _SIP):
+        rest: memoryview | bytes = packed[first : first + _SIP]
+        while rest and not stream.eof:
+            data = stream.decompress(rest, size - at + 1)
+            if at + len(data) > size:
+                raise ValueError("the stream is longer than declared")
+            whole[at : at + len(data)] = data
+            at += len(data)
+            rest = stream.unconsumed_tail
+    if at < size or not stream.eof:  # zlib has checked its own checksum by then
         raise ValueError("the stream does not end where it should")
-    return data
+    return whole
 
 
 def _unlz4(packed: memoryview, size: int) -> bytes:
@@ -194,7 +205,7 @@ def _subblocks(path: Path, block: Block, packed: bytes | bytearray, needed: int)
         at += stored
 
 
-def unshuffled(data: bytes, item: int) -> Iterator[memoryview]:
+def unshuffled(data: bytes | bytearray, item: int) -> Iterator[memoryview]:
     """Undo byte shuffling: all first bytes, then all second bytes, ... become items of ``item`` bytes again.
 
     Bytes that do not fill an item stand at the end as they are. Applies to the whole block, after its sub-blocks
