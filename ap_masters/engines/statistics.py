@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ap_masters.engines.counting import median_in_memory
 from ap_masters.engines.network import apply_network, selecting_network
 from ap_masters.engines.order_statistics import order_statistics
 from ap_masters.images import open_image
@@ -134,7 +135,7 @@ class Accumulator:
         blocks = self._blocks.mean(0, dtype=np.float64)
         rows, columns = (min(_GRID, size) for size in blocks.shape)
         return tuple(
-            tuple(float(np.median(cell)) / scale for cell in np.array_split(strip, columns, axis=1))
+            tuple(median_in_memory(cell) / scale for cell in np.array_split(strip, columns, axis=1))
             for strip in np.array_split(blocks, rows, axis=0)
         )
 

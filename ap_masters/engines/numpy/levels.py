@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.counting import median_by_counting
+from ap_masters.engines.counting import median_by_counting, median_in_memory
 from ap_masters.engines.numpy.order import Source
 
 _STEP: Final = 65535.0  # the range is open by one step of 16-bit counts at both ends
@@ -43,7 +43,7 @@ def sampled_level(source: Source, index: int, channel: int, plane: int) -> float
     exact median would cost as much as the integration.
     """
     sample = np.concatenate(list(sampled_runs(source, index, channel, plane, _GLANCED_RUN)))
-    return float(np.median(sample.astype(np.float64))) + source.zero
+    return median_in_memory(sample) + source.zero
 
 
 def sampled_runs(
