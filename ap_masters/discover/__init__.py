@@ -1,14 +1,13 @@
 """Folders -> frames, and every other file that was found there with the reason why it is none."""
 
-import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from pydantic import Field
 
+from ap_masters import memory
 from ap_masters.discover.duplicates import duplicates_of
 from ap_masters.discover.known import Known
 from ap_masters.discover.walk import WORK_FOLDER, Walk
@@ -47,23 +46,8 @@ def discover(
     read. Folders named ``.ap-masters`` and those in ``exclude`` are passed over. Raises UsageError for a root that
     does not exist; everything else that goes wrong is set aside with its reason.
     """
-    with _no_garbage():
+    with memory.no_garbage():
         return _discover(Walk(roots, exclude=exclude), cache, threads)
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Keep the garbage collector out of the way: hundreds of thousands of objects are made and none is given up.
-
-    It would look through all of them over and over again, which takes longer than the rest of a second scan.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _discover(walk: Walk, cache: HeaderCache | None, threads: int | None) -> Discovery:

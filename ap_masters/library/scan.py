@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from ap_masters import __version__, headers, images
+from ap_masters import __version__, headers, images, memory
 from ap_masters import record as records
 from ap_masters.errors import ImageError, RecordError
 from ap_masters.library.entries import Entry, entry_of, foreign_entry, master_of
@@ -72,9 +72,10 @@ class _Cache(Noun):
 
 
 class _Found(NamedTuple):
+    """A master and its record, both relative to the library as text: ten thousand paths take longer than the disk."""
+
     path: str
-    master: Path
-    record: Path | None
+    record: str | None
     stamp: Stamp
 
 
@@ -85,6 +86,11 @@ def scan(library: Path, *, believe: bool = False) -> Scan:
     folder of masters; otherwise its header or name has to say so. Such a folder is not ours: nothing is kept
     in it. Never raises for what stands in a file.
     """
+    with memory.no_garbage():
+        return _scan(library, believe)
+
+
+def _scan(library: Path, believe: bool) -> Scan:
     known = {} if believe else _read_cache(library)
     found = list(_walk(library))
     fresh = [f for f in found if f.path not in known or known[f.path].stamp != f.stamp]
@@ -110,11 +116,16 @@ def holdings(library: Path, *, given: Mapping[FrameType, Path] | None = None) ->
     A folder for darks may hold dark flats as well; its other masters are not taken. Whatever is given may lie in
     the library, or around it: no master is listed twice.
     """
+    with memory.no_garbage():
+        return _holdings(library, given or {})
+
+
+def _holdings(library: Path, given: Mapping[FrameType, Path]) -> Holdings:
     own = scan(library)
     masters = [*own.masters()]
     others: dict[Path, Scan] = {}
     seen = {library.resolve() / entry.path for entry in own.entries} if given else set()
-    for frame_type, place in (given or {}).items():
+    for frame_type, place in given.items():
         if place not in others:
             others[place] = _given(place)
         wanted = {frame_type, FrameType.DARK_FLAT} if frame_type is FrameType.DARK else {frame_type}
@@ -140,7 +151,7 @@ def _given(place: Path) -> Scan:
     folder = place.parent
     with os.scandir(folder) as listing:
         names = {item.name: item for item in listing}
-    found = _found(folder, names[place.name], names)
+    found = _found("", names[place.name], names)
     return _as_scan(folder, {found.path: _read(folder, found, believe=True)})
 
 
@@ -148,77 +159,79 @@ class _Records(Mapping[Path, Record]):
     """Records under the path of their master, each read when it is asked for."""
 
     def __init__(self, scans: Sequence[Scan]) -> None:
-        self._places = {
-            scan.library / entry.path: scan.library / entry.record
-            for scan in scans
-            for entry in scan.entries
-            if entry.record
-        }
+        self._beside = [
+            (scan.library, {entry.path: entry.record for entry in scan.entries if entry.record}) for scan in scans
+        ]
         self._read: dict[Path, Record] = {}
 
     def __getitem__(self, path: Path) -> Record:
         if path not in self._read:
             try:
-                self._read[path] = records.read(self._places[path])
+                self._read[path] = records.read(self._place(path))
             except RecordError as error:  # gone or changed since the scan: as if it had no record
                 raise KeyError(path) from error
         return self._read[path]
 
+    def _place(self, path: Path) -> Path:
+        for library, beside in self._beside:
+            if path.is_relative_to(library) and (record := beside.get(path.relative_to(library).as_posix())):
+                return library / record
+        raise KeyError(path)
+
     def __iter__(self) -> Iterator[Path]:
-        return iter(self._places)
+        return iter({library / path: None for library, beside in self._beside for path in beside})
 
     def __len__(self) -> int:
-        return len(self._places)
+        return sum(1 for _ in self)
 
 
 def _walk(library: Path) -> Iterator[_Found]:
     """Yield every image with the record beside it; one ``scandir`` per folder and no further look at the disk."""
-    folders = [library]
+    folders = [""]
     while folders:
         folder = folders.pop()
         try:
-            with os.scandir(folder) as listing:
+            with os.scandir(library / folder) as listing:
                 items = sorted(listing, key=lambda item: item.name)
         except FileNotFoundError:
             continue  # a library that is yet to be made
         except OSError as error:
-            log.warning("%s: cannot be listed: %s", folder, error)
+            log.warning("%s: cannot be listed: %s", library / folder, error)
             continue
         names = {item.name: item for item in items}
         for item in items:
             if item.is_dir(follow_symlinks=False):
                 if item.name != HOUSEKEEPING.name:
-                    folders.append(Path(item.path))
+                    folders.append(f"{folder}{item.name}/")
             elif images.is_image_name(Path(item.name)) and item.is_file():
-                yield _found(library, item, names)
+                yield _found(folder, item, names)
 
 
-def _found(library: Path, item: os.DirEntry[str], names: Mapping[str, os.DirEntry[str]]) -> _Found:
-    master = Path(item.path)
-    beside = (names.get(records.record_path(master, suffix).name) for suffix in RECORD_SUFFIXES)
+def _found(folder: str, item: os.DirEntry[str], names: Mapping[str, os.DirEntry[str]]) -> _Found:
+    """Return the master ``item`` of ``folder``, which is relative to the library and ends in a slash, or is empty."""
+    beside = (names.get(records.record_path(Path(item.name), suffix).name) for suffix in RECORD_SUFFIXES)
     record = next((candidate for candidate in beside if candidate), None)
     own = item.stat()
     other = record.stat() if record else None
     stamp = (own.st_size, own.st_mtime_ns, other.st_size if other else 0, other.st_mtime_ns if other else 0)
-    return _Found(master.relative_to(library).as_posix(), master, Path(record.path) if record else None, stamp)
+    return _Found(f"{folder}{item.name}", f"{folder}{record.name}" if record else None, stamp)
 
 
 def _read(library: Path, found: _Found, believe: bool) -> _Known:
     if found.record is not None:
         try:
-            record = records.read(found.record)
+            record = records.read(library / found.record)
         except RecordError as error:
             log.debug("%s", error)  # a console log under that suffix, or broken: the header has to do
         else:
-            place = found.record.relative_to(library).as_posix()
-            entry = entry_of(record, path=found.path, beside=place, size=found.stamp[0])
+            entry = entry_of(record, path=found.path, beside=found.record, size=found.stamp[0])
             return _Known(stamp=found.stamp, entry=entry)
     return _read_header(library, found, believe)
 
 
 def _read_header(library: Path, found: _Found, believe: bool) -> _Known:
     try:
-        info = images.read_info(found.master)
+        info = images.read_info(library / found.path)
         frame = headers.frame_from(info, size=found.stamp[0], mtime_ns=found.stamp[1], root=library)
         if not (frame.master or believe):
             return _Known(stamp=found.stamp, problem="neither header nor name say that it is a master")
