@@ -12,7 +12,7 @@ from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.defects import find_defects, write_defects
 from ap_masters.engines import Engine, Interrupted
-from ap_masters.errors import ApMastersError, LibraryError, RecordError
+from ap_masters.errors import ApMastersError, LibraryError
 from ap_masters.library import index, lock, scan, store
 from ap_masters.library.entries import Entry, with_published
 from ap_masters.library.examine import examine
@@ -99,8 +99,8 @@ def build(
 
     A job whose master depends on one that failed or was refused is not run: it waits, with the reason. Every
     published master stands whole with its record; a run that is interrupted leaves what it has published and
-    nothing else, and running it again takes up the rest. ``replan`` is asked for another plan where a second
-    program had the library first and built the same. Raises LibraryError where the library cannot be
+    nothing else, and running it again takes up the rest. ``replan`` is asked for another plan where another
+    program has been at work on the library since this one was made. Raises LibraryError where the library cannot be
     locked or written, PixInsightError where the engine could not run at all.
     """
     started = clock()
@@ -108,8 +108,8 @@ def build(
     if not _has_jobs(the_plan):
         outcomes = [Outcome(step=step, state=JobState.SKIPPED) for step in the_plan.steps]
         return _report(the_plan, engine, outcomes, started, clock)
-    with lock.library_lock(the_plan.library):
-        if replan is not None and _is_overtaken(the_plan, settings):
+    with lock.library_lock(the_plan.library) as turn:
+        if replan is not None and turn != the_plan.turn:
             the_plan = replan()
             _announce(the_plan, on_progress)
         run = _Run(the_plan, settings, engine, on_progress, clock, started)
@@ -132,19 +132,6 @@ def _announce(the_plan: Plan, on_progress: OnProgress) -> None:
 
 def _has_jobs(the_plan: Plan) -> bool:
     return any(step.job for step in the_plan.steps)
-
-
-def _is_overtaken(the_plan: Plan, settings: Settings) -> bool:
-    """Say whether another program has meanwhile built a master that this plan would build as well."""
-    for step in the_plan.steps:
-        path = records.record_path(the_plan.library / step.output, settings.library.record_suffix)
-        if step.job is not None and path.exists():
-            try:
-                if not plan.differences(step.job, records.read(path)):
-                    return True
-            except RecordError:
-                continue
-    return False
 
 
 def _report(

@@ -438,6 +438,7 @@ class Plan(Noun):
 
     library: Path
     stages: tuple[tuple[Step, ...], ...]
+    turn: str = ""  # which program's turn at the library it was made after
     set_aside: tuple[SetAside, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -9,7 +9,7 @@ from ap_masters import discover, group, plan
 from ap_masters.config import Settings
 from ap_masters.errors import LibraryError, NothingToDo, UsageError
 from ap_masters.header_cache import HeaderCache
-from ap_masters.library import scan, store
+from ap_masters.library import lock, scan, store
 from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Plan, SetAside
 from ap_masters.record import Record
 
@@ -34,6 +34,7 @@ def survey(
         raise NothingToDo(no_frames_usable(inputs, grouping.set_aside))
     if not any(plan.is_selected(each.key.type, settings) for each in grouping.groups):
         raise NothingToDo(no_frames_wanted(inputs, grouping.groups, settings))
+    turn = lock.turn(library)  # first: what changes from here on changes the turn as well
     held = scan.holdings(library, given=given_folders(settings))
     in_place = tuple(_records_in_place(held, grouping.groups, library, settings))
     to_hash = (*plan.frames_to_hash(grouping.groups, in_place), *_changed_masters(in_place, held))
@@ -44,7 +45,7 @@ def survey(
         hashes=hash_files(to_hash),
         made_with=held.made_with,
     )
-    return plan.make_plan(
+    the_plan = plan.make_plan(
         grouping.groups,
         holdings,
         library,
@@ -53,6 +54,7 @@ def survey(
         set_aside=(*found.set_aside, *grouping.set_aside),
         warnings=(*found.warnings, *grouping.warnings),
     )
+    return the_plan.model_copy(update={"turn": turn})
 
 
 def _passed_over(inputs: Sequence[Path], library: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from ap_masters.engines import Engine
 from ap_masters.engines.numpy import NumpyEngine
 from ap_masters.model import Action, Job, JobResult, JobState, OnProgress, Plan, Progress
 from tests.builders import noisy, write_frame
+from tests.nights import shoot, shoot_flats
 
 
 def darks(folder: Path, count: int = 6, *, exposure: float = 300.0, gz: bool = False) -> Path:
@@ -122,6 +123,42 @@ def test_what_another_program_built_meanwhile_is_not_built_again(tmp_path: Path)
     assert [outcome.state for outcome in report.outcomes] == [JobState.SKIPPED]
     assert report.exit_code == 0
     assert not (library / "superseded").exists()
+
+
+def test_what_another_program_published_meanwhile_is_made_use_of(tmp_path: Path) -> None:
+    """A plan for flats with nothing but a bias; before they are built, another program publishes a dark for them."""
+    library, settings = tmp_path / "library", Settings()
+    shoot(tmp_path / "biases", "BIAS")
+    shoot(tmp_path / "darks", "DARK", 2.0)
+    shoot_flats(tmp_path / "flats", 2.0)
+    run(tmp_path / "biases", library)
+
+    def survey() -> Plan:
+        return stream.survey([tmp_path / "flats"], library, settings, engine="numpy")
+
+    plan = survey()
+    run(tmp_path / "darks", library)
+
+    report = stream.build(plan, settings, NumpyEngine(memory=64 << 20), quiet, replan=survey)
+
+    (record,) = (outcome.record for outcome in report.outcomes)
+    assert record is not None
+    assert record.calibration is not None
+    assert record.calibration.state == "D"
+
+
+def test_a_plan_is_made_once_where_nobody_else_was_at_work(tmp_path: Path) -> None:
+    """The first build into a new library, and the next one, look at their frames a single time."""
+    folder, library, settings = darks(tmp_path / "night"), tmp_path / "library", Settings()
+
+    def never() -> Plan:
+        raise AssertionError
+
+    for exposure in (30.0, 60.0):
+        plan = stream.survey([darks(folder, exposure=exposure)], library, settings, engine="numpy")
+        report = stream.build(plan, settings, NumpyEngine(memory=64 << 20), quiet, replan=never)
+
+        assert report.exit_code == 0
 
 
 # --- folders in odd places --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +16,17 @@ log = logging.getLogger(__name__)
 
 HOUSEKEEPING: Final = Path(".ap-masters")
 _PATIENCE_S: Final = 30.0
+_TURN: Final = HOUSEKEEPING / "turn"
+_AT_WORK: Final = "at work"
 
 
 @contextmanager
-def library_lock(library: Path, *, patience: float = _PATIENCE_S) -> Iterator[None]:
+def library_lock(library: Path, *, patience: float = _PATIENCE_S) -> Iterator[str]:
     """Hold the library's lock for as long as the block runs; the folder is made where it is missing.
 
-    Waits ``patience`` seconds for another program to end. Raises LibraryError where it does not, and where
-    the folder cannot be written to. Readers need no lock: whatever they see is whole.
+    Yields the turn before this one: what was planned when ``turn`` said otherwise was planned for a library that may
+    have changed since. Waits ``patience`` seconds for another program to end. Raises LibraryError where it does not,
+    and where the folder cannot be written to. Readers need no lock: whatever they see is whole.
     """
     path = library / HOUSEKEEPING / "lock"
     lock = FileLock(path)
@@ -41,9 +45,37 @@ def library_lock(library: Path, *, patience: float = _PATIENCE_S) -> Iterator[No
     except (OSError, NotImplementedError) as error:
         raise LibraryError(_refusal(library, error)) from error
     try:
-        yield
+        yield _take_turn(library)
     finally:
+        _write_turn(library, secrets.token_hex(8))
         lock.release()
+
+
+def turn(library: Path) -> str:
+    """Return a word that changes whenever a program has held the lock; nothing while one does, or where none did."""
+    word = _read_turn(library)
+    return "" if word == _AT_WORK else word
+
+
+def _take_turn(library: Path) -> str:
+    """Return whose turn it was; one that was killed in its turn has left the library to be looked at anew."""
+    before = _read_turn(library)
+    _write_turn(library, _AT_WORK)
+    return before
+
+
+def _read_turn(library: Path) -> str:
+    try:
+        return (library / _TURN).read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _write_turn(library: Path, word: str) -> None:
+    try:
+        (library / _TURN).write_text(word, encoding="ascii")
+    except OSError as error:  # the next program makes its plan anew, and no harm is done
+        log.debug("%s: not written: %s", library / _TURN, error)
 
 
 def _refusal(library: Path, error: OSError | NotImplementedError) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from ap_masters.errors import LibraryError
 from ap_masters.library.audit import audit
-from ap_masters.library.lock import library_lock
+from ap_masters.library.lock import library_lock, turn
 from ap_masters.library.mirror import mirror
 from ap_masters.library.scan import scan
 from ap_masters.model import MasterStatus
@@ -102,3 +102,26 @@ def test_a_library_that_cannot_be_locked_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(LibraryError, match="cannot be made"), library_lock(tmp_path / "library"):
         pass
+
+
+def test_every_turn_leaves_a_word_of_its_own(tmp_path: Path) -> None:
+    """Whoever comes next can tell whether another program was at work since; one that was killed was."""
+    assert turn(tmp_path) == ""
+    with library_lock(tmp_path) as before:
+        assert before == ""
+        assert turn(tmp_path) == ""
+    first = turn(tmp_path)
+    with library_lock(tmp_path) as before:
+        assert before == first
+    second = turn(tmp_path)
+    assert len({"", first, second}) == 3
+
+    holder = start(HOLD, str(tmp_path))
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    planned = turn(tmp_path)
+    holder.kill()
+    holder.communicate()
+
+    with library_lock(tmp_path, patience=5) as before:
+        assert before != planned
