@@ -1,4 +1,4 @@
-"""Worker processes: bands of rows are given out to them and taken back finished.
+"""Worker processes: tasks are given out to them, and answers taken as they come.
 
 Processes, not threads, because integration is a great many short calls of numpy, and a thread needs the
 interpreter's lock between any two of them: two threads took as long as one, two processes half the time.
@@ -13,12 +13,13 @@ from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Final, Literal, NamedTuple, Protocol, Self
+from typing import Any, Final, Generic, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from ap_masters.engines.numpy.order import Band, Task
-
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+MakeWorker = Callable[[], Callable[[Task], Answer]]
 Start = Literal["fork", "spawn"]
 
 # Workers begin as copies of this process where the system does that safely, which is on Linux; elsewhere each
@@ -28,14 +29,6 @@ START: Final[Start] = "fork" if sys.platform == "linux" else "spawn"
 _PATIENCE: Final = 0.2  # seconds after which a waiting main thread looks for Ctrl-C (Windows needs that)
 _KEPT: Final = (1 << 25) - (1 << 16)
 _AHEAD: Final = 2  # tasks that a worker has been given at a time, so that it never waits for the next
-
-
-class Worker(Protocol):
-    """Integrates bands, one after the other."""
-
-    def run(self, task: Task) -> Band:
-        """Return the finished rows."""
-        ...
 
 
 class WorkerLost(Exception):
@@ -50,25 +43,24 @@ class _Hand(NamedTuple):
     line: "Connection[object, object]"
 
 
-def in_bands(tasks: Iterable[Task], make_worker: Callable[[], Worker], workers: int) -> Iterator[Band]:
-    """Yield the band of every task, as they are finished, from ``workers`` processes; 1 means this one alone.
+def in_processes(tasks: Iterable[Task], make_worker: MakeWorker[Task, Answer], workers: int) -> Iterator[Answer]:
+    """Yield what ``make_worker()`` makes of every task, in ``workers`` processes; 1 means this one alone.
 
-    Not more than two bands per worker are under way, so that memory stays bounded. When the consumer stops
+    Answers come as they are finished. Not more than two tasks per worker are under way, so that memory stays bounded. When the consumer stops
     early, or is interrupted, the workers are ended at once. Raises what a worker raised, and WorkerLost.
     """
     if workers == 1:
-        worker = make_worker()
-        yield from map(worker.run, tasks)
+        yield from map(make_worker(), tasks)
         return
     with Crew(make_worker, workers) as crew:
-        yield from crew.bands(tasks)
+        yield from crew.answers(tasks)
 
 
-class Crew:
+class Crew(Generic[Task, Answer]):
     """Some worker processes; use it as a context manager."""
 
-    def __init__(self, make_worker: Callable[[], Worker], count: int, start: Start = START) -> None:
-        """Start ``count`` processes, each with a worker that ``make_worker`` makes there."""
+    def __init__(self, make_worker: MakeWorker[Task, Answer], count: int, start: Start = START) -> None:
+        """Start ``count`` processes, each with a worker that ``make_worker`` makes there: a function of the task."""
         self._hands: list[_Hand] = []
         kind: type[BaseProcess] = get_context("fork").Process if start == "fork" else get_context("spawn").Process
         try:
@@ -83,8 +75,8 @@ class Crew:
             self._end()
             raise
 
-    def bands(self, tasks: Iterable[Task]) -> Iterator[Band]:
-        """Yield the band of every task, as they are finished."""
+    def answers(self, tasks: Iterable[Task]) -> Iterator[Answer]:
+        """Yield the answer to every task, as they are finished."""
         waiting = iter(tasks)
         busy = {hand.line: hand for hand in self._hands}
         owed = dict.fromkeys(busy, 0)
@@ -94,9 +86,9 @@ class Crew:
         while lines := [line for line in busy if owed[line]]:
             answered = wait(lines, timeout=_PATIENCE)
             for line in [line for line in lines if line in answered]:
-                band = _answer(busy[line])
+                answer: Answer = _receive(busy[line])
                 owed[line] += _send_next(line, waiting) - 1
-                yield band
+                yield answer
 
     def _end(self) -> None:
         for process, line in self._hands:
@@ -114,7 +106,7 @@ class Crew:
         self._end()
 
 
-def _send_next(line: "Connection[object, object]", waiting: Iterator[Task]) -> int:
+def _send_next(line: "Connection[object, object]", waiting: Iterator[object]) -> int:
     """Give out the next task; return how many that were."""
     for task in waiting:
         with suppress(OSError):  # a worker that has left has said why, or its silence will be noticed
@@ -123,8 +115,8 @@ def _send_next(line: "Connection[object, object]", waiting: Iterator[Task]) -> i
     return 0
 
 
-def _answer(hand: _Hand) -> Band:
-    """Return a worker's next band. Raises what it raised, and WorkerLost."""
+def _receive(hand: _Hand) -> Any:
+    """Return a worker's next answer. Raises what it raised, and WorkerLost."""
     try:
         answer = hand.line.recv()
     except (EOFError, OSError) as error:
@@ -132,12 +124,11 @@ def _answer(hand: _Hand) -> Band:
         raise WorkerLost(hand.process.exitcode) from error
     if isinstance(answer, BaseException):
         raise answer
-    assert isinstance(answer, Band)
     return answer
 
 
-def _serve(line: "Connection[object, object]", make_worker: Callable[[], Worker]) -> None:
-    """Integrate task after task, until there is nobody left to ask. Runs in a process of its own.
+def _serve(line: "Connection[object, object]", make_worker: MakeWorker[Any, Any]) -> None:
+    """Do task after task, until there is nobody left to ask. Runs in a process of its own.
 
     Ctrl-C reaches every process of a terminal; what it means is decided by the one that started the others.
     """
@@ -145,11 +136,9 @@ def _serve(line: "Connection[object, object]", make_worker: Callable[[], Worker]
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _keep_what_is_freed()
     try:
-        worker = make_worker()
+        work = make_worker()
         while True:
-            task = line.recv()
-            assert isinstance(task, Task)
-            line.send(worker.run(task))
+            line.send(work(line.recv()))
     except (EOFError, ConnectionError):
         pass
     except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where it is waited for

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from ap_masters.engines.numpy.crew import START, in_bands
+from ap_masters.engines.numpy.crew import START, in_processes
 from ap_masters.engines.numpy.order import Band, Order, Shape, Task
 from ap_masters.engines.numpy.paths import path_for
 from ap_masters.engines.numpy.workers import BandWorker
@@ -37,7 +37,7 @@ def integrate(order: Order, sink: RowSink, *, memory: int, workers: int) -> Iter
     batch = max(min(_BATCH, half // _BATCH_BYTES) // count, _FEWEST)
     rows = max(tile * _BAND_TILES // (shape.width * BLOCK), 1) * BLOCK
     rows = min(rows, max(shape.height // (2 * workers) // BLOCK, 1) * BLOCK)
-    return in_bands(_tasks(shape, rows), partial(BandWorker, order, sink, tile=tile, batch=batch), workers)
+    return in_processes(_tasks(shape, rows), partial(BandWorker, order, sink, tile=tile, batch=batch), workers)
 
 
 def worthwhile_workers(samples: int, *, memory: int, processors: int) -> int:

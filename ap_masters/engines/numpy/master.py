@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters import __version__, images
+from ap_masters.engines.counting import median_in_memory
 from ap_masters.engines.history import Outcome, result_keywords
 from ap_masters.engines.numpy.integrate import integrate, worthwhile_workers
 from ap_masters.engines.numpy.order import Order, Shape
@@ -57,10 +58,10 @@ def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, me
     unit = ADU if job.scale == "adu" else 1.0
     with ExitStack() as stack:
         raw = stack.enter_context(Frames([frame.path for frame in frames], workdir))
-        prepared = prepare(
-            raw, frames, job.recipe, job.calibration, workdir=workdir, threads=means.processors, stack=stack
-        )
         geometry = raw.geometry
+        samples = len(frames) * geometry.plane * geometry.channels
+        workers = worthwhile_workers(samples, memory=means.memory, processors=means.processors)
+        prepared = prepare(raw, frames, job.recipe, job.calibration, workdir=workdir, workers=workers, stack=stack)
         shape = Shape(geometry.width, geometry.height, geometry.channels)
         order = Order(
             prepared.source, job.recipe, shape, prepared.full_scale, prepared.scales, prepared.full_scale / unit
@@ -77,7 +78,7 @@ def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, me
                 adu=job.scale == "adu",
             )
         )
-        totals = _write(order, writer, means, on_rows)
+        totals = _write(order, writer, means.memory, workers, on_rows)
         outcomes = _outcomes(frames, prepared, totals)
         pixels = geometry.plane * geometry.channels
         smallest, largest = totals.accumulator.extremes
@@ -94,19 +95,20 @@ class _Totals:
     def __init__(self, shape: Shape, frames: int) -> None:
         self.accumulator = Accumulator(shape.width, shape.height, shape.channels)
         self.low, self.high = np.zeros(frames, np.int64), np.zeros(frames, np.int64)
+        self.samples: list[NDArray[np.float32]] = []  # of the first channel
 
 
-def _write(order: Order, writer: Writer, means: Means, on_rows: OnRows) -> _Totals:
+def _write(order: Order, writer: Writer, memory: int, workers: int, on_rows: OnRows) -> _Totals:
     """Integrate, and add up what is known of each band as it comes."""
     shape = order.shape
     totals = _Totals(shape, len(order.source))
     done = 0
-    samples = len(order.source) * shape.width * shape.height * shape.channels
-    workers = worthwhile_workers(samples, memory=means.memory, processors=means.processors)
-    for band in integrate(order, writer.place, memory=means.memory, workers=workers):
+    for band in integrate(order, writer.place, memory=memory, workers=workers):
         channel, first, rows = band.task
         writer.wrote(channel, first, rows)
         totals.accumulator.add(channel, first, band.facts)
+        if channel == 0:
+            totals.samples.append(band.samples)
         totals.low += band.low
         totals.high += band.high
         done += rows
@@ -117,12 +119,16 @@ def _write(order: Order, writer: Writer, means: Means, on_rows: OnRows) -> _Tota
 def _outcomes(frames: Sequence[Frame], prepared: Prepared, totals: _Totals) -> tuple[FrameOutcome, ...]:
     """Return what was found in each frame; level, factor and dark scaling are those of the first channel."""
     factors = prepared.scales[0].combine
+    if prepared.levels is not None:
+        levels = [of_frame[0] for of_frame in prepared.levels]
+    else:
+        levels = [median_in_memory(of_frame) for of_frame in np.concatenate(totals.samples, axis=1)]
     return tuple(
         FrameOutcome(
             path=frame.path,
             rejected_low=int(totals.low[i]),
             rejected_high=int(totals.high[i]),
-            level=prepared.levels[i][0] / prepared.full_scale,
+            level=levels[i] / prepared.full_scale,
             scale=None if factors is None else factors[i],
             dark_scaling=None if prepared.dark_scaling is None else prepared.dark_scaling[i][0],
         )

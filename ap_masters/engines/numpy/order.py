@@ -62,9 +62,10 @@ class Task(NamedTuple):
 
 
 class Band(NamedTuple):
-    """What is known of finished rows of one channel, and how many samples each frame lost in them."""
+    """What is known of finished rows of one channel, how many samples each frame lost in them, and a few samples."""
 
     task: Task
     low: NDArray[np.int64]  # (frames,)
     high: NDArray[np.int64]
     facts: RowFacts
+    samples: NDArray[np.float32]  # (frames, some pixels), in counts

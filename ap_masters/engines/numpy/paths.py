@@ -41,6 +41,10 @@ class ShortIntegers:
         """Return some stacks of the last tile."""
         return np.stack([row.take(pixels) for row in self._raw])
 
+    def counts(self, pixels: Indices) -> NDArray[np.float32]:
+        """Return some stacks of the last tile, in counts."""
+        return self.columns(pixels).astype(np.float32) + np.float32(self._order.source.zero)
+
     def exactly(self, columns: NDArray[Any], begun: Span | None, worthwhile: int) -> Exactly:
         """Integrate such stacks."""
         order = self._order
@@ -69,6 +73,10 @@ class ScaledIntegers:
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""
         return self._reader.columns(pixels)
+
+    def counts(self, pixels: Indices) -> NDArray[np.float32]:
+        """Return some stacks of the last tile, in counts."""
+        return self.columns(pixels).astype(np.float32)
 
     def exactly(self, columns: NDArray[Any], begun: Span | None, worthwhile: int) -> Exactly:
         """Integrate such stacks."""
@@ -103,6 +111,10 @@ class AnySamples:
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""
         return np.stack([row.take(pixels) for row in self._values])
+
+    def counts(self, pixels: Indices) -> NDArray[np.float32]:
+        """Return some stacks of the last tile, in counts."""
+        return self.columns(pixels).astype(np.float32)
 
     def exactly(self, columns: NDArray[Any], begun: Span | None, worthwhile: int) -> Exactly:
         """Integrate such stacks: rejection and combination may each have factors of their own."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.calibrate import Calibrated, MasterPixels, Masters, read_defects
-from ap_masters.engines.numpy.levels import location, sampled_level, sampled_runs
+from ap_masters.engines.numpy.crew import in_processes
+from ap_masters.engines.numpy.levels import LevelOf, sampled_runs
 from ap_masters.engines.numpy.order import Scales
 from ap_masters.engines.numpy.reading import Frames, Refused
 from ap_masters.engines.numpy.scales import factors, is_normalized
@@ -38,7 +40,7 @@ class Prepared(NamedTuple):
 
     source: Frames | Calibrated
     full_scale: float
-    levels: Levels
+    levels: Levels | None  # where normalization needs them
     scales: list[Scales]  # by channel
     dark_scaling: Sequence[Sequence[float]] | None
     notes: tuple[str, ...]
@@ -51,7 +53,7 @@ def prepare(
     calibration: Calibration | None,
     *,
     workdir: Path,
-    threads: int,
+    workers: int,
     stack: ExitStack,
 ) -> Prepared:
     """Find out all that integration needs; masters stay open as long as ``stack``.
@@ -63,12 +65,13 @@ def prepare(
     source: Frames | Calibrated = raw
     dark_scaling = None
     if calibration is not None:
-        setting = _Setting(raw, frames, full_scale, workdir, threads, stack, notes)
+        setting = _Setting(raw, frames, full_scale, workdir, workers, stack, notes)
         source = _calibrated(calibration, setting)
         dark_scaling = source.dark_scaling
-    levels = _levels(source, recipe, full_scale, threads)
+    levels = None
     scales = [Scales()] * raw.geometry.channels
     if is_normalized(recipe):
+        levels = _levels(source, full_scale, workers)
         scales = [factors(list(of_channel), recipe, full_scale) for of_channel in zip(*levels, strict=True)]
     return Prepared(source, full_scale, levels, scales, dark_scaling, tuple(notes))
 
@@ -91,28 +94,16 @@ def _holds_counts(raw: Frames, index: int) -> bool:
     return any(float(run.max()) > _COUNTS_BEYOND for run in runs)
 
 
-def _levels(source: Frames | Calibrated, recipe: Recipe, full_scale: float, threads: int) -> Levels:
-    """Return the level of each frame and channel: exact where normalization needs it, else from a sample."""
-    plane = source.geometry.plane
-    exact = is_normalized(recipe)
-
-    def level(index: int) -> list[float]:
-        return [of_channel(index, channel) for channel in range(source.geometry.channels)]
-
-    def of_channel(index: int, channel: int) -> float:
-        if not exact:
-            return sampled_level(source, index, channel, plane)
-        found = location(source, index, channel, plane, full_scale)
-        if found is None or found <= 0:
+def _levels(source: Frames | Calibrated, full_scale: float, workers: int) -> Levels:
+    """Return the exact level of each frame and channel. Raises Refused for a frame without one."""
+    channels, plane = source.geometry.channels, source.geometry.plane
+    level_of = partial(LevelOf, source, channels=channels, plane=plane, full_scale=full_scale)
+    levels: Levels = [[] for _ in source.paths]
+    for index, found in in_processes(range(len(source)), level_of, workers):
+        levels[index] = [level for level in found if level is not None and level > 0]
+        if len(levels[index]) < channels:
             raise Refused(source.paths[index], Reason.LEVEL, "has no level: every sample is zero or saturated")
-        return found
-
-    with ThreadPoolExecutor(threads, thread_name_prefix="levels") as pool:
-        try:
-            return list(pool.map(level, range(len(source))))
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    return levels
 
 
 # --- calibration ------------------------------------------------------------------------------------------
@@ -125,7 +116,7 @@ class _Setting(NamedTuple):
     frames: Sequence[Frame]
     full_scale: float
     workdir: Path
-    threads: int
+    workers: int
     stack: ExitStack
     notes: list[str]
 
@@ -183,7 +174,7 @@ def _dark_scaling(masters: Masters, plain: Calibrated, setting: _Setting) -> lis
         fit = Optimization(
             _dark_plane(masters, channel), geometry.width, geometry.height, cell=cell, full_scale=setting.full_scale
         )
-        with ThreadPoolExecutor(setting.threads, thread_name_prefix="dark scaling") as pool:
+        with ThreadPoolExecutor(setting.workers, thread_name_prefix="dark scaling") as pool:
             found: list[Factor] = list(
                 pool.map(fit.factor, [_frame_plane(plain, i, channel) for i in range(len(frames))])
             )

@@ -13,7 +13,7 @@ Row = NDArray[Any]
 
 _BELOW: Final = 256  # calibrated samples down to minus this many counts still make whole counts of 16 bits
 _ROUNDED: Final = 0.02  # float32's error in a scaled sample: three roundings of numbers below 2^17
-_CHUNK: Final = 1 << 13  # pixels whose samples are converted to float64 at once
+_CHUNK: Final = 1 << 11  # pixels whose samples are made float64 at once: they stay in the cache
 
 
 class ScaledReader:
@@ -38,7 +38,8 @@ class ScaledReader:
         count = len(self._source)
         self._offsets = np.array(calibrated.offsets if calibrated else [0.0] * count) - self._source.zero
         self._factors = np.ones(count)
-        self._raw: list[Row] = []
+        self._raw: NDArray[Any] = np.zeros((0, 0))
+        self._wide = np.empty((count, _CHUNK))
         self._seen: NDArray[np.int32] = np.zeros(0, np.int32)
         self._subtrahend: NDArray[np.float32] | None = None
         self._channel = self._start = 0
@@ -50,7 +51,7 @@ class ScaledReader:
         self._channel, self._start = channel, start
         factors = self._order.scales[channel].combine
         self._factors = np.ones(len(self._source)) if factors is None else np.asarray(factors, np.float64)
-        self._raw = self._scratch.rows("raw", len(self._source), self._source.dtype, length)
+        self._raw = self._scratch.table("raw", len(self._source), self._source.dtype, length)
         self._subtrahend = self._masters.subtrahend(channel, start, length, 1.0) if self._masters else None
         return self._scratch.rows("count", len(self._source), np.uint16, length)
 
@@ -79,22 +80,16 @@ class ScaledReader:
         count = len(self._source)
         constant = float(self._factors @ self._offsets)
         total_factor = float(self._factors.sum())
-        block = self._scratch.row("block", np.float64, self._scratch.size)
         for start in range(0, len(out), _CHUNK):
             stop = min(start + _CHUNK, len(out))
-            wide = self._wide(start, stop)
-            total = np.einsum("i,ij->j", self._factors, wide, out=block[: stop - start])
+            samples = self._wide[:, : stop - start]
+            np.copyto(samples, self._raw[:, start:stop])
+            total = np.einsum("i,ij->j", self._factors, samples)  # not by BLAS, which would start threads
             total -= constant
             if self._subtrahend is not None:
                 total -= self._subtrahend[start:stop].astype(np.float64) * total_factor
             total /= count * divisor
             out[start:stop] = total
-
-    def _wide(self, start: int, stop: int) -> NDArray[np.float64]:
-        wide = np.empty((len(self._raw), stop - start))
-        for target, row in zip(wide, self._raw, strict=True):
-            np.copyto(target, row[start:stop])
-        return wide
 
     def columns(self, pixels: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the scaled samples of some stacks of the tile, in float64."""

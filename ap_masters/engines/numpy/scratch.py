@@ -13,27 +13,30 @@ class Scratch:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._blocks: dict[tuple[str, DTypeLike], list[NDArray[Any]]] = {}
+        self._blocks: dict[tuple[str, DTypeLike], NDArray[Any]] = {}
 
     def row(self, name: str, dtype: DTypeLike, length: int) -> NDArray[Any]:
         """Return the first ``length`` elements of the row ``name``; its contents are arbitrary."""
-        return self._block(name, 1, dtype)[0][:length]
+        row: NDArray[Any] = self._block(name, 1, dtype)[0, :length]
+        return row
 
     def rows(self, name: str, count: int, dtype: DTypeLike, length: int) -> list[NDArray[Any]]:
         """Return ``count`` such rows."""
-        rows = self._block(name, count, dtype)
-        return list(rows) if length == self.size else [row[:length] for row in rows]
+        return list(self.table(name, count, dtype, length))
 
-    def _block(self, name: str, count: int, dtype: DTypeLike) -> list[NDArray[Any]]:
+    def table(self, name: str, count: int, dtype: DTypeLike, length: int) -> NDArray[Any]:
+        """Return the same rows as an array (count, length)."""
+        return self._block(name, count, dtype)[:count, :length]
+
+    def _block(self, name: str, count: int, dtype: DTypeLike) -> NDArray[Any]:
         """Return whole rows, side by side in one piece of memory: large pieces come in large pages."""
         key = name, dtype
-        rows = self._blocks.get(key)
-        if rows is None or len(rows) < count:
+        block = self._blocks.get(key)
+        if block is None or len(block) < count:
             item = np.dtype(dtype).itemsize
-            step = -(-self.size * item // _LINE) * _LINE
-            block = np.empty(count * step + _LINE, np.uint8)
-            first = -block.ctypes.data % _LINE
-            rows = self._blocks[key] = [
-                block[first + i * step : first + i * step + self.size * item].view(dtype) for i in range(count)
-            ]
-        return rows[:count]
+            row = -(-self.size * item // _LINE) * _LINE
+            memory = np.empty(count * row + _LINE, np.uint8)
+            first = -memory.ctypes.data % _LINE
+            block = memory[first : first + count * row].view(dtype).reshape(count, row // item)
+            self._blocks[key] = block
+        return block

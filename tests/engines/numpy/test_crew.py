@@ -23,30 +23,30 @@ STARTS: list[Start] = ["fork", "spawn"] if sys.platform == "linux" else ["spawn"
 class Numbering:
     """Says that each row's mean is its number."""
 
-    def run(self, task: Task) -> Band:
+    def __call__(self, task: Task) -> Band:
         rows = np.repeat(np.arange(task.first, task.first + task.rows, dtype=np.float32)[:, None], 3, axis=1)
         none = np.zeros(1, np.int64)
-        return Band(task, none, none, RowFacts.of(rows, rows.size))
+        return Band(task, none, none, RowFacts.of(rows, rows.size), rows)
 
 
 class Refusing:
     """Meets a frame that cannot be read."""
 
-    def run(self, task: Task) -> Band:
+    def __call__(self, task: Task) -> Band:
         raise Refused(Path("Nächte/dark 1.fits"), Reason.UNREADABLE, "is cut short")
 
 
 class Dying:
     """Is killed by the system."""
 
-    def run(self, task: Task) -> Band:
+    def __call__(self, task: Task) -> Band:
         os._exit(9)
 
 
 class Dawdling:
     """Takes its time."""
 
-    def run(self, task: Task) -> Band:
+    def __call__(self, task: Task) -> Band:
         time.sleep(60)
         raise AssertionError("nobody waits that long")
 
@@ -55,7 +55,7 @@ class Dawdling:
 def test_every_task_is_answered_once(start: Start) -> None:
     """More tasks than workers, and more workers than some tasks: all bands come, whole."""
     with Crew(Numbering, 2, start) as crew:
-        bands = list(crew.bands(TASKS))
+        bands = list(crew.answers(TASKS))
 
     assert sorted(band.task for band in bands) == TASKS
     assert all(band.facts.mean.tolist() == [band.task.first, band.task.first + 1] for band in bands)
@@ -66,7 +66,7 @@ def test_every_task_is_answered_once(start: Start) -> None:
 def test_what_a_worker_raises_is_raised_here(start: Start) -> None:
     """A frame that is refused in a worker is refused here, with its path and reason."""
     with pytest.raises(Refused) as caught, Crew(Refusing, 2, start) as crew:
-        list(crew.bands(TASKS))
+        list(crew.answers(TASKS))
 
     assert (caught.value.aside.path, caught.value.aside.reason) == (Path("Nächte/dark 1.fits"), Reason.UNREADABLE)
     assert str(caught.value).endswith("is cut short")
@@ -77,7 +77,7 @@ def test_what_a_worker_raises_is_raised_here(start: Start) -> None:
 def test_a_worker_that_dies_is_noticed(start: Start) -> None:
     """A process that the system ends (for want of memory, mostly) is an error, not a wait without end."""
     with pytest.raises(WorkerLost, match="exit code 9"), Crew(Dying, 2, start) as crew:
-        list(crew.bands(TASKS))
+        list(crew.answers(TASKS))
 
 
 def test_workers_are_ended_with_the_crew() -> None:
@@ -94,7 +94,7 @@ def test_workers_are_ended_with_the_crew() -> None:
 def test_workers_leave_ctrl_c_to_the_one_who_started_them() -> None:
     """Ctrl-C reaches every process of a terminal; workers go on until they are told to stop."""
     with Crew(Numbering, 2) as crew:
-        bands = crew.bands(TASKS)
+        bands = crew.answers(TASKS)
         first = next(bands)
         for child in multiprocessing.active_children():
             assert child.pid is not None
