@@ -1,6 +1,7 @@
 """A build stays within its memory: measured over the whole program, at a size that every machine can afford."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,10 +25,9 @@ HEIGHT, WIDTH = 1500, 1600
 
 # The most memory the process ever held. Linux keeps it per program in VmHWM; ru_maxrss would begin with that of the
 # process which started it.
-PROGRAM = """
+PEAK = """
 import sys
 from pathlib import Path
-from ap_masters.cli import main
 
 def peak():
     if sys.platform == "linux":
@@ -38,11 +38,23 @@ def peak():
         return psutil.Process().memory_info().peak_wset
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
+"""
+PROGRAM = f"""{PEAK}
+from ap_masters.cli import main
 try:
     main(sys.argv[1:])
 finally:
     print(peak(), file=sys.stderr)
+"""
+GLIMPSE = f"""{PEAK}
+from concurrent.futures import ThreadPoolExecutor
+from ap_masters.images import open_image
+def look(path):
+    with open_image(path) as image:
+        image.read_rows(0, 8)
+with ThreadPoolExecutor(6) as pool:
+    list(pool.map(look, sorted(Path(sys.argv[1]).glob("*.xisf"))))
+print(peak(), file=sys.stderr)
 """
 
 
@@ -70,6 +82,24 @@ def test_a_build_stays_within_its_memory(tmp_path: Path, suffix: str) -> None:
     )
 
     assert int(done.stderr.splitlines()[-1]) < BUDGET + ALLOWANCE
+
+
+def test_threads_that_unpack_do_not_keep_what_they_unpacked(tmp_path: Path) -> None:
+    """Half a dozen threads look at one packed image each after the other: not half a dozen are held at once."""
+    noise = np.random.default_rng(5).normal(500, 8, (3000, 4000)).astype(np.uint16)
+    write_image(tmp_path / "dark 0.xisf", noise, nina_keywords(), image_type="Dark", compression="zlib")
+    for i in range(1, 12):
+        shutil.copy(tmp_path / "dark 0.xisf", tmp_path / f"dark {i}.xisf")
+
+    done = subprocess.run(
+        [sys.executable, "-c", GLIMPSE, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+
+    assert int(done.stderr.splitlines()[-1]) < 2 * 2 * noise.nbytes + (80 << 20)
 
 
 def test_whole_blocks_are_decompressed_two_at_a_time(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Bytes by position: files that several threads read and write at once, and decompressed data set aside on disk."""
 
+import mmap
 import os
 import tempfile
 import threading
@@ -8,6 +9,15 @@ from pathlib import Path
 from typing import IO, Final, Protocol, Self
 
 _HAS_POSITIONAL_CALLS: Final = hasattr(os, "preadv") and hasattr(os, "pwrite")  # not on Windows
+
+
+def room(size: int) -> memoryview:
+    """Return ``size`` bytes, all zero, that go back to the system the moment they are let go of.
+
+    What malloc is given back it keeps, for each thread by itself: half a dozen threads that unpack images one after
+    the other would hold half a dozen images.
+    """
+    return memoryview(mmap.mmap(-1, max(size, 1)))[:size]
 
 
 class Source(Protocol):

@@ -12,8 +12,10 @@ import numpy as np
 import zstandard
 
 from ap_masters.errors import ChecksumMismatch, UnreadableImage
-from ap_masters.images.files import Source
+from ap_masters.images.files import Source, room
 from ap_masters.images.xisf_header import Block, decoded
+
+Bytes = bytes | memoryview
 
 _CHUNK: Final = 1 << 20
 _SIP: Final = 1 << 12  # compressed bytes taken at a time, which zlib makes 4 MiB at most
@@ -93,10 +95,10 @@ def _stored(path: Path, block: Block, source: Source) -> Iterator[memoryview]:
         yield piece
 
 
-def _attached(path: Path, block: Block, source: Source) -> bytearray:
+def _attached(path: Path, block: Block, source: Source) -> memoryview:
     """Return the bytes of an attached block, which the header has shown to lie within the file."""
-    packed = bytearray(block.size)
-    if source.read_into(block.position or 0, memoryview(packed)) < block.size:
+    packed = room(block.size)
+    if source.read_into(block.position or 0, packed) < block.size:
         raise UnreadableImage(path, "is cut short: bytes of its pixels are missing; copy it again")
     return packed
 
@@ -115,11 +117,11 @@ def _decoded(path: Path, block: Block) -> bytes:
 class _Codec(NamedTuple):
     """``decompress`` never makes more than the given size; ``expansion`` is what a byte can grow to at most."""
 
-    decompress: Callable[[memoryview, int], bytes | bytearray]
+    decompress: Callable[[memoryview, int], Bytes]
     expansion: int
 
 
-def _decompress(path: Path, block: Block, codec: str, packed: bytes | bytearray, needed: int) -> bytes | bytearray:
+def _decompress(path: Path, block: Block, codec: str, packed: Bytes, needed: int) -> Bytes:
     """Return the whole block, still shuffled."""
     try:
         parts = [_CODECS[codec].decompress(part, size) for part, size in _subblocks(path, block, packed, needed)]
@@ -131,10 +133,10 @@ def _decompress(path: Path, block: Block, codec: str, packed: bytes | bytearray,
     return whole
 
 
-def _unzlib(packed: memoryview, size: int) -> bytearray:
+def _unzlib(packed: memoryview, size: int) -> memoryview:
     """Decompress a piece at a time: at once, zlib would need the size twice."""
     stream = zlib.decompressobj()
-    whole, at = bytearray(size), 0
+    whole, at = room(size), 0
     for first in range(0, len(packed), _SIP):
         rest: memoryview | bytes = packed[first : first + _SIP]
         while rest and not stream.eof:
@@ -188,7 +190,7 @@ def _compression(path: Path, block: Block, needed: int, packed: int, item: int) 
     return _Compression(match[1], max(shuffled, 1))
 
 
-def _subblocks(path: Path, block: Block, packed: bytes | bytearray, needed: int) -> Iterator[tuple[memoryview, int]]:
+def _subblocks(path: Path, block: Block, packed: Bytes, needed: int) -> Iterator[tuple[memoryview, int]]:
     """Yield each separately compressed part with its uncompressed size."""
     view = memoryview(packed)
     if not block.subblocks:
@@ -205,7 +207,7 @@ def _subblocks(path: Path, block: Block, packed: bytes | bytearray, needed: int)
         at += stored
 
 
-def unshuffled(data: bytes | bytearray, item: int) -> Iterator[memoryview]:
+def unshuffled(data: Bytes, item: int) -> Iterator[memoryview]:
     """Undo byte shuffling: all first bytes, then all second bytes, ... become items of ``item`` bytes again.
 
     Bytes that do not fill an item stand at the end as they are. Applies to the whole block, after its sub-blocks
