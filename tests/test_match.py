@@ -269,6 +269,32 @@ def test_the_problem_tells_how_many_were_searched_and_where() -> None:
     assert "Nearest dark: 3.xisf (gain 0, the light has 100)" in problem
 
 
+def test_what_only_a_name_tells_is_compared_as_names_spell_it() -> None:
+    """Of a master of ap-master-calibration the readout mode stands in the name alone, where no space is."""
+    dark = make_master(DARK, "m.xisf", exposure=2.0, readout_mode="Low-Noise", camera="ZWO-ASI2600MM-Pro")
+
+    assert match_flat(flats(), [dark], SETTINGS).rung == "dark"
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"), [("Mode 1", "Mode 2"), ("Low Noise", "LOW NOISE"), ("红", "绿"), ("红 1", "绿 1")]
+)
+def test_names_that_differ_otherwise_differ(mine: str, theirs: str) -> None:
+    """A letter is a letter; those that no file name of ours can hold are compared as they are."""
+    dark = make_master(DARK, "m.xisf", exposure=2.0, readout_mode=mine)
+
+    assert match_flat(flats(readout_mode=theirs), [dark], SETTINGS).rung == "none"
+
+
+def test_scaling_that_lacks_a_bias_says_so() -> None:
+    """The user has asked for it already; what is missing is the bias."""
+    problem = match_flat(flats(), [make_master(DARK, exposure=5.0)], settings(scale_dark=True)).problem
+
+    assert problem is not None
+    assert "name a bias (--bias-master-dir)" in problem
+    assert "(--scale-dark)" not in problem
+
+
 def test_masters_on_different_drives_share_no_folder() -> None:
     """Windows has no common folder of C: and D:, and relative and absolute paths have none either."""
     library = [

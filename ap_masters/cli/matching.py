@@ -24,7 +24,8 @@ def match(
     frame: Annotated[Path, typer.Argument(metavar="FRAME", help="A flat or a light.", show_default=False)],
     library: Annotated[Path, typer.Option("--library", metavar="DIR", help="Where masters are looked for.")],
     serve: Annotated[
-        Literal["flats", "lights"] | None, typer.Option("--for", help="What FRAME is, where its header does not say.")
+        Literal["flats", "lights", "flat", "light"] | None,
+        typer.Option("--for", metavar="[flats|lights]", help="What FRAME is, where its header does not say."),
     ] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="Only masters that carry this label.")] = None,
 ) -> None:
@@ -37,9 +38,8 @@ def match(
         raise UsageError(f"{library}: there is no such folder")
     asked = read_frame(frame)
     masters = holdings(library, given=given_folders(loaded.settings)).masters
-    served, decisions, warnings, problems = _served(
-        asked, serve or _kind(asked), masters, loaded.settings.match, label or []
-    )
+    is_light = serve.startswith("light") if serve else _is_light(asked)
+    served, decisions, warnings, problems = _served(asked, is_light, masters, loaded.settings.match, label or [])
     if screen.json:
         screen.document(
             "match",
@@ -60,16 +60,16 @@ def match(
         raise typer.Exit(AttentionNeeded.exit_code)
 
 
-def _kind(frame: Frame) -> Literal["flats", "lights"]:
+def _is_light(frame: Frame) -> bool:
     if frame.type in {FrameType.FLAT, FrameType.LIGHT}:
-        return "flats" if frame.type is FrameType.FLAT else "lights"
+        return frame.type is FrameType.LIGHT
     what = f"is a {frame.type}" if frame.type else "does not say what it is"
     raise UsageError(f"{frame.path}: {what}; masters serve flats and lights (say which with --for)")
 
 
 def _served(
     frame: Frame,
-    serve: Literal["flats", "lights"],
+    is_light: bool,
     masters: "Sequence[Master]",
     settings: MatchSettings,
     labels: "Sequence[str]",
@@ -77,7 +77,7 @@ def _served(
     """Return the masters by type, and what there is to say of the choice."""
     from ap_masters.match import match_flat, match_light, single
 
-    if serve == "lights":
+    if is_light:
         light = match_light(frame, masters, settings, labels=labels)
         chosen = {"bias": light.bias, "dark": light.dark, "flat": light.flat}
         paths = {kind: master.path if master else None for kind, master in chosen.items()}

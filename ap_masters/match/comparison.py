@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from ap_masters.config import MatchSettings
 from ap_masters.model import Frame, FrameType, GroupKey, Master
+from ap_masters.safe import path_component
 
 Value = str | float | tuple[int, ...]
 Span = tuple[datetime, datetime]
@@ -132,7 +133,15 @@ def _agree(rule: Rule, mine: Value, theirs: Value, want: Wanted, settings: Match
     if isinstance(mine, float) and isinstance(theirs, float):
         tolerance: float = getattr(settings, rule.tolerance) if rule.tolerance else 0.0
         return close(mine, theirs, tolerance) and (rule is not _EXPOSURE or want.longest is None)
-    return mine == theirs
+    return mine == theirs or (isinstance(mine, str) and isinstance(theirs, str) and _same_in_names(mine, theirs))
+
+
+def _same_in_names(mine: str, theirs: str) -> bool:
+    """Whether file names spell two texts alike: what is known of a master from its name, spaces cannot tell apart.
+
+    Only where nothing but spaces and signs can have gone: names leave out letters that are not ASCII.
+    """
+    return mine.isascii() and theirs.isascii() and path_component(mine, fallback=mine) == path_component(theirs)
 
 
 def _words(rule: Rule, mine: Value | None, theirs: Value | None, want: Wanted) -> str:

@@ -169,10 +169,17 @@ def _common(folders: Sequence[Path]) -> str:
     return "" if shared in (".", "/") else f" {shared}"
 
 
+def _help_with(field: str, contest: Contest) -> str:
+    """Return what lets a master serve that one field keeps from it."""
+    if field == "exposure" and contest.settings.scale_dark and contest.bias is None:
+        return "name a bias (--bias-master-dir), as to scale a dark of another exposure takes a bias too"
+    return _HELP[field]
+
+
 def _help(contest: Contest, nearest: Sequence[Candidate]) -> list[str]:
     """Return what a user can do, what the nearest masters need first."""
     failed = list(chain.from_iterable(c.failed for c in nearest if len(c.failed) == 1))
-    helps = [_HELP[d.field] for d in failed if d.field in _HELP and not d.unknown]
+    helps = [_help_with(d.field, contest) for d in failed if d.field in _HELP and not d.unknown]
     if any(d.unknown for d in failed):
         helps.append("let unknown values pass (--lenient-unknown)")
     helps.append("build one of these settings")

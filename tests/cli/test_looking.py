@@ -135,6 +135,17 @@ def test_match_says_what_is_missing(run: Run, small_night: Path, small_library: 
     assert "gain" in done.err
 
 
+@pytest.mark.parametrize("word", ["light", "lights"])
+def test_match_takes_a_frame_for_what_it_is_said_to_be(
+    run: Run, small_night: Path, small_library: Path, word: str
+) -> None:
+    """In the singular and in the plural."""
+    done = run("match", one(small_night, "DARK/*300.00s*.fits"), "--library", small_library, "--for", word, "--json")
+
+    assert done.document["masters"]["dark"].endswith("EXPOSURE_300.xisf")
+    assert set(done.document["masters"]) == {"bias", "dark", "flat"}
+
+
 def test_match_asks_what_the_frame_is(run: Run, small_night: Path, small_library: Path) -> None:
     """Masters serve flats and lights; --for says which, where the header does not."""
     dark = one(small_night, "DARK/*300.00s*.fits")
