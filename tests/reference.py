@@ -14,10 +14,13 @@ stands for 1.0. What those programs leave to rounding is settled here, so that t
   the two central ones for an even number). Its ``sqrt(1 + b^2)`` uses the slope per rank on the [0, 1] scale.
 * The standard deviation of ESD is the formula of ``sigma`` with deviations from the trimmed mean; its second term
   takes that centre out again, so the ordinary sample deviation remains. A stack without spread loses nothing.
-  Of equal statistics the lowest sample leaves first.
+  Of equal statistics the lowest sample leaves first, of equal samples the one that is ranked further out.
+* Averaged clipping is meant for samples that are not negative: the square of its deviation goes with the median, and
+  where that turns negative there is no deviation, and nothing more is rejected.
 * Min/max clipping of more samples than there are marks some of them low and high; nothing survives.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import exp, lgamma, log, log1p, sqrt
@@ -201,7 +204,7 @@ def clip(
     turn = 0
     while len(r) >= 3:
         centre, spread = measure(r, turn)
-        if is_zero(sqrt(spread)):
+        if spread <= 0 or is_zero(sqrt(spread)):
             break
         below = [s for s in r if s.value < centre and (centre - s.value) ** 2 > low**2 * spread]
         above = [s for s in r if s.value > centre and (s.value - centre) ** 2 > high**2 * spread]
@@ -234,6 +237,10 @@ def reject_linear_fit(r: list[Sample], recipe: Recipe) -> Rejected:
     return rejected
 
 
+def _value(sample: Sample) -> Fraction:
+    return sample.value
+
+
 def reject_esd(r: list[Sample], recipe: Recipe) -> Rejected:
     """Reject the leading extreme samples whose statistic reaches the critical value (generalized ESD)."""
     n = len(r)
@@ -252,7 +259,8 @@ def reject_esd(r: list[Sample], recipe: Recipe) -> Rejected:
         furthest = max(distances)
         if float(furthest) / sqrt(spread) < esd_critical_value(n, i, recipe.esd_alpha):
             break
-        leaving.append(left.pop(distances.index(furthest)))
+        at = distances.index(furthest)
+        leaving.append(left.pop(at if left[at].value < centre else bisect_right(left, left[at].value, key=_value) - 1))
     middle = median(r)
     return marked([s for s in leaving if s.value <= middle], "low") | marked(
         [s for s in leaving if s.value > middle], "high"
@@ -323,7 +331,8 @@ def winsorized(r: list[float], cutoff: float) -> tuple[float, float]:
         centre = sum(v) / n
         differences = [x - centre for x in v]
         before = deviation
-        deviation = 1.134 * sqrt(max(0.0, (sum(d * d for d in differences) - sum(differences) ** 2 / n) / (n - 1)))
+        rest = sum(differences)
+        deviation = 1.134 * sqrt(max(0.0, (sum(d * d for d in differences) - rest * rest / n) / (n - 1)))
         turn += 1
         if turn > 1 and abs(before - deviation) / before < 0.0005:
             break

@@ -1,5 +1,6 @@
 """Exact integration of stacks side by side: the definitions in float64, for whatever the fast path cannot prove."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, sorting_network
 from ap_masters.engines.numpy.rejection import reject
-from ap_masters.engines.numpy.rejection.survivors import HIGH, LOW, Fates, Floats, Ranks, Span, Stacks
+from ap_masters.engines.numpy.rejection.survivors import HIGH, LOW, Fates, Floats, Ranks, Span, Stacks, take_columns
 from ap_masters.model import Combination, Recipe
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # low and high, of each frame
@@ -25,27 +26,56 @@ class Columns(NamedTuple):
     high: NDArray[np.int64]
 
 
+class Begun(NamedTuple):
+    """Sorted stacks that have been begun on: samples are ``ranked + offset`` counts, ``span`` is what is left."""
+
+    ranked: NDArray[Any]
+    offset: Floats
+    span: Span
+
+    @classmethod
+    def together(cls, parts: "Sequence[Begun]") -> "Begun":
+        """Put stacks side by side."""
+        ranked, offsets, spans = zip(*parts, strict=True)
+        first, last = (np.concatenate(ends) for ends in zip(*spans, strict=True))
+        return cls(np.concatenate(ranked, axis=1), np.concatenate(offsets), Span(first, last))
+
+
+def begin_columns(ranked: NDArray[Any], offset: Floats, recipe: Recipe, full_scale: float) -> tuple[Ranks, Begun]:
+    """Make the first pass of a clipping rule over sorted stacks; return which lose something, and what is left.
+
+    All others lose nothing, ever: a clipping rule ends with the first pass that finds nothing.
+    """
+    stacks = Stacks(ranked, full_scale, offset)
+    span = reject(stacks, recipe, worthwhile=stacks.pixels + 1).left
+    assert isinstance(span, Span)
+    lost = np.flatnonzero((span.first > 0) | (span.last < stacks.frames))
+    return lost, Begun(take_columns(ranked, lost), offset[lost], span.select(lost))
+
+
 def integrate_columns(
     samples: NDArray[Any],
     recipe: Recipe,
     full_scale: float,
     zero: float = 0.0,
     *,
-    begun: Span | None = None,
+    begun: Begun | None = None,
     worthwhile: int = 0,
-) -> tuple[Columns, Ranks, Span | None]:
+) -> tuple[Columns, Ranks, Begun | None]:
     """Integrate the columns of ``samples`` (frames, pixels), which are counts less ``zero``.
 
     Return also which stacks have been put off (see ``clipping.clip``), and how far they have got; what stands for
     them in the result means nothing, and is not counted.
     """
-    short = samples.dtype.kind in "iu" and samples.dtype.itemsize <= 2
-    stacks = Stacks(_sorted(samples, zero), full_scale, short=short)
-    left, put_off = reject(stacks, recipe, begun, worthwhile)
+    if begun is None:
+        stacks, span = Stacks(_sorted(samples), full_scale, np.full(samples.shape[1], zero)), None
+    else:
+        stacks, span = Stacks(begun.ranked, full_scale, begun.offset), begun.span
+    left, put_off = reject(stacks, recipe, span, worthwhile)
     if not isinstance(left, Span):
         kept = _combine_kept(stacks, left == 0, recipe.combination)
         return Columns(*kept, *_count_fates(samples, left)), put_off, None
-    so_far = left.select(put_off)
+    so_far = Begun(take_columns(stacks.ranked, put_off), stacks.offset[put_off], left.select(put_off))
     left.first[put_off], left.last[put_off] = 0, stacks.frames
     combined = _combine_span(stacks, left, recipe.combination)
     return Columns(*combined, *_count_span(samples, zero, stacks, left)), put_off, so_far
@@ -65,16 +95,11 @@ def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, 
     return Columns(*_combine_kept(stacks, kept, recipe.combination), low, high)
 
 
-def _sorted(samples: NDArray[Any], zero: float) -> Floats:
-    """Return the columns in ascending order, as counts in float64."""
+def _sorted(samples: NDArray[Any]) -> NDArray[Any]:
+    """Return the columns in ascending order."""
     rows = [row.copy() for row in samples]
     apply_network(sorting_network(len(rows)), rows, np.empty_like(rows[0]))
-    result = np.empty(samples.shape)
-    for target, row in zip(result, rows, strict=True):
-        target[:] = row
-    if zero:
-        result += zero
-    return result
+    return np.stack(rows)
 
 
 # --- combination ------------------------------------------------------------------------------------------
@@ -133,7 +158,8 @@ def _count_span(samples: NDArray[Any], zero: float, stacks: Stacks, span: Span) 
     unclear |= (last < n) & (stacks.at(np.minimum(last, n - 1)) == highest)
     unclear |= last <= first
     some = np.flatnonzero(unclear)
-    lowest[some], highest[some] = stacks.values[0, some], stacks.values[-1, some]
+    none = Span.everything(stacks).select(some)
+    lowest[some], highest[some] = stacks.at(none.first, some), stacks.at(none.last - 1, some)
     low = np.count_nonzero(samples < (lowest - zero).astype(samples.dtype), axis=1)
     high = np.count_nonzero(samples > (highest - zero).astype(samples.dtype), axis=1)
     if len(some):

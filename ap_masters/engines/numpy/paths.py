@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.calibrate import Calibrated
-from ap_masters.engines.numpy.columns import Columns, integrate_columns, integrate_separately
+from ap_masters.engines.numpy.columns import Begun, Columns, integrate_columns, integrate_separately
 from ap_masters.engines.numpy.order import Order, Scales, Source
-from ap_masters.engines.numpy.rejection.survivors import Ranks, Span
+from ap_masters.engines.numpy.rejection.survivors import Ranks, take_columns
 from ap_masters.engines.numpy.scaled import ScaledReader
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.tiles import SCREENED, Tiles
+from ap_masters.engines.numpy.tiles import SCREENED, Tiles, Unfinished
 from ap_masters.model import Combination
 
 Indices = NDArray[np.intp]
-Exactly = tuple[Columns, Ranks, Span | None]
+Exactly = tuple[Columns, Ranks, Begun | None]
 
 
 class ShortIntegers:
@@ -29,23 +29,23 @@ class ShortIntegers:
         self._tiles = Tiles(order, self._scratch, zero=order.source.zero)
         self._raw: list[NDArray[Any]] = []
 
-    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Indices:
+    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
         """Read a tile, combine what is proven."""
         source = self._order.source
         self._raw = self._scratch.rows("raw", len(source), source.dtype, len(out))
-        where = self._tiles.screen(self._raw, lambda index, row: source.read(index, channel, start, row))
+        rest = self._tiles.screen(self._raw, lambda index, row: source.read(index, channel, start, row))
         self._tiles.combine(out)
-        return where
+        return rest
 
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""
-        return np.stack([row.take(pixels) for row in self._raw])
+        return take_columns(self._raw, pixels)
 
     def counts(self, pixels: Indices) -> NDArray[np.float32]:
         """Return some stacks of the last tile, in counts."""
         return self.columns(pixels).astype(np.float32) + np.float32(self._order.source.zero)
 
-    def exactly(self, columns: NDArray[Any], begun: Span | None, worthwhile: int) -> Exactly:
+    def exactly(self, columns: NDArray[Any], begun: Begun | None, worthwhile: int) -> Exactly:
         """Integrate such stacks."""
         order = self._order
         zero = float(order.source.zero)
@@ -63,12 +63,12 @@ class ScaledIntegers:
         self._reader = ScaledReader(order, self._scratch)
         self._tiles = Tiles(order, self._scratch, zero=self._reader.zero, slack=self._reader.slack)
 
-    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Indices:
+    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
         """Read a tile, combine what is proven."""
         rows = self._reader.begin(channel, start, len(out))
-        where = self._tiles.screen(rows, self._reader.read, self._reader.outside)
+        rest = self._tiles.screen(rows, self._reader.read, self._reader.outside)
         self._reader.average(out, self._order.divisor)
-        return where
+        return rest
 
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""
@@ -78,7 +78,7 @@ class ScaledIntegers:
         """Return some stacks of the last tile, in counts."""
         return self.columns(pixels).astype(np.float32)
 
-    def exactly(self, columns: NDArray[Any], begun: Span | None, worthwhile: int) -> Exactly:
+    def exactly(self, columns: NDArray[Any], begun: Begun | None, worthwhile: int) -> Exactly:
         """Integrate such stacks."""
         order = self._order
         return integrate_columns(columns, order.recipe, order.full_scale, begun=begun, worthwhile=worthwhile)
@@ -95,7 +95,7 @@ class AnySamples:
         self._channel = 0
         self._values: list[NDArray[np.float64]] = []
 
-    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Indices:
+    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
         """Read a tile; all of it is the rest."""
         source = self._order.source
         self._channel = channel
@@ -106,17 +106,17 @@ class AnySamples:
             np.copyto(row, raw)
             if source.zero:
                 row += source.zero
-        return np.arange(len(out))
+        return Unfinished(np.arange(len(out)), np.arange(0), None)
 
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""
-        return np.stack([row.take(pixels) for row in self._values])
+        return take_columns(self._values, pixels)
 
     def counts(self, pixels: Indices) -> NDArray[np.float32]:
         """Return some stacks of the last tile, in counts."""
         return self.columns(pixels).astype(np.float32)
 
-    def exactly(self, columns: NDArray[Any], begun: Span | None, worthwhile: int) -> Exactly:
+    def exactly(self, columns: NDArray[Any], begun: Begun | None, worthwhile: int) -> Exactly:
         """Integrate such stacks: rejection and combination may each have factors of their own."""
         scales, recipe, full_scale = self._order.scales[self._channel], self._order.recipe, self._order.full_scale
         if scales.reject == scales.combine:

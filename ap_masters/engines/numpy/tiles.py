@@ -1,14 +1,16 @@
 """The fast path: tiles of 16-bit samples, ranked by a sorting network, screened, and combined where proven."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, selecting_network, sorting_network
+from ap_masters.engines.numpy.columns import Begun, begin_columns
 from ap_masters.engines.numpy.keys import COARSEST, Read, full_keys, short_keys
 from ap_masters.engines.numpy.order import Order
+from ap_masters.engines.numpy.rejection.survivors import take_columns
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screens import Sorted, clipping_screen, percentile_screen
 from ap_masters.engines.numpy.winsor_screen import winsorized_screen
@@ -16,6 +18,7 @@ from ap_masters.model import Combination, Recipe, Rejection
 
 Row = NDArray[Any]
 Flags = NDArray[np.bool_]
+Indices = NDArray[np.intp]
 Screen = Callable[[Sorted, Recipe, Scratch], Flags]
 
 _EXACT32: Final = 1 << 24  # whole numbers below are exact in float32
@@ -30,6 +33,17 @@ _SCREENS: Final[dict[Rejection, tuple[Screen | None, bool]]] = {
 }
 SCREENED: Final = frozenset(_SCREENS)
 
+# What makes its first pass over keys, where these are exact: most of what a screen marks loses nothing all the same.
+_BEGUN_BY_KEYS: Final = frozenset({Rejection.SIGMA, Rejection.WINSORIZED})
+
+
+class Unfinished(NamedTuple):
+    """Stacks of a tile that remain to be integrated: ``fresh`` ones, and ones begun on, which stand at ``at``."""
+
+    fresh: Indices
+    at: Indices
+    begun: Begun | None
+
 
 class Tiles:
     """Screens and integrates one tile after the other, in one thread.
@@ -41,7 +55,7 @@ class Tiles:
         self._count = n = len(order.source)
         self._recipe = recipe = order.recipe
         self._zero, self._slack = zero, slack
-        self._divisor = order.divisor
+        self._divisor, self._full_scale = order.divisor, order.full_scale
         self._scratch = scratch
         self._screen, every_rank = _SCREENS[recipe.rejection]
         few = frozenset({0, (n - 1) // 2, n // 2, n - 1})
@@ -54,43 +68,44 @@ class Tiles:
         self._total: Row | None = None
         self._pivot: Row | None = None
 
-    def screen(self, raw: Sequence[Row], read: Read, outside: Callable[[], Flags] | None = None) -> NDArray[np.intp]:
+    def screen(self, raw: Sequence[Row], read: Read, outside: Callable[[], Flags] | None = None) -> Unfinished:
         """Read a tile into the rows ``raw``; return where stacks may lose something.
 
         ``outside`` tells, once the tile is read, which samples were not in the range of 16 bits.
         """
         if self._by_keys:
-            flags = self._screen_by_keys(raw, read)
-            return np.flatnonzero(flags if outside is None else flags | outside())
+            return self._screen_by_keys(raw, read, outside)
         rows, spare = full_keys(raw, read, self._scratch)
         apply_network(self._network, rows, spare)
         self._sorted, self._total, self._pivot = rows, None, None
         if self._screen is None:
-            return np.arange(0)
+            return Unfinished(np.arange(0), np.arange(0), None)
         offset = self._offset(len(rows[0]), np.dtype(np.float32))
         stacks = Sorted(rows, offset, 1.0, 0.0, offset, 0.0)  # no screen that ends up here looks at totals
-        return np.flatnonzero(self._screen(stacks, self._recipe, self._scratch))
+        return Unfinished(np.flatnonzero(self._screen(stacks, self._recipe, self._scratch)), np.arange(0), None)
 
-    def _screen_by_keys(self, raw: Sequence[Row], read: Read) -> Flags:
-        """Screen a tile by short keys."""
+    def _screen_by_keys(self, raw: Sequence[Row], read: Read, outside: Callable[[], Flags] | None) -> Unfinished:
+        """Screen a tile by short keys; where these are exact, what is marked is begun on by them."""
         scratch = self._scratch
         coarsest = COARSEST if self._averages else 0
         keys = short_keys(raw, read, coarsest=coarsest, float_type=self._float, scratch=scratch)
         if self._screen is not None or not self._averages:
             apply_network(self._network, keys.rows, keys.spare)
         self._sorted, self._total, self._pivot = keys.rows, keys.total if self._averages else None, keys.pivot
-        if self._screen is not None:
-            unit = float(1 << keys.shift)
-            stacks = Sorted(
-                list(keys.rows),
-                self._offset(len(keys.pivot), np.dtype(np.float32)),
-                unit,
-                (keys.lost + self._slack) / unit,
-                keys.total,
-                self._slack / unit,
-            )
-            np.logical_or(keys.wide, self._screen(stacks, self._recipe, scratch), out=keys.wide)
-        return keys.wide
+        wide = keys.wide if outside is None else keys.wide | outside()
+        if self._screen is None:
+            return Unfinished(np.flatnonzero(wide), np.arange(0), None)
+        unit = float(1 << keys.shift)
+        offset = self._offset(len(keys.pivot), np.dtype(np.float32))
+        slack = (keys.lost + self._slack) / unit
+        stacks = Sorted(list(keys.rows), offset, unit, slack, keys.total, self._slack / unit)
+        marked = self._screen(stacks, self._recipe, scratch)
+        if self._recipe.rejection not in _BEGUN_BY_KEYS or slack or unit != 1:
+            return Unfinished(np.flatnonzero(np.logical_or(wide, marked, out=marked)), np.arange(0), None)
+        some = np.flatnonzero(np.greater(marked, wide, out=marked))
+        counts = offset.take(some).astype(np.float64)
+        lost, begun = begin_columns(take_columns(keys.rows, some), counts, self._recipe, self._full_scale)
+        return Unfinished(np.flatnonzero(wide), some[lost], begun)
 
     def combine(self, out: NDArray[np.float32]) -> None:
         """Combine all samples of every stack of the last tile into ``out``, whatever the stacks lose."""

@@ -6,14 +6,16 @@ from typing import Any, ClassVar, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.columns import Columns
+from ap_masters.engines.numpy.columns import Begun, Columns
 from ap_masters.engines.numpy.order import Band, Order, Task
 from ap_masters.engines.numpy.paths import path_for
-from ap_masters.engines.numpy.rejection.survivors import Span
+from ap_masters.engines.numpy.rejection.survivors import take_columns
+from ap_masters.engines.numpy.tiles import Unfinished
 from ap_masters.engines.statistics import RowFacts
 from ap_masters.images.image import RowSink
 
 Indices = NDArray[np.intp]
+_MANY: Final = 4  # times as many put-off stacks go together: they differ in what they have lost
 
 # Samples of each frame that tell its level, and of all together. The median of so many errs by less than a
 # hundredth of their deviation, which is plenty for finding frames that do not belong.
@@ -26,8 +28,8 @@ class Path(Protocol):
 
     bytes_per_sample: ClassVar[int]
 
-    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Indices:
-        """Read the tile of ``len(out)`` pixels from ``start`` on; combine what is proven, return where the rest is."""
+    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
+        """Read the tile of ``len(out)`` pixels from ``start`` on; combine what is proven, return the rest."""
         ...
 
     def columns(self, pixels: Indices) -> NDArray[Any]:
@@ -39,8 +41,8 @@ class Path(Protocol):
         ...
 
     def exactly(
-        self, columns: NDArray[Any], begun: Span | None, worthwhile: int
-    ) -> tuple[Columns, Indices, Span | None]:
+        self, columns: NDArray[Any], begun: Begun | None, worthwhile: int
+    ) -> tuple[Columns, Indices, Begun | None]:
         """Integrate such stacks by the definition; see ``integrate_columns``."""
         ...
 
@@ -89,15 +91,18 @@ class _Rest:
         self.low = np.zeros(frames, np.int64)
         self.high = np.zeros(frames, np.int64)
 
-    def add(self, start: int, where: Indices) -> None:
+    def add(self, start: int, unfinished: Unfinished) -> None:
         """Take in stacks of the path's last tile, which begins at ``start``."""
-        for first in range(0, len(where), self._enough):
-            piece = where[first : first + self._enough]
+        fresh, at, begun = unfinished
+        if begun is not None and len(at):
+            self._put_off.add(at + start, self._path.columns(at), begun)
+        for first in range(0, len(fresh), self._enough):
+            piece = fresh[first : first + self._enough]
             self._new.add(piece + start, self._path.columns(piece), None)
             if self._new.count >= self._enough:
                 self._integrate(self._new, self._enough // 4)
-            if self._put_off.count >= self._enough:
-                self._integrate(self._put_off, self._enough // 4)
+        if self._put_off.count >= _MANY * self._enough:
+            self._integrate(self._put_off, self._enough // 4)
 
     def integrate(self) -> None:
         """Integrate all that has been collected."""
@@ -112,27 +117,29 @@ class _Rest:
         self._pixels[where] = done.numerator / (done.denominator * self._divisor)
         self.low += done.low
         self.high += done.high
-        if len(put_off):
-            self._put_off.add(where[put_off], columns.take(put_off, axis=1), so_far)
+        if so_far is not None and len(put_off):
+            self._put_off.add(where[put_off], take_columns(columns, put_off), so_far)
 
 
 class _Pool:
     """Stacks side by side: where they belong, their samples, and how far they have got."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[Indices, NDArray[Any], Span | None]] = []
+        self._parts: list[tuple[Indices, NDArray[Any]]] = []
+        self._begun: list[Begun] = []
         self.count = 0
 
-    def add(self, where: Indices, columns: NDArray[Any], span: Span | None) -> None:
-        """Take in stacks; all of a pool have a span, or none."""
-        self._parts.append((where, columns, span))
+    def add(self, where: Indices, columns: NDArray[Any], begun: Begun | None) -> None:
+        """Take in stacks; all of a pool have been begun on, or none."""
+        self._parts.append((where, columns))
+        self._begun += [] if begun is None else [begun]
         self.count += len(where)
 
-    def empty(self) -> tuple[Indices, NDArray[Any], Span | None]:
+    def empty(self) -> tuple[Indices, NDArray[Any], Begun | None]:
         """Give all of them out."""
-        where, columns, spans = zip(*self._parts, strict=True)
-        self._parts, self.count = [], 0
-        begun = None if spans[0] is None else Span(*(np.concatenate(ends) for ends in zip(*spans, strict=True)))
+        where, columns = zip(*self._parts, strict=True)
+        begun = Begun.together(self._begun) if self._begun else None
+        self._parts, self._begun, self.count = [], [], 0
         return np.concatenate(where), np.concatenate(columns, axis=1), begun
 
 

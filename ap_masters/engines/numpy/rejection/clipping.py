@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Span, Stacks, decimal, is_zero
-from ap_masters.engines.numpy.rejection.winsorize import Moments, winsorized_moments
+from ap_masters.engines.numpy.rejection.winsorize import to_the_letter, winsorize
 from ap_masters.model import Recipe
 
 Indices = NDArray[np.intp]
 _FEWEST = 3
 _NEAR = 1e-10  # relative distance to a limit below which the comparison is repeated exactly
+_CANCELLED = 1e-2  # the part of n Q that has to be left of it, lest the digits be gone
 _EXACT = 2.0**53  # whole numbers below are exact in float64
 
 
@@ -52,30 +53,33 @@ def clip(stacks: Stacks, yardstick: Yardstick, recipe: Recipe, begun: Span | Non
     gone on with in better company. ``begun`` is where stacks that were put off have got to.
     """
     span = Span.everything(stacks) if begun is None else begun
-    active = np.arange(stacks.pixels if stacks.frames >= _FEWEST else 0)
+    active = np.flatnonzero(span.survivors >= _FEWEST)
     turn = 0 if begun is None else 1
     while len(active) and (turn == 0 or len(active) >= worthwhile):
         before = span.select(active)
         centre, deviation = yardstick.measure(active, before, turn)
-        alive = np.flatnonzero(np.isfinite(deviation) & ~is_zero(deviation, stacks.full_scale))
+        alive = np.isfinite(deviation) & ~is_zero(deviation, stacks.full_scale)
+        lost = np.zeros(len(active), np.bool_)
         for side, sigma in ((-1, recipe.sigma_low), (+1, recipe.sigma_high)):
             reach = sigma * deviation
             fuzz = _NEAR * (reach + np.abs(centre))
             limit = _Limit(side, decimal(sigma), centre + side * reach, fuzz)
-            _move_end(stacks, yardstick, span, active, before, alive, limit)
-        after = span.select(active)
-        lost = (after.first != before.first) | (after.last != before.last)
-        active = active[lost & (after.survivors >= _FEWEST)]
+            lost[_move_end(stacks, yardstick, span, active, before, alive, limit)] = True
+        active = active[lost]
+        active = active[span.last[active] - span.first[active] >= _FEWEST]
         turn += 1
     return Clipped(span, active)
 
 
 def _move_end(
-    stacks: Stacks, yardstick: Yardstick, span: Span, active: Indices, measured: Span, going: Indices, limit: _Limit
-) -> None:
-    """Move one end of the spans of ``active[going]`` inwards, past every sample beyond its limit."""
+    stacks: Stacks, yardstick: Yardstick, span: Span, active: Indices, measured: Span, alive: Bools, limit: _Limit
+) -> Indices:
+    """Move one end of the spans inwards, past every sample beyond its limit; return which of ``active`` lose some."""
     ends = span.first if limit.side < 0 else span.last
     inward = 0 if limit.side < 0 else -1
+    outermost = stacks.at(ends[active] + inward, active)
+    going = np.flatnonzero(alive & ((outermost - limit.value) * limit.side > -limit.fuzz))
+    lost = going[:0]
     while len(going):
         pixels = active[going]
         samples = stacks.at(ends[pixels] + inward, pixels)
@@ -87,7 +91,9 @@ def _move_end(
             beyond[near] = yardstick.exceeds(active[some], measured.select(some), samples[near], limit.k)
         going = going[beyond]
         ends[active[going]] -= limit.side
+        lost = lost if len(lost) else going
         going = going[span.first[active[going]] < span.last[active[going]]]
+    return lost
 
 
 # --- the three forms --------------------------------------------------------------------------------------
@@ -128,9 +134,21 @@ class _Standard:
         return self._stacks.twice_median(span, pixels) / 2, np.sqrt(self._scatter(pixels, span) / (n * (n - 1)))
 
     def _scatter(self, pixels: Indices, span: Span) -> Floats:
-        """Return n Q - S^2 with sums about the pivot: exact for whole numbers, and free of cancellation for others."""
-        total, squares = self._stacks.sums(span, pixels)
-        return np.maximum(span.survivors * squares - total * total, 0)
+        """Return n Q - S^2 with sums about the pivot: exact for whole numbers.
+
+        Others lose digits where survivors lie far from the pivot, which was the median when there were more of
+        them. There it is computed in fractions.
+        """
+        stacks, n = self._stacks, span.survivors
+        total, squares = stacks.sums(span, pixels)
+        scatter = np.maximum(n * squares - total * total, 0)
+        if not stacks.short:
+            for i in np.flatnonzero(scatter < _CANCELLED * n * squares):
+                scatter[i] = float(_scatter(self._survivors(pixels, span, i)))
+        return scatter
+
+    def _survivors(self, pixels: Indices, span: Span, i: np.intp) -> list[Fraction]:
+        return [Fraction(float(v)) for v in self._stacks.values[span.first[i] : span.last[i], pixels[i]]]
 
     def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
         """Compare (2 c - 2 r)^2 n (n - 1) with (2 k)^2 (n Q - S^2): whole numbers, or fractions where too large."""
@@ -141,12 +159,16 @@ class _Standard:
         result = left > right
         safe = self._stacks.whole(pixels) & (left < _EXACT) & (right < _EXACT)
         for i in np.flatnonzero(~safe):
-            r = [Fraction(float(v)) for v in self._stacks.values[span.first[i] : span.last[i], pixels[i]]]
-            scatter = len(r) * sum(x * x for x in r) - sum(r) ** 2
+            r = self._survivors(pixels, span, i)
+            scatter = _scatter(r)
             twice_centre = r[(len(r) - 1) // 2] + r[len(r) // 2]
             square = (twice_centre - 2 * Fraction(float(samples[i]))) ** 2
             result[i] = square * len(r) * (len(r) - 1) > 4 * k * k * scatter
         return result
+
+
+def _scatter(r: list[Fraction]) -> Fraction:
+    return len(r) * sum((x * x for x in r), Fraction(0)) - sum(r, Fraction(0)) ** 2
 
 
 class _Averaged:
@@ -198,21 +220,45 @@ def _centre(r: list[Fraction], span: Span, i: np.intp) -> Fraction:
 
 
 class _Winsorized:
-    """Winsorized mean and deviation. They are defined by rounded arithmetic, and so are the comparisons."""
+    """Winsorized mean and deviation; where rounding may decide, those of the definition's own arithmetic."""
 
     def __init__(self, stacks: Stacks, cutoff: float) -> None:
         self._stacks = stacks
         self._cutoff = cutoff
-        self._moments = Moments(np.empty(stacks.pixels), np.empty(stacks.pixels))
+        self._turn = 0
 
     def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
-        """Return Winsorized mean and deviation of the survivors."""
-        result = winsorized_moments(self._stacks, pixels, span, self._cutoff if turn == 0 else 0.0)
-        self._moments.put(pixels, result)
-        return result
+        """Return Winsorized mean and deviation of the survivors; together for those that are as many."""
+        stacks = self._stacks
+        self._turn = turn
+        centre, deviation = np.empty(len(pixels)), np.empty(len(pixels))
+        counts = span.survivors
+        for n in np.unique(counts):
+            same = np.flatnonzero(counts == n)
+            r = stacks.survivors(span.select(same), pixels[same], int(n))
+            found = winsorize(r, stacks.offset[pixels[same]], self._at_turn(turn), stacks.full_scale)
+            centre[same], deviation[same] = found.centre, found.deviation
+            unsure = same[found.unsure]
+            if len(unsure):
+                exact = self._to_the_letter(pixels[unsure], span.select(unsure), int(n))
+                centre[unsure], deviation[unsure] = (moment * stacks.full_scale for moment in exact)
+        return centre, deviation
 
     def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
-        """Compare |r - c| / s with k as it stands."""
-        centre, deviation = self._moments.take(pixels)
-        exceeds: Bools = np.abs(samples - centre) / deviation > float(k)
-        return exceeds
+        """Compare (r - c)^2 with k^2 s^2, c and s to the letter, r the exact fraction of full scale."""
+        result = np.zeros(len(pixels), np.bool_)
+        one = Fraction(self._stacks.full_scale)
+        for i, n in enumerate(span.survivors):
+            c, s = self._to_the_letter(pixels[i : i + 1], span.select(np.arange(i, i + 1)), int(n))
+            distance = Fraction(float(samples[i])) / one - Fraction(float(c[0]))
+            result[i] = distance**2 > (k * Fraction(float(s[0]))) ** 2
+        return result
+
+    def _at_turn(self, turn: int) -> float:
+        """Return the cutoff of one pass; 0 for none."""
+        return self._cutoff if turn == 0 else 0.0
+
+    def _to_the_letter(self, pixels: Indices, span: Span, n: int) -> tuple[Floats, Floats]:
+        """Return the moments of stacks of ``n`` survivors, samples taken as fractions of full scale."""
+        r = self._stacks.survivors(span, pixels, n) + self._stacks.offset[pixels]
+        return to_the_letter(r / self._stacks.full_scale, self._at_turn(self._turn))

@@ -1,12 +1,23 @@
-"""Winsorized mean and deviation as ImageIntegration 1.6.0 measures them, starting from the Sn scale estimator."""
+"""Winsorized mean and deviation as ImageIntegration 1.6.0 measures them, starting from the Sn scale estimator.
 
-from typing import Final, NamedTuple
+The definition: start from c = median and s = 1.1926 Sn; clamp the samples to c -+ 1.5 s (those beyond ``cutoff``
+deviations go to c instead); c = mean and s = 1.134 standard deviations of the clamped samples; repeat on these
+until s changes by less than 0.05 %. It is written in rounded arithmetic, on samples from 0 to 1, so where rounding
+decides, its own roundings in its own order are the definition. They decide next to never. So there are two ways:
+
+* ``winsorize`` computes centre and deviation in whatever order is fast, and knows what its own and the definition's
+  rounding can do. Where a comparison on the way is closer than that, it says that it is unsure.
+* ``to_the_letter`` does what the definition says, operation by operation.
+"""
+
+from functools import reduce
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection import sn
-from ap_masters.engines.numpy.rejection.survivors import ZERO, Bools, Floats, Ranks, Span, Stacks
+from ap_masters.engines.numpy.rejection.survivors import ZERO, Bools, Floats, take_columns
 
 Indices = NDArray[np.intp]
 
@@ -14,163 +25,250 @@ CLAMP: Final = 1.5
 FACTOR: Final = 1.134
 _CONVERGED: Final = 0.0005
 _OUTER: Final = 0.2  # of the ranks at each end, which is as far as limits at 1.5 deviations usually reach
-_WORTHWHILE: Final = 0.7  # with fewer stacks left than that, the others are put away
+_AT_ONCE: Final = 1 << 16  # outer samples in float64: they stay in the cache
+_TURNS: Final = 20
+_NEAR: Final = 2e-9  # of the first deviation: what is closer may be decided by rounding
+_NEAR_LEVEL: Final = 1e-12  # of the level, for the definition's rounding: its samples are not taken about a centre
+_SHRUNK: Final = 1e-3  # a deviation below so much of the first one may have lost its digits
 
 
-class Moments(NamedTuple):
-    """Centre and deviation of each stack."""
+class Winsorized(NamedTuple):
+    """Centre and deviation of each stack; where ``unsure``, they mean nothing."""
 
     centre: Floats
     deviation: Floats
-
-    def take(self, which: Indices) -> "Moments":
-        """Return those of some stacks."""
-        return Moments(self.centre.take(which), self.deviation.take(which))
-
-    def put(self, which: Indices, new: "Moments") -> None:
-        """Replace those of some stacks."""
-        self.centre[which], self.deviation[which] = new
+    unsure: Bools
 
 
-def winsorized_moments(stacks: Stacks, pixels: Indices, span: Span, cutoff: float) -> Moments:
-    """Return Winsorized mean and deviation of the survivors of some pixels.
+def winsorize(r: NDArray[Any], offset: Floats, cutoff: float, full_scale: float) -> Winsorized:
+    """Winsorize the stacks ``r + offset``, (n, pixels), sorted.
 
-    Starts from the median and 1.1926 Sn; then clamps to centre -+ 1.5 deviations (samples beyond ``cutoff``
-    deviations go to the centre), takes mean and 1.134 standard deviations of the clamped samples, and repeats
-    on those until the deviation changes by less than 0.05 %. Where Sn is zero nothing is clamped.
-
-    As a rule limits touch the outer ranks only, and nothing lies beyond the cutoff; that is worked out with the
-    outer ranks and sums of the inner ones. The stacks for which it turns out not to hold are done to the letter.
+    Limits at 1.5 deviations usually reach the outer ranks only; that is worked out with these and the sums of the
+    others. The few stacks for which it turns out not to be so are done again with every rank an outer one.
     """
-    result = _start(stacks, pixels, span)
-    start = Moments(*(moment.copy() for moment in result))
-    n = span.survivors
-    most = int(n.max())
-    usual = 2 * n > most
-    few = min(int(_OUTER * most) + 2, int(n[usual].min()) // 2)
-    some = np.flatnonzero(usual)
-    ends = _Ends(stacks, pixels[some], span.select(some), few)
-    failed = np.concatenate([np.flatnonzero(~usual), _iterate(ends, result, some, cutoff, stacks.full_scale)])
-    for count in np.unique(n[failed]):
-        same = failed[n[failed] == count]
-        values = stacks.survivors(span.select(same), pixels[same], int(count))
-        result.put(same, _to_the_letter(values, start.take(same), cutoff, stacks.full_scale))
+    n, pixels = r.shape
+    median = (r[(n - 1) // 2].astype(np.float64) + r[n // 2]) / 2
+    s0 = sn.CONSISTENCY * sn.factor(n) * _middle_distance(r)
+    near = _NEAR * s0 + _NEAR_LEVEL * np.abs(median + offset)
+    result = Winsorized(median.copy(), s0.copy(), (s0 > 0) & (s0 < 4 * ZERO * full_scale))
+    going = np.flatnonzero((s0 > 0) & ~result.unsure)
+    few = min(int(_OUTER * n) + 2, n // 2)
+    for outer in (few, n // 2):
+        batch = max(_AT_ONCE // (2 * outer), 1)
+        refused = [going[:0]]
+        left = []
+        for first in range(0, len(going), batch):
+            some = going[first : first + batch]
+            part = r if len(some) == pixels else take_columns(r, some)
+            stacks = _Winsorizing.of(part, some, Start(median[some], s0[some], near[some]), outer)
+            left.append(stacks.run(result, refused, cutoff))
+        while sum(len(stacks.where) for stacks in left):
+            left = [stacks.run(result, refused, cutoff) for stacks in _Winsorizing.together(left, batch)]
+        going = np.concatenate(refused)
+    result.centre[:] += offset
     return result
 
 
-def _start(stacks: Stacks, pixels: Indices, span: Span) -> Moments:
-    """Return median and 1.1926 Sn of the survivors."""
-    counts = span.survivors
-    deviation = np.empty(len(pixels))
-    for n in np.unique(counts):
-        same = np.flatnonzero(counts == n)
-        values = stacks.survivors(span.select(same), pixels[same], int(n))
-        if stacks.short:  # differences of 16-bit samples are 16-bit numbers
-            values = (values - values[0]).astype(np.uint16)
-        deviation[same] = sn.CONSISTENCY * sn.factor(int(n)) * sn.middle_distance(values)
-    return Moments(stacks.twice_median(span, pixels) / 2, deviation)
+def _middle_distance(r: NDArray[Any]) -> Floats:
+    """Return Sn's distance; of short integers by way of 8 bits wherever these hold the differences."""
+    if r.dtype.kind not in "iu" or r.dtype == np.uint8:
+        return sn.middle_distance(r).astype(np.float64)
+    distance = np.empty(r.shape[1])
+    above = (r - r[0]).view(np.uint16)
+    fits = above[-1] < 256
+    for which, dtype in ((np.flatnonzero(fits), np.uint8), (np.flatnonzero(~fits), np.uint16)):
+        if len(which):
+            distance[which] = sn.middle_distance(take_columns(above, which).astype(dtype))
+    return distance
 
 
-class _Ends:
-    """Stacks being Winsorized at their ends, as deviations from the pivot: outer ranks, and sums of the inner ones."""
+class Start(NamedTuple):
+    """Median and 1.1926 Sn of each stack, and how close a comparison may come before rounding decides it."""
 
-    def __init__(self, stacks: Stacks, pixels: Indices, span: Span, outer: int) -> None:
-        self.n = span.survivors.astype(np.float64)
-        self.pivot = stacks.pivot.take(pixels)
-        first, last = span
-        if len(pixels) == stacks.pixels and span.survivors.min() == stacks.frames:
-            self.low = stacks.values[:outer] - self.pivot
-            self.high = stacks.values[stacks.frames - outer :] - self.pivot
-        else:
-            self.low = self._ranks(stacks, pixels, first, outer)
-            self.high = self._ranks(stacks, pixels, last - outer, outer)
-        inner = Span(first + outer, last - outer)
-        self.total, self.squares = stacks.sums(inner, pixels)
-        # limits have to stay outside the first inner samples, or among the outer ones where there are no inner
-        some = inner.survivors > 0
-        self.first = np.where(some, stacks.at(np.minimum(inner.first, last - 1), pixels) - self.pivot, self.low[-1])
-        self.last = np.where(some, stacks.at(np.maximum(inner.last - 1, first), pixels) - self.pivot, self.high[0])
+    median: Floats
+    deviation: Floats
+    near: Floats
 
-    def _ranks(self, stacks: Stacks, pixels: Indices, start: Ranks, count: int) -> Floats:
-        rows = np.empty((count, len(pixels)))
-        for i, row in enumerate(rows):
-            np.subtract(stacks.at(start + i, pixels), self.pivot, out=row)
-        return rows
 
-    def select(self, kept: Indices) -> None:
-        """Go on with some of the stacks."""
-        for name in ("n", "pivot", "total", "squares", "first", "last"):
-            setattr(self, name, getattr(self, name).take(kept))
-        self.low, self.high = self.low.take(kept, axis=1), self.high.take(kept, axis=1)
+class _Winsorizing:
+    """Stacks being Winsorized together, as deviations from their medians.
 
-    def refuses(self, at: Moments, cutoff: float) -> Bools:
-        """Return where limits would reach the inner samples, or a sample lies beyond the cutoff (0: none)."""
-        centre, deviation = at
-        bad: Bools = centre - CLAMP * deviation > self.first
-        bad |= centre + CLAMP * deviation < self.last
+    As long as limits stay outside the inner ranks, these contribute their sums alone. ``ends[0]`` holds the outer
+    ranks below, ``ends[1]`` those above, negated, so that clamping is one maximum for both; limits likewise.
+
+    Limits always embrace the median 0: it stays a median of what is clamped about it, and no mean is further from
+    a median than a standard deviation, which is less than 1.5 * 1.134 of them.
+    """
+
+    _SINGLE: ClassVar = 7  # rows of the state before those in pairs
+
+    def __init__(self, where: Indices, state: Floats, turn: int, n: int) -> None:
+        """Take stacks that belong ``where``; the columns of ``state`` are all that is known about each."""
+        self.where, self.turn, self._n = where, turn, n
+        self._name_rows(state)
+
+    @classmethod
+    def of(cls, r: NDArray[Any], where: Indices, start: Start, outer: int) -> Self:
+        """Begin with the stacks ``r``."""
+        n, pixels = r.shape
+        made = cls(where, np.empty((cls._SINGLE + 4 + 2 * outer, pixels)), 0, n)
+        made.centre.fill(0)
+        made.median[:], made.deviation[:], made.near[:] = start
+        made.first[:] = start.deviation
+        for rows, end in ((made.ends[0], r[:outer]), (made.ends[1], r[n - outer :])):
+            np.copyto(rows, end)
+        np.subtract(made.ends[0], start.median, out=made.ends[0])
+        np.subtract(start.median, made.ends[1], out=made.ends[1])
+        inner = np.empty((n - 2 * outer, pixels))
+        np.copyto(inner, r[outer : n - outer])
+        np.subtract(inner, start.median, out=inner)
+        np.add.reduce(inner, axis=0, out=made.total)
+        np.einsum("ij,ij->j", inner, inner, out=made.squares)
+        made.inner[:] = (inner[0], -inner[-1]) if len(inner) else 0.0
+        return made
+
+    @classmethod
+    def together(cls, parts: "list[_Winsorizing]", batch: int) -> "list[_Winsorizing]":
+        """Put the stacks that are left together again, in batches."""
+        where = np.concatenate([part.where for part in parts])
+        state = np.concatenate([part.state for part in parts], axis=1)
+        turn, n = max(part.turn for part in parts), parts[0]._n
+        starts = range(0, len(where), batch)
+        return [cls(where[i : i + batch], state[:, i : i + batch], turn, n) for i in starts]
+
+    def _name_rows(self, state: Floats) -> None:
+        self.state = state
+        self.centre, self.deviation, self.median, self.first, self.near, self.total, self.squares = state[
+            : self._SINGLE
+        ]
+        rows, pixels = state.shape
+        pairs = self._SINGLE + 4
+        self.inner, self.limits = state[self._SINGLE : pairs].reshape(2, 2, pixels)
+        self.ends = state[pairs:].reshape(2, (rows - pairs) // 2, pixels)
+
+    def run(self, result: Winsorized, refused: list[Indices], cutoff: float) -> Self:
+        """Go on until half of the stacks are done, and return the others.
+
+        What comes out is put into ``result``; where limits reach the inner ranks is added to ``refused``.
+        """
+        going = np.ones(len(self.where), np.bool_)
+        while np.count_nonzero(going) * 2 > len(going):
+            unsure = self._replace_far(cutoff) if self.turn == 0 and cutoff > 0 else ~going
+            inside = self._limit() & going
+            if inside.any():
+                refused.append(self.where[inside])
+                going &= ~inside
+            before = self.deviation.copy()
+            self._clamp()
+            self._find_shrunk(before, cutoff, unsure)
+            if self.turn:
+                change = np.abs(before - self.deviation)
+                change -= _CONVERGED * before
+                converged = going & (change < -self.near) & ~unsure
+                unsure |= np.abs(change, out=change) <= self.near
+                self._finish(result, np.flatnonzero(converged))
+                going &= ~converged
+            self.turn += 1
+            if self.turn == _TURNS:
+                unsure[:] = True
+            result.unsure[self.where[unsure & going]] = True
+            going &= ~unsure
+        return self._select(np.flatnonzero(going))
+
+    def _select(self, kept: Indices) -> Self:
+        return type(self)(self.where[kept], take_columns(self.state, kept), self.turn, self._n)
+
+    def _finish(self, result: Winsorized, which: Indices) -> None:
+        there = self.where[which]
+        result.centre[there] = self.centre[which] + self.median[which]
+        result.deviation[there] = self.deviation[which]
+
+    def _replace_far(self, cutoff: float) -> Bools:
+        """Move samples beyond the cutoff to the median; return where it is not clear what is beyond.
+
+        They then lie within all limits to come, as the inner ranks do. What is not clamped stays where it is, so a
+        cutoff counts from the first limits on only.
+        """
+        unsure = np.zeros(len(self.where), np.bool_)
+        limit = -max(cutoff, CLAMP) * self.deviation
+        for rows, outermost in zip(self.ends, (0, -1), strict=True):
+            some = np.flatnonzero(rows[outermost] <= limit + self.near)
+            part = take_columns(rows, some)
+            unsure[some] |= (np.abs(part - limit[some]) <= self.near[some]).any(0)
+            rows[:, some] = np.where(part <= limit[some], 0.0, part)
+        return unsure
+
+    def _limit(self) -> Bools:
+        """Set the limits to 1.5 deviations from the centre; return where they reach the inner ranks."""
+        below, above = self.limits
+        reach = CLAMP * self.deviation
+        np.subtract(self.centre, reach, out=below)
+        np.add(self.centre, reach, out=above)
+        np.negative(above, out=above)
+        inside: Bools = np.logical_or.reduce(self.limits > self.inner, axis=0)
+        return inside
+
+    def _clamp(self) -> None:
+        """Clamp to the limits; set centre and deviation to the Winsorized ones."""
+        n = self._n
+        np.maximum(self.ends, self.limits[:, None, :], out=self.ends)
+        below, above = np.add.reduce(self.ends, axis=1)
+        squares = np.einsum("sip,sip->p", self.ends, self.ends)
+        squares += self.squares
+        below -= above
+        below += self.total
+        np.divide(below, n, out=self.centre)
+        below *= self.centre
+        squares -= below
+        squares /= n - 1
+        np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+        np.multiply(squares, FACTOR, out=self.deviation)
+
+    def _find_shrunk(self, before: Floats, cutoff: float, unsure: Bools) -> None:
+        """Add to ``unsure`` where the deviation has shrunk so much that a sample may lie beyond the cutoff again.
+
+        Samples and centre lie between the limits, three deviations ``before`` apart. Nor may a deviation lose its
+        digits, which are those of the first one's square.
+        """
+        unsure |= self.deviation < _SHRUNK * self.first
         if cutoff > 0:
-            bad |= centre - cutoff * deviation >= self.low[0]
-            bad |= centre + cutoff * deviation <= self.high[-1]
-        return bad
-
-    def clamp(self, at: Moments) -> Moments:
-        """Clamp to 1.5 deviations from the centre; return mean and Winsorized deviation of all ranks."""
-        reach = CLAMP * at.deviation
-        np.maximum(self.low, at.centre - reach, out=self.low)
-        np.minimum(self.high, at.centre + reach, out=self.high)
-        total = self.total + self.low.sum(0) + self.high.sum(0)
-        squares = self.squares + np.einsum("ij,ij->j", self.low, self.low) + np.einsum("ij,ij->j", self.high, self.high)
-        variance = (squares - total * total / self.n) / (self.n - 1)
-        return Moments(total / self.n, FACTOR * np.sqrt(np.maximum(variance, 0)))
+            unsure |= self.deviation * cutoff <= (2 * CLAMP * (1 + _NEAR)) * before
 
 
-def _iterate(ends: _Ends, result: Moments, pixels: Indices, cutoff: float, full_scale: float) -> Indices:
-    """Winsorize until each stack converges; results go to ``result`` at ``pixels``. Return those that failed."""
-    failed = [pixels[:0]]
-    now = result.take(pixels)
-    now.centre[:] -= ends.pivot
-    going = now.deviation > full_scale * ZERO
-    turn = 0
-    while going.any():
-        bad = going & ends.refuses(now, cutoff)
-        failed.append(pixels[bad])
-        going &= ~bad
-        before, now = now, ends.clamp(now)
-        done = going & (now.deviation <= full_scale * ZERO)
-        if turn:
-            done |= going & (np.abs(before.deviation - now.deviation) < _CONVERGED * before.deviation)
-        finished = np.flatnonzero(done)
-        result.centre[pixels[finished]] = now.centre[finished] + ends.pivot[finished]
-        result.deviation[pixels[finished]] = now.deviation[finished]
-        going &= ~done
-        turn += 1
-        if np.count_nonzero(going) < _WORTHWHILE * len(pixels):
-            left = np.flatnonzero(going)
-            pixels, going, now = pixels[left], going[left], now.take(left)
-            ends.select(left)
-    return np.concatenate(failed)
+# --- as it is written -------------------------------------------------------------------------------------
 
 
-def _to_the_letter(v: Floats, start: Moments, cutoff: float, full_scale: float) -> Moments:
-    """Winsorize the stacks ``v``, every sample, as the definition says."""
-    result = Moments(start.centre.copy(), start.deviation.copy())
-    pixels = np.arange(v.shape[1])
+def to_the_letter(v: Floats, cutoff: float) -> tuple[Floats, Floats]:
+    """Return Winsorized mean and deviation of the sorted stacks ``v`` (n, pixels), samples of which 1.0 is white.
+
+    Every operation and its order is the definition's.
+    """
     n = len(v)
+    centre = (v[(n - 1) // 2] + v[n // 2]) / 2
+    deviation: Floats = sn.CONSISTENCY * (sn.factor(n) * sn.middle_distance(v))
+    pixels = np.arange(v.shape[1])
     turn = 0
     while True:
-        alive = result.deviation[pixels] > full_scale * ZERO
+        alive = 1.0 + deviation[pixels] != 1.0
         v, pixels = v.compress(alive, axis=1), pixels[alive]
         if not len(pixels):
-            return result
-        c, s = result.take(pixels)
-        low, high = v < c - CLAMP * s, v > c + CLAMP * s
+            return centre, deviation
+        c, s = centre[pixels], deviation[pixels]
+        lower, upper = c - CLAMP * s, c + CLAMP * s
+        low, high = v < lower, v > upper
         far = (low & (v <= c - cutoff * s)) | (high & (v >= c + cutoff * s)) if cutoff > 0 else np.False_
-        v = np.where(far, c, np.where(low, c - CLAMP * s, np.where(high, c + CLAMP * s, v)))
-        mean = v.mean(0)
+        v = np.where(far, c, np.where(low, lower, np.where(high, upper, v)))
+        mean = _in_order(v) / n
         d = v - mean
-        new = FACTOR * np.sqrt(np.maximum(((d * d).sum(0) - d.sum(0) ** 2 / n) / (n - 1), 0))
-        result.put(pixels, Moments(mean, new))
+        total = _in_order(d)
+        new = FACTOR * np.sqrt(np.maximum((_in_order(d * d) - total * total / n) / (n - 1), 0))
+        centre[pixels], deviation[pixels] = mean, new
         turn += 1
         if turn > 1:
             going = np.abs(s - new) / s >= _CONVERGED
             v, pixels = v.compress(going, axis=1), pixels[going]
+
+
+def _in_order(rows: Floats) -> Floats:
+    """Add up rows one after the other; numpy's sum may take them in another order."""
+    return reduce(np.add, rows)
