@@ -8,24 +8,28 @@ Every figure is a whole process, timed from outside; the rounds of all programs 
 told, because machines are noisy: read the ratios. "Integration alone" takes the start-up off each side: ours is
 the time of one engine run inside a process, Siril's is its process less one that only starts and stops.
 "limit" is a Python process that reads the same bytes into one buffer and writes a result of the same size.
-Run it with the interpreter that has ap-masters installed (``.venv``), with the page cache warm.
+Memory is what all processes of a program had of their own at once. Run it with the interpreter that has ap-masters
+installed (``.venv``); the page cache is warm, as the frames have just been written.
 """
 
 import argparse
-import os
+import compileall
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 
+import ap_masters
 from ap_masters.images import write_image
 from ap_masters.model import Keyword
 
@@ -107,31 +111,47 @@ combine(frames, method="average", sigma_clip=True, sigma_clip_low_thresh=4, sigm
 
 
 class Run(NamedTuple):
-    """One process: wall seconds, peak memory in MiB (0 where the system does not tell), and what it printed."""
+    """One program: wall seconds, and what it printed."""
 
     seconds: float
-    peak: float
     out: str
+
+
+Runs = dict[str, list[Run]]
+Peaks = dict[str, float]
+
+
+def peak_memory(command: Sequence[str | Path], folder: Path) -> float:
+    """Run a command and return the most memory it held, in MiB: what its processes had of their own, added up.
+
+    The processes are looked at every few milliseconds, which costs time; so this run is not timed.
+    """
+    process = psutil.Popen([str(word) for word in command], cwd=folder, stdout=subprocess.DEVNULL)
+    most = 0
+    while process.poll() is None:
+        with suppress(psutil.Error):
+            most = max(most, sum(_own_memory(p) for p in (process, *process.children(recursive=True))))
+        time.sleep(0.005)
+    return most / (1 << 20)
+
+
+def _own_memory(process: psutil.Process) -> int:
+    """Return a process's memory, what it shares with others divided among them where the system tells."""
+    memory = process.memory_full_info()
+    return int(getattr(memory, "pss", memory.uss))
 
 
 def timed(command: Sequence[str | Path], folder: Path) -> Run:
     """Run a command to its end and time it from outside. Ends the benchmark when it fails."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder) as out:
         start = time.perf_counter()
-        process = subprocess.Popen([str(word) for word in command], cwd=folder, stdout=out, stderr=subprocess.STDOUT)
-        if hasattr(os, "wait4"):
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            peak = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
-        else:
-            process.wait()
-            peak = 0.0
+        done = subprocess.run([str(word) for word in command], cwd=folder, stdout=out, stderr=subprocess.STDOUT)
         seconds = time.perf_counter() - start
         out.seek(0)
         said = out.read()
-    if process.returncode:
-        raise SystemExit(f"{command[0]} ended with {process.returncode}:\n{said[-2000:]}")
-    return Run(seconds, peak, said)
+    if done.returncode:
+        raise SystemExit(f"{command[0]} ended with {done.returncode}:\n{said[-2000:]}")
+    return Run(seconds, said)
 
 
 def make_frames(folder: Path, count: int, megapixels: float, *, flats: bool) -> None:
@@ -176,15 +196,14 @@ def ours(method: Method, frames: Path, folder: Path) -> list[str | Path]:
     ]
 
 
-def rounds(commands: dict[str, list[str | Path]], folder: Path, count: int) -> dict[str, list[Run]]:
-    """Run all commands in turn, ``count`` times after one round that is not counted."""
-    runs: dict[str, list[Run]] = {name: [] for name in commands}
-    for number in range(count + 1):
+def rounds(commands: dict[str, list[str | Path]], folder: Path, count: int) -> tuple[Runs, Peaks]:
+    """Run all commands in turn, ``count`` times after one round that is not timed: there, memory is watched."""
+    peaks = {name: peak_memory(command, folder) for name, command in commands.items()}
+    runs: Runs = {name: [] for name in commands}
+    for _ in range(count):
         for name, command in commands.items():
-            run = timed(command, folder)
-            if number:
-                runs[name].append(run)
-    return runs
+            runs[name].append(timed(command, folder))
+    return runs, peaks
 
 
 def compare(names: Sequence[str], count: int, megapixels: float, repeat: int, folder: Path) -> Iterator[str]:
@@ -213,12 +232,11 @@ def compare(names: Sequence[str], count: int, megapixels: float, repeat: int, fo
             commands |= {"siril": [siril, "-s", stack], "siril start": [siril, "-s", empty]}
         if find_spec("ccdproc") and name == "sigma":
             commands["ccdproc"] = [sys.executable, "-c", CCDPROC, frames]
-        yield _row(name, rounds(commands, folder, repeat))
+        yield _row(name, *rounds(commands, folder, repeat))
 
 
-def _row(name: str, runs: dict[str, list[Run]]) -> str:
+def _row(name: str, runs: Runs, peak: Peaks) -> str:
     wall = {who: median(run.seconds for run in done) for who, done in runs.items()}
-    peak = {who: max(run.peak for run in done) for who, done in runs.items()}
     engine = median(float(run.out.split()[-1]) for run in runs["engine"])
     cells = [
         f"{wall['ours']:.2f}",
@@ -246,10 +264,10 @@ def growth(folder: Path, repeat: int) -> Iterator[str]:
     for number, (count, megapixels) in enumerate(sizes):
         frames = folder / f"growth{number}"
         make_frames(frames, count, megapixels, flats=False)
-        runs = rounds({"ours": ours(METHODS["sigma"], frames, folder)}, folder, repeat)["ours"]
-        seconds = median(run.seconds for run in runs)
-        peak = max(run.peak for run in runs)
-        yield f"| {count} | {megapixels:g} | {seconds:.2f} | {seconds / count / megapixels * 1e3:.2f} | {peak:.0f} |"
+        runs, peaks = rounds({"ours": ours(METHODS["sigma"], frames, folder)}, folder, repeat)
+        seconds = median(run.seconds for run in runs["ours"])
+        each = seconds / count / megapixels * 1e3
+        yield f"| {count} | {megapixels:g} | {seconds:.2f} | {each:.2f} | {peaks['ours']:.0f} |"
         shutil.rmtree(frames)
 
 
@@ -263,6 +281,7 @@ def main() -> None:
     parser.add_argument("--growth", action="store_true", help="time and memory against size instead")
     parser.add_argument("--folder", type=Path, help="where the frames go; a temporary folder by default")
     given = parser.parse_args()
+    compileall.compile_dir(Path(ap_masters.__file__).parent, quiet=1)  # as an installation does
     with tempfile.TemporaryDirectory(prefix="ap-masters-benchmark-", dir=given.folder) as place:
         folder = Path(place)
         lines = (

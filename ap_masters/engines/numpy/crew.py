@@ -46,8 +46,9 @@ class _Hand(NamedTuple):
 def in_processes(tasks: Iterable[Task], make_worker: MakeWorker[Task, Answer], workers: int) -> Iterator[Answer]:
     """Yield what ``make_worker()`` makes of every task, in ``workers`` processes; 1 means this one alone.
 
-    Answers come as they are finished. Not more than two tasks per worker are under way, so that memory stays bounded. When the consumer stops
-    early, or is interrupted, the workers are ended at once. Raises what a worker raised, and WorkerLost.
+    Answers come as they are finished. Not more than two tasks per worker are under way, so that memory stays
+    bounded. When the consumer stops early, or is interrupted, the workers are ended at once. Raises what a worker
+    raised, and WorkerLost.
     """
     if workers == 1:
         yield from map(make_worker(), tasks)
