@@ -70,6 +70,7 @@ def combine(
         (result,) = engine.run([job], Path(work), on_progress)
         if isinstance(result, Failed):
             raise AllJobsFailed(f"{output}: {result.reason}. {result.advice}".strip())
+        images.read_info(result.path)  # what cannot be read again is no result
         record = _finish(job, result, output, record_suffix)
     return Combined(
         result=result.model_copy(update={"path": output}),

@@ -20,7 +20,7 @@ from ap_masters.model import ChannelStatistics, Statistics
 
 Rows = NDArray[np.float32]
 Floats = NDArray[np.float64]
-ReadAgain = Callable[[int], Iterator[Rows]]  # channel -> all its rows, in bands
+ReadAgain = Callable[[int], Iterator[Rows]]  # channel -> all its samples, in runs of any shape
 
 BLOCK: Final = 16  # rows of a block; bands start at multiples of it
 _GRID: Final = 16  # the grid has at most so many rows and columns

@@ -1,5 +1,6 @@
 """What every image file offers, whatever its format."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
@@ -85,6 +86,10 @@ class Writer(RowSink, Protocol):
 
     def wrote(self, channel: int, first: int, count: int) -> None:
         """Take notice of ``count`` rows from ``first`` on that somebody has written there."""
+        ...
+
+    def read_again(self, channel: int) -> Iterator[NDArray[np.float32]]:
+        """Yield all samples of a channel that has been written, in runs that are valid until the next."""
         ...
 
     def finish(self, keywords: tuple[Keyword, ...] | None = None) -> None:

@@ -51,6 +51,14 @@ class Shape(NamedTuple):
             rows = (rows ^ rows.dtype.type(self.flip)).view(self.dtype.newbyteorder("="))
         return np.ascontiguousarray(rows.astype(self.dtype, copy=False)).reshape(-1).view(np.uint8).data
 
+    def decode(self, piece: memoryview) -> NDArray[Any]:
+        """Return stored samples as they were given, one after the other."""
+        samples: NDArray[Any] = np.frombuffer(piece, self.dtype).astype(self.dtype.newbyteorder("="), copy=False)
+        if self.flip:
+            samples = samples.view(samples.dtype.str.replace("i", "u"))
+            samples = samples ^ samples.dtype.type(self.flip)
+        return samples
+
 
 class Place(NamedTuple):
     """Where the samples go in a file in the making: all that another process needs to write some of them."""
@@ -174,6 +182,12 @@ class RowWriter(ABC):
         with self._lock:
             if self._written[channel, first:last].any():
                 raise ValueError(f"rows {first} to {last} of channel {channel} are written a second time")
+
+    def read_again(self, channel: int) -> Iterator[NDArray[Any]]:
+        """Yield all samples of a channel that has been written, in runs that are valid until the next."""
+        first = self._start + self._shape.position(channel, 0)
+        for piece in self._part.pieces(first, first + self._shape.position(1, 0)):
+            yield self._shape.decode(piece)
 
     def finish(self, keywords: tuple[Keyword, ...] | None = None) -> None:
         """Write the header, with ``keywords`` instead of those given at first, and put the file in its place.

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -33,6 +34,8 @@ KEYWORDS = (
     Keyword("HISTORY", None, "ImageIntegration.numberOfImages: 20"),
 )
 SUFFIXES = [pytest.param(suffix, id=suffix) for suffix in (".xisf", ".fits")]
+
+PLACES = [(channel, first) for channel in range(2) for first in range(0, 40, 8)]
 
 
 def _ramp(channels: int = 1, height: int = 11, width: int = 7) -> NDArray[np.float32]:
@@ -161,6 +164,29 @@ def test_rows_may_come_in_any_order_from_any_thread(tmp_path: Path, suffix: str,
 
     assert (tmp_path / f"ordered{suffix}").read_bytes() == (tmp_path / f"any{suffix}").read_bytes()
     np.testing.assert_array_equal(pixels, read_image(tmp_path / f"any{suffix}")[1])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_rows_may_be_written_by_other_processes(tmp_path: Path, suffix: str, compression: Compression) -> None:
+    """A process that is told the place writes rows there; the file is the same, and can be read again meanwhile."""
+    pixels = np.random.default_rng(7).random((2, 40, 31), np.float32)
+    path = tmp_path / f"Größe{suffix}"
+
+    with create(
+        path, width=31, height=40, channels=2, keywords=(), image_type="MasterFlat", compression=compression
+    ) as writer:
+        with get_context("spawn").Pool(2) as pool:
+            pool.starmap(writer.place.write_rows, [(c, first, pixels[c, first : first + 8]) for c, first in PLACES])
+        for channel, first in PLACES:
+            writer.wrote(channel, first, 8)
+        again = [np.concatenate([run.copy() for run in writer.read_again(channel)]) for channel in range(2)]
+        with pytest.raises(ValueError, match="a second time"):
+            writer.wrote(1, 8, 8)
+        writer.finish()
+
+    np.testing.assert_array_equal(pixels, np.reshape(again, pixels.shape))
+    np.testing.assert_array_equal(pixels, read_image(path)[1])
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -18,11 +18,10 @@ from ap_masters.engines.numpy.order import Order, Shape
 from ap_masters.engines.numpy.prepare import ADU, Prepared, prepare
 from ap_masters.engines.numpy.reading import Frames
 from ap_masters.engines.statistics import Accumulator
-from ap_masters.images.image import Image, Writer
+from ap_masters.images.image import Writer
 from ap_masters.model import EngineInfo, Frame, FrameOutcome, Job, Statistics
 
 ENGINE: Final = EngineInfo(name="numpy", version=__version__, definition="ImageIntegration 1.6.0")
-_AGAIN: Final = 1 << 18  # samples read at once of the finished master
 
 OnRows = Callable[[float], None]
 
@@ -83,9 +82,8 @@ def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, me
         pixels = geometry.plane * geometry.channels
         smallest, largest = totals.accumulator.extremes
         facts = Outcome(pixels, smallest / unit, largest / unit, outcomes)
+        statistics = totals.accumulator.finish(writer.read_again, scale=unit)
         writer.finish((*job.keywords, *result_keywords(ENGINE, job.recipe, facts)))
-    with images.open_image(goal) as finished:
-        statistics = totals.accumulator.finish(lambda channel: _rows_again(finished, channel), scale=unit)
     return Made(statistics, outcomes, pixels, prepared.notes)
 
 
@@ -134,11 +132,3 @@ def _outcomes(frames: Sequence[Frame], prepared: Prepared, totals: _Totals) -> t
         )
         for i, frame in enumerate(frames)
     )
-
-
-def _rows_again(image: Image, channel: int) -> Iterator[NDArray[np.float32]]:
-    """Yield the rows of a finished master once more, some at a time."""
-    info = image.info
-    step = max(_AGAIN // (info.width * info.channels), 1)
-    for first in range(0, info.height, step):
-        yield image.read_rows(first, min(first + step, info.height))[channel]
