@@ -226,6 +226,14 @@ def test_frames_dropped_for_their_pixels_do_not_rebuild_for_ever(run: Run, tmp_p
     assert len(record(tmp_path / "library", "masterBias").inputs) == 4
     assert actions(done) == {"bias": ["up to date"]}
 
+    shoot(tmp_path / "night", "BIAS", count=1, at=HOUR)
+    again = run("plan", tmp_path / "night", tmp_path / "library", *NUMPY, "--json")
+
+    assert actions(again) == {"bias": ["rebuild"]}
+    assert reasons(again, "bias").startswith("1 new: BIAS_none_0s")
+    assert "lit" not in reasons(again, "bias")
+    assert "rejection" not in reasons(again, "bias")
+
 
 def test_a_group_that_loses_all_its_frames_says_so(run: Run, tmp_path: Path) -> None:
     """The cooler was never on: every dark is dropped, the group skipped, and the biases are built."""

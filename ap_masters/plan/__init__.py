@@ -130,7 +130,7 @@ def _news(job: Job, record: Record, holdings: Holdings, settings: Settings) -> t
     if not reasons or len(stay) == len(job.frames):
         return reasons
     smaller = with_frames(job, job.group.model_copy(update={"frames": stay}), settings)
-    return differences(smaller, record, holdings.hashes) and reasons
+    return differences(smaller, record, holdings.hashes)
 
 
 def _kept_waiting(job: Job) -> tuple[str, ...]:
