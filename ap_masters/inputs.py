@@ -12,6 +12,7 @@ from typing import Final
 
 from ap_masters.errors import NothingToDo, UsageError
 from ap_masters.images import is_image_name
+from ap_masters.safe import text_of
 
 _WILDCARD: Final = re.compile(r"[*?\[]")
 _NUMBERED: Final = re.compile(r"(.*?)(\d+)")
@@ -56,10 +57,10 @@ def _some(files: list[Path], otherwise: str) -> list[Path]:
 
 
 def _listed(file: Path) -> Iterator[Path]:
-    """Yield the files named in a list: UTF-8, one path per line, # comments, relative to the list's folder."""
+    """Yield the files named in a list: one path per line, # comments, relative to the list's folder."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = text_of(file.read_bytes())
+    except (OSError, ValueError) as error:
         raise UsageError(f"{file}: cannot be read as a list of files: {error}") from error
     names = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     for name in _some([Path(name) for name in names], f"{file}: the list names no file"):

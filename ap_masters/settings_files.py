@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ap_masters.config import RecipesSettings, Section, Settings
 from ap_masters.errors import ConfigError
 from ap_masters.profiles import PROFILES
+from ap_masters.safe import text_of
 
 FILE_NAME: Final = "ap-masters.toml"
 PREFIX: Final = "AP_MASTERS_"
@@ -107,8 +108,8 @@ def annotation(name: str) -> Any:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(text_of(path.read_bytes()))
+    except (OSError, ValueError) as error:  # TOML's own errors are ValueErrors
         raise ConfigError(f"{path}: cannot be read as settings: {error}") from error
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ap_masters.errors import UsageError
 from ap_masters.model import FrameType, Noun
-from ap_masters.safe import csv_cell, one_line
+from ap_masters.safe import csv_cell, one_line, text_of
 
 
 class PlannedLight(Noun):
@@ -90,8 +90,8 @@ def read_plan(path: Path) -> tuple[PlannedLight, ...]:
     the line that cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = text_of(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path}: the plan cannot be read: {error}") from error
     return parse_plan(text, where=path)
 
