@@ -15,7 +15,7 @@ from tests.cli.conftest import Run
 NUMPY = ("--engine", "numpy")
 
 
-def darks(folder: Path, count: int, *, level: float = 500.0, **changes: str | float) -> Path:
+def darks(folder: Path, count: int, *, level: float = 500.0, **changes: str | float | None) -> Path:
     for number in range(count):
         write_frame(folder / f"dark{number}.fits", noisy(number, level=level), **changes)
     return folder
