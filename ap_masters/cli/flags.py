@@ -110,7 +110,7 @@ OUTPUT: Final = Family(
 )
 
 _MEMORY: Final = Flag("memory", ("--memory",), "Memory for integration, as 2G or 800M (default: half of what is free).")
-_THREADS: Final = Flag("threads", ("--threads",), "Threads for integration (default: all cores).")
+_THREADS: Final = Flag("threads", ("--threads",), "Processors to integrate with (default: all).")
 
 ENGINE: Final = Family(
     "Engine",

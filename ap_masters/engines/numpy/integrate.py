@@ -19,7 +19,7 @@ _PER_PIXEL: Final = 160  # bytes of a tile's rows that there is one of, whatever
 _BATCH: Final = 1 << 17  # samples integrated exactly at once: what fits into the cache as float64, some times over
 _BATCH_BYTES: Final = 96  # of each: as float64 several times over, with sums, ranks and what is being gathered
 _WORTH_A_COPY: Final = 1 << 23  # samples that one more worker has to save the others, where starting it costs little
-_WORTH_A_START: Final = 1 << 28  # and where it is an interpreter of its own
+_WORTH_A_START: Final = 1 << 26  # and where it is an interpreter of its own, a third of a second away
 _START_BYTES: Final = 48 << 20  # of such an interpreter
 
 
