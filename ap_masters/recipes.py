@@ -24,22 +24,28 @@ _PERCENTILE_BELOW = 6
 _WINSORIZED_UP_TO = 15
 
 
-def automatic_rejection(frame_type: FrameType, count: int) -> Rejection:
-    """Return WBPP 3.0.1's choice for ``count`` frames: below 6 percentile, then winsorized, many flats linear fit."""
-    if count < _PERCENTILE_BELOW:
+def automatic_rejection(frame_type: FrameType, count: int, *, around_zero: bool = False) -> Rejection:
+    """Return WBPP 3.0.1's choice for ``count`` frames: below 6 percentile, then winsorized, many flats linear fit.
+
+    Percentile clipping rejects by fractions of the median, so samples ``around_zero``, as those of darks whose bias
+    was subtracted, would be rejected for their noise, most of them; WBPP never integrates such frames.
+    """
+    if count < _PERCENTILE_BELOW and not around_zero:
         return Rejection.PERCENTILE
     if count <= _WINSORIZED_UP_TO or frame_type is not FrameType.FLAT:
         return Rejection.WINSORIZED
     return Rejection.LINEAR_FIT
 
 
-def recipe_for(frame_type: FrameType, count: int, settings: RecipesSettings) -> Recipe:
+def recipe_for(frame_type: FrameType, count: int, settings: RecipesSettings, *, around_zero: bool = False) -> Recipe:
     """Return the recipe of a group of ``count`` frames, with what was set and AUTO resolved."""
     chosen = Recipe.model_validate(
         BASE[frame_type].model_dump() | settings.of(frame_type).model_dump(exclude_none=True)
     )
     if chosen.rejection is Rejection.AUTO:
-        chosen = chosen.model_copy(update={"rejection": automatic_rejection(frame_type, count)})
+        chosen = chosen.model_copy(
+            update={"rejection": automatic_rejection(frame_type, count, around_zero=around_zero)}
+        )
     return chosen
 
 

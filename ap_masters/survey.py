@@ -121,7 +121,7 @@ def given_folders(settings: Settings) -> dict[FrameType, Path]:
     given = {kind: place for kind, place in named.items() if place is not None}
     for kind, place in given.items():
         if not place.exists():
-            raise UsageError(f"{place}: there is no such folder of master {kind}s (--{kind}-master-dir)")
+            raise UsageError(f"{place}: there is no such folder of {kind} masters (--{kind}-master-dir)")
     return given
 
 

@@ -342,6 +342,22 @@ def test_s4_19_a_dark_is_scaled_only_with_a_bias_and_its_factor_is_on_record(run
     assert "subtracted (CALSTAT BD): bias masterBias" in text
 
 
+@pytest.mark.parametrize(("flags", "rejection"), [((), "winsorized"), (("--rejection", "percentile"), "percentile")])
+def test_noise_around_zero_is_not_rejected_as_fractions_of_it(
+    run: Run, tmp_path: Path, flags: tuple[str, ...], rejection: str
+) -> None:
+    """Five darks whose bias was subtracted: percentile clipping would reject most samples, and is only asked for."""
+    for i in range(5):
+        write_frame(tmp_path / "night" / f"dark{i}.fits", noisy(i, level=505, shape=(64, 96)))
+
+    run("build", tmp_path / "night", tmp_path / "library", "--subtract-constant", "500", *flags, *NUMPY)
+
+    made = record(tmp_path / "library", "masterDark")
+    assert made.recipe.rejection == rejection
+    assert made.rejected is not None
+    assert ((made.rejected.low + made.rejected.high) / made.rejected.samples < 0.05) is (rejection == "winsorized")
+
+
 def test_negative_values_stay_and_never_wrap(run: Run, tmp_path: Path) -> None:
     """Where a mask keeps all light away a calibrated flat is noise about zero: its mean is zero, half of it below."""
     light = np.full(SENSOR.shape, half_full(2.0))

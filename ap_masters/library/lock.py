@@ -85,5 +85,5 @@ def _refusal(library: Path, error: OSError | NotImplementedError) -> str:
     if isinstance(error, PermissionError):
         return f"{library}: may not be written to ({error.strerror}). Mend its permissions, or choose another folder"
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
-        return f"{library}: cannot be written to ({error.strerror}). Make room there, or choose another folder"
+        return f"{library}: cannot be written to ({error.strerror}). Choose another folder, or make room there"
     return f"{library}: cannot be locked ({error}). Use a folder on a file system that knows locks"

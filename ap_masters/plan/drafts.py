@@ -55,8 +55,7 @@ class Draft:
 
 def prepare(group: Group, settings: Settings, engine: str) -> Draft:
     """Return ``group`` with its recipe and its place, skipped where it is not wanted or too small."""
-    count = len(group.frames)
-    recipe = recipes.recipe_for(group.key.type, count, settings.recipe)
+    recipe = recipe_of(group, settings)
     draft = Draft(group, recipe, output_path(group, settings))
     if not is_selected(group.key.type, settings):
         draft.action, draft.reasons = Action.SKIPPED, ("not selected by --stage or the settings",)
@@ -68,6 +67,13 @@ def prepare(group: Group, settings: Settings, engine: str) -> Draft:
     if upwards and engine == "numpy" and draft.output.suffix == ".xisf":
         draft.warnings = (_UPSIDE_DOWN,)
     return draft
+
+
+def recipe_of(group: Group, settings: Settings) -> Recipe:
+    """Return how ``group`` is integrated: by its type, by how many frames it has, and by what is subtracted of them."""
+    dark = group.key.type in {FrameType.DARK, FrameType.DARK_FLAT}
+    subtracted = settings.dark.subtract_bias == "master" or settings.dark.subtract_constant is not None
+    return recipes.recipe_for(group.key.type, len(group.frames), settings.recipe, around_zero=dark and subtracted)
 
 
 def too_few(group: Group, recipe: Recipe, settings: Settings, engine: str) -> str | None:

@@ -4,10 +4,10 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-from ap_masters import headers, layouts, recipes
+from ap_masters import headers, layouts
 from ap_masters.config import Settings
 from ap_masters.model import Calibration, FrameType, Group, GroupKey, Job, Keyword, Master, Recipe
-from ap_masters.plan.drafts import Draft
+from ap_masters.plan.drafts import Draft, recipe_of
 
 _IMAGE_TYPE = {
     FrameType.BIAS: "MasterBias",
@@ -37,7 +37,7 @@ def job_of(draft: Draft, calibration: Calibration | None, settings: Settings) ->
 
 def with_frames(job: Job, group: Group, settings: Settings) -> Job:
     """Return ``job`` for fewer frames of its group, with the recipe and the keywords that belong to that number."""
-    recipe = recipes.recipe_for(group.key.type, len(group.frames), settings.recipe)
+    recipe = recipe_of(group, settings)
     keywords: tuple[Keyword, ...] = ()
     if group.frames:
         keywords = _keywords(group, recipe, job.calibration, job.scale, settings.layout)
