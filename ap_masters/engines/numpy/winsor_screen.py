@@ -16,7 +16,7 @@ from ap_masters.model import Recipe
 
 Row = NDArray[np.uint8]
 
-_TRIES: Final = (1.0, 0.95)  # limits tried, in terms of the deviation known so far
+_TRIES: Final = (1.0, 0.98, 0.94)  # limits tried, in terms of the deviation known so far
 _ROUNDING: Final = 1e-3  # of a centre in keys: some ten float32 operations on numbers up to 256
 _OUTER: Final = 0.2  # of the ranks at each end; limits that reach further in prove nothing
 
@@ -103,10 +103,10 @@ class _Proof:
         """
         rows, n = self._rows, self._n
         h, needed = n // 2 + 1, n - (n + 1) // 2 + 1
-        below = self._half_reach(rows, (needed + 1) // 2, h, "least reach")
-        above = self._half_reach([np.invert(row, out=row) for row in rows[::-1]], needed // 2, h, "other reach")
-        for row in rows:
-            np.invert(row, out=row)
+        windows = [(rows[k], rows[k + h - 1]) for k in range(n - h + 1)]
+        lower = (needed + 1) // 2
+        below = self._half_reach(windows[:lower], 1, rows[lower - 1], "least reach")
+        above = self._half_reach(windows[: -(needed - lower) - 1 : -1], 0, rows[n - (needed - lower)], "other reach")
         np.minimum(below, above, out=below)
         start = self._copied("start", below)
         if self._slack:
@@ -114,18 +114,24 @@ class _Proof:
         np.multiply(start, np.float32(sn.CONSISTENCY * sn.factor(n) * MARGIN), out=start)
         return start
 
-    def _half_reach(self, rows: Sequence[Row], ranks: int, h: int, name: str) -> Row:
-        """Return the bound above for the ``ranks`` lowest ranks; halves are rounded down."""
+    def _half_reach(self, windows: Sequence[tuple[Row, Row]], far: int, inmost: Row, name: str) -> Row:
+        """Return the bound above for windows whose ``far`` end (1 upper, 0 lower) is the one away from the rank.
+
+        Distances are whole numbers, and so are halves of widths when rounded up.
+        """
         scratch, length = self._scratch, self._length
         least = scratch.row(name, np.uint8, length)
         least.fill(255)
-        width, reach = (scratch.row(kind, np.uint8, length) for kind in ("width", "window reach"))
-        for k in range(ranks):
-            end = rows[k + h - 1]
-            np.subtract(end, rows[k], out=width)
-            np.right_shift(width, 1, out=width)
-            np.subtract(end, rows[ranks - 1], out=reach)
-            np.maximum(width, reach, out=reach)
+        half, reach = (scratch.row(kind, np.uint8, length) for kind in ("half width", "window reach"))
+        for low, high in windows:
+            np.subtract(high, low, out=reach)
+            np.right_shift(reach, 1, out=half)
+            np.subtract(reach, half, out=half)
+            if far:
+                np.subtract(high, inmost, out=reach)
+            else:
+                np.subtract(inmost, low, out=reach)
+            np.maximum(half, reach, out=reach)
             np.minimum(least, reach, out=least)
         return least
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Span, Stacks, decimal, is_zero
-from ap_masters.engines.numpy.rejection.winsorize import to_the_letter, winsorize
+from ap_masters.engines.numpy.rejection.winsorize import Group, to_the_letter, winsorize
 from ap_masters.model import Recipe
 
 Indices = NDArray[np.intp]
@@ -64,7 +64,12 @@ def clip(stacks: Stacks, yardstick: Yardstick, recipe: Recipe, begun: Span | Non
             reach = sigma * deviation
             fuzz = _NEAR * (reach + np.abs(centre))
             limit = _Limit(side, decimal(sigma), centre + side * reach, fuzz)
-            lost[_move_end(stacks, yardstick, span, active, before, alive, limit)] = True
+            if turn == 0:
+                outermost = stacks.of_rank(0 if side < 0 else stacks.frames - 1)
+            else:
+                outermost = stacks.at(before.first if side < 0 else before.last - 1, active)
+            going = np.flatnonzero(alive & ((outermost - limit.value) * side > -fuzz))
+            lost[_move_end(stacks, yardstick, span, active, before, going, limit)] = True
         active = active[lost]
         active = active[span.last[active] - span.first[active] >= _FEWEST]
         turn += 1
@@ -72,13 +77,14 @@ def clip(stacks: Stacks, yardstick: Yardstick, recipe: Recipe, begun: Span | Non
 
 
 def _move_end(
-    stacks: Stacks, yardstick: Yardstick, span: Span, active: Indices, measured: Span, alive: Bools, limit: _Limit
+    stacks: Stacks, yardstick: Yardstick, span: Span, active: Indices, measured: Span, going: Indices, limit: _Limit
 ) -> Indices:
-    """Move one end of the spans inwards, past every sample beyond its limit; return which of ``active`` lose some."""
+    """Move one end of the spans of ``active[going]`` inwards, past every sample beyond its limit.
+
+    Return which of ``active`` lose some.
+    """
     ends = span.first if limit.side < 0 else span.last
     inward = 0 if limit.side < 0 else -1
-    outermost = stacks.at(ends[active] + inward, active)
-    going = np.flatnonzero(alive & ((outermost - limit.value) * limit.side > -limit.fuzz))
     lost = going[:0]
     while len(going):
         pixels = active[going]
@@ -228,20 +234,20 @@ class _Winsorized:
         self._turn = 0
 
     def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
-        """Return Winsorized mean and deviation of the survivors; together for those that are as many."""
-        stacks = self._stacks
+        """Return Winsorized mean and deviation of the survivors."""
+        stacks, counts = self._stacks, span.survivors
         self._turn = turn
-        centre, deviation = np.empty(len(pixels)), np.empty(len(pixels))
-        counts = span.survivors
-        for n in np.unique(counts):
-            same = np.flatnonzero(counts == n)
-            r = stacks.survivors(span.select(same), pixels[same], int(n))
-            found = winsorize(r, stacks.offset[pixels[same]], self._at_turn(turn), stacks.full_scale)
-            centre[same], deviation[same] = found.centre, found.deviation
-            unsure = same[found.unsure]
-            if len(unsure):
-                exact = self._to_the_letter(pixels[unsure], span.select(unsure), int(n))
-                centre[unsure], deviation[unsure] = (moment * stacks.full_scale for moment in exact)
+        groups = []
+        for n in np.flatnonzero(np.bincount(counts)):
+            where = np.flatnonzero(counts == n)
+            r = stacks.survivors(span.select(where), pixels[where], int(n))
+            groups.append(Group(where, r, stacks.offset[pixels[where]]))
+        centre, deviation, unsure = winsorize(groups, self._at_turn(turn), stacks.full_scale)
+        for group in groups:
+            some = group.where[unsure[group.where]]
+            if len(some):
+                exact = self._to_the_letter(pixels[some], span.select(some), len(group.r))
+                centre[some], deviation[some] = (moment * stacks.full_scale for moment in exact)
         return centre, deviation
 
     def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:

@@ -84,10 +84,14 @@ class Stacks:
     @cached_property
     def _sums_of_all(self) -> tuple[Floats, Floats]:
         """Sums of x - pivot and of its square over all ranks."""
-        d = np.empty(self.ranked.shape)
-        np.copyto(d, self.ranked)
-        np.subtract(d, self._middle, out=d)
-        return np.add.reduce(d, axis=0), np.einsum("ij,ij->j", d, d)
+        first, second, d = np.zeros(self.pixels), np.zeros(self.pixels), np.empty(self.pixels)
+        for rank in self.ranked:
+            np.copyto(d, rank)
+            np.subtract(d, self._middle, out=d)
+            np.add(first, d, out=first)
+            np.multiply(d, d, out=d)
+            np.add(second, d, out=second)
+        return first, second
 
     def _sums_without(self, span: "Span", pixels: NDArray[np.intp] | slice) -> tuple[Floats, Floats]:
         """Return sums over the survivors as those of all ranks less those of the lost; exact for whole numbers."""
@@ -121,6 +125,11 @@ class Stacks:
             np.multiply(d, d, out=d)
             add(second[before], d, out=second[after])
         return first.ravel(), second.ravel()
+
+    def of_rank(self, rank: int) -> Floats:
+        """Return the sample of one rank of every stack."""
+        samples: Floats = self.ranked[rank] + self.offset
+        return samples
 
     def at(self, rank: Ranks, pixels: NDArray[np.intp] | slice = slice(None)) -> Floats:
         """Return, for some pixels, the sample of each one's own rank."""

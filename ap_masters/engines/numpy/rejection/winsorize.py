@@ -10,7 +10,9 @@ decides, its own roundings in its own order are the definition. They decide next
 * ``to_the_letter`` does what the definition says, operation by operation.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
+from math import sqrt
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import numpy as np
@@ -24,8 +26,9 @@ Indices = NDArray[np.intp]
 CLAMP: Final = 1.5
 FACTOR: Final = 1.134
 _CONVERGED: Final = 0.0005
-_OUTER: Final = 0.2  # of the ranks at each end, which is as far as limits at 1.5 deviations usually reach
+_CLAMPED: Final = 0.067  # of normal samples at each end
 _AT_ONCE: Final = 1 << 16  # outer samples in float64: they stay in the cache
+_FEW: Final = 512  # stacks that are not worth putting together again
 _TURNS: Final = 20
 _NEAR: Final = 2e-9  # of the first deviation: what is closer may be decided by rounding
 _NEAR_LEVEL: Final = 1e-12  # of the level, for the definition's rounding: its samples are not taken about a centre
@@ -40,32 +43,39 @@ class Winsorized(NamedTuple):
     unsure: Bools
 
 
-def winsorize(r: NDArray[Any], offset: Floats, cutoff: float, full_scale: float) -> Winsorized:
-    """Winsorize the stacks ``r + offset``, (n, pixels), sorted.
+class Group(NamedTuple):
+    """Stacks of as many samples each: ``r + offset``, (n, pixels), sorted; and where their results belong."""
+
+    where: Indices
+    r: NDArray[Any]
+    offset: Floats
+
+
+def winsorize(groups: Sequence[Group], cutoff: float, full_scale: float) -> Winsorized:
+    """Winsorize groups of stacks; their ``where`` are all the places there are.
 
     Limits at 1.5 deviations usually reach the outer ranks only; that is worked out with these and the sums of the
     others. The few stacks for which it turns out not to be so are done again with every rank an outer one.
     """
-    n, pixels = r.shape
-    median = (r[(n - 1) // 2].astype(np.float64) + r[n // 2]) / 2
-    s0 = sn.CONSISTENCY * sn.factor(n) * _middle_distance(r)
-    near = _NEAR * s0 + _NEAR_LEVEL * np.abs(median + offset)
-    result = Winsorized(median.copy(), s0.copy(), (s0 > 0) & (s0 < 4 * ZERO * full_scale))
-    going = np.flatnonzero((s0 > 0) & ~result.unsure)
-    few = min(int(_OUTER * n) + 2, n // 2)
-    for outer in (few, n // 2):
-        batch = max(_AT_ONCE // (2 * outer), 1)
-        refused = [going[:0]]
-        left = []
-        for first in range(0, len(going), batch):
-            some = going[first : first + batch]
-            part = r if len(some) == pixels else take_columns(r, some)
-            stacks = _Winsorizing.of(part, some, Start(median[some], s0[some], near[some]), outer)
-            left.append(stacks.run(result, refused, cutoff))
-        while sum(len(stacks.where) for stacks in left):
-            left = [stacks.run(result, refused, cutoff) for stacks in _Winsorizing.together(left, batch)]
-        going = np.concatenate(refused)
-    result.centre[:] += offset
+    pixels = sum(len(group.where) for group in groups)
+    result = Winsorized(np.empty(pixels), np.empty(pixels), np.zeros(pixels, np.bool_))
+    starts = [_start(group, result, full_scale) for group in groups]
+    going = (result.deviation > 0) & ~result.unsure
+    most = max(len(group.r) for group in groups)
+    few = int(_CLAMPED * most + 2.5 * sqrt(_CLAMPED * most)) + 1
+    for outer in (few, most):
+        refused = [np.arange(0)]
+        parts: list[_Winsorizing] = []
+        for group, start in zip(groups, starts, strict=True):
+            for some in _batches(np.flatnonzero(going[group.where]), outer):
+                stacks = _Winsorizing.of(group, start, some, min(outer, len(group.r) // 2))
+                parts.append(stacks.run(result, refused, cutoff) if stacks.is_large else stacks)
+        while parts:
+            parts = [stacks.run(result, refused, cutoff) for stacks in _Winsorizing.together(parts)]
+        going = np.zeros(pixels, np.bool_)
+        going[np.concatenate(refused)] = True
+    for group in groups:
+        result.centre[group.where] += group.offset
     return result
 
 
@@ -80,6 +90,24 @@ def _middle_distance(r: NDArray[Any]) -> Floats:
         if len(which):
             distance[which] = sn.middle_distance(take_columns(above, which).astype(dtype))
     return distance
+
+
+def _start(group: Group, result: Winsorized, full_scale: float) -> "Start":
+    """Put medians and first deviations into ``result``: they are what comes out where nothing is clamped."""
+    where, r, offset = group
+    n = len(r)
+    median = (r[(n - 1) // 2].astype(np.float64) + r[n // 2]) / 2
+    s0 = sn.CONSISTENCY * sn.factor(n) * _middle_distance(r)
+    result.centre[where], result.deviation[where] = median, s0
+    result.unsure[where] = (s0 > 0) & (s0 < 4 * ZERO * full_scale)
+    return Start(median, s0, _NEAR * s0 + _NEAR_LEVEL * np.abs(median + offset))
+
+
+def _batches(some: Indices, outer: int) -> Iterator[Indices]:
+    """Yield some stacks in batches that stay in the cache."""
+    size = max(_AT_ONCE // (2 * outer), 1)
+    for first in range(0, len(some), size):
+        yield some[first : first + size]
 
 
 class Start(NamedTuple):
@@ -100,51 +128,58 @@ class _Winsorizing:
     a median than a standard deviation, which is less than 1.5 * 1.134 of them.
     """
 
-    _SINGLE: ClassVar = 7  # rows of the state before those in pairs
+    _SINGLE: ClassVar = 8  # rows of the state before those in pairs
 
-    def __init__(self, where: Indices, state: Floats, turn: int, n: int) -> None:
+    def __init__(self, where: Indices, state: Floats, turn: int) -> None:
         """Take stacks that belong ``where``; the columns of ``state`` are all that is known about each."""
-        self.where, self.turn, self._n = where, turn, n
-        self._name_rows(state)
+        self.where, self.state, self.turn = where, state, turn
+        rows, pixels = state.shape
+        pairs = self._SINGLE + 4
+        self.centre, self.deviation, self.median, self.first, self.near = state[:5]
+        self.count, self.total, self.squares = state[5 : self._SINGLE]
+        self.inner, self.limits = state[self._SINGLE : pairs].reshape(2, 2, pixels)
+        self.ends = state[pairs:].reshape(2, (rows - pairs) // 2, pixels)
 
     @classmethod
-    def of(cls, r: NDArray[Any], where: Indices, start: Start, outer: int) -> Self:
-        """Begin with the stacks ``r``."""
+    def of(cls, group: Group, start: Start, some: Indices, outer: int) -> Self:
+        """Begin with some stacks of a group."""
+        r = group.r if len(some) == len(group.where) else take_columns(group.r, some)
+        median, deviation, near = (row[some] for row in start)
         n, pixels = r.shape
-        made = cls(where, np.empty((cls._SINGLE + 4 + 2 * outer, pixels)), 0, n)
+        made = cls(group.where[some], np.empty((cls._SINGLE + 4 + 2 * outer, pixels)), 0)
         made.centre.fill(0)
-        made.median[:], made.deviation[:], made.near[:] = start
-        made.first[:] = start.deviation
-        for rows, end in ((made.ends[0], r[:outer]), (made.ends[1], r[n - outer :])):
-            np.copyto(rows, end)
-        np.subtract(made.ends[0], start.median, out=made.ends[0])
-        np.subtract(start.median, made.ends[1], out=made.ends[1])
+        made.count.fill(n)
+        made.median[:], made.deviation[:], made.first[:], made.near[:] = median, deviation, deviation, near
+        np.copyto(made.ends[0], r[:outer])
+        np.subtract(made.ends[0], median, out=made.ends[0])
+        np.copyto(made.ends[1], r[n - outer :])
+        np.subtract(median, made.ends[1], out=made.ends[1])
         inner = np.empty((n - 2 * outer, pixels))
         np.copyto(inner, r[outer : n - outer])
-        np.subtract(inner, start.median, out=inner)
+        np.subtract(inner, median, out=inner)
         np.add.reduce(inner, axis=0, out=made.total)
         np.einsum("ij,ij->j", inner, inner, out=made.squares)
         made.inner[:] = (inner[0], -inner[-1]) if len(inner) else 0.0
         return made
 
-    @classmethod
-    def together(cls, parts: "list[_Winsorizing]", batch: int) -> "list[_Winsorizing]":
-        """Put the stacks that are left together again, in batches."""
-        where = np.concatenate([part.where for part in parts])
-        state = np.concatenate([part.state for part in parts], axis=1)
-        turn, n = max(part.turn for part in parts), parts[0]._n
-        starts = range(0, len(where), batch)
-        return [cls(where[i : i + batch], state[:, i : i + batch], turn, n) for i in starts]
+    @property
+    def is_large(self) -> bool:
+        """Say whether this is worth while alone."""
+        return self.ends.size > _AT_ONCE // 2
 
-    def _name_rows(self, state: Floats) -> None:
-        self.state = state
-        self.centre, self.deviation, self.median, self.first, self.near, self.total, self.squares = state[
-            : self._SINGLE
-        ]
-        rows, pixels = state.shape
-        pairs = self._SINGLE + 4
-        self.inner, self.limits = state[self._SINGLE : pairs].reshape(2, 2, pixels)
-        self.ends = state[pairs:].reshape(2, (rows - pairs) // 2, pixels)
+    @classmethod
+    def together(cls, parts: "Iterable[_Winsorizing]") -> "Iterator[_Winsorizing]":
+        """Put stacks that have got equally far together, in batches."""
+        alike: dict[tuple[bool, int], list[_Winsorizing]] = {}
+        for part in parts:
+            if len(part.where):
+                alike.setdefault((part.turn > 0, len(part.state)), []).append(part)
+        for some in alike.values():
+            where = np.concatenate([part.where for part in some])
+            state = np.concatenate([part.state for part in some], axis=1)
+            turn = max(part.turn for part in some)
+            for columns in _batches(np.arange(len(where)), some[0].ends.shape[1]):
+                yield cls(where[columns], state[:, columns[0] : columns[-1] + 1], turn)
 
     def run(self, result: Winsorized, refused: list[Indices], cutoff: float) -> Self:
         """Go on until half of the stacks are done, and return the others.
@@ -152,7 +187,8 @@ class _Winsorizing:
         What comes out is put into ``result``; where limits reach the inner ranks is added to ``refused``.
         """
         going = np.ones(len(self.where), np.bool_)
-        while np.count_nonzero(going) * 2 > len(going):
+        enough = len(going) // 2 if len(going) > _FEW else 0
+        while np.count_nonzero(going) > enough:
             unsure = self._replace_far(cutoff) if self.turn == 0 and cutoff > 0 else ~going
             inside = self._limit() & going
             if inside.any():
@@ -176,7 +212,7 @@ class _Winsorizing:
         return self._select(np.flatnonzero(going))
 
     def _select(self, kept: Indices) -> Self:
-        return type(self)(self.where[kept], take_columns(self.state, kept), self.turn, self._n)
+        return type(self)(self.where[kept], take_columns(self.state, kept), self.turn)
 
     def _finish(self, result: Winsorized, which: Indices) -> None:
         there = self.where[which]
@@ -210,7 +246,7 @@ class _Winsorizing:
 
     def _clamp(self) -> None:
         """Clamp to the limits; set centre and deviation to the Winsorized ones."""
-        n = self._n
+        n = self.count
         np.maximum(self.ends, self.limits[:, None, :], out=self.ends)
         below, above = np.add.reduce(self.ends, axis=1)
         squares = np.einsum("sip,sip->p", self.ends, self.ends)
