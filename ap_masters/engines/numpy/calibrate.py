@@ -22,25 +22,38 @@ class BadDefectList(ApMastersError):
 class MasterPixels:
     """A master open for subtraction: runs of its samples as float32, in the counts of the frames."""
 
-    def __init__(self, image: Frames, *, full_scale: float, counts: float, pedestal: float = 0.0) -> None:
+    def __init__(
+        self, image: Frames, *, full_scale: float, counts: float, pedestal: float = 0.0, turned: bool = False
+    ) -> None:
         """Take the master as a group of one.
 
         ``full_scale`` is the value that stands for 1.0 in it and ``counts`` the one in the frames; ``pedestal`` is
-        in ADU, as its header states it.
+        in ADU, as its header states it. ``turned`` says that its rows are stored in the other order than theirs.
         """
         self._image = image
+        self.turned = turned
         self._scale = np.float32(counts / full_scale)
         self._pedestal = np.float32(abs(pedestal) * counts / _ADU)
 
     def run(self, channel: int, start: int, size: int) -> NDArray[np.float32]:
         """Return ``size`` samples from pixel ``start`` on; a grey master serves every channel."""
-        raw = np.empty(size, self._image.dtype)
-        self._image.read(0, min(channel, self._image.geometry.channels - 1), start, raw)
-        run = raw.astype(np.float32)
+        run = self._stored(min(channel, self._image.geometry.channels - 1), start, size).astype(np.float32)
         run += np.float32(self._image.zero)
         run *= self._scale
         run -= self._pedestal
         return run
+
+    def _stored(self, channel: int, start: int, size: int) -> NDArray[Any]:
+        """Return samples as they are stored, but in the order of the frames' rows."""
+        geometry = self._image.geometry
+        if not self.turned:
+            raw = np.empty(size, self._image.dtype)
+            self._image.read(0, channel, start, raw)
+            return raw
+        first, last = start // geometry.width, -(-(start + size) // geometry.width)
+        rows = np.empty((last - first, geometry.width), self._image.dtype)
+        self._image.read(0, channel, (geometry.height - last) * geometry.width, rows.reshape(-1))
+        return rows[::-1].reshape(-1)[start - first * geometry.width :][:size]
 
 
 class Masters(NamedTuple):

@@ -132,6 +132,9 @@ def _calibrated(calibration: Calibration, setting: _Setting) -> Calibrated:
     )
     pedestals = [(frame.pedestal or 0.0) * unit for frame in setting.frames]
     defects = read_defects(calibration.defects, geometry.width, geometry.height) if calibration.defects else None
+    if defects is not None and masters.dark is not None and masters.dark.turned:  # the list was made of the dark
+        row, column = np.divmod(defects, geometry.width)
+        defects = np.sort((geometry.height - 1 - row) * geometry.width + column)
     scaling = None
     if calibration.scale_dark and masters.dark is not None:
         if masters.bias is not None:
@@ -154,7 +157,28 @@ def _open_master(master: CalibrationMaster, setting: _Setting) -> MasterPixels:
     if not same_size or geometry.channels not in {1, wanted.channels}:
         reason = f"{master.path} is {geometry.describe()}, the frames are {wanted.describe()}"
         raise CannotIntegrate(reason, advice)
-    return MasterPixels(image, full_scale=own, counts=setting.full_scale, pedestal=_pedestal(image))
+    return MasterPixels(
+        image, full_scale=own, counts=setting.full_scale, pedestal=_pedestal(image), turned=_is_turned(image, setting)
+    )
+
+
+def _is_turned(image: Frames, setting: _Setting) -> bool:
+    """Say whether a master stores its rows in another order than the frames, where both tell (ROWORDER)."""
+    own, wanted = _row_order(image), _row_order(setting.raw)
+    if own is None or wanted is None or own == wanted:
+        return False
+    setting.notes.append(
+        f"{image.paths[0].name} stores its rows {own}, the frames {wanted}: it is turned over for them"
+    )
+    return True
+
+
+def _row_order(image: Frames) -> str | None:
+    for keyword in image.keywords:
+        if keyword.name == "ROWORDER" and isinstance(keyword.value, str):
+            return keyword.value.strip().upper() or None
+    # Where an XISF says nothing it is TOP-DOWN, as the specification has it; a FITS file can be either.
+    return "TOP-DOWN" if image.paths[0].suffix.lower() == ".xisf" else None
 
 
 def _pedestal(image: Frames) -> float:

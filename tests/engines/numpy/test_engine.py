@@ -308,6 +308,43 @@ def test_a_master_in_counts_is_subtracted_in_counts(tmp_path: Path, work: Path) 
     assert (pixels_of(result)[0] * 65535 / field).mean() == pytest.approx(1, abs=2e-3)
 
 
+def save_rows(path: Path, pixels: NDArray[Any], order: str | None) -> Path:
+    """Write ``pixels``, given top down, in the order of rows that ROWORDER then says; None says nothing."""
+    keywords = (Keyword("ROWORDER", order),) if order else ()
+    images.write_image(path, pixels[::-1] if order == "BOTTOM-UP" else pixels, keywords, image_type="Dark")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("frames_say", "dark_says", "suffix"),
+    [
+        pytest.param("BOTTOM-UP", "TOP-DOWN", ".fits", id="a dark the other way round"),
+        pytest.param("TOP-DOWN", "BOTTOM-UP", ".xisf", id="frames the other way round"),
+        pytest.param("BOTTOM-UP", None, ".xisf", id="an XISF that says nothing is top down"),
+        pytest.param("BOTTOM-UP", "BOTTOM-UP", ".fits", id="both bottom up"),
+    ],
+)
+@pytest.mark.parametrize("memory", [1 << 24, 1 << 13])
+def test_a_dark_is_turned_over_for_frames_of_the_other_row_order(
+    tmp_path: Path, work: Path, frames_say: str, dark_says: str | None, suffix: str, memory: int
+) -> None:
+    """Each pixel is calibrated with itself, and mended with the dark's list, whatever way its file has the rows."""
+    pattern = np.arange(600, dtype=np.float32).reshape(20, 30)
+    paths = [save_rows(tmp_path / f"{i}.fits", (noise(i) + pattern).astype(np.uint16), frames_say) for i in range(6)]
+    frames = [make_frame(path=path, width=30, height=20, row_order=frames_say) for path in paths]
+    dark = save_rows(tmp_path / f"dark{suffix}", pattern / np.float32(65535), dark_says)
+    listed = tmp_path / "cosme.lst"
+    listed.write_text(f"P 3 {17 if dark_says == 'BOTTOM-UP' else 2}\n", encoding="ascii")
+    subtracted = Calibration(dark=CalibrationMaster(path=dark, type=FrameType.DARK), defects=listed)
+
+    result = integrated(make_job(frames, Recipe(rejection=Rejection.NONE), calibration=subtracted), work, memory=memory)
+
+    values = pixels_of(result)[0][:: -1 if frames_say == "BOTTOM-UP" else 1] * 65535
+    plain = np.mean([noise(i) for i in range(6)], axis=0)
+    plain[2, 3] = np.mean([np.median(np.delete(noise(i)[1:4, 2:5], 4)) for i in range(6)])
+    np.testing.assert_allclose(values, plain, atol=0.02)
+
+
 def test_negative_samples_after_calibration_are_kept(tmp_path: Path, work: Path) -> None:
     """Darks minus their own level scatter about zero; nothing is cut off or wrapped."""
     frames = dark_frames(tmp_path)
