@@ -86,6 +86,8 @@ def test_a_frame_the_engine_dropped_is_no_input() -> None:
         pytest.param('{"seconds": NaN}', id="NaN"),
         pytest.param("[" * 100_000, id="nesting bomb"),
         pytest.param("", id="empty"),
+        pytest.param('{"seconds": 1e999}', id="beyond any number"),
+        pytest.param('{"telescope": "half \\ud83d a character"}', id="half a character"),
     ],
 )
 def test_what_is_not_a_record_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
@@ -95,6 +97,43 @@ def test_what_is_not_a_record_is_refused_with_its_place(tmp_path: Path, text: st
 
     with pytest.raises(RecordError, match=r"foreign\.xrs"):
         records.read(path)
+
+
+@pytest.mark.parametrize("field", ["seconds", "telescope", "inputs"])
+def test_what_could_not_be_written_again_is_refused(tmp_path: Path, field: str) -> None:
+    """A record stays whole on its way through index, report and mirror, or it is none from the beginning."""
+    good = json.loads(records.to_json(records.draft(make_job())))
+    bad = {"seconds": "1e999", "telescope": '"\\udfff"', "inputs": '"none"'}[field]
+    path = tmp_path / "x.xrs"
+    path.write_text(json.dumps(good | {field: "HERE"}).replace('"HERE"', bad), encoding="utf-8")
+
+    with pytest.raises(RecordError):
+        records.read(path)
+    with pytest.raises(RecordError):
+        records.read_outline(path)
+
+
+def test_an_outline_tells_all_but_the_details_of_frames(tmp_path: Path) -> None:
+    """It is the record without its inputs, and says of each what a library wants at hand."""
+    record = records.draft(make_job())
+    path = tmp_path / "x.xrs"
+    records.write(record, path)
+
+    outline = records.read_outline(path)
+
+    assert outline.record == record.model_copy(update={"inputs": (), "refused": ()})
+    assert [(Path(f.path), f.size, f.mtime_ns, f.sha256, f.started) for f in outline.frames] == [
+        (e.path, e.size, e.mtime_ns, e.sha256, e.started) for e in record.inputs
+    ]
+
+
+def test_a_time_without_a_zone_is_utc(tmp_path: Path) -> None:
+    """Times of records written by hand can be compared with all others."""
+    record = records.draft(make_job()).model_copy(update={"created": datetime(2026, 3, 1, tzinfo=UTC)})
+    path = tmp_path / "x.xrs"
+    path.write_text(records.to_json(record).replace("2026-03-01T00:00:00Z", "2026-03-01T00:00:00"), encoding="utf-8")
+
+    assert records.read(path) == record
 
 
 def test_a_number_that_is_not_finite_is_never_written() -> None:

@@ -337,10 +337,11 @@ def prune(
     result = what_may_go(library, now=datetime.now(UTC), season_days=season, apply=apply)
     if screen.json:
         screen.document("library prune", prune=result)
-        return
+        raise typer.Exit(result.exit_code)
     shown = [frame for frame in result.frames if screen.verbose or frame.verdict in {"droppable", "dropped"}]
     screen.table(("verdict", "frame", "why"), [(frame.verdict, str(frame.path), frame.detail) for frame in shown])
     screen.line(", ".join(f"{number} {verdict}" for verdict, number in result.counts.items()) or "no frame on record")
     screen.line(f"{result.droppable_bytes >> 20} MiB could go" + ("" if apply else " (--apply deletes)"))
     for path in result.unreadable:
-        screen.warning(f"{path}: cannot be read, so nothing is dropped")
+        screen.warning(f"{path}: no record that can be read, so nothing is dropped")
+    raise typer.Exit(result.exit_code)

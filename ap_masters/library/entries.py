@@ -7,7 +7,7 @@ from typing import Literal
 
 from ap_masters.model import CalibrationMaster, FrameType, Grade, GroupKey, Master, MasterStatus, Noun
 from ap_masters.quality import Level, value_of
-from ap_masters.record import Event, Finding, Measure, Record, record_path
+from ap_masters.record import Brief, Event, Finding, Input, Measure, Record, record_path
 
 
 class Use(Noun):
@@ -51,6 +51,7 @@ class Entry(Noun):
     supersedes: str | None = None
     log: str | None = None
     warnings: tuple[str, ...] = ()
+    lost_record: bool = False  # this program made it, with a record that is not there any more or cannot be read
 
     @property
     def name(self) -> str:
@@ -76,9 +77,15 @@ class Entry(Noun):
         return Level(self.key, median, self.electrons_per_adu)
 
 
-def entry_of(record: Record, *, path: str, beside: str, size: int) -> Entry:
-    """Return what is kept at hand of a master whose record stands at ``beside``; both relative to the library."""
-    starts = [entry.started for entry in record.inputs if entry.started]
+def entry_of(
+    record: Record, *, path: str, beside: str, size: int, inputs: Sequence[Input] | Sequence[Brief] | None = None
+) -> Entry:
+    """Return what is kept at hand of a master whose record stands at ``beside``; both relative to the library.
+
+    ``inputs`` are its frames where the record itself was read without them.
+    """
+    frames = record.inputs if inputs is None else inputs
+    starts = [frame.started for frame in frames if frame.started]
     calibration = record.calibration
     used = [m for m in (calibration.bias, calibration.dark) if m is not None] if calibration else []
     engine = record.engine
@@ -89,8 +96,8 @@ def entry_of(record: Record, *, path: str, beside: str, size: int) -> Entry:
         status=record.status,
         key=record.key,
         telescope=record.telescope,
-        frames=len(record.inputs) or record.combined,
-        inputs=len(record.inputs),
+        frames=len(frames) or record.combined,
+        inputs=len(frames),
         grade=record.grade,
         started=min(starts, default=record.started),
         ended=max(starts, default=record.ended),
@@ -126,8 +133,8 @@ def _use(master: CalibrationMaster) -> Use:
     return Use(type=master.type, name=master.path.name, sha256=master.sha256)
 
 
-def foreign_entry(master: Master, *, path: str, size: int) -> Entry:
-    """Return what is known of a master that has no record: what its header tells."""
+def foreign_entry(master: Master, *, path: str, size: int, ours: bool = False) -> Entry:
+    """Return what is known of a master that has no record: what its header tells; ``ours``: this program made it."""
     return Entry(
         path=path,
         size=size,
@@ -140,6 +147,7 @@ def foreign_entry(master: Master, *, path: str, size: int) -> Entry:
         calibration_state=master.calibration_state,
         origin=master.origin,
         warnings=master.warnings,
+        lost_record=ours,
     )
 
 

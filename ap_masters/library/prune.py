@@ -2,19 +2,23 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ap_masters import record as records
+from ap_masters.engines.pixinsight.logtext import decode
 from ap_masters.errors import RecordError
 from ap_masters.library import store
-from ap_masters.library.lock import HOUSEKEEPING
-from ap_masters.library.scan import scan
+from ap_masters.library.lock import HOUSEKEEPING, library_lock
+from ap_masters.library.scan import RECORD_SUFFIXES, scan
 from ap_masters.model import MasterStatus, Noun
-from ap_masters.record import Input, Record
+from ap_masters.record import Brief, Outline
 
 Verdict = Literal["droppable", "dropped", "needed", "too young", "changed", "gone", "failed"]
+
+_HEAD: Final = 4096  # bytes that tell a log from a record
 
 
 class RawFrame(Noun):
@@ -43,71 +47,84 @@ class Prune(Noun):
         return Counter(frame.verdict for frame in self.frames)
 
     @property
+    def exit_code(self) -> int:
+        """0 all is clear, 8 a record or a frame stands in the way."""
+        return 8 if self.unreadable or self.of("failed") else 0
+
+    @property
     def droppable_bytes(self) -> int:
         """What dropping them would free."""
         return sum(frame.size for frame in self.of("droppable"))
 
 
 class _Use(NamedTuple):
-    entry: Input
+    entry: Brief
     master: str
     status: MasterStatus
 
 
-def prune(library: Path, *, now: datetime, season_days: int, apply: bool = False) -> Prune:
+def prune(library: Path, *, now: datetime, season_days: int, apply: bool = False, patience: float = 30.0) -> Prune:
     """Say which raw frames may go, and with ``apply`` delete those and no others.
 
     A frame stays while a master that is published, in quarantine or a candidate was made of it: that master could
     not be rebuilt without (S0-27). It stays for ``season_days`` after it was taken, whatever became of its
-    masters. It stays where its bytes are not those on record. A record that cannot be read may name any frame:
-    then nothing goes.
+    masters. It stays where its bytes are not those on record. A record that cannot be read, or that a master of
+    ours has lost, may name any frame: then nothing goes. With ``apply`` the library is locked, so that no build
+    finds its frames gone. Raises LibraryError where that is not to be had after ``patience`` seconds.
     """
-    uses, unreadable = _uses(library)
-    frames = [_judged(path, by, now, season_days) for path, by in sorted(uses.items())]
-    if unreadable:
-        reason = "a record in the library cannot be read; it may need this frame"
-        frames = [_kept(frame, reason) if frame.verdict == "droppable" else frame for frame in frames]
-    if apply:
-        frames = [_drop(frame) if frame.verdict == "droppable" else frame for frame in frames]
+    with library_lock(library, patience=patience) if apply else nullcontext():
+        uses, unreadable = _uses(library)
+        frames = [_judged(Path(path), by, now, season_days) for path, by in sorted(uses.items())]
+        if unreadable:
+            reason = "a record in the library is missing or cannot be read; it may need this frame"
+            frames = [_kept(frame, reason) if frame.verdict == "droppable" else frame for frame in frames]
+        if apply:
+            frames = [_drop(frame) if frame.verdict == "droppable" else frame for frame in frames]
     return Prune(frames=tuple(frames), unreadable=tuple(unreadable), applied=apply)
 
 
-def _uses(library: Path) -> tuple[dict[Path, list[_Use]], list[str]]:
+def _uses(library: Path) -> tuple[dict[str, list[_Use]], list[str]]:
     """Return which masters were made of each raw frame, and the records that could not be read."""
-    uses: dict[Path, list[_Use]] = defaultdict(list)
+    uses: dict[str, list[_Use]] = defaultdict(list)
     unreadable = []
-    for path, record in _records(library):
-        if record is None:
+    for path, outline in _records(library):
+        if outline is None:
             unreadable.append(path)
             continue
-        for entry in record.inputs:
-            uses[entry.path].append(_Use(entry, record.master.name, record.status))
+        for frame in outline.frames:
+            uses[frame.path].append(_Use(frame, outline.record.master.name, outline.record.status))
     return uses, unreadable
 
 
-def _records(library: Path) -> Iterator[tuple[str, Record | None]]:
-    known = set()
-    for entry in scan(library).entries:
-        if entry.record is not None:
-            known.add(entry.record)
-            try:
-                yield entry.record, records.read(library / entry.record)
-            except RecordError:
-                yield entry.record, None
-    for path in sorted(library.rglob("*.xrs")):
+def _records(library: Path) -> Iterator[tuple[str, Outline | None]]:
+    """Yield every record, also of masters that are gone, and every master of ours that has none."""
+    entries = scan(library).entries
+    for entry in entries:
+        if entry.lost_record:
+            yield entry.path, None
+    known = {entry.record for entry in entries if entry.record is not None}
+    for path in sorted(path for suffix in RECORD_SUFFIXES for path in library.rglob(f"*{suffix}")):
         place = path.relative_to(library)
-        if place.as_posix() in known or place.parts[0] == HOUSEKEEPING.name or _is_log(path):
+        if place.parts[0] == HOUSEKEEPING.name or (place.as_posix() not in known and _is_log(path)):
             continue
         try:
-            yield place.as_posix(), records.read(path)  # its master is gone, its frames may serve to build it again
+            yield place.as_posix(), records.read_outline(path)
         except RecordError:
             yield place.as_posix(), None
 
 
 def _is_log(path: Path) -> bool:
-    """Whether a file under a record's suffix is the console log of another program: it names no frames of ours."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return not file.read(64).lstrip("\ufeff \t\r\n").startswith("{")
+    """Whether a file under a record's suffix is the console log of another program: it names no frames of ours.
+
+    It is text and no JSON; an empty file, or one with holes, is what is left of a record.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    text = decode(head).lstrip("\ufeff \t\r\n")
+    return bool(text) and not text.startswith("{") and "\0" not in text
 
 
 def _judged(path: Path, uses: list[_Use], now: datetime, season_days: int) -> RawFrame:

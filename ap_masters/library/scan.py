@@ -220,11 +220,11 @@ def _found(folder: str, item: os.DirEntry[str], names: Mapping[str, os.DirEntry[
 def _read(library: Path, found: _Found, believe: bool) -> _Known:
     if found.record is not None:
         try:
-            record = records.read(library / found.record)
+            record, frames = records.read_outline(library / found.record)
         except RecordError as error:
             log.debug("%s", error)  # a console log under that suffix, or broken: the header has to do
         else:
-            entry = entry_of(record, path=found.path, beside=found.record, size=found.stamp[0])
+            entry = entry_of(record, path=found.path, beside=found.record, size=found.stamp[0], inputs=frames)
             return _Known(stamp=found.stamp, entry=entry)
     return _read_header(library, found, believe)
 
@@ -240,7 +240,9 @@ def _read_header(library: Path, found: _Found, believe: bool) -> _Known:
         return _Known(stamp=found.stamp, problem=f"cannot be read: {error.what}")
     except ValueError as error:
         return _Known(stamp=found.stamp, problem=str(error))
-    return _Known(stamp=found.stamp, entry=foreign_entry(master, path=found.path, size=found.stamp[0]))
+    ours = (frame.software or "").startswith("ap-masters ")
+    entry = foreign_entry(master, path=found.path, size=found.stamp[0], ours=ours)
+    return _Known(stamp=found.stamp, entry=entry)
 
 
 def _read_cache(library: Path) -> Mapping[str, _Known]:

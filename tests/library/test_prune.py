@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from ap_masters import images
 from ap_masters import record as records
+from ap_masters.errors import LibraryError
 from ap_masters.library import store
+from ap_masters.library.lock import library_lock
 from ap_masters.library.prune import prune
-from ap_masters.model import MasterStatus
+from ap_masters.model import Keyword, MasterStatus
 from ap_masters.record import Input, Record
-from tests.library.shelves import NOW, draft, shelve
+from tests.library.shelves import NOW, draft, keywords, shelve
 
 SEASON = 183
 LONG_AGO = NOW - timedelta(days=400)
@@ -121,6 +124,57 @@ def test_nothing_goes_while_a_record_cannot_be_read(tmp_path: Path) -> None:
     assert found.counts == {"needed": 3}
     assert found.unreadable == ("broken.xrs",)
     assert all(e.path.exists() for e in inputs)
+
+
+@pytest.mark.parametrize("damage", [b"", bytes(4096), b"\xff\xfe" + bytes(100)], ids=["empty", "zeros", "utf-16 zeros"])
+def test_what_is_left_of_a_record_is_no_log(tmp_path: Path, damage: bytes) -> None:
+    """A power cut leaves empty files and holes: such a record may have named any frame."""
+    inputs = raws(tmp_path / "raws")
+    library = retired(tmp_path, inputs)
+    (library / "broken.xrs").write_bytes(damage)
+
+    found = prune(library, now=NOW, season_days=SEASON, apply=True)
+
+    assert found.counts == {"needed": 3}
+    assert found.exit_code == 8
+
+
+def test_a_log_saved_as_utf_16_is_no_record(tmp_path: Path) -> None:
+    """It stands in the way of nothing."""
+    library = retired(tmp_path, raws(tmp_path / "raws"))
+    (library / "old.xrs").write_text("* Begin integration of 32 images\n", encoding="utf-16")
+
+    found = prune(library, now=NOW, season_days=SEASON)
+
+    assert (found.counts, found.exit_code) == ({"droppable": 3}, 0)
+
+
+def test_a_master_of_ours_without_its_record_may_need_any_frame(tmp_path: Path) -> None:
+    """A rebuild superseded the old master of these frames; then the new one's record was lost."""
+    inputs = raws(tmp_path / "raws")
+    library = tmp_path / "library"
+    shelve(library, record=made_of(inputs), seed=1)
+    new = shelve(library, record=made_of(inputs), seed=2)
+    _, pixels = images.read_image(new)
+    sign = Keyword("SWCREATE", "ap-masters 0.1.0")
+    images.write_image(new, pixels, (*keywords(draft()), sign), image_type="MasterDark")
+    records.record_path(new).unlink()
+
+    found = prune(library, now=NOW, season_days=SEASON, apply=True)
+
+    assert found.counts == {"needed": 3}
+    assert found.unreadable == (new.relative_to(library).as_posix(),)
+
+
+def test_frames_are_not_dropped_while_a_build_is_at_work(tmp_path: Path) -> None:
+    """It may be reading them this very moment."""
+    library = retired(tmp_path, raws(tmp_path / "raws"))
+
+    with (
+        library_lock(library),
+        pytest.raises(LibraryError, match="another ap-masters"),
+    ):
+        prune(library, now=NOW, season_days=SEASON, apply=True, patience=0.05)
 
 
 def test_a_record_that_lost_its_master_still_keeps_its_frames(tmp_path: Path) -> None:
