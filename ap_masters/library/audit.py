@@ -6,6 +6,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -43,6 +44,8 @@ _WANTED: Final[tuple[tuple[str, str], ...]] = (
     ("gain", "GAIN"),
     ("offset", "OFFSET"),
 )
+_READERS: Final = 2  # of whole files at once: one is hashed while the next is read, and no disk has to run to and fro
+_HEADER_READERS: Final = 8  # waiting for a network share, not computing
 _SIDECARS: Final = frozenset({".lst", ".txt"})  # lists of defects
 _PART: Final = ".part"
 _DARKS: Final = {FrameType.DARK, FrameType.DARK_FLAT}
@@ -78,8 +81,9 @@ def audit(library: Path, *, checksums: bool = True, layout: str | None = None) -
     """
     found = scan(library)
     faults = [Fault(kind="not a master", path=p.path, detail=p.detail) for p in found.problems]
-    for entry in found.entries:
-        faults += _entry_faults(entry, library, layout, checksums)
+    with ThreadPoolExecutor(max_workers=_READERS if checksums else _HEADER_READERS) as pool:
+        for told in pool.map(lambda entry: list(_entry_faults(entry, library, layout, checksums)), found.entries):
+            faults += told
     faults += _duplicates(found.entries)
     faults += _stray_files(found)
     return Audit(
@@ -223,9 +227,10 @@ def _unparsable(place: Path, path: Path) -> Iterator[Fault]:
         text = path.read_text(encoding="utf-8")
         if place.suffix.lower() == ".log" and not text.lstrip().startswith("{"):
             return
-        json.loads(text, parse_constant=_refuse)
         if place.suffix.lower() in RECORD_SUFFIXES:
             records.parse(text, where=path)
+        else:
+            json.loads(text, parse_constant=_refuse)
     except (OSError, UnicodeDecodeError, ValueError, RecursionError, RecordError) as error:
         yield Fault(kind="invalid json", path=place.as_posix(), detail=one_line(str(error)))
 

@@ -4,10 +4,11 @@ Nothing in it depends on when it is written, so an unchanged library gives the s
 system shows what has changed. It can be deleted at any time.
 """
 
-import json
 import os
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
+
+from pydantic_core import to_json as to_json_bytes
 
 from ap_masters import record as records
 from ap_masters.errors import LibraryError
@@ -104,7 +105,7 @@ def to_json(index: Index) -> str:
         "problems": [p.model_dump(mode="json") for p in index.problems],
         "mirror": [n.model_dump(mode="json") for n in index.mirror],
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return to_json_bytes(document, indent=1, inf_nan_mode="null").decode("utf-8") + "\n"
 
 
 def _master(entry: Entry) -> dict[str, Any]:
@@ -177,7 +178,8 @@ def _series(series: DarkSeries) -> tuple[str, ...]:
 def _link(index: Index, path: str) -> str:
     """Return a Markdown link from the index's folder to a file of the library."""
     folder = index.markdown_path.parent
-    target = Path(os.path.relpath(index.library / path, folder)).as_posix()
+    inside = folder == index.library
+    target = path if inside else Path(os.path.relpath(index.library / path, folder)).as_posix()
     return f"[{markdown(PurePosixPath(path).name)}](<{_destination(target)}>)"
 
 

@@ -1,8 +1,11 @@
 """Raw frames that may go: those that no master in use needs, older than a season, and still what is on record."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -19,9 +22,11 @@ from ap_masters.record import Brief, Outline
 Verdict = Literal["droppable", "dropped", "needed", "too young", "changed", "gone", "failed"]
 
 _HEAD: Final = 4096  # bytes that tell a log from a record
+_READERS: Final = 8  # waiting for a network share, not computing
 
 
-class RawFrame(Noun):
+@dataclass(frozen=True, slots=True)
+class RawFrame:
     """One raw frame that a record names: whether it may go, and why not."""
 
     path: Path
@@ -74,7 +79,7 @@ def prune(library: Path, *, now: datetime, season_days: int, apply: bool = False
     """
     with library_lock(library, patience=patience) if apply else nullcontext():
         uses, unreadable = _uses(library)
-        frames = [_judged(Path(path), by, now, season_days) for path, by in sorted(uses.items())]
+        frames = [_judged(path, by, now, season_days) for path, by in sorted(uses.items())]
         if unreadable:
             reason = "a record in the library is missing or cannot be read; it may need this frame"
             frames = [_kept(frame, reason) if frame.verdict == "droppable" else frame for frame in frames]
@@ -103,14 +108,23 @@ def _records(library: Path) -> Iterator[tuple[str, Outline | None]]:
         if entry.lost_record:
             yield entry.path, None
     known = {entry.record for entry in entries if entry.record is not None}
-    for path in sorted(path for suffix in RECORD_SUFFIXES for path in library.rglob(f"*{suffix}")):
-        place = path.relative_to(library)
-        if place.parts[0] == HOUSEKEEPING.name or (place.as_posix() not in known and _is_log(path)):
-            continue
-        try:
-            yield place.as_posix(), records.read_outline(path)
-        except RecordError:
-            yield place.as_posix(), None
+    places = sorted(path.relative_to(library) for suffix in RECORD_SUFFIXES for path in library.rglob(f"*{suffix}"))
+    with ThreadPoolExecutor(max_workers=_READERS) as pool:
+        yield from pool.map(
+            lambda place: (place.as_posix(), _outline(library / place)),
+            [
+                p
+                for p in places
+                if p.parts[0] != HOUSEKEEPING.name and (p.as_posix() in known or not _is_log(library / p))
+            ],
+        )
+
+
+def _outline(path: Path) -> Outline | None:
+    try:
+        return records.read_outline(path)
+    except RecordError:
+        return None
 
 
 def _is_log(path: Path) -> bool:
@@ -127,37 +141,36 @@ def _is_log(path: Path) -> bool:
     return bool(text) and not text.startswith("{") and "\0" not in text
 
 
-def _judged(path: Path, uses: list[_Use], now: datetime, season_days: int) -> RawFrame:
-    entry = uses[0].entry
-    frame = RawFrame(path=path, size=entry.size, verdict="droppable")
+def _judged(path: str, uses: list[_Use], now: datetime, season_days: int) -> RawFrame:
+    verdict, detail = _verdict(path, uses, now, season_days)
+    return RawFrame(path=Path(path), size=uses[0].entry.size, verdict=verdict, detail=detail)
 
-    def verdict(word: Verdict, detail: str) -> RawFrame:
-        return frame.model_copy(update={"verdict": word, "detail": detail})
 
-    needed = [use.master for use in uses if use.status is not MasterStatus.SUPERSEDED]
+def _verdict(path: str, uses: list[_Use], now: datetime, season_days: int) -> tuple[Verdict, str]:
     try:
-        stat = path.stat()
-    except OSError:
-        return verdict("gone", "it is not there any more")
+        stat = os.stat(path)  # noqa: PTH116 - of hundreds of thousands of names, most of them gone
+    except (OSError, ValueError):
+        return "gone", "it is not there any more"
+    entry = uses[0].entry
     taken = entry.started or datetime.fromtimestamp(stat.st_mtime, tz=now.tzinfo)
-    if needed:
-        return verdict("needed", f"to rebuild {needed[0]}")
+    if needed := next((use.master for use in uses if use.status is not MasterStatus.SUPERSEDED), None):
+        return "needed", f"to rebuild {needed}"
     if now - taken <= timedelta(days=season_days):
-        return verdict("too young", f"taken {taken:%Y-%m-%d}, kept for {season_days} days")
+        return "too young", f"taken {taken:%Y-%m-%d}, kept for {season_days} days"
     if any((stat.st_size, stat.st_mtime_ns) != (use.entry.size, use.entry.mtime_ns) for use in uses):
-        return verdict("changed", "its size or time is not that on record")
-    if any(use.entry.sha256 and use.entry.sha256 != store.sha256(path) for use in uses[:1]):
-        return verdict("changed", "its bytes are not those on record")
-    return frame
+        return "changed", "its size or time is not that on record"
+    if entry.sha256 and entry.sha256 != store.sha256(Path(path)):
+        return "changed", "its bytes are not those on record"
+    return "droppable", ""
 
 
 def _kept(frame: RawFrame, reason: str) -> RawFrame:
-    return frame.model_copy(update={"verdict": "needed", "detail": reason})
+    return replace(frame, verdict="needed", detail=reason)
 
 
 def _drop(frame: RawFrame) -> RawFrame:
     try:
         frame.path.unlink()
     except OSError as error:
-        return frame.model_copy(update={"verdict": "failed", "detail": error.strerror or str(error)})
-    return frame.model_copy(update={"verdict": "dropped"})
+        return replace(frame, verdict="failed", detail=error.strerror or str(error))
+    return replace(frame, verdict="dropped")
