@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ap_masters.engines.network import apply_network, selecting_network, sorting_network
 from ap_masters.engines.numpy.columns import Begun, begin_columns
 from ap_masters.engines.numpy.keys import COARSEST, Read, full_keys, short_keys
+from ap_masters.engines.numpy.line_screen import line_screen
 from ap_masters.engines.numpy.order import Order
 from ap_masters.engines.numpy.rejection.survivors import take_columns
 from ap_masters.engines.numpy.scratch import Scratch
@@ -30,6 +31,7 @@ _SCREENS: Final[dict[Rejection, tuple[Screen | None, bool]]] = {
     Rejection.SIGMA: (clipping_screen, True),
     Rejection.AVERAGED: (clipping_screen, True),
     Rejection.WINSORIZED: (winsorized_screen, True),
+    Rejection.LINEAR_FIT: (line_screen, True),
 }
 SCREENED: Final = frozenset(_SCREENS)
 

@@ -7,14 +7,14 @@ from ap_masters.engines.numpy.rejection.survivors import HIGH, LOW, Fates, Float
 from ap_masters.model import Recipe
 
 _FEWEST = 3
-_FEWEST_AT_FIRST = 5
+FEWEST_AT_FIRST = 5
 
 
 def reject_linear_fit(stacks: Stacks, recipe: Recipe) -> Fates:
     """Reject, again and again, what lies off the line by so many deviations; any rank may go."""
     fates = np.zeros(stacks.values.shape, np.uint8)
     active = np.arange(stacks.pixels)
-    while stacks.frames >= _FEWEST_AT_FIRST and len(active):
+    while stacks.frames >= FEWEST_AT_FIRST and len(active):
         counts = (fates[:, active] == 0).sum(0)
         going = []
         for n in np.unique(counts):

@@ -1,0 +1,256 @@
+"""A proof that linear fit clipping rejects nothing, for sorted stacks of short keys."""
+
+from collections.abc import Sequence
+from math import ceil, sqrt
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.engines.network import apply_network, selecting_network
+from ap_masters.engines.numpy.rejection.line import FEWEST_AT_FIRST
+from ap_masters.engines.numpy.scratch import Scratch
+from ap_masters.engines.numpy.screens import F32, MARGIN, Bools, Sorted
+from ap_masters.model import Recipe
+
+Row = NDArray[Any]
+
+_MORE: Final = 2  # slopes tried for stacks that two have not proven
+_BLOCK: Final = 1 << 15  # pixels worked on at once: two integers of 16 bits for each sample stay in the cache
+_SAMPLED: Final = 16  # every so-manieth stack tells how fine a grid can be
+_WINDOW: Final = (0.06, 0.35)  # ranks whose differences from those as high tell the slope, in terms of n
+_STEP: Final = 1.5  # relative change of the slope over G' / n^2: somewhat more than normal samples want
+_DOUBT: Final = 0.25  # relative error of the first slope, times sqrt(n)
+_CLOSE: Final = 0.06  # relative distance from where tangents cross to the next slope, times sqrt(n)
+_LEVEL: Final = 1e-6  # stands for the slope of a tangent that is level: it bounds nothing
+
+
+def line_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
+    """Mark where linear fit clipping may reject.
+
+    Let r_0 <= ... <= r_(n-1) be the samples, m(b) the median of r_k - b k, and G(b) the sum of |r_k - b k - m(b)|,
+    which is what the best line's slope makes least. G is convex. With the signs y_k of r_k - b k - m(b), if they
+    sum up to zero, - sum y_k k is one of its slopes at b.
+
+    * Let G fall at p and not fall at q. Then the best slope is one of p..q, and G's least value is not below F,
+      the height at which the tangents at p and q cross.
+    * The best line L with slope b is at rank k the median over j of r_j + b (k - j). At the highest rank no factor
+      of b is negative, so L(n - 1) does not fall when b rises; and L(0) does not rise. So L(0) lies between m(q)
+      and m(p), and L(n - 1) between m(p) + p (n - 1) and m(q) + q (n - 1). In between L is straight: with weights
+      u + v = 1 it is u m(q) + v m(p) + p k at least, and u m(p) + v m(q) + q k at most. So L(k) >= m(q) + p k and
+      L(k) <= m(p) + q k.
+
+    Nothing is rejected if r_k - L(k) < k_high s and L(k) - r_k < k_low s for all k, and s >= 2 F / n.
+
+    Where samples exceed their keys by up to ``slack``, sums of as many positive as negative ones change by up to
+    e = n // 2 * slack: F falls by e, and the best slope may be lower than p by d = 2 e / |G'(p)|, where the tangent
+    comes down to what the best line of the keys can have become (higher than q likewise). That moves L by up to
+    (n - 1) d.
+    """
+    n, length = stacks.n, len(stacks.rows[0])
+    marked = scratch.row("marked", np.bool_, length)
+    marked.fill(n >= FEWEST_AT_FIRST)
+    if n < FEWEST_AT_FIRST:
+        return marked
+    grid = _Grid.of(stacks)
+    for start in range(0, length, _BLOCK):
+        proof = _Proof([row[start : start + _BLOCK] for row in stacks.rows], grid, recipe, scratch)
+        proof.begin()
+        rest = np.flatnonzero(~proof.holds())
+        if len(rest):
+            proof = proof.select(rest)
+            for _ in range(_MORE):
+                proof.go_on()
+            rest = rest[~proof.holds()]
+        part = marked[start : start + _BLOCK]
+        part.fill(False)
+        part[rest] = True
+    return marked
+
+
+class _Grid(NamedTuple):
+    """Whole numbers for samples and slopes: a key is ``1 << places`` of them. All are even, and have exact means."""
+
+    dtype: np.dtype[Any]
+    places: int
+    largest: int  # residuals stay below; their differences fit into the type
+    slack: float
+
+    @classmethod
+    def of(cls, stacks: Sorted) -> "_Grid":
+        """Return the finest grid in which most stacks fit; sums of all ranks fit as well."""
+        dtype = np.dtype(np.int16 if stacks.n < 256 else np.int32)
+        largest = (1 << (8 * dtype.itemsize - 2)) - 1
+        ranges = np.sort(stacks.rows[-1][::_SAMPLED] - stacks.rows[0][::_SAMPLED])
+        usual = int(ranges[len(ranges) * 15 // 16])
+        places = min((largest // max(usual, 1)).bit_length() - 1, 20)
+        return cls(dtype, places, largest, stacks.slack * (1 << places))
+
+
+class _Tangents(NamedTuple):
+    """A tangent of G for each stack; all in units of the grid."""
+
+    slope: F32
+    level: F32  # m
+    height: F32  # G, or less
+    change: F32  # a slope of G here
+    inner: F32  # greatest |r_k - b k - m| of all ranks but the outermost
+
+    def select(self, pixels: NDArray[np.intp]) -> "_Tangents":
+        """Return those of some stacks."""
+        return _Tangents(*(row.take(pixels) for row in self))
+
+    def choose(self, other: "_Tangents", where: Bools) -> tuple["_Tangents", "_Tangents"]:
+        """Return mine where it says so and the other's elsewhere, and what is left over.
+
+        By bits: ``np.where`` is ten times slower.
+        """
+        mask = -where.astype(np.int32)
+        chosen, left_over = [], []
+        for one, two in zip(self, other, strict=True):
+            a, b = one.view(np.int32), two.view(np.int32)
+            change = np.bitwise_xor(a, b)
+            np.bitwise_and(change, mask, out=change)
+            chosen.append(np.bitwise_xor(b, change).view(np.float32))
+            left_over.append(np.bitwise_xor(a, change, out=change).view(np.float32))
+        return _Tangents(*chosen), _Tangents(*left_over)
+
+
+class _Proof:
+    """Attempts at proofs for the stacks of one block."""
+
+    def __init__(self, keys: Sequence[Row], grid: _Grid, recipe: Recipe, scratch: Scratch) -> None:
+        self._keys, self._n = keys, len(keys)
+        self._grid = grid
+        self._recipe = recipe
+        self._scratch = scratch
+        middle = frozenset({(self._n - 1) // 2, self._n // 2})
+        self._network = selecting_network(self._n, middle)
+        self._rows = self._on_grid()
+        self._guess = self._first_slope()
+        self._left = self._right = _Tangents(*(self._guess,) * 5)
+
+    def select(self, pixels: NDArray[np.intp]) -> "_Proof":
+        """Return a proof of some of the stacks that knows what this one knows of them."""
+        proof = _Proof([key.take(pixels) for key in self._keys], self._grid, self._recipe, self._scratch)
+        proof._left, proof._right = self._left.select(pixels), self._right.select(pixels)
+        return proof
+
+    def _ints(self, name: str) -> Row:
+        return self._scratch.row(name, self._grid.dtype, len(self._keys[0]))
+
+    def _on_grid(self) -> list[Row]:
+        """Return the keys above the least one of their stack, as whole numbers of the grid."""
+        least = self._keys[0]
+        above = self._scratch.row("above least", least.dtype, len(least))
+        rows = self._scratch.rows("on grid", self._n, self._grid.dtype, len(least))
+        for key, row in zip(self._keys, rows, strict=True):
+            np.subtract(key, least, out=above)
+            np.copyto(row, above)
+            np.left_shift(row, self._grid.places, out=row)
+        return rows
+
+    def _first_slope(self) -> F32:
+        """Return the mean slope between ranks of a window and those as high from the other end."""
+        start, end = int(_WINDOW[0] * self._n), ceil(_WINDOW[1] * self._n)
+        length = len(self._keys[0])
+        total, difference = np.zeros(length, np.uint16), np.empty(length, np.uint8)
+        for k in range(start, end):
+            np.subtract(self._keys[-1 - k], self._keys[k], out=difference)
+            np.add(total, difference, out=total)
+        ranks = sum(self._n - 1 - 2 * k for k in range(start, end))
+        return total * np.float32((1 << self._grid.places) / ranks)
+
+    def begin(self) -> None:
+        """Try two slopes: a likely one, and one on what must be the other side of the best."""
+        here = self._tangents(self._guess)
+        there = self._tangents(self._beyond(here))
+        self._left, self._right = here.choose(there, here.change < 0)
+
+    def go_on(self) -> None:
+        """Try another slope: near to where the tangents cross, or further out where one is on the wrong side."""
+        left, right = self._left, self._right
+        down, up = np.maximum(-left.change, 1), np.maximum(right.change, 0)
+        cross = (left.height - right.height + down * left.slope + up * right.slope) / (down + up)
+        close = self._guess * np.float32(_CLOSE / sqrt(self._n))
+        cross += np.copysign(close, left.slope + right.slope - 2 * cross)
+        for side, wrong in ((left, left.change >= 0), (right, right.change < 0)):
+            pixels = np.flatnonzero(wrong)
+            cross[pixels] = self._beyond(side).take(pixels)
+        here = self._tangents(cross)
+        falls = here.change < 0
+        self._left, _ = here.choose(left, falls)
+        self._right, _ = right.choose(here, falls)
+
+    def _beyond(self, tangents: _Tangents) -> F32:
+        """Return slopes at which G changes the other way, if stacks are like normal samples."""
+        step = np.abs(tangents.change)
+        step *= np.float32(_STEP / self._n**2)
+        step += np.float32(_DOUBT / sqrt(self._n))
+        step *= self._guess
+        return tangents.slope - np.copysign(step, tangents.change, out=step)
+
+    def _tangents(self, slope: F32) -> _Tangents:
+        """Return tangents at slopes, rounded to the grid; those that say nothing are horizontal, at zero."""
+        n = self._n
+        step, line = self._ints("step"), self._ints("line")
+        half = np.multiply(slope, np.float32(0.5))
+        np.clip(half, 0, self._grid.largest // (n - 1) // 2, out=half)
+        np.copyto(step, half, casting="unsafe")
+        np.add(step, step, out=step)
+        level = self._middle(step)
+        np.copyto(line, level)
+        excess, sign = self._ints("excess"), self._ints("sign")
+        count, change, total, inner = (self._ints(name) for name in ("count", "change", "total", "inner"))
+        for row in (count, change, total, inner):
+            row.fill(0)
+        for k, row in enumerate(self._rows):
+            np.subtract(row, line, out=excess)
+            np.add(line, step, out=line)
+            np.sign(excess, out=sign)
+            np.add(count, sign, out=count)
+            np.add(change, count, out=change)
+            np.abs(excess, out=excess)
+            np.add(total, excess, out=total)
+            if 0 < k < n - 1:
+                np.maximum(inner, excess, out=inner)
+        balanced = (count == 0).astype(total.dtype)
+        np.multiply(change, balanced, out=change)
+        np.multiply(total, balanced, out=total)
+        height = total.view(total.dtype.str.replace("i", "u"))  # modulo 2^16: never too high
+        return _Tangents(*(row.astype(np.float32) for row in (step, level, height, change, inner)))
+
+    def _middle(self, step: Row) -> Row:
+        """Return the medians of r_k - b k."""
+        line, spare = self._ints("line"), self._ints("spare residual")
+        residual = self._scratch.rows("residual", self._n, step.dtype, len(step))
+        line.fill(0)
+        for row, rest in zip(self._rows, residual, strict=True):
+            np.subtract(row, line, out=rest)
+            np.add(line, step, out=line)
+        apply_network(self._network, residual, spare)
+        lower, upper = residual[(self._n - 1) // 2], residual[self._n // 2]
+        level = np.right_shift(lower, 1, out=self._ints("level"))
+        return np.add(level, np.right_shift(upper, 1, out=line), out=level)
+
+    def holds(self) -> Bools:
+        """Return for which stacks there is a proof that nothing is rejected."""
+        n, slack, recipe, left, right = self._n, self._grid.slack, self._recipe, self._left, self._right
+        reach = self._rows[-1].astype(np.float32)
+        down, up = np.maximum(-left.change, 1), np.maximum(right.change, 0)
+        total = (left.height * up + right.height * down - down * up * (right.slope - left.slope)) / (down + up)
+        half = n // 2 * slack
+        deviation = (total - half) * np.float32(2 / n * MARGIN)
+        doubt = slack + 2 * half / np.maximum(np.minimum(down, up), _LEVEL) * (n - 1) if slack else 0
+        low, high = (deviation * np.float32(k) - doubt for k in (recipe.linear_fit_low, recipe.linear_fit_high))
+        holds = (left.change < 0) & (right.change >= 0)
+        holds &= reach - left.level - (n - 1) * left.slope < high
+        holds &= left.level < low
+        holds &= -right.level < high
+        holds &= right.level + (n - 1) * right.slope - reach < low
+        inner = np.maximum(left.inner, right.inner) + left.level - right.level
+        holds &= inner < np.minimum(low, high)
+        if not slack:
+            holds |= reach == 0
+        holds &= np.subtract(self._keys[-1], self._keys[0]) <= self._grid.largest >> self._grid.places
+        return holds
