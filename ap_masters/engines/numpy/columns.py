@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, sorting_network
-from ap_masters.engines.numpy.rejection import reject
+from ap_masters.engines.numpy.rejection import FROM_INSIDE, reject
 from ap_masters.engines.numpy.rejection.survivors import HIGH, LOW, Fates, Floats, Ranks, Span, Stacks, take_columns
 from ap_masters.model import Combination, Recipe
 
@@ -78,14 +78,16 @@ def integrate_columns(
     so_far = Begun(take_columns(stacks.ranked, put_off), stacks.offset[put_off], left.select(put_off))
     left.first[put_off], left.last[put_off] = 0, stacks.frames
     combined = _combine_span(stacks, left, recipe.combination)
-    return Columns(*combined, *_count_span(samples, zero, stacks, left)), put_off, so_far
+    from_inside = recipe.rejection in FROM_INSIDE
+    return Columns(*combined, *_count_span(samples, zero, stacks, left, from_inside)), put_off, so_far
 
 
 def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, full_scale: float) -> Columns:
     """Integrate columns whose samples are rejected by one value and combined by another, both in counts."""
     order = np.argsort(to_reject, axis=0, kind="stable")
-    left = reject(Stacks(np.take_along_axis(to_reject, order, 0), full_scale), recipe).left
-    fates = left.fates(len(order)) if isinstance(left, Span) else left
+    stacks = Stacks(np.take_along_axis(to_reject, order, 0), full_scale)
+    left = reject(stacks, recipe).left
+    fates = stacks.fates(left, from_inside=recipe.rejection in FROM_INSIDE) if isinstance(left, Span) else left
     by_frame = np.empty_like(fates)
     np.put_along_axis(by_frame, order, fates, 0)
     second = np.argsort(to_combine, axis=0, kind="stable")
@@ -145,7 +147,7 @@ def _combine_kept(stacks: Stacks, kept: NDArray[np.bool_], combination: Combinat
 # --- counts per frame -------------------------------------------------------------------------------------
 
 
-def _count_span(samples: NDArray[Any], zero: float, stacks: Stacks, span: Span) -> Counts:
+def _count_span(samples: NDArray[Any], zero: float, stacks: Stacks, span: Span, from_inside: bool) -> Counts:
     """Count each frame's rejected samples: those below the lowest survivor, and those above the highest.
 
     That finds them all unless a rejected sample equals a survivor, or nothing survived; such stacks are
@@ -163,7 +165,9 @@ def _count_span(samples: NDArray[Any], zero: float, stacks: Stacks, span: Span) 
     low = np.count_nonzero(samples < (lowest - zero).astype(samples.dtype), axis=1)
     high = np.count_nonzero(samples > (highest - zero).astype(samples.dtype), axis=1)
     if len(some):
-        more = _count_fates(samples.take(some, axis=1), span.select(some).fates(n))
+        more = _count_fates(
+            samples.take(some, axis=1), stacks.select(some).fates(span.select(some), from_inside=from_inside)
+        )
         low, high = low + more[0], high + more[1]
     return low, high
 

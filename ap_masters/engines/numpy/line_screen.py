@@ -188,7 +188,8 @@ class _Proof:
         step *= np.float32(_STEP / self._n**2)
         step += np.float32(_DOUBT / sqrt(self._n))
         step *= self._guess
-        return tangents.slope - np.copysign(step, tangents.change, out=step)
+        beyond: F32 = tangents.slope - np.copysign(step, tangents.change, out=step)
+        return beyond
 
     def _tangents(self, slope: F32) -> _Tangents:
         """Return tangents at slopes, rounded to the grid; those that say nothing are horizontal, at zero."""

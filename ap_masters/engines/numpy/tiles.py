@@ -36,7 +36,7 @@ _SCREENS: Final[dict[Rejection, tuple[Screen | None, bool]]] = {
 SCREENED: Final = frozenset(_SCREENS)
 
 # What makes its first pass over keys, where these are exact: most of what a screen marks loses nothing all the same.
-_BEGUN_BY_KEYS: Final = frozenset({Rejection.SIGMA, Rejection.WINSORIZED})
+_BEGUN_BY_KEYS: Final = frozenset({Rejection.SIGMA, Rejection.WINSORIZED, Rejection.LINEAR_FIT})
 
 
 class Unfinished(NamedTuple):

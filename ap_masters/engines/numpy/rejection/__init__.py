@@ -1,11 +1,11 @@
 """Pixel rejection by the definitions of ImageIntegration 1.6.0, on many sorted stacks side by side."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from ap_masters.engines.numpy.rejection.clipping import Clipped, clip_averaged, clip_sigma, clip_winsorized
+from ap_masters.engines.numpy.rejection.clipping import clip_averaged, clip_sigma, clip_winsorized
 from ap_masters.engines.numpy.rejection.esd import reject_esd
 from ap_masters.engines.numpy.rejection.line import reject_linear_fit
 from ap_masters.engines.numpy.rejection.simple import reject_minmax, reject_none, reject_percentile
@@ -16,14 +16,16 @@ _AT_ONCE: dict[Rejection, Callable[[Stacks, Recipe], Span | Fates]] = {
     Rejection.NONE: reject_none,
     Rejection.MINMAX: reject_minmax,
     Rejection.PERCENTILE: reject_percentile,
-    Rejection.LINEAR_FIT: reject_linear_fit,
     Rejection.ESD: reject_esd,
 }
-_BY_PASSES: dict[Rejection, Callable[[Stacks, Recipe, Span | None, int], Clipped]] = {
+_BY_PASSES: dict[Rejection, Callable[[Stacks, Recipe, Span | None, int], tuple[Span | Fates, Ranks]]] = {
     Rejection.SIGMA: clip_sigma,
     Rejection.WINSORIZED: clip_winsorized,
     Rejection.AVERAGED: clip_averaged,
+    Rejection.LINEAR_FIT: reject_linear_fit,
 }
+# Where of equal samples at the end of what is left the innermost ranks are rejected, not the outermost.
+FROM_INSIDE: Final = frozenset({Rejection.LINEAR_FIT})
 
 
 class Verdict(NamedTuple):

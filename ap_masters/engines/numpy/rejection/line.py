@@ -1,95 +1,125 @@
 """Linear fit clipping: reject what lies off the line of least absolute deviation through the ranked samples."""
 
+from typing import Any, Final, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.rejection.survivors import HIGH, LOW, Fates, Floats, Stacks, is_zero
+from ap_masters.engines.numpy.rejection.deviation import least_absolute_deviation
+from ap_masters.engines.numpy.rejection.survivors import (
+    HIGH,
+    LOW,
+    Bools,
+    Fates,
+    Ranks,
+    Span,
+    Stacks,
+    is_zero,
+)
 from ap_masters.model import Recipe
 
-_FEWEST = 3
-FEWEST_AT_FIRST = 5
+_FEWEST: Final = 3
+FEWEST_AT_FIRST: Final = 5
 
 
-def reject_linear_fit(stacks: Stacks, recipe: Recipe) -> Fates:
-    """Reject, again and again, what lies off the line by so many deviations; any rank may go."""
-    fates = np.zeros(stacks.values.shape, np.uint8)
-    active = np.arange(stacks.pixels)
-    while stacks.frames >= FEWEST_AT_FIRST and len(active):
-        counts = (fates[:, active] == 0).sum(0)
-        going = []
-        for n in np.unique(counts):
-            if n >= _FEWEST:
-                same = active[counts == n]
-                going.append(same[_reject_once(stacks, fates, same, int(n), recipe)])
-        active = np.concatenate(going) if going else active[:0]
-    return fates
+class Fitted(NamedTuple):
+    """What survives, as far as it is known: the stacks ``put_off`` have to be gone on with."""
+
+    left: Span | Fates
+    put_off: Ranks
 
 
-def _reject_once(stacks: Stacks, fates: Fates, pixels: NDArray[np.intp], n: int, recipe: Recipe) -> NDArray[np.bool_]:
-    """Fit and reject among the ``n`` survivors of each of ``pixels``; return where something went."""
-    rank = np.argsort(fates[:, pixels] != 0, axis=0, kind="stable")[:n]
-    r = np.take_along_axis(stacks.values[:, pixels], rank, 0)
-    slope, residual = least_absolute_deviation(r)
-    deviation = 2 * np.abs(residual).mean(0) * np.sqrt(1 + (slope / stacks.full_scale) ** 2)
-    alive = ~is_zero(deviation, stacks.full_scale)
-    ratio = residual / np.where(alive, deviation, 1.0)
-    low = alive & (ratio < 0) & (-ratio >= recipe.linear_fit_low)
-    high = alive & (ratio >= 0) & (ratio >= recipe.linear_fit_high)
-    change = low * LOW | high * HIGH
-    current = fates[:, pixels]
-    np.put_along_axis(current, rank, change, 0)
-    fates[:, pixels] = current
-    moved: NDArray[np.bool_] = np.any(change, axis=0)
-    return moved
+def reject_linear_fit(stacks: Stacks, recipe: Recipe, begun: Span | None = None, worthwhile: int = 0) -> Fitted:
+    """Reject, again and again, what lies off the line by so many deviations; put stacks off as ``clipping.clip`` does.
 
-
-def least_absolute_deviation(r: Floats) -> tuple[Floats, Floats]:
-    """Return slope and residuals of the exact line of least absolute deviation through (rank, sorted value).
-
-    For a slope b the best intercept is the median of r - b i, and the sum of absolute residuals is, with the
-    residuals split at that median, A + b D: A = sum of upper r - sum of lower r, D = sum of lower i - sum of
-    upper i. That is one of the tangents of a convex, piecewise linear function of b. The minimum is found by
-    cutting planes: from a tangent falling on the left and one not falling on the right, go to where they
-    cross; A and D are integers there, so the crossing is an exact fraction P/Q, and so are the residuals times
-    Q. The end is reached where the left tangent at P/Q falls and the right one does not: the smallest of all
-    best slopes.
+    Any rank may go. Nearly always those left are a range of ranks, or are when equal samples change places: as the
+    line does not fall, of equal samples that with the lowest rank lies the highest above it. Which of them go is
+    settled in ``Stacks.fates``. A stack that loses a sample from between others that stay is put off untouched;
+    when that is not allowed (``worthwhile`` is 0), it is done anew, and the fate of every sample told.
     """
-    n, pixels = r.shape
-    rank = np.arange(n, dtype=np.float64)[:, None]
-    p, q = np.zeros(pixels), np.ones(pixels)
-    shape = (2, pixels)
-    left, right = np.zeros(shape), np.zeros(shape)
-    ends = [(r[0] - r[-1]) - 1, (r[-1] - r[0]) + 1]
-    left[:] = _tangent(r, ends[0], q, rank, +1)
-    right[:] = _tangent(r, ends[1], q, rank, +1)
-    todo = np.arange(pixels)
-    while len(todo):
-        p[todo] = left[0, todo] - right[0, todo]
-        q[todo] = right[1, todo] - left[1, todo]
-        part = r[:, todo]
-        before = _tangent(part, p[todo], q[todo], rank, -1)
-        after = _tangent(part, p[todo], q[todo], rank, +1)
-        # A tangent that is no nearer than the one there was is the same again: samples that are no integers cross
-        # a little beside p/q, and would for ever.
-        too_steep = (before[1] >= 0) & (before[1] < right[1, todo])
-        too_flat = (after[1] < 0) & (after[1] > left[1, todo])
-        right[:, todo[too_steep]] = before[:, too_steep]
-        left[:, todo[too_flat]] = after[:, too_flat]
-        todo = todo[too_steep | too_flat]
-    scaled = r * q - p * rank
-    ordered = np.sort(scaled, axis=0)
-    residual = (scaled - (ordered[(n - 1) // 2] + ordered[n // 2]) / 2) / q
-    return p / q, residual
+    span = Span.everything(stacks) if begun is None else begun
+    active = np.arange(stacks.pixels if stacks.frames >= FEWEST_AT_FIRST else 0)
+    torn = np.zeros(stacks.pixels, np.bool_)
+    enough = 0
+    while len(active) > enough:
+        active = _narrow(stacks, span, active, torn, recipe)
+        enough = max(worthwhile - 1, 0)
+    some = np.flatnonzero(torn)
+    if worthwhile or not len(some):
+        return Fitted(span, np.concatenate([active, some]))
+    fates = stacks.fates(span, from_inside=True)
+    fates[:, some] = _reject_any(stacks.select(some), recipe)
+    return Fitted(fates, active)
 
 
-def _tangent(r: Floats, p: Floats, q: Floats, rank: Floats, side: int) -> Floats:
-    """Return (A, D) of the tangent at slope p/q, approached from below (side -1) or from above (+1).
+def _narrow(stacks: Stacks, span: Span, active: Ranks, torn: Bools, recipe: Recipe) -> Ranks:
+    """Reject once from both ends of the spans of ``active``; return which of them to go on with."""
+    counts = span.survivors[active]
+    going = []
+    for n in np.unique(counts):
+        pixels = active[counts == n]
+        r = stacks.survivors(span.select(pixels), pixels, int(n))
+        low, high = _off_the_line(r, recipe, stacks.full_scale)
+        first, last = np.count_nonzero(low, axis=0), np.count_nonzero(high, axis=0)
+        whole = _takes_the_end(r, low, first) & _takes_the_end(r[::-1], high[::-1], last)
+        span.first[pixels] += np.where(whole, first, 0)
+        span.last[pixels] -= np.where(whole, last, 0)
+        torn[pixels] = ~whole
+        lost = first + last
+        going.append(pixels[whole & (lost > 0) & (n - lost >= _FEWEST)])
+    return np.concatenate(going)
 
-    Equal residuals are split by rank: just above the slope the higher rank is lower, just below it higher.
+
+def _takes_the_end(r: NDArray[Any], flags: Bools, count: Ranks) -> Bools:
+    """Return where the ``count`` flagged samples of each column are its first ones, or equal to those."""
+    takes = np.ones(len(count), np.bool_)
+    some = np.flatnonzero(count > 0)
+    if len(some):
+        outermost = r[count[some] - 1, some]
+        equal = r[:, some] == outermost
+        within = np.cumsum(equal, axis=0) > 0
+        beyond = (np.cumsum(equal[::-1], axis=0) > 0)[::-1]
+        takes[some] = (~flags[:, some] | beyond).all(0) & (flags[:, some] | within).all(0)
+    return takes
+
+
+def _off_the_line(r: NDArray[Any], recipe: Recipe, full_scale: float) -> tuple[Bools, Bools]:
+    """Return which survivors lie too far below and above the line.
+
+    The deviation is s = 2 adev sqrt(1 + b^2), with the slope b on the [0, 1] scale. In units of 1 / 2 q, residuals
+    and their sum are whole numbers where the samples are, and a tie with the limit stays one.
     """
     n = len(r)
-    key = r * q - p * rank
-    order = np.lexsort((-side * np.broadcast_to(rank, key.shape), key), axis=0)
-    lower, upper = order[: n // 2], order[(n + 1) // 2 :]
-    a = np.take_along_axis(r, upper, 0).sum(0) - np.take_along_axis(r, lower, 0).sum(0)
-    return np.stack([a, (lower.sum(0) - upper.sum(0)).astype(np.float64)])
+    lines = least_absolute_deviation(r)
+    residual = np.empty(r.shape)
+    total, line = np.zeros_like(lines.q), np.empty_like(lines.q)
+    for rank, (row, rest) in enumerate(zip(r, residual, strict=True)):
+        np.multiply(row, 2 * lines.q, out=rest)
+        np.subtract(rest, np.multiply(lines.p, 2 * rank, out=line), out=rest)
+        np.subtract(rest, lines.level, out=rest)
+        np.add(total, np.abs(rest, out=line), out=total)
+    deviation = 2 * total * np.sqrt(1 + (lines.slope / full_scale) ** 2)
+    deviation[is_zero(deviation / (2 * lines.q * n), full_scale)] = np.inf
+    residual *= n
+    residual /= deviation
+    return residual <= -recipe.linear_fit_low, residual >= recipe.linear_fit_high
+
+
+def _reject_any(stacks: Stacks, recipe: Recipe) -> Fates:
+    """Reject from any rank."""
+    fates = np.zeros(stacks.ranked.shape, np.uint8)
+    active = np.arange(stacks.pixels)
+    while len(active):
+        counts = np.count_nonzero(fates[:, active] == 0, axis=0)
+        going = []
+        for n in np.unique(counts[counts >= _FEWEST]):
+            pixels = active[counts == n]
+            rank = np.argsort(fates[:, pixels] != 0, axis=0, kind="stable")[:n]
+            r = np.take_along_axis(stacks.ranked[:, pixels], rank, 0)
+            low, high = _off_the_line(r, recipe, stacks.full_scale)
+            current = fates[:, pixels]
+            np.put_along_axis(current, rank, low * LOW | high * HIGH, 0)
+            fates[:, pixels] = current
+            going.append(pixels[(low | high).any(0)])
+        active = np.concatenate(going) if going else active[:0]
+    return fates

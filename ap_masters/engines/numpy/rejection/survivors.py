@@ -145,6 +145,28 @@ class Stacks:
         first, second = self._cumulated
         return first.take(high) - first.take(low), second.take(high) - second.take(low)
 
+    def fates(self, span: "Span", *, from_inside: bool = False) -> Fates:
+        """Return the fate of every rank of every stack.
+
+        Of equal samples at the end of a span, the outermost ranks are those rejected, or the innermost ones
+        (``from_inside``).
+        """
+        if not from_inside:
+            return span.fates(self.frames)
+        rank = np.arange(self.frames)[:, None]
+        lowest, highest = (self.at(np.clip(end, 0, self.frames - 1)) for end in (span.first, span.last - 1))
+        begin, end = self._run_of(lowest)
+        low = (rank < begin) | (rank >= end - np.maximum(span.first - begin, 0)) & (rank < end)
+        begin, end = self._run_of(highest)
+        high = (rank >= end) | (rank < begin + np.maximum(end - span.last, 0)) & (rank >= begin)
+        fates: Fates = low * LOW | high * HIGH
+        return fates
+
+    def _run_of(self, samples: Floats) -> tuple[Ranks, Ranks]:
+        """Return where the run of samples equal to these begins and ends in each stack."""
+        equal = self.values == samples
+        return np.argmax(equal, axis=0), self.frames - np.argmax(equal[::-1], axis=0)
+
     def twice_median(self, span: "Span", pixels: NDArray[np.intp] | slice = slice(None)) -> Floats:
         """Return the sum of the two central survivors (of the one central survivor with itself)."""
         first, last = span
