@@ -47,9 +47,11 @@ def begin_columns(ranked: NDArray[Any], offset: Floats, recipe: Recipe, full_sca
     All others lose nothing, ever: a clipping rule ends with the first pass that finds nothing.
     """
     stacks = Stacks(ranked, full_scale, offset)
-    span = reject(stacks, recipe, worthwhile=stacks.pixels + 1).left
+    span, put_off = reject(stacks, recipe, worthwhile=stacks.pixels + 1)
     assert isinstance(span, Span)
-    lost = np.flatnonzero((span.first > 0) | (span.last < stacks.frames))
+    unsettled = (span.first > 0) | (span.last < stacks.frames)
+    unsettled[put_off] = True
+    lost = np.flatnonzero(unsettled)
     return lost, Begun(take_columns(ranked, lost), offset[lost], span.select(lost))
 
 

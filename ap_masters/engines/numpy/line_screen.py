@@ -231,8 +231,9 @@ class _Proof:
             np.add(line, step, out=line)
         apply_network(self._network, residual, spare)
         lower, upper = residual[(self._n - 1) // 2], residual[self._n // 2]
-        level = np.right_shift(lower, 1, out=self._ints("level"))
-        return np.add(level, np.right_shift(upper, 1, out=line), out=level)
+        level: Row = np.right_shift(lower, 1, out=self._ints("level"))
+        np.add(level, np.right_shift(upper, 1, out=line), out=level)
+        return level
 
     def holds(self) -> Bools:
         """Return for which stacks there is a proof that nothing is rejected."""
@@ -254,4 +255,5 @@ class _Proof:
         if not slack:
             holds |= reach == 0
         holds &= np.subtract(self._keys[-1], self._keys[0]) <= self._grid.largest >> self._grid.places
-        return holds
+        proven: Bools = holds
+        return proven
