@@ -1,5 +1,6 @@
 """The line of least absolute deviation through ranked samples, exactly, for many stacks side by side."""
 
+from itertools import pairwise
 from math import ceil, sqrt
 from typing import Any, Final, NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, selecting_network
-from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Ranks
+from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Ranks, take_columns
 
 Row = NDArray[Any]
 Rows = NDArray[Any]
@@ -16,7 +17,7 @@ WINDOW: Final = (0.06, 0.35)  # ranks whose differences from those as high tell 
 STEP: Final = 1.5  # relative change of the slope over G' / n^2: somewhat more than normal samples want
 DOUBT: Final = 0.25  # relative error of the first slope, times sqrt(n)
 _ROOM: Final = 16  # residuals times their denominator are less than range * n^2 * this
-_PACK: Final = 0.75  # of the stacks still in work, the rest are left behind
+_FEW: Final = 3  # stacks are partitioned one by one, where they are less than a network has comparators over this
 
 
 class Lines(NamedTuple):
@@ -109,14 +110,13 @@ class _Search:
     """A bracket of the best slope of each stack, which closes."""
 
     def __init__(self, rows: Rows, left: _Tangents, right: _Tangents) -> None:
-        self._all = rows
         self._rows = rows
-        self._n = len(rows)
+        self._n, self._pixels = rows.shape
         self._left, self._right = left, right
-        h = self._n // 2
-        self._ranks = frozenset({h - 1, h, self._n - h - 1, self._n - h})
-        self._network = selecting_network(self._n, self._ranks)
-        self._buffer = np.empty((self._n + 1, rows.shape[1]), rows.dtype)
+        self._rank = np.arange(self._n, dtype=rows.dtype)[:, None]
+        half = self._n // 2
+        self._middle = sorted({half - 1, half, self._n - half - 1, self._n - half})
+        self._buffers = np.empty((2, self._n, self._pixels), rows.dtype)
 
     def look(self, p: Row, q: Row) -> Row:
         """Look at the slopes p/q, and narrow the bracket; return one of G's slopes there."""
@@ -129,9 +129,8 @@ class _Search:
 
     def finish(self) -> Lines:
         """Go to where the tangents cross until that is the minimum, everywhere."""
-        pixels = self._all.shape[1]
-        lines = Lines(np.zeros(pixels), np.ones(pixels), np.zeros(pixels))
-        todo = np.arange(pixels)
+        lines = Lines(*(np.empty(self._pixels) for _ in range(3)))
+        todo = np.arange(self._pixels)
         left, right = self._left, self._right
         while len(todo):
             p, q = left.height - right.height, right.change - left.change
@@ -151,42 +150,47 @@ class _Search:
             keep = np.flatnonzero(going)
             todo = todo.take(keep)
             left, right = left.take(keep), right.take(keep)
-            self._rows = self._rows.take(keep, axis=1)
+            self._rows = take_columns(self._rows, keep)
         return lines
 
-    def _measure(self, p: Row, q: Row) -> tuple[Row, _Tangents, list[Row], Bools]:
-        """Return twice the median of r q - p i, a tangent, and where samples tie for a place next to the median.
+    def _measure(self, p: Row, q: Row) -> tuple[Row, _Tangents, Rows, Bools]:
+        """Return twice the median of r q - p i, a tangent, twice what is left of samples, and where some tie.
 
-        The tangent has none of the samples that tie in it.
+        Those that tie for a place next to the median are in none of the tangent's halves.
         """
-        n, rows = self._n, self._rows
-        *residual, spare = self._buffer[:, : len(p)]
-        line = np.empty_like(p)
-        for rank, (row, rest) in enumerate(zip(rows, residual, strict=True)):
-            np.multiply(row, q, out=rest)
-            np.subtract(rest, np.multiply(p, rank, out=line), out=rest)
-        spare = apply_network(self._network, residual, spare)
-        h = n // 2
-        tied = residual[h - 1] == residual[h]
-        if n % 2:
-            tied |= residual[h] == residual[h + 1]
-        level = residual[(n - 1) // 2] + residual[h]
-        sign = spare
-        p, q = 2 * p, 2 * q
-        count, change, height = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p)
-        for rank, (row, excess) in enumerate(zip(rows, residual, strict=True)):
-            np.multiply(row, q, out=excess)
-            np.subtract(excess, np.multiply(p, rank, out=line), out=excess)
-            np.subtract(excess, level, out=excess)
-            np.sign(excess, out=sign)
-            np.add(count, sign, out=count)
-            np.add(change, count, out=change)
-            np.multiply(sign, row, out=sign)
-            np.add(height, sign, out=height)
-        # change is the sum of sign (n - rank) now; where samples are no whole numbers, the level may be rounded to one
-        return level, _Tangents(height, change - n * count, count), residual, tied | (count != 0)
+        rows, rank = self._rows, self._rank
+        residual, other = (buffer[:, : len(p)] for buffer in self._buffers)
+        np.multiply(rows, q, out=residual)
+        np.subtract(residual, np.multiply(rank, p, out=other), out=residual)
+        middle = self._ordered(residual, other)
+        half = self._n // 2
+        tied = middle[half - 1] == middle[half]
+        if self._n % 2:
+            tied |= middle[half] == middle[half + 1]
+        level = middle[(self._n - 1) // 2] + middle[half]
+        excess = np.add(residual, residual, out=residual)
+        np.subtract(excess, level, out=excess)
+        sign = np.sign(excess, out=other)
+        surplus = np.add.reduce(sign, axis=0, dtype=sign.dtype)
+        part = sign * rank
+        change = -np.add.reduce(part, axis=0, dtype=sign.dtype)
+        np.multiply(sign, rows, out=part)
+        height = np.add.reduce(part, axis=0, dtype=sign.dtype)
+        # where samples are no whole numbers, the level may be rounded to one of those next to it: no tie, but uneven
+        return level, _Tangents(height, change, surplus), excess, tied | (surplus != 0)
 
-    def _either_side(self, here: _Tangents, excess: list[Row], tied: Bools) -> tuple[_Tangents, _Tangents]:
+    def _ordered(self, residual: Rows, other: Rows) -> dict[int, Row]:
+        """Return the residuals of the ranks about the middle; ``other`` is overwritten."""
+        network = selecting_network(self._n, frozenset(self._middle))
+        if residual.shape[1] * _FEW < len(network):
+            ordered = list(np.partition(residual, self._middle, axis=0))
+        else:
+            np.copyto(other, residual)
+            ordered = list(other)
+            apply_network(network, ordered, np.empty_like(ordered[0]))
+        return {k: ordered[k].copy() for k in self._middle}
+
+    def _either_side(self, here: _Tangents, excess: Rows, tied: Bools) -> tuple[_Tangents, _Tangents]:
         """Return the tangents just below and just above the slopes.
 
         Just below a slope the samples that tie go to the lower half by rank until it is full, then to the upper
@@ -198,22 +202,21 @@ class _Search:
         some = np.flatnonzero(tied)
         if not len(some):
             return here, here
-        ties = [(row.take(some) == 0).astype(row.dtype) for row in excess]
+        rows, ties = take_columns(self._rows, some), take_columns(excess, some)
+        np.equal(ties, 0, out=ties, casting="unsafe")
+        place = 2 * ties
+        for previous, row in pairwise(place):
+            np.add(previous, row, out=row)
+        place -= place[-1] // 2 + 1
         surplus = here.surplus.take(some)
-        place = -1 - np.add.reduce(ties)
-        heights, changes = np.zeros((2, 2, len(some)), place.dtype)
-        sign, part = np.empty_like(place), np.empty_like(place)
-        for rank, (tie, row) in enumerate(zip(ties, self._rows, strict=True)):
-            sample = row.take(some)
-            np.add(place, tie, out=place)
-            np.add(place, tie, out=place)
-            for side, height, change in zip((place, -place), heights, changes, strict=True):
-                np.sign(np.subtract(side, surplus, out=sign), out=sign)
-                np.multiply(sign, tie, out=sign)
-                np.subtract(change, np.multiply(sign, rank, out=part), out=change)
-                np.add(height, np.multiply(sign, sample, out=part), out=height)
-        before, after = (_Tangents(*(row.copy() for row in here)) for _ in range(2))
-        for tangents, height, change in zip((before, after), heights, changes, strict=True):
-            tangents.height[some] += height
-            tangents.change[some] += change
+        sides = []
+        for side in (place, -place):
+            sign = np.sign(side - surplus)
+            np.multiply(sign, ties, out=sign)
+            tangents = _Tangents(*(row.copy() for row in here))
+            tangents.change[some] -= np.add.reduce(sign * self._rank, axis=0, dtype=sign.dtype)
+            np.multiply(sign, rows, out=sign)
+            tangents.height[some] += np.add.reduce(sign, axis=0, dtype=sign.dtype)
+            sides.append(tangents)
+        before, after = sides
         return before, after

@@ -1,5 +1,6 @@
 """Linear fit clipping: reject what lies off the line of least absolute deviation through the ranked samples."""
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from ap_masters.model import Recipe
 
 _FEWEST: Final = 3
 FEWEST_AT_FIRST: Final = 5
+_AT_ONCE: Final = 1 << 17  # samples whose lines are sought at once
 
 
 class Fitted(NamedTuple):
@@ -56,9 +58,8 @@ def _narrow(stacks: Stacks, span: Span, active: Ranks, torn: Bools, recipe: Reci
     """Reject once from both ends of the spans of ``active``; return which of them to go on with."""
     counts = span.survivors[active]
     going = []
-    for n in np.unique(counts):
-        pixels = active[counts == n]
-        r = stacks.survivors(span.select(pixels), pixels, int(n))
+    for n, pixels in _alike(active, counts):
+        r = stacks.survivors(span.select(pixels), pixels, n)
         low, high = _off_the_line(r, recipe, stacks.full_scale)
         first, last = np.count_nonzero(low, axis=0), np.count_nonzero(high, axis=0)
         whole = _takes_the_end(r, low, first) & _takes_the_end(r[::-1], high[::-1], last)
@@ -68,6 +69,15 @@ def _narrow(stacks: Stacks, span: Span, active: Ranks, torn: Bools, recipe: Reci
         lost = first + last
         going.append(pixels[whole & (lost > 0) & (n - lost >= _FEWEST)])
     return np.concatenate(going)
+
+
+def _alike(pixels: Ranks, counts: Ranks) -> Iterator[tuple[int, Ranks]]:
+    """Yield pixels of the same count together, not more of them than the cache holds."""
+    for n in np.unique(counts).tolist():
+        same = pixels[counts == n]
+        step = max(_AT_ONCE // max(n, 1), 1)
+        for first in range(0, len(same), step):
+            yield n, same[first : first + step]
 
 
 def _takes_the_end(r: NDArray[Any], flags: Bools, count: Ranks) -> Bools:
@@ -91,13 +101,11 @@ def _off_the_line(r: NDArray[Any], recipe: Recipe, full_scale: float) -> tuple[B
     """
     n = len(r)
     lines = least_absolute_deviation(r)
-    residual = np.empty(r.shape)
-    total, line = np.zeros_like(lines.q), np.empty_like(lines.q)
-    for rank, (row, rest) in enumerate(zip(r, residual, strict=True)):
-        np.multiply(row, 2 * lines.q, out=rest)
-        np.subtract(rest, np.multiply(lines.p, 2 * rank, out=line), out=rest)
-        np.subtract(rest, lines.level, out=rest)
-        np.add(total, np.abs(rest, out=line), out=total)
+    rank = np.arange(n)[:, None]
+    residual = r * (2 * lines.q)
+    residual -= rank * (2 * lines.p)
+    residual -= lines.level
+    total = np.abs(residual).sum(0)
     deviation = 2 * total * np.sqrt(1 + (lines.slope / full_scale) ** 2)
     deviation[is_zero(deviation / (2 * lines.q * n), full_scale)] = np.inf
     residual *= n
@@ -112,8 +120,9 @@ def _reject_any(stacks: Stacks, recipe: Recipe) -> Fates:
     while len(active):
         counts = np.count_nonzero(fates[:, active] == 0, axis=0)
         going = []
-        for n in np.unique(counts[counts >= _FEWEST]):
-            pixels = active[counts == n]
+        for n, pixels in _alike(active, counts):
+            if n < _FEWEST:
+                continue
             rank = np.argsort(fates[:, pixels] != 0, axis=0, kind="stable")[:n]
             r = np.take_along_axis(stacks.ranked[:, pixels], rank, 0)
             low, high = _off_the_line(r, recipe, stacks.full_scale)

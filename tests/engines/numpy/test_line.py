@@ -1,0 +1,142 @@
+"""Linear fit clipping: its lines are the best ones, exactly, and what its screen passes loses nothing."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from ap_masters.engines.numpy.line_screen import line_screen
+from ap_masters.engines.numpy.rejection.deviation import Lines, least_absolute_deviation
+from ap_masters.engines.numpy.rejection.line import reject_linear_fit
+from ap_masters.engines.numpy.rejection.survivors import Span, Stacks
+from ap_masters.engines.numpy.scratch import Scratch
+from ap_masters.engines.numpy.screens import Sorted
+from ap_masters.model import Recipe, Rejection
+from tests import reference
+from tests.engines.numpy.cases import ADU, KINDS, counts
+
+LINEAR = Recipe(rejection=Rejection.LINEAR_FIT)
+
+
+def by_definition(lines: Lines, n: int, i: int) -> tuple[Fraction, Fraction]:
+    """Return slope and intercept of one line, as exact as they are held."""
+    p, q, level = (Fraction(float(row[i])) for row in lines)
+    return p / q, level / (2 * q)
+
+
+def sorted_counts(kind: str, n: int, pixels: int) -> NDArray[np.uint16]:
+    """Return sorted stacks side by side."""
+    return np.sort(counts(kind, np.random.default_rng(n), (n, pixels)), axis=0)
+
+
+def fates(stacks: Stacks, recipe: Recipe) -> NDArray[np.uint8]:
+    """Return what becomes of every rank."""
+    left = reject_linear_fit(stacks, recipe).left
+    return stacks.fates(left, from_inside=True) if isinstance(left, Span) else left
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lines_are_exact_and_of_the_best_the_flattest(kind: str) -> None:
+    """Of whole numbers, slope and intercept are those of exact rational arithmetic over all pairs of points."""
+    for n in (3, 4, 5, 8, 13):
+        r = sorted_counts(kind, n, 2)
+        lines = least_absolute_deviation(r)
+        for i in range(2):
+            best = reference.least_absolute_deviation([Fraction(int(v)) for v in r[:, i]])
+
+            assert by_definition(lines, n, i) == (best.slope, best.intercept)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_lines_of_any_whole_numbers(data: st.DataObject) -> None:
+    """So they are when samples are drawn to tie, to lie on lines, or to reach from one end of 16 bits to the other."""
+    n = data.draw(st.integers(3, 12))
+    values = data.draw(st.sampled_from([st.integers(0, 2), st.integers(0, 40), st.sampled_from([0, 1, 65534, 65535])]))
+    r = np.sort(data.draw(hnp.arrays(np.uint16, (n, 2), elements=values)), axis=0)
+    lines = least_absolute_deviation(r.astype(np.float64) if data.draw(st.booleans()) else r)
+    for i in range(2):
+        best = reference.least_absolute_deviation([Fraction(int(v)) for v in r[:, i]])
+
+        assert by_definition(lines, n, i) == (best.slope, best.intercept)
+
+
+@pytest.mark.parametrize("n", [5, 6, 31, 32, 200, 1000])
+def test_lines_of_other_numbers_leave_as_little_as_those_of_whole_ones(n: int) -> None:
+    """Samples that are no whole numbers have lines as good, to rounding, as the same samples on a fine grid."""
+    fine = np.sort(np.random.default_rng(n).integers(0, 1 << 12, (n, 8)), axis=0)
+    whole, other = least_absolute_deviation(fine), least_absolute_deviation(fine / 4096 + 0.1)
+    rank = np.arange(n)[:, None]
+
+    rests = [
+        np.abs(r - (lines.level / 2 + lines.p * rank) / lines.q).sum(0)
+        for r, lines in ((fine / 1.0, whole), (fine / 4096 + 0.1, other))
+    ]
+
+    np.testing.assert_allclose(rests[1] * 4096, rests[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("n", [5, 8, 17, 32, 100, 300])
+@pytest.mark.parametrize("slack", [0.0, 0.3, 2.0])
+def test_what_the_screen_passes_loses_nothing(n: int, slack: float) -> None:
+    """A stack that is not marked loses nothing, whatever its samples are between their keys and ``slack`` above."""
+    rng = np.random.default_rng(n)
+    pixels = 6000 // n
+    noise = rng.normal(128, rng.uniform(0.3, 30, pixels), (n, pixels))
+    rays = np.where(rng.random((n, pixels)) < 0.5 / n, rng.integers(0, 255, (n, pixels)), noise)
+    keys = np.sort(np.clip(np.rint(rays), 0, 255), axis=0).astype(np.uint8)
+    total = keys.sum(0).astype(np.float32)
+    stacks = Sorted(list(keys), np.zeros(pixels, np.float32), 1.0, slack, total, slack)
+    recipe = LINEAR.model_copy(update={"linear_fit_low": 4.0, "linear_fit_high": 3.0})
+
+    marked = line_screen(stacks, recipe, Scratch(pixels)).copy()
+
+    for _ in range(3 if slack else 1):
+        samples = np.sort(keys + slack * rng.choice([0, 1, rng.random()], keys.shape), axis=0)
+        assert not fates(Stacks(samples, ADU), recipe)[:, ~marked].any()
+
+
+@pytest.mark.parametrize("n", [16, 32, 64])
+def test_the_screen_passes_most_of_what_loses_nothing(n: int) -> None:
+    """Of normal samples with exact keys, few stacks are marked that lose nothing."""
+    noise = np.random.default_rng(n).normal(128, 12, (n, 2000))
+    keys = np.sort(np.clip(np.rint(noise), 0, 255), axis=0).astype(np.uint8)
+    stacks = Sorted(list(keys), np.zeros(2000, np.float32), 1.0, 0.0, keys.sum(0).astype(np.float32), 0.0)
+
+    marked = line_screen(stacks, LINEAR, Scratch(2000))
+    loses = fates(Stacks(keys, ADU), LINEAR).any(0)
+
+    assert not (loses & ~marked).any()
+    assert (marked & ~loses).mean() < 0.25
+
+
+def test_of_equal_highest_samples_the_earlier_rank_goes() -> None:
+    """The line rises, so of equal samples the one of the lower rank is further above it; the definition says so too."""
+    stack = [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 150, 150]
+    for high in (1.0, 2.0, 3.0, 4.0, 5.0):
+        recipe = LINEAR.model_copy(update={"linear_fit_high": high})
+        ours = fates(Stacks(np.array(stack, np.uint16)[:, None], ADU), recipe)[:, 0]
+        theirs = reference.reject([float(v) for v in stack], recipe)
+
+        assert {(i, "low" if fate == 1 else "high") for i, fate in enumerate(ours.tolist()) if fate} == theirs
+
+
+@pytest.mark.parametrize("kind", ["spikes", "two clusters", "quantised noise", "noise"])
+def test_stacks_put_off_end_as_if_they_had_not_been(kind: str) -> None:
+    """One pass at a time, from where the last one ended, comes to the same as all at once."""
+    recipe = LINEAR.model_copy(update={"linear_fit_low": 2.0, "linear_fit_high": 1.5})
+    stacks = Stacks(sorted_counts(kind, 12, 400), ADU)
+    begun: Any = None
+    for _ in range(20):
+        begun, put_off = reject_linear_fit(stacks, recipe, begun, stacks.pixels + 1)
+        if not len(put_off):
+            break
+    left = reject_linear_fit(stacks, recipe, begun).left
+    step_by_step = stacks.fates(left, from_inside=True) if isinstance(left, Span) else left
+
+    np.testing.assert_array_equal(step_by_step, fates(stacks, recipe))
