@@ -7,18 +7,19 @@ interpreter's lock between any two of them: two threads took as long as one, two
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
+Line: TypeAlias = "Connection[object, object]"
 MakeWorker = Callable[[], Callable[[Task], Answer]]
 Start = Literal["fork", "spawn"]
 
@@ -40,7 +41,7 @@ class WorkerLost(Exception):
 
 class _Hand(NamedTuple):
     process: BaseProcess
-    line: "Connection[object, object]"
+    line: Line
 
 
 def in_processes(tasks: Iterable[Task], make_worker: MakeWorker[Task, Answer], workers: int) -> Iterator[Answer]:
@@ -67,7 +68,8 @@ class Crew(Generic[Task, Answer]):
         try:
             for _ in range(count):
                 ours, theirs = Pipe()
-                process = kind(target=_serve, args=(theirs, make_worker), daemon=True)
+                copied = (*(hand.line for hand in self._hands), ours) if start == "fork" else ()
+                process = kind(target=_serve, args=(theirs, make_worker, copied), daemon=True)
                 with _undisturbed():
                     process.start()
                 theirs.close()
@@ -107,7 +109,7 @@ class Crew(Generic[Task, Answer]):
         self._end()
 
 
-def _send_next(line: "Connection[object, object]", waiting: Iterator[object]) -> int:
+def _send_next(line: Line, waiting: Iterator[object]) -> int:
     """Give out the next task; return how many that were."""
     for task in waiting:
         with suppress(OSError):  # a worker that has left has said why, or its silence will be noticed
@@ -128,14 +130,17 @@ def _receive(hand: _Hand) -> Any:
     return answer
 
 
-def _serve(line: "Connection[object, object]", make_worker: MakeWorker[Any, Any]) -> None:
+def _serve(line: Line, make_worker: MakeWorker[Any, Any], copied: Sequence[Line]) -> None:
     """Do task after task, until there is nobody left to ask. Runs in a process of its own.
 
-    Ctrl-C reaches every process of a terminal; what it means is decided by the one that started the others.
+    Ctrl-C reaches every process of a terminal; what it means is decided by the one that started the others. The
+    ``copied`` ends of lines belong to that one: while somebody else holds them, nobody notices that it is gone.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _keep_what_is_freed()
+    for end in copied:
+        end.close()
     try:
         work = make_worker()
         while True:

@@ -3,11 +3,13 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from ap_masters.engines.numpy.crew import Crew, Start, WorkerLost
@@ -102,3 +104,32 @@ def test_workers_leave_ctrl_c_to_the_one_who_started_them() -> None:
         rest = list(bands)
 
     assert len([first, *rest]) == len(TASKS)
+
+
+ASKING = """
+import multiprocessing, sys, time
+from tests.engines.numpy.test_crew import TASKS, Numbering
+from ap_masters.engines.numpy.crew import Crew
+if __name__ == "__main__":
+    with Crew(Numbering, 2, sys.argv[1]) as crew:
+        next(crew.answers(TASKS))
+        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_workers_do_not_outlive_the_one_who_asks(tmp_path: Path, start: Start) -> None:
+    """Who is killed cannot say goodbye; its workers notice and leave."""
+    script = tmp_path / "asking.py"
+    script.write_text(ASKING, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    with subprocess.Popen(
+        [sys.executable, script, start], stdout=subprocess.PIPE, text=True, env=environment
+    ) as asking:
+        assert asking.stdout is not None
+        workers = [psutil.Process(int(pid)) for pid in asking.stdout.readline().split()]
+        asking.kill()
+
+    gone, alive = psutil.wait_procs(workers, timeout=20)
+    assert (len(gone), alive) == (2, [])
