@@ -10,6 +10,9 @@ from ap_masters.errors import ApMastersError
 from ap_masters.safe import one_line
 
 
+_INTERRUPTED = 130
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and end the process with its exit code (see ``docs/commands.md``)."""
     for stream in (sys.stdout, sys.stderr):
@@ -28,6 +31,8 @@ def main(argv: list[str] | None = None) -> None:
     except ApMastersError as error:
         _complain(str(error), error.exit_code, json_wanted="--json" in arguments)
         raise SystemExit(error.exit_code) from error
+    except KeyboardInterrupt as error:  # while commands were still being loaded; after that typer sees to it
+        raise SystemExit(_INTERRUPTED) from error
     except OSError as error:  # a disk or a permission that no room could say more about
         _complain(str(error), ApMastersError.exit_code, json_wanted="--json" in arguments)
         raise SystemExit(ApMastersError.exit_code) from error

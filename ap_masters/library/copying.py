@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from ap_masters.errors import LibraryError
 from ap_masters.library.store import sha256
 
 _PART: Final = ".part"
+_PART_NAME: Final = re.compile(r"\..+\.\d+\.part", re.DOTALL)  # hidden, with the number of the process
 _CHUNK: Final = 1 << 20
 
 
@@ -44,4 +46,4 @@ def copy_verified(source: Path, target: Path) -> str:
 
 def is_part(path: Path) -> bool:
     """Whether this is what a killed run left of a file."""
-    return path.name.startswith(".") and path.suffix == _PART
+    return _PART_NAME.fullmatch(path.name) is not None

@@ -9,10 +9,11 @@ time and run again, by hand or by a timer.
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError, UsageError
@@ -26,6 +27,7 @@ from ap_masters.model import Noun
 log = logging.getLogger(__name__)
 
 _COPIED: Final = HOUSEKEEPING / "copied.json"
+_JOURNAL: Final = HOUSEKEEPING / "copied.jsonl"  # what came to it in a run that may yet be killed
 _PATIENCE_S: Final = 5.0
 
 Action = Literal["copied", "updated", "adopted", "up to date", "repaired", "mismatch", "failed"]
@@ -71,6 +73,16 @@ class _State(Noun):
     files: dict[str, _Copied]
 
 
+class _Line(NamedTuple):
+    """One line of the journal."""
+
+    path: str
+    copied: _Copied
+
+
+_LINE: Final = TypeAdapter(_Line)
+
+
 def mirror(
     library: Path, target: Path, *, quick: bool = False, repair: bool = False, patience: float = 30.0
 ) -> MirrorReport:
@@ -84,7 +96,8 @@ def mirror(
     that is not mounted).
     """
     _refuse_nesting(library, target)
-    if is_known_target(library, str(target)) and not (target / _COPIED).exists() and not repair:
+    begun = (target / _COPIED).exists() or (target / _JOURNAL).exists()
+    if is_known_target(library, str(target)) and not begun and not repair:
         raise LibraryError(
             f"{target}: holds nothing of what was copied there before. Is it mounted? With --repair it is filled anew"
         )
@@ -94,6 +107,7 @@ def mirror(
             run.files = [run.bring(path) for path in sorted(_files(library))]
         finally:
             run.keep()  # also when it is interrupted: what was copied need not be read again
+        _clear_halves(target)
         extra = sum(1 for path in _files(target) if not (library / path).exists())
     notes = [
         MirrorNote(target=str(target), path=f.path, detail=f.detail)
@@ -176,11 +190,14 @@ class _Run:
     def _remember(self, name: str, copy: Path, digest: str) -> None:
         stat = copy.stat()
         self.copied[name] = _Copied(sha256=digest, size=stat.st_size, mtime_ns=stat.st_mtime_ns)
+        with (self.target / _JOURNAL).open("ab") as journal:
+            journal.write(_LINE.dump_json(_Line(name, self.copied[name])) + b"\n")
 
     def keep(self) -> None:
         """Write the list of copies into the target."""
         text = _State(files=dict(sorted(self.copied.items()))).model_dump_json(indent=1)
         records.write_text(self.target / _COPIED, text)
+        (self.target / _JOURNAL).unlink(missing_ok=True)
 
 
 def _refuse_nesting(library: Path, target: Path) -> None:
@@ -192,13 +209,30 @@ def _refuse_nesting(library: Path, target: Path) -> None:
 
 
 def _read_state(target: Path) -> dict[str, _Copied]:
+    """Return the list of copies: as the last run left it, and what a run that was killed had come to."""
+    copied: dict[str, _Copied] = {}
     try:
-        return dict(_State.model_validate_json((target / _COPIED).read_bytes()).files)
+        copied |= _State.model_validate_json((target / _COPIED).read_bytes()).files
     except FileNotFoundError:
-        return {}
+        pass
     except (OSError, ValidationError) as error:
         log.warning("%s: not used, every copy is compared anew: %s", target / _COPIED, error)
-        return {}
+    with suppress(OSError):
+        for text in (target / _JOURNAL).read_bytes().splitlines():
+            with suppress(ValidationError):  # the line at which it was killed
+                line = _LINE.validate_json(text)
+                copied[line.path] = line.copied
+    return copied
+
+
+def _clear_halves(target: Path) -> None:
+    """Remove what killed mirrors have left of files; the target is locked, so that none is being written."""
+    for folder, folders, names in os.walk(target):
+        folders[:] = [name for name in folders if name != HOUSEKEEPING.name]
+        for path in map(Path(folder).joinpath, names):
+            if is_part(path):
+                with suppress(OSError):
+                    path.unlink()
 
 
 def _is_vouched(source: Path) -> bool:

@@ -169,28 +169,69 @@ def test_leftovers_and_housekeeping_are_not_mirrored(library: Path, target: Path
     assert not (target / ".ap-masters" / "scan.json").exists()
 
 
-def test_a_mirror_that_was_killed_is_taken_up_again(library: Path, target: Path) -> None:
-    """Killed at any file: what was copied is whole, and the next run ends with a true copy and no complaint."""
-    # The program dies without a chance to write its list, as by a power cut.
+def kill_after(files: int, library: Path, target: Path) -> None:
+    """Run a mirror that dies before its next file, without a chance to put anything in order."""
     program = (
         "import os, sys, pathlib; from ap_masters.library import mirror as m\n"
         "class Dying(m._Run):\n"
         "    def bring(self, path):\n"
-        "        if len(self.copied) == 2: os._exit(9)\n"
-        "        return super().bring(path)\n"
+        f"        if len(self.files) == {files}: os._exit(9)\n"
+        "        self.files.append(super().bring(path))\n"
+        "        return self.files[-1]\n"
         "m._Run = Dying\n"
         "m.mirror(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
     )
     ended = subprocess.run([sys.executable, "-c", program, str(library), str(target)], check=False)
+    assert ended.returncode == 9
+
+
+def test_a_mirror_that_was_killed_is_taken_up_again(library: Path, target: Path) -> None:
+    """Killed at any file: what was copied is whole and known, and the next run ends with a true copy."""
+    kill_after(2, library, target)
     half = tree(target)
 
     report = mirror(library, target)
 
-    assert ended.returncode == 9
     assert len(half) == 2
     assert half.items() <= tree(library).items()
-    assert actions(report) == {"adopted", "copied"}
+    assert (report.count("up to date"), actions(report)) == (2, {"up to date", "copied"})
     assert tree(target) == tree(library)
+
+
+def test_what_changes_after_a_mirror_was_killed_follows(library: Path, target: Path) -> None:
+    """The index is written anew with every build: a copy of the old one is no stranger's file."""
+    kill_after(len(tree(library)) - 1, library, target)
+    (library / "calibration-index.json").write_text("{}", encoding="utf-8")
+
+    report = mirror(library, target)
+
+    assert report.exit_code == 0
+    assert report.count("updated") == 1
+    assert tree(target) == tree(library)
+
+
+def test_a_line_that_was_cut_short_by_a_kill_is_passed_over(library: Path, target: Path) -> None:
+    """What it would have told is compared anew."""
+    kill_after(2, library, target)
+    journal = target / ".ap-masters" / "copied.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-9])
+
+    report = mirror(library, target)
+
+    assert (report.exit_code, report.count("adopted"), report.count("up to date")) == (0, 1, 1)
+    assert not journal.exists()
+
+
+def test_halves_that_a_killed_mirror_left_are_cleared_away(library: Path, target: Path) -> None:
+    """Its own, and no other hidden file."""
+    mirror(library, target)
+    for name in (".masterDark.xisf.4711.part", ".mine.part"):
+        (target / "master" / name).write_bytes(b"half")
+
+    mirror(library, target)
+
+    assert not (target / "master" / ".masterDark.xisf.4711.part").exists()
+    assert (target / "master" / ".mine.part").exists()
 
 
 def test_a_share_that_is_not_mounted_is_not_filled(library: Path, target: Path) -> None:
