@@ -9,7 +9,6 @@ from types import FrameType
 from ap_masters.errors import ApMastersError
 from ap_masters.safe import one_line
 
-
 _INTERRUPTED = 130
 
 
