@@ -13,10 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, selecting_network
+from ap_masters.engines.numpy.rejection.survivors import take_columns
 
 CONSISTENCY: Final = 1.1926  # makes it the standard deviation of normal samples
 _SMALL: Final = {2: 0.743, 3: 1.851, 4: 0.954, 5: 1.351, 6: 0.993, 7: 1.198, 8: 1.005, 9: 1.131}
 _FEW_STACKS: Final = 512  # below, numpy's own selection costs less than the calls of a network
+_MANY_SAMPLES: Final = 64  # from so many on, counting takes fewer operations than windows do
+_LEVELS: Final = 64  # to which it is counted
+_WORTHWHILE: Final = 0.2  # with fewer stacks left than that, the others are put away
 _AT_ONCE: Final = 1 << 18  # samples: all that is touched stays in the cache
 
 
@@ -34,12 +38,49 @@ def middle_distance(r: NDArray[Any]) -> NDArray[Any]:
     parts = max(-(-n * pixels // _AT_ONCE), 1)
     ends = [pixels * part // parts for part in range(parts + 1)]
     middle = np.empty(pixels, r.dtype)
+    way = _by_counting if n >= _MANY_SAMPLES and r.dtype == np.uint8 else _by_windows
     for start, end in pairwise(ends):
-        middle[start:end] = _middle_distance(np.ascontiguousarray(r[:, start:end]))
+        middle[start:end] = way(np.ascontiguousarray(r[:, start:end]))
     return middle
 
 
-def _middle_distance(r: NDArray[Any]) -> NDArray[Any]:
+def _by_counting(r: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Count, for t = 0, 1, ..., the samples that have h samples within t: the distance is the first t with enough.
+
+    All h ranks together hold the middle rank n//2, so only samples within t of the middle sample can have that many.
+    With A(v) and B(v) samples within v above and below it, one that lies x above it has 1 + A(t + x) + B(t - x)
+    within t, and there are A(x) - A(x - 1) of them; and the same below. A and B look at their half of the ranks only,
+    once for each of some 2 t values: n t operations instead of n^2. Distances beyond that are left to the windows.
+    """
+    n, pixels = r.shape
+    middle, wanted = n // 2, (n + 1) // 2
+    halves = [r[middle] - r[:middle], r[middle + 1 :] - r[middle]]
+    counts = np.empty((2, _LEVELS, pixels), np.uint8 if n < 256 else np.uint16)
+    distance = np.zeros(pixels, np.uint8)
+    going = np.arange(pixels)
+    for t in range(_LEVELS // 2):
+        for v in range(max(2 * t - 1, 0), 2 * t + 1):
+            for half, count in zip(halves, counts, strict=True):
+                np.add.reduce((half <= v).view(np.uint8), axis=0, dtype=counts.dtype, out=count[v])
+        having = (counts[0, 0] + counts[1, 0] + 1) * (counts[0, t] + counts[1, t] >= middle)
+        for near, far in (counts, counts[::-1]):
+            inside = near[t + 1 : 2 * t + 1] + far[:t][::-1] >= middle
+            there = near[1 : t + 1] - near[:t]
+            having += np.add.reduce(there * inside, axis=0, dtype=counts.dtype)
+        left = np.flatnonzero(having < wanted)
+        if len(left) <= _WORTHWHILE * len(going):
+            going = going[left]
+            halves = [take_columns(half, left) for half in halves]
+            counts = counts.take(left, axis=2)
+            left = np.arange(len(left))
+        distance[going[left]] = t + 1
+        if not len(left):
+            return distance
+    distance[going] = _by_windows(r.take(going, axis=1))
+    return distance
+
+
+def _by_windows(r: NDArray[Any]) -> NDArray[Any]:
     """Work on windows from the lowest to the highest, each with the ranks inside it at once.
 
     These are n^2 / 4 distances of two kinds.

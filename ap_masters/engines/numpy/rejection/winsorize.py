@@ -86,6 +86,8 @@ def _middle_distance(r: NDArray[Any]) -> Floats:
     distance = np.empty(r.shape[1])
     above = (r - r[0]).view(np.uint16)
     fits = above[-1] < 256
+    if fits.all():
+        return sn.middle_distance(above.astype(np.uint8)).astype(np.float64)
     for which, dtype in ((np.flatnonzero(fits), np.uint8), (np.flatnonzero(~fits), np.uint16)):
         if len(which):
             distance[which] = sn.middle_distance(take_columns(above, which).astype(dtype))
@@ -143,7 +145,8 @@ class _Winsorizing:
     @classmethod
     def of(cls, group: Group, start: Start, some: Indices, outer: int) -> Self:
         """Begin with some stacks of a group."""
-        r = group.r if len(some) == len(group.where) else take_columns(group.r, some)
+        start_at, end = some[0], some[-1] + 1
+        r = group.r[:, start_at:end] if end - start_at == len(some) else take_columns(group.r, some)
         median, deviation, near = (row[some] for row in start)
         n, pixels = r.shape
         made = cls(group.where[some], np.empty((cls._SINGLE + 4 + 2 * outer, pixels)), 0)
