@@ -16,7 +16,8 @@ from ap_masters.model import Recipe
 Row = NDArray[Any]
 
 _MORE: Final = 2  # slopes tried for stacks that two have not proven
-_BLOCK: Final = 1 << 15  # pixels worked on at once: two integers of 16 bits for each sample stay in the cache
+_SAMPLES: Final = 1 << 20  # worked on at once: what the cache holds, as two integers of 16 bits each
+_FEWEST: Final = 1 << 11  # pixels worked on at once: less are not worth the calls
 _SAMPLED: Final = 16  # every so-manieth stack tells how fine a grid can be
 _WINDOW: Final = (0.06, 0.35)  # ranks whose differences from those as high tell the slope, in terms of n
 _STEP: Final = 1.5  # relative change of the slope over G' / n^2: somewhat more than normal samples want
@@ -42,10 +43,12 @@ def line_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
 
     Nothing is rejected if r_k - L(k) < k_high s and L(k) - r_k < k_low s for all k, and s >= 2 F / n.
 
-    Where samples exceed their keys by up to ``slack``, sums of as many positive as negative ones change by up to
-    e = n // 2 * slack: F falls by e, and the best slope may be lower than p by d = 2 e / |G'(p)|, where the tangent
-    comes down to what the best line of the keys can have become (higher than q likewise). That moves L by up to
-    (n - 1) d.
+    Where samples exceed their keys by up to S, F is lower by up to n // 2 * S, as there are as many signs of either
+    kind. The best slope may be a little below p: with e_k for r_k - p k - m(p) of the keys, and the tangent of the
+    same signs y_k through the samples themselves, their own G(p) is above that by sum (|e_k + d_k| - y_k (e_k + d_k))
+    at most, |d_k| <= S / 2. That is X = sum max(0, S - 2 |e_k|) or less, and where the tangent is above G(p), G's
+    least value is not: the best slope is not below p - X / |G'(p)|. (Nor above q + X / |G'(q)|.) A change of the
+    slope moves the bounds of L by up to n - 1 times as much.
     """
     n, length = stacks.n, len(stacks.rows[0])
     marked = scratch.row("marked", np.bool_, length)
@@ -53,8 +56,10 @@ def line_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
     if n < FEWEST_AT_FIRST:
         return marked
     grid = _Grid.of(stacks)
-    for start in range(0, length, _BLOCK):
-        proof = _Proof([row[start : start + _BLOCK] for row in stacks.rows], grid, recipe, scratch)
+    block = min(max(_SAMPLES // n, _FEWEST), length)
+    scratch = Scratch(block)
+    for start in range(0, length, block):
+        proof = _Proof([row[start : start + block] for row in stacks.rows], grid, recipe, scratch)
         proof.begin()
         rest = np.flatnonzero(~proof.holds())
         if len(rest):
@@ -62,7 +67,7 @@ def line_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
             for _ in range(_MORE):
                 proof.go_on()
             rest = rest[~proof.holds()]
-        part = marked[start : start + _BLOCK]
+        part = marked[start : start + block]
         part.fill(False)
         part[rest] = True
     return marked
@@ -83,7 +88,7 @@ class _Grid(NamedTuple):
         largest = (1 << (8 * dtype.itemsize - 2)) - 1
         ranges = np.sort(stacks.rows[-1][::_SAMPLED] - stacks.rows[0][::_SAMPLED])
         usual = int(ranges[len(ranges) * 15 // 16])
-        places = min((largest // max(usual, 1)).bit_length() - 1, 20)
+        places = min(max((largest // max(usual, 1)).bit_length() - 1, 1), 20)
         return cls(dtype, places, largest, stacks.slack * (1 << places))
 
 
@@ -95,6 +100,7 @@ class _Tangents(NamedTuple):
     height: F32  # G, or less
     change: F32  # a slope of G here
     inner: F32  # greatest |r_k - b k - m| of all ranks but the outermost
+    doubt: F32  # how far beyond the slope the best one may be after all
 
     def select(self, pixels: NDArray[np.intp]) -> "_Tangents":
         """Return those of some stacks."""
@@ -128,7 +134,7 @@ class _Proof:
         self._network = selecting_network(self._n, middle)
         self._rows = self._on_grid()
         self._guess = self._first_slope()
-        self._left = self._right = _Tangents(*(self._guess,) * 5)
+        self._left = self._right = _Tangents(*(self._guess,) * 6)
 
     def select(self, pixels: NDArray[np.intp]) -> "_Proof":
         """Return a proof of some of the stacks that knows what this one knows of them."""
@@ -154,12 +160,15 @@ class _Proof:
         """Return the mean slope between ranks of a window and those as high from the other end."""
         start, end = int(_WINDOW[0] * self._n), ceil(_WINDOW[1] * self._n)
         length = len(self._keys[0])
-        total, difference = np.zeros(length, np.uint16), np.empty(length, np.uint8)
+        difference = np.empty(length, self._keys[0].dtype)
+        total: Row = np.zeros(length, np.uint16 if difference.itemsize == 1 else np.uint32)
         for k in range(start, end):
             np.subtract(self._keys[-1 - k], self._keys[k], out=difference)
             np.add(total, difference, out=total)
         ranks = sum(self._n - 1 - 2 * k for k in range(start, end))
-        return total * np.float32((1 << self._grid.places) / ranks)
+        slope: F32 = total.astype(np.float32)
+        slope *= np.float32((1 << self._grid.places) / ranks)
+        return slope
 
     def begin(self) -> None:
         """Try two slopes: a likely one, and one on what must be the other side of the best."""
@@ -203,8 +212,11 @@ class _Proof:
         np.copyto(line, level)
         excess, sign = self._ints("excess"), self._ints("sign")
         count, change, total, inner = (self._ints(name) for name in ("count", "change", "total", "inner"))
-        for row in (count, change, total, inner):
+        certain, wide = self._ints("certain"), self._ints("wide")
+        for row in (count, change, total, inner, certain):
             row.fill(0)
+        half_slack = ceil(self._grid.slack / 2)
+        wide.fill(half_slack)
         for k, row in enumerate(self._rows):
             np.subtract(row, line, out=excess)
             np.add(line, step, out=line)
@@ -215,11 +227,17 @@ class _Proof:
             np.add(total, excess, out=total)
             if 0 < k < n - 1:
                 np.maximum(inner, excess, out=inner)
+            if self._grid.slack:
+                np.add(certain, np.minimum(excess, wide, out=sign), out=certain)
         balanced = (count == 0).astype(total.dtype)
         np.multiply(change, balanced, out=change)
         np.multiply(total, balanced, out=total)
         height = total.view(total.dtype.str.replace("i", "u"))  # modulo 2^16: never too high
-        return _Tangents(*(row.astype(np.float32) for row in (step, level, height, change, inner)))
+        floats = [row.astype(np.float32) for row in (step, level, height, change, inner, certain)]
+        if self._grid.slack:
+            np.subtract(2 * n * half_slack, 2 * floats[-1], out=floats[-1])
+            np.divide(floats[-1], np.maximum(np.abs(floats[3]), _LEVEL), out=floats[-1])
+        return _Tangents(*floats)
 
     def _middle(self, step: Row) -> Row:
         """Return the medians of r_k - b k."""
@@ -241,9 +259,8 @@ class _Proof:
         reach = self._rows[-1].astype(np.float32)
         down, up = np.maximum(-left.change, 1), np.maximum(right.change, 0)
         total = (left.height * up + right.height * down - down * up * (right.slope - left.slope)) / (down + up)
-        half = n // 2 * slack
-        deviation = (total - half) * np.float32(2 / n * MARGIN)
-        doubt = slack + 2 * half / np.maximum(np.minimum(down, up), _LEVEL) * (n - 1) if slack else 0
+        deviation = (total - n // 2 * slack) * np.float32(2 / n * MARGIN)
+        doubt = np.maximum(left.doubt, right.doubt) * (n - 1) + slack
         low, high = (deviation * np.float32(k) - doubt for k in (recipe.linear_fit_low, recipe.linear_fit_high))
         holds = (left.change < 0) & (right.change >= 0)
         holds &= reach - left.level - (n - 1) * left.slope < high

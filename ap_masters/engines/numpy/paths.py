@@ -66,7 +66,7 @@ class ScaledIntegers:
     def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
         """Read a tile, combine what is proven."""
         rows = self._reader.begin(channel, start, len(out))
-        rest = self._tiles.screen(rows, self._reader.read, self._reader.outside)
+        rest = self._tiles.screen(rows, self._reader.read, self._reader.outside, self._reader.fractions())
         self._reader.average(out, self._order.divisor)
         return rest
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ap_masters.engines.numpy.calibrate import Calibrated
 from ap_masters.engines.numpy.order import Order
 from ap_masters.engines.numpy.scratch import Scratch
+from ap_masters.engines.numpy.tiles import FINE
 
 Row = NDArray[Any]
 
@@ -29,6 +30,7 @@ class ScaledReader:
     slack: Final = 1 + 2 * _ROUNDED
 
     def __init__(self, order: Order, scratch: Scratch) -> None:
+        """Read the frames of ``order``; keep fractions of counts where its rejection wants them."""
         source = order.source
         self._order = order
         self._scratch = scratch
@@ -40,6 +42,8 @@ class ScaledReader:
         self._factors = np.ones(count)
         self._raw: NDArray[Any] = np.zeros((0, 0))
         self._wide = np.empty((count, _CHUNK))
+        self._keeps_fractions = order.recipe.rejection in FINE
+        self._fractions: list[NDArray[np.uint8]] = []
         self._seen: NDArray[np.int32] = np.zeros(0, np.int32)
         self._subtrahend: NDArray[np.float32] | None = None
         self._channel = self._start = 0
@@ -53,6 +57,8 @@ class ScaledReader:
         self._factors = np.ones(len(self._source)) if factors is None else np.asarray(factors, np.float64)
         self._raw = self._scratch.table("raw", len(self._source), self._source.dtype, length)
         self._subtrahend = self._masters.subtrahend(channel, start, length, 1.0) if self._masters else None
+        if self._keeps_fractions:
+            self._fractions = self._scratch.rows("fraction", len(self._source), np.uint8, length)
         return self._scratch.rows("count", len(self._source), np.uint16, length)
 
     def read(self, index: int, counts: Row) -> None:
@@ -70,6 +76,17 @@ class ScaledReader:
         np.copyto(whole, value, casting="unsafe")
         np.bitwise_or(self._seen, whole, out=self._seen)
         np.copyto(counts, whole, casting="unsafe")
+        if self._keeps_fractions:
+            part = self._scratch.row("part", np.float32, len(raw))
+            np.copyto(part, whole)
+            np.subtract(value, part, out=value)
+            np.multiply(value, np.float32(1 << 8), out=value)
+            np.copyto(whole, value, casting="unsafe")
+            np.copyto(self._fractions[index], whole, casting="unsafe")
+
+    def fractions(self) -> list[NDArray[np.uint8]]:
+        """Return, of each frame, in 256ths what was cut off from the whole counts of the tile; none where not kept."""
+        return self._fractions
 
     def outside(self) -> NDArray[np.bool_]:
         """Return where a count of the tile has not been in the range of 16 bits: higher bits tell."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, selecting_network, sorting_network
 from ap_masters.engines.numpy.columns import Begun, begin_columns
-from ap_masters.engines.numpy.keys import COARSEST, Read, full_keys, short_keys
+from ap_masters.engines.numpy.keys import BITS, COARSEST, Keys, Read, full_keys, short_keys
 from ap_masters.engines.numpy.line_screen import line_screen
 from ap_masters.engines.numpy.order import Order
 from ap_masters.engines.numpy.rejection.survivors import take_columns
@@ -37,6 +37,10 @@ SCREENED: Final = frozenset(_SCREENS)
 
 # What makes its first pass over keys, where these are exact: most of what a screen marks loses nothing all the same.
 _BEGUN_BY_KEYS: Final = frozenset({Rejection.SIGMA, Rejection.WINSORIZED, Rejection.LINEAR_FIT})
+
+# What has to know scaled samples better than by their whole counts.
+FINE: Final = frozenset({Rejection.LINEAR_FIT})
+_FINE_BITS: Final = 13  # eight bits hold what a stack reaches over, and five more tell apart
 
 
 class Unfinished(NamedTuple):
@@ -70,13 +74,20 @@ class Tiles:
         self._total: Row | None = None
         self._pivot: Row | None = None
 
-    def screen(self, raw: Sequence[Row], read: Read, outside: Callable[[], Flags] | None = None) -> Unfinished:
+    def screen(
+        self,
+        raw: Sequence[Row],
+        read: Read,
+        outside: Callable[[], Flags] | None = None,
+        fractions: Sequence[Row] = (),
+    ) -> Unfinished:
         """Read a tile into the rows ``raw``; return where stacks may lose something.
 
-        ``outside`` tells, once the tile is read, which samples were not in the range of 16 bits.
+        ``outside`` tells, once the tile is read, which samples were not in the range of 16 bits. ``fractions`` hold,
+        then, 256ths of a count; where there are any, ``raw`` is overwritten.
         """
         if self._by_keys:
-            return self._screen_by_keys(raw, read, outside)
+            return self._screen_by_keys(raw, read, outside, fractions)
         rows, spare = full_keys(raw, read, self._scratch)
         apply_network(self._network, rows, spare)
         self._sorted, self._total, self._pivot = rows, None, None
@@ -86,21 +97,28 @@ class Tiles:
         stacks = Sorted(rows, offset, 1.0, 0.0, offset, 0.0)  # no screen that ends up here looks at totals
         return Unfinished(np.flatnonzero(self._screen(stacks, self._recipe, self._scratch)), np.arange(0), None)
 
-    def _screen_by_keys(self, raw: Sequence[Row], read: Read, outside: Callable[[], Flags] | None) -> Unfinished:
+    def _screen_by_keys(
+        self, raw: Sequence[Row], read: Read, outside: Callable[[], Flags] | None, fractions: Sequence[Row]
+    ) -> Unfinished:
         """Screen a tile by short keys; where these are exact, what is marked is begun on by them."""
         scratch = self._scratch
         coarsest = COARSEST if self._averages else 0
         keys = short_keys(raw, read, coarsest=coarsest, float_type=self._float, scratch=scratch)
-        if self._screen is not None or not self._averages:
+        fine = bool(fractions) and keys.shift + BITS < _FINE_BITS
+        if (self._screen is not None and not fine) or not self._averages:
             apply_network(self._network, keys.rows, keys.spare)
         self._sorted, self._total, self._pivot = keys.rows, keys.total if self._averages else None, keys.pivot
         wide = keys.wide if outside is None else keys.wide | outside()
         if self._screen is None:
             return Unfinished(np.flatnonzero(wide), np.arange(0), None)
-        unit = float(1 << keys.shift)
         offset = self._offset(len(keys.pivot), np.dtype(np.float32))
-        slack = (keys.lost + self._slack) / unit
-        stacks = Sorted(list(keys.rows), offset, unit, slack, keys.total, self._slack / unit)
+        if fine:
+            unit, rows = self._fine(raw, fractions, keys)
+            slack = 1 + (self._slack - 1) / unit
+        else:
+            unit, rows = float(1 << keys.shift), list(keys.rows)
+            slack = (keys.lost + self._slack) / unit
+        stacks = Sorted(rows, offset, unit, slack, keys.total, self._slack / unit)
         marked = self._screen(stacks, self._recipe, scratch)
         if self._recipe.rejection not in _BEGUN_BY_KEYS or slack or unit != 1:
             return Unfinished(np.flatnonzero(np.logical_or(wide, marked, out=marked)), np.arange(0), None)
@@ -108,6 +126,19 @@ class Tiles:
         counts = offset.take(some).astype(np.float64)
         lost, begun = begin_columns(take_columns(keys.rows, some), counts, self._recipe, self._full_scale)
         return Unfinished(np.flatnonzero(wide), some[lost], begun)
+
+    def _fine(self, raw: Sequence[Row], fractions: Sequence[Row], keys: Keys) -> tuple[float, list[Row]]:
+        """Make sorted keys of 13 bits of counts and fractions, in place; return what one of them is in counts."""
+        places = _FINE_BITS - BITS - keys.shift
+        part = self._scratch.row("wider fraction", np.uint16, len(keys.pivot))
+        for row, fraction in zip(raw, fractions, strict=True):
+            np.subtract(row, keys.pivot, out=row)
+            np.left_shift(row, places, out=row)
+            np.copyto(part, np.right_shift(fraction, 8 - places, out=fraction))
+            np.bitwise_or(row, part, out=row)
+        rows = list(raw)
+        apply_network(self._network, rows, part)
+        return 1 / (1 << places), rows
 
     def combine(self, out: NDArray[np.float32]) -> None:
         """Combine all samples of every stack of the last tile into ``out``, whatever the stacks lose."""
