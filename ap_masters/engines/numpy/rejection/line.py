@@ -21,7 +21,7 @@ from ap_masters.model import Recipe
 
 _FEWEST: Final = 3
 FEWEST_AT_FIRST: Final = 5
-_AT_ONCE: Final = 1 << 17  # samples whose lines are sought at once
+_AT_ONCE: Final = 1 << 18  # samples whose lines are sought at once
 
 
 class Fitted(NamedTuple):
@@ -72,7 +72,7 @@ def _narrow(stacks: Stacks, span: Span, active: Ranks, torn: Bools, recipe: Reci
 
 
 def _alike(pixels: Ranks, counts: Ranks) -> Iterator[tuple[int, Ranks]]:
-    """Yield pixels of the same count together, not more of them than the cache holds."""
+    """Yield pixels of the same count together, not too many of them for the memory."""
     for n in np.unique(counts).tolist():
         same = pixels[counts == n]
         step = max(_AT_ONCE // max(n, 1), 1)
@@ -83,7 +83,7 @@ def _alike(pixels: Ranks, counts: Ranks) -> Iterator[tuple[int, Ranks]]:
 def _takes_the_end(r: NDArray[Any], flags: Bools, count: Ranks) -> Bools:
     """Return where the ``count`` flagged samples of each column are its first ones, or equal to those."""
     takes = np.ones(len(count), np.bool_)
-    some = np.flatnonzero(count > 0)
+    some = np.flatnonzero(count > flags[0])  # others have lost nothing, or the first alone
     if len(some):
         outermost = r[count[some] - 1, some]
         equal = r[:, some] == outermost
