@@ -87,7 +87,7 @@ def clipping_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
     np.multiply(reach.above, np.float32(sqrt(n - 1) / max(recipe.sigma_high, _TINY)), out=reach.above)
     np.maximum(reach.below, reach.above, out=reach.below)
     spread = scratch.row("scatter", np.float32, len(reach.below))
-    np.copyto(spread, weighted_spread(stacks.rows, stacks.rows[::-1], n, scratch))
+    np.copyto(spread, weighted_spread(stacks.rows, stacks.rows[::-1], weights(n), scratch))
     np.multiply(spread, np.float32(weights(n).factor * MARGIN), out=spread)
     if stacks.slack:
         np.subtract(spread, np.float32(stacks.slack * sqrt(n) / 2), out=spread)

@@ -12,7 +12,7 @@ linear in the samples: it takes no squares, and no floats.
 
 from collections.abc import Sequence
 from functools import cache
-from math import sqrt
+from math import inf, sqrt
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.scratch import Scratch
 
-_MOST: Final = 256  # sum of weights: 256 differences of up to 255 stay below 2^16
+_MOST: Final = 512  # sum of weights: with differences of 128 on average that is 2^16
 _STEPS: Final = 8  # the largest weight
 
 
@@ -33,10 +33,13 @@ class Weights(NamedTuple):
 
 
 @cache
-def weights(n: int) -> Weights:
-    """Return whole weights for n samples, in proportion to the expected values of normal order statistics."""
+def weights(n: int, limit: float = inf) -> Weights:
+    """Return whole weights for n samples, in proportion to the expected values of normal order statistics.
+
+    Where samples are clamped to so many deviations, these are.
+    """
     pairs = n // 2
-    expected = [-NormalDist().inv_cdf((k + 0.625) / (n + 0.25)) for k in range(pairs)]  # Blom (1958)
+    expected = [min(-NormalDist().inv_cdf((k + 0.625) / (n + 0.25)), limit) for k in range(pairs)]  # Blom (1958)
     for steps in range(_STEPS, 0, -1):
         rounded = [max(round(steps * e / expected[0]), 0) for e in expected] if pairs else []
         if sum(rounded) <= _MOST:
@@ -49,7 +52,7 @@ def weights(n: int) -> Weights:
 
 
 def weighted_spread(
-    lower: Sequence[NDArray[np.uint8]], upper: Sequence[NDArray[np.uint8]], n: int, scratch: Scratch
+    lower: Sequence[NDArray[np.uint8]], upper: Sequence[NDArray[np.uint8]], weigh: Weights, scratch: Scratch
 ) -> NDArray[np.uint16]:
     """Return sum w_k (upper[k] - lower[k]); both begin at the outermost rank.
 
@@ -61,7 +64,7 @@ def weighted_spread(
     difference = scratch.row("short difference", np.uint8, length)
     result.fill(0)
     running.fill(0)
-    ends = weights(n).ends
+    ends = weigh.ends
     for k in range(ends[0] if ends else 0):
         np.subtract(upper[k], lower[k], out=difference)
         np.add(running, difference, out=running)

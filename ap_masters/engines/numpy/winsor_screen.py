@@ -15,6 +15,7 @@ from ap_masters.engines.numpy.spread import weighted_spread, weights
 from ap_masters.model import Recipe
 
 Row = NDArray[np.uint8]
+_Condition = tuple[F32, F32, float, np.ufunc, F32]
 
 _TRIES: Final = (1.0, 0.98, 0.94)  # limits tried, in terms of the deviation known so far
 _ROUNDING: Final = 1e-3  # of a centre in keys: some ten float32 operations on numbers up to 256
@@ -34,18 +35,17 @@ def winsorized_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools
     * It moves the mean up or down: the mean of the samples clamped to [A, B] lies between that of the samples
       clamped above alone and that of the samples clamped below alone.
 
-    Take any a, b; with them a deviation S = 1.134 sd(stack clamped to [a, b]), and as bounds of the centre
-    c_low = min(median, mean of the stack clamped to b from above), c_high = max(median, mean of the stack clamped
-    to a from below). Let s_min = min(S, s_0). **If c_high - 1.5 s_min <= a and c_low + 1.5 s_min >= b, then A <= a
-    and B >= b at every step**: it holds for the first limits, as c_0 is within the bounds and s_0 >= s_min; and
-    while it holds, s >= S and c is within its bounds, so it holds for the next ones. So in the end s >= S and
-    c_low <= c <= c_high, and nothing is rejected if
+    Take any a, b with c_0 - 1.5 s_0 <= a and c_0 + 1.5 s_0 >= b; with them a deviation S = 1.134 sd(stack clamped to
+    [a, b]), and as bounds of the centre c_low = mean of the stack clamped to b from above, c_high = mean of the stack
+    clamped to a from below. **If c_high - 1.5 S <= a and c_low + 1.5 S >= b, then A <= a and B >= b at every step**: it
+    holds for the first limits; and while it holds, s >= S and c_low <= c <= c_high, so it holds for the next ones.
+    So nothing is rejected in the end if
 
         greatest <= c_low + k_high S,   least >= c_high - k_low S,
 
-    and nothing lies beyond the cutoff if greatest < c_low + cutoff s_min and least > c_high - cutoff s_min. Where
-    Sn is zero nothing is rejected anyway. What is computed here are bounds on the safe side of S, s_0, c_low and
-    c_high; a and b are whole numbers that seem promising, and are tried in turn.
+    and nothing lies beyond the cutoff if it does not at first, and greatest < c_low + cutoff S and least > c_high -
+    cutoff S. Where Sn is zero nothing is rejected anyway. What is computed here are bounds on the safe side of S, s_0,
+    c_low and c_high; a and b are whole numbers that seem promising, and are tried in turn.
     """
     n, length = stacks.n, len(stacks.rows[0])
     proven = scratch.row("proven", np.bool_, length)
@@ -80,6 +80,14 @@ class _Proof:
         self._low = self._copied("low centre", self._median)
         self._high = self._copied("high centre", self._median)
         np.add(self._high, np.float32(self._slack), out=self._high)
+        self._first_a, self._first_b = self._copied("first a", self._high), self._copied("first b", self._low)
+        reach = self._row("reach")
+        np.multiply(self._start, np.float32(CLAMP), out=reach)
+        np.subtract(self._first_a, reach, out=self._first_a)
+        np.add(self._first_b, reach, out=self._first_b)
+        self._near_at_first = self._scratch.row("near at first", np.bool_, self._length)
+        self._near_at_first.fill(True)
+        self._require(self._near_at_first, self._cutoff_limits(self._start))
 
     def _row(self, name: str) -> F32:
         return self._scratch.row(name, np.float32, self._length)
@@ -139,16 +147,17 @@ class _Proof:
         """Return for which stacks limits at 1.5 ``shrink`` times the known deviation make a proof."""
         a, b, reach = (self._row(name) for name in ("a", "b", "reach"))
         np.multiply(self._known, np.float32(CLAMP * shrink), out=reach)
-        np.subtract(self._high, reach, out=a)
-        np.ceil(a, out=a)
-        np.maximum(a, self._least, out=a)
-        np.add(self._low, reach, out=b)
-        np.floor(b, out=b)
-        np.minimum(b, self._greatest, out=b)
+        for limit, centre, first, outermost, towards, whole, sign in (
+            (a, self._high, self._first_a, self._least, np.maximum, np.ceil, -1),
+            (b, self._low, self._first_b, self._greatest, np.minimum, np.floor, 1),
+        ):
+            (np.add if sign > 0 else np.subtract)(centre, reach, out=limit)
+            towards(limit, first, out=limit)
+            whole(limit, out=limit)
+            towards(limit, outermost, out=limit)
         deviation = self._clamped(a, b)
-        s_min = self._known
-        np.minimum(self._start, deviation, out=s_min)
-        return self._holds(a, b, deviation, s_min)
+        np.copyto(self._known, deviation)
+        return self._holds(a, b, deviation)
 
     def _clamped(self, a: F32, b: F32) -> F32:
         """Clamp the outer ranks to [a, b]; return a lower bound of S and set the bounds of the centre."""
@@ -172,8 +181,9 @@ class _Proof:
             np.add(less, change, out=less)
         self._bound_centre(more, less)
         deviation = self._row("deviation")
-        np.copyto(deviation, weighted_spread(raised + lower[outer:], lowered + upper[outer:], n, scratch))
-        np.multiply(deviation, np.float32(FACTOR * weights(n).factor / sqrt(n - 1) * MARGIN), out=deviation)
+        weigh = weights(n, CLAMP)
+        np.copyto(deviation, weighted_spread(raised + lower[outer:], lowered + upper[outer:], weigh, scratch))
+        np.multiply(deviation, np.float32(FACTOR * weigh.factor / sqrt(n - 1) * MARGIN), out=deviation)
         if self._slack:
             np.subtract(deviation, np.float32(self._slack * FACTOR * sqrt(n / (n - 1)) / 2), out=deviation)
         return deviation
@@ -183,21 +193,16 @@ class _Proof:
 
         A sample above b exceeds it by up to the slack more than its key does.
         """
-        part, extra = self._row("part"), self._slack * self._outer / self._n + _ROUNDING
-        for sums, sign, bound, narrower in ((less, -1, self._low, np.minimum), (more, 1, self._high, np.maximum)):
+        extra = self._slack * self._outer / self._n + _ROUNDING
+        for sums, sign, bound in ((less, -1, self._low), (more, 1, self._high)):
             np.copyto(bound, sums)
             np.multiply(bound, np.float32(sign / self._n), out=bound)
             np.add(bound, self._mean, out=bound)
             np.add(bound, np.float32(sign * extra + (self._blur if sign > 0 else 0)), out=bound)
-            median = self._median
-            if sign > 0 and self._slack:
-                median = part
-                np.add(self._median, np.float32(self._slack), out=part)
-            narrower(bound, median, out=bound)
 
-    def _holds(self, a: F32, b: F32, deviation: F32, s_min: F32) -> Bools:
+    def _holds(self, a: F32, b: F32, deviation: F32) -> Bools:
         """Return where all conditions of the proof are met."""
-        recipe, part = self._recipe, self._row("part")
+        recipe = self._recipe
         holds = self._scratch.row("holds", np.bool_, self._length)
         met = self._scratch.row("met", np.bool_, self._length)
         outer = self._outer if self._outer < self._n // 2 else self._n // 2 - 1
@@ -205,17 +210,29 @@ class _Proof:
         # strictly, as with slack a sample of key b lies above b
         np.greater(b, self._rows[self._n - 1 - outer], out=met)
         np.logical_and(holds, met, out=holds)
-        limits = (
-            (self._high, s_min, -CLAMP, np.less_equal, a),
-            (self._low, s_min, CLAMP, np.greater_equal, b),
+        np.logical_and(holds, self._near_at_first, out=holds)
+        limits: tuple[_Condition, ...] = (
+            (self._high, deviation, -CLAMP, np.less_equal, a),
+            (self._low, deviation, CLAMP, np.greater_equal, b),
             (self._high, deviation, -recipe.sigma_low, np.less_equal, self._least),
             (self._low, deviation, recipe.sigma_high, np.greater_equal, self._greatest),
-            (self._high, s_min, -recipe.winsorization_cutoff, np.less, self._least),
-            (self._low, s_min, recipe.winsorization_cutoff, np.greater, self._greatest),
+            *self._cutoff_limits(deviation),
         )
-        for centre, s, k, compare, bound in limits:
-            np.multiply(s, np.float32(k), out=part)
+        self._require(holds, limits)
+        return holds
+
+    def _cutoff_limits(self, deviation: F32) -> tuple[_Condition, ...]:
+        cutoff = self._recipe.winsorization_cutoff
+        return (
+            (self._high, deviation, -cutoff, np.less, self._least),
+            (self._low, deviation, cutoff, np.greater, self._greatest),
+        )
+
+    def _require(self, holds: Bools, conditions: tuple[_Condition, ...]) -> None:
+        """Unset ``holds`` where centre + k * deviation does not compare to the bound as it has to."""
+        part, met = self._row("part"), self._scratch.row("met", np.bool_, self._length)
+        for centre, deviation, k, compare, bound in conditions:
+            np.multiply(deviation, np.float32(k), out=part)
             np.add(part, centre, out=part)
             compare(part, bound, out=met)
             np.logical_and(holds, met, out=holds)
-        return holds
