@@ -41,6 +41,15 @@ def text_of(data: bytes) -> str:
         raise ValueError(f"it is not UTF-8 in line {line}: open it in an editor and save it as UTF-8") from error
 
 
+def is_text(name: str) -> bool:
+    """Whether a name can be written down: Linux has names whose bytes are no UTF-8."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def one_line(text: str) -> str:
     """Return ``text`` for a terminal or a log: printable, on one line, without control or direction characters."""
     return "".join(c if c.isprintable() else " " for c in text).strip()

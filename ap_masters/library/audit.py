@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +14,9 @@ from ap_masters import headers, images, layouts
 from ap_masters import record as records
 from ap_masters.errors import ImageError, RecordError
 from ap_masters.library import store
-from ap_masters.library.entries import Entry
-from ap_masters.library.lock import HOUSEKEEPING
-from ap_masters.library.scan import RECORD_SUFFIXES, Scan, scan
-from ap_masters.model import Frame, FrameType, GroupKey, Master, MasterStatus, Noun
+from ap_masters.library.entries import Entry, standing
+from ap_masters.library.scan import RECORD_SUFFIXES, Scan, other_files, scan
+from ap_masters.model import QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
 from ap_masters.safe import one_line
 
 log = logging.getLogger(__name__)
@@ -110,6 +108,7 @@ def _entry_faults(entry: Entry, library: Path, layout: str | None, checksums: bo
         return
     yield from (fault("contradiction", warning) for warning in told.warnings if "says" in warning)
     yield from (fault("contradiction", text) for text in _against_record(entry, told))
+    yield from (fault("contradiction", text) for text in _against_place(entry))
     yield from (fault("contradiction", text) for text in _against_layout(entry, layout))
     yield from (fault("missing keyword", f"its header has no {name}") for name in _missing(entry, frame))
     if entry.record is None:
@@ -147,6 +146,15 @@ def _against_record(entry: Entry, told: Master) -> Iterator[str]:
         ours, header = getattr(entry.key, name), getattr(told.key, name)
         if ours is not None and header is not None and abs(ours - header) > slack:
             yield f"its record says {name} {ours:g}, its header {header:g}"
+
+
+def _against_place(entry: Entry) -> Iterator[str]:
+    """Yield where a master was moved by hand, which changes a folder and not what the record says."""
+    place, kept_apart = standing(entry.path), {MasterStatus.QUARANTINED, MasterStatus.SUPERSEDED}
+    if place is not None and place is not entry.status:
+        yield f"it stands in {QUARANTINE if place is MasterStatus.QUARANTINED else SUPERSEDED}, and is {entry.status}"
+    elif place is None and entry.status in kept_apart:
+        yield f"it stands among the masters in use, and is {entry.status}"
 
 
 def _against_layout(entry: Entry, layout: str | None) -> Iterator[str]:
@@ -204,14 +212,13 @@ def _stray_files(found: Scan) -> Iterator[Fault]:
     known = {entry.path for entry in found.entries} | {problem.path for problem in found.problems}
     beside = [*map(Path, known), *(layouts.cosmetic_list(Path(path)) for path in known)]
     stems = {path.with_suffix("").as_posix() for path in beside}
-    for path in _files(found.library):
-        place = path.relative_to(found.library)
-        yield from _stray(place, path, stems)
+    for place in other_files(found.library):
+        yield from _stray(place, found.library / place, stems)
 
 
 def _stray(place: Path, path: Path, stems: set[str]) -> Iterator[Fault]:
     suffix, alone = place.suffix.lower(), place.with_suffix("").as_posix() not in stems
-    if suffix == _PART or path.name.startswith("."):
+    if suffix == _PART:
         yield Fault(kind="stale file", path=place.as_posix(), detail="left by a run that was killed; it can be deleted")
     elif suffix == ".xrs" and alone:
         yield Fault(kind="orphan record", path=place.as_posix(), detail="there is no master of this name beside it")
@@ -237,12 +244,3 @@ def _unparsable(place: Path, path: Path) -> Iterator[Fault]:
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
-
-
-def _files(library: Path) -> Iterator[Path]:
-    """Yield every file that is no image, housekeeping left out."""
-    for folder, folders, names in os.walk(library, onerror=lambda error: log.warning("%s", error)):
-        folders[:] = sorted(name for name in folders if name != HOUSEKEEPING.name)
-        for name in sorted(names):
-            if not images.is_image_name(Path(name)):
-                yield Path(folder) / name

@@ -3,11 +3,23 @@
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Final, Literal
 
-from ap_masters.model import CalibrationMaster, FrameType, Grade, GroupKey, Master, MasterStatus, Noun
+from ap_masters.model import (
+    QUARANTINE,
+    SUPERSEDED,
+    CalibrationMaster,
+    FrameType,
+    Grade,
+    GroupKey,
+    Master,
+    MasterStatus,
+    Noun,
+)
 from ap_masters.quality import Level, value_of
 from ap_masters.record import Brief, Event, Finding, Input, Measure, Record, record_path
+
+_STANDING: Final = {QUARANTINE.name: MasterStatus.QUARANTINED, SUPERSEDED.name: MasterStatus.SUPERSEDED}
 
 
 class Use(Noun):
@@ -138,7 +150,7 @@ def foreign_entry(master: Master, *, path: str, size: int, ours: bool = False) -
     return Entry(
         path=path,
         size=size,
-        status=MasterStatus.PUBLISHED,
+        status=standing(path) or MasterStatus.PUBLISHED,
         key=master.key,
         frames=master.frames,
         started=master.started,
@@ -149,6 +161,11 @@ def foreign_entry(master: Master, *, path: str, size: int, ours: bool = False) -
         warnings=master.warnings,
         lost_record=ours,
     )
+
+
+def standing(path: str) -> MasterStatus | None:
+    """Return the status that the place of a master implies, None for a place that implies none."""
+    return _STANDING.get(PurePosixPath(path).parts[0])
 
 
 def master_of(entry: Entry, library: Path, source: Literal["library", "given"] = "library") -> Master:

@@ -75,7 +75,8 @@ def write_index(library: Path, path: Path) -> Index:
             records.write_text(index.json_path, to_json(index))
             records.write_text(markdown_path, to_markdown(index))
         except OSError as error:
-            raise LibraryError(f"{markdown_path}: the index cannot be written: {error.strerror or error}") from error
+            place = error.filename2 or markdown_path
+            raise LibraryError(f"{place}: the index cannot be written: {error.strerror or error}") from error
     return index
 
 

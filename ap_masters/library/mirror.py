@@ -23,6 +23,7 @@ from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_n
 from ap_masters.library.scan import RECORD_SUFFIXES
 from ap_masters.library.store import sha256
 from ap_masters.model import Noun
+from ap_masters.safe import is_text
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,8 @@ class _Run:
 
     def bring(self, path: Path) -> Copy:
         """Bring one file up to date; whatever goes wrong concerns this file alone."""
+        if not is_text(path.as_posix()):
+            return Copy(path=f"{path.as_posix()!a}", action="failed", detail="its name is no valid text: rename it")
         try:
             return self._bring(path.as_posix(), self.library / path, self.target / path)
         except (OSError, LibraryError) as error:

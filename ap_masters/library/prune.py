@@ -14,8 +14,8 @@ from ap_masters import record as records
 from ap_masters.engines.pixinsight.logtext import decode
 from ap_masters.errors import RecordError
 from ap_masters.library import store
-from ap_masters.library.lock import HOUSEKEEPING, library_lock
-from ap_masters.library.scan import RECORD_SUFFIXES, scan
+from ap_masters.library.lock import library_lock
+from ap_masters.library.scan import RECORD_SUFFIXES, other_files, scan
 from ap_masters.model import MasterStatus, Noun
 from ap_masters.record import Brief, Outline
 
@@ -108,16 +108,13 @@ def _records(library: Path) -> Iterator[tuple[str, Outline | None]]:
         if entry.lost_record:
             yield entry.path, None
     known = {entry.record for entry in entries if entry.record is not None}
-    places = sorted(path.relative_to(library) for suffix in RECORD_SUFFIXES for path in library.rglob(f"*{suffix}"))
+    places = [
+        place
+        for place in other_files(library)
+        if place.suffix.lower() in RECORD_SUFFIXES and (place.as_posix() in known or not _is_log(library / place))
+    ]
     with ThreadPoolExecutor(max_workers=_READERS) as pool:
-        yield from pool.map(
-            lambda place: (place.as_posix(), _outline(library / place)),
-            [
-                p
-                for p in places
-                if p.parts[0] != HOUSEKEEPING.name and (p.as_posix() in known or not _is_log(library / p))
-            ],
-        )
+        yield from pool.map(lambda place: (place.as_posix(), _outline(library / place)), places)
 
 
 def _outline(path: Path) -> Outline | None:

@@ -20,14 +20,19 @@ from ap_masters.library.entries import Entry, entry_of, foreign_entry, master_of
 from ap_masters.library.lock import HOUSEKEEPING
 from ap_masters.model import FrameType, Master, MasterStatus, Noun
 from ap_masters.record import Record
+from ap_masters.safe import is_text
 
 log = logging.getLogger(__name__)
 
 CACHE: Final = HOUSEKEEPING / "scan.json"
 RECORD_SUFFIXES: Final = (".xrs", ".log")
+BESIDE: Final = "._"  # what macOS leaves beside files on disks of other systems
 
 Stamp = tuple[int, int, int, int]
 """Size and time of the master, size and time of its record (zeros where there is none)."""
+
+
+_NO_STAMP: Final[Stamp] = (-1, 0, 0, 0)
 
 
 class Problem(Noun):
@@ -200,17 +205,34 @@ def _walk(library: Path) -> Iterator[_Found]:
             continue
         names = {item.name: item for item in items}
         for item in items:
-            if item.is_dir(follow_symlinks=False):
+            if not is_text(item.name):
+                if item.is_dir(follow_symlinks=False) or _looks_like_an_image(item.name):
+                    yield _Found(f"{folder}{item.name!a}", None, _NO_STAMP)
+            elif item.is_dir(follow_symlinks=False):
                 if item.name != HOUSEKEEPING.name:
                     folders.append(f"{folder}{item.name}/")
-            elif images.is_image_name(Path(item.name)) and item.is_file():
+            elif _looks_like_an_image(item.name) and item.is_file():
                 yield _found(folder, item, names)
+
+
+def other_files(library: Path) -> Iterator[Path]:
+    """Yield every file that is no image, relative to the library, in order; no housekeeping, no pipes and the like."""
+    for folder, folders, names in os.walk(library, onerror=lambda error: log.warning("%s", error)):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if name != HOUSEKEEPING.name and is_text(name))
+        for name in sorted(filter(is_text, names)):
+            if not images.is_image_name(Path(name)) and not name.startswith(BESIDE) and (here / name).is_file():
+                yield (here / name).relative_to(library)
+
+
+def _looks_like_an_image(name: str) -> bool:
+    return images.is_image_name(Path(name)) and not name.startswith(BESIDE)
 
 
 def _found(folder: str, item: os.DirEntry[str], names: Mapping[str, os.DirEntry[str]]) -> _Found:
     """Return the master ``item`` of ``folder``, which is relative to the library and ends in a slash, or is empty."""
     beside = (names.get(records.record_path(Path(item.name), suffix).name) for suffix in RECORD_SUFFIXES)
-    record = next((candidate for candidate in beside if candidate), None)
+    record = next((candidate for candidate in beside if candidate and candidate.is_file()), None)
     own = item.stat()
     other = record.stat() if record else None
     stamp = (own.st_size, own.st_mtime_ns, other.st_size if other else 0, other.st_mtime_ns if other else 0)
@@ -218,6 +240,8 @@ def _found(folder: str, item: os.DirEntry[str], names: Mapping[str, os.DirEntry[
 
 
 def _read(library: Path, found: _Found, believe: bool) -> _Known:
+    if found.stamp == _NO_STAMP:
+        return _Known(stamp=found.stamp, problem="its name is no valid text: rename it")
     if found.record is not None:
         try:
             record, frames = records.read_outline(library / found.record)
