@@ -320,6 +320,7 @@ _TABLE: Final[tuple[tuple[re.Pattern[str], _Handler], ...]] = tuple(
         (r"^Rejection method auto-selected: ", _note),
         (r"^\* (?:Begin|End) (?:integration|calibration) of ", _note),
         (r"^Integration completed: ", _note),
+        (r"^\d+ cached, \d+ generated, 0 failed\.", _note),
         (r"^\* ", _nothing),
     )
 )

@@ -96,6 +96,14 @@ def test_wbpp() -> None:
     assert facts.errors == ("ImageWindow.windowById(): invalid argument type: String expected.",)
 
 
+@pytest.mark.parametrize(("failed", "suspicious"), [(0, 0), (2, 1)])
+def test_wbpp_counts_what_failed(failed: int, suspicious: int) -> None:
+    """That none did is no sign of an error."""
+    facts = parse(f"PixInsight Core 1.9.3\n3 cached, 15 generated, {failed} failed.\n")
+
+    assert len(facts.suspicious) == suspicious
+
+
 @pytest.mark.parametrize(
     "encoded",
     [
