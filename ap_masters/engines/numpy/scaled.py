@@ -74,6 +74,8 @@ class ScaledReader:
         shift = _BELOW - _ROUNDED - self._factors[index] * self._offsets[index]
         np.add(value, np.float32(shift), out=value)
         np.copyto(whole, value, casting="unsafe")
+        if value.min() < 0:  # cutting off makes a negative number greater; from -1 to 0 nothing else tells
+            self._seen[value < 0] = -1
         np.bitwise_or(self._seen, whole, out=self._seen)
         np.copyto(counts, whole, casting="unsafe")
         if self._keeps_fractions:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.order import Scales
+from ap_masters.engines.numpy.order import Order, Scales, Shape
+from ap_masters.engines.numpy.scaled import ScaledReader
+from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Combination, Recipe, Rejection
-from tests.engines.numpy.cases import KINDS, assert_same, by_definition, counts, run
+from tests.engines.numpy.cases import ADU, KINDS, ArraySource, assert_same, by_definition, counts, run
 
 METHODS = [method for method in Rejection if method is not Rejection.AUTO]
 
@@ -253,3 +255,16 @@ def test_search_for_counter_examples(seed: int) -> None:
         stored, zero = _as_fits_stores_it(frames) if rng.random() < 0.5 else (frames, 0)
 
         assert_same(run(stored, recipe, zero=zero), by_definition(frames, recipe))
+
+
+@pytest.mark.parametrize(("sample", "outside"), [(-600, True), (-513, True), (-511, False), (0, False)])
+def test_scaled_samples_below_the_range_of_keys_are_noticed(sample: int, outside: bool) -> None:
+    """Half a count below the least one that a key stands for is outside, though cutting off the half leaves zero."""
+    source = ArraySource(np.full((1, 1, 2, 8), sample, np.int16))
+    order = Order(source, Recipe(), Shape(8, 2, 1), ADU, [Scales(combine=[0.5])], ADU)
+    reader = ScaledReader(order, Scratch(16))
+
+    (row,) = reader.begin(0, 0, 16)
+    reader.read(0, row)
+
+    assert reader.outside().tolist() == [outside] * 16
