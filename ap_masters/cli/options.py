@@ -110,6 +110,8 @@ def _typed(annotation: Any) -> Any:
     """Return what one flag can hold of a setting's type: the type without None; a list is one text, as a,b."""
     kinds = typing.get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
     (kind,) = (kind for kind in kinds if kind is not NoneType)
+    if typing.get_origin(kind) is Annotated:  # a number with its range: pydantic refuses what is beyond, by name
+        kind = typing.get_args(kind)[0]
     return str if typing.get_origin(kind) is tuple else kind
 
 

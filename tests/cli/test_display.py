@@ -11,6 +11,7 @@ import pytest
 
 from ap_masters.cli.display import Screen
 from ap_masters.model import FrameType, GroupKey
+from tests.program import Run
 
 HOSTILE = "[bold]M31[/bold]\n\x1b[31m"
 
@@ -114,3 +115,13 @@ def test_verbose_shows_the_log(verbose: int, seen: list[str]) -> None:
         log.warning("w")
 
     assert err.getvalue().splitlines() == seen
+
+
+@pytest.mark.parametrize("command", ["build", "plan", "combine"])
+def test_help_names_types_as_people_do(run: Run, command: str) -> None:
+    """A number with a range is a number; what Python calls it is nobody's business."""
+    help_text = run(command, "--help").out
+
+    assert "--sigma-low" in help_text or command == "combine"
+    assert "Annotated" not in help_text
+    assert "FieldInfo" not in help_text
