@@ -108,7 +108,8 @@ def _option(row: Flag, title: str) -> Any:
 
 def _typed(annotation: Any) -> Any:
     """Return what one flag can hold of a setting's type: the type without None; a list is one text, as a,b."""
-    kinds = typing.get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    united = typing.get_origin(annotation) in {UnionType, typing.Union}
+    kinds = typing.get_args(annotation) if united else (annotation,)
     (kind,) = (kind for kind in kinds if kind is not NoneType)
     if typing.get_origin(kind) is Annotated:  # a number with its range: pydantic refuses what is beyond, by name
         kind = typing.get_args(kind)[0]
