@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from ap_masters import images
 from ap_masters.engines import Engine
 from ap_masters.engines.history import read_history
 from ap_masters.engines.numpy import NumpyEngine
-from ap_masters.engines.numpy.rejection.line import least_absolute_deviation
 from ap_masters.engines.pixinsight import PixInsightEngine
 from ap_masters.model import Failed, Integrated, Job, Keyword, Rejection
 from tests import reference
@@ -166,19 +164,6 @@ def run(engine: str, job: Job, workdir: Path) -> Integrated:
     (result,) = ENGINES[engine]().run([job], workdir, lambda progress: None)
     assert isinstance(result, Integrated), result
     return result
-
-
-def test_linear_fit_ends_for_samples_that_are_no_integers() -> None:
-    """As of calibrated flats: the search for the best line once went round for ever where rounding got in its way."""
-    rng = np.random.default_rng(0)
-    for frames in (5, 9, 16):
-        stacks = np.sort(rng.normal(0.38, 0.002, (frames, 40)), axis=0)
-        slopes, residuals = least_absolute_deviation(stacks)
-        for pixel in range(40):
-            wanted = reference.least_absolute_deviation([Fraction(value) for value in stacks[:, pixel]])
-
-            assert slopes[pixel] == pytest.approx(float(wanted.slope), rel=1e-9)
-            assert np.abs(residuals[:, pixel]).mean() == pytest.approx(float(wanted.deviation), rel=1e-9)
 
 
 def test_masters_say_which_way_their_rows_run(tmp_path: Path) -> None:

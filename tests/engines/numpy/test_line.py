@@ -162,3 +162,17 @@ def test_stacks_put_off_end_as_if_they_had_not_been(kind: str) -> None:
     step_by_step = stacks.fates(left, from_inside=True) if isinstance(left, Span) else left
 
     np.testing.assert_array_equal(step_by_step, fates(stacks, recipe))
+
+
+def test_lines_are_found_for_samples_that_are_no_integers() -> None:
+    """As of calibrated flats: the search for the best line once went round for ever where rounding got in its way."""
+    rng = np.random.default_rng(0)
+    for frames in (5, 9, 16):
+        stacks = np.sort(rng.normal(0.38, 0.002, (frames, 40)), axis=0)
+        lines = least_absolute_deviation(stacks)
+        found = (lines.level / 2 + lines.p * np.arange(frames)[:, None]) / lines.q
+        for pixel in range(40):
+            wanted = reference.least_absolute_deviation([Fraction(value) for value in stacks[:, pixel]])
+
+            assert lines.slope[pixel] == pytest.approx(float(wanted.slope), rel=1e-9)
+            assert np.abs(stacks - found)[:, pixel].mean() == pytest.approx(float(wanted.deviation), rel=1e-9)
