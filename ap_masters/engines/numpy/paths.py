@@ -11,7 +11,8 @@ from ap_masters.engines.numpy.order import Order, Scales, Source
 from ap_masters.engines.numpy.rejection.survivors import Ranks, take_columns
 from ap_masters.engines.numpy.scaled import ScaledReader
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.tiles import SCREENED, Tiles, Unfinished
+from ap_masters.engines.numpy.screening import SCREENS
+from ap_masters.engines.numpy.tiles import Tiles, Unfinished
 from ap_masters.model import Combination
 
 Indices = NDArray[np.intp]
@@ -134,7 +135,7 @@ Path = ShortIntegers | ScaledIntegers | AnySamples
 def path_for(order: Order) -> type[Path]:
     """Return the fastest way for these samples and this recipe."""
     source, recipe = order.source, order.recipe
-    if recipe.rejection in SCREENED:
+    if recipe.rejection in SCREENS:
         if _is_short(source) and all(scales == Scales() for scales in order.scales):
             return ShortIntegers
         one_set = all(scales.reject == scales.combine for scales in order.scales)

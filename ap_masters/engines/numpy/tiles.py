@@ -8,32 +8,19 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, selecting_network, sorting_network
 from ap_masters.engines.numpy.columns import Begun, begin_columns
-from ap_masters.engines.numpy.keys import BITS, COARSEST, Keys, Read, full_keys, short_keys
-from ap_masters.engines.numpy.line_screen import line_screen
 from ap_masters.engines.numpy.order import Order
 from ap_masters.engines.numpy.rejection.survivors import take_columns
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screens import Sorted, clipping_screen, percentile_screen
-from ap_masters.engines.numpy.winsor_screen import winsorized_screen
-from ap_masters.model import Combination, Recipe, Rejection
+from ap_masters.engines.numpy.screening import SCREENS
+from ap_masters.engines.numpy.screening.keys import BITS, COARSEST, Keys, Read, full_keys, short_keys
+from ap_masters.engines.numpy.screening.stacks import Sorted
+from ap_masters.model import Combination, Rejection
 
 Row = NDArray[Any]
 Flags = NDArray[np.bool_]
 Indices = NDArray[np.intp]
-Screen = Callable[[Sorted, Recipe, Scratch], Flags]
 
 _EXACT32: Final = 1 << 24  # whole numbers below are exact in float32
-
-# What proves that a stack loses nothing, and whether it looks at all ranks or at the outer and middle ones only.
-_SCREENS: Final[dict[Rejection, tuple[Screen | None, bool]]] = {
-    Rejection.NONE: (None, False),
-    Rejection.PERCENTILE: (percentile_screen, False),
-    Rejection.SIGMA: (clipping_screen, True),
-    Rejection.AVERAGED: (clipping_screen, True),
-    Rejection.WINSORIZED: (winsorized_screen, True),
-    Rejection.LINEAR_FIT: (line_screen, True),
-}
-SCREENED: Final = frozenset(_SCREENS)
 
 # What makes its first pass over keys, where these are exact: most of what a screen marks loses nothing all the same.
 _BEGUN_BY_KEYS: Final = frozenset({Rejection.SIGMA, Rejection.WINSORIZED, Rejection.LINEAR_FIT})
@@ -63,7 +50,7 @@ class Tiles:
         self._zero, self._slack = zero, slack
         self._divisor, self._full_scale = order.divisor, order.full_scale
         self._scratch = scratch
-        self._screen, every_rank = _SCREENS[recipe.rejection]
+        self._screen, every_rank = SCREENS[recipe.rejection]
         few = frozenset({0, (n - 1) // 2, n // 2, n - 1})
         self._network = sorting_network(n) if every_rank else selecting_network(n, few)
         self._averages = recipe.combination is Combination.AVERAGE

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.line_screen import line_screen
 from ap_masters.engines.numpy.order import Scales
 from ap_masters.engines.numpy.rejection.deviation import Lines, least_absolute_deviation
 from ap_masters.engines.numpy.rejection.line import reject_linear_fit
 from ap_masters.engines.numpy.rejection.survivors import Span, Stacks
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screens import Sorted
+from ap_masters.engines.numpy.screening.line import line_screen
+from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.model import Recipe, Rejection
 from tests import reference
 from tests.engines.numpy import cases

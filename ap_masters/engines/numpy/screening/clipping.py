@@ -1,49 +1,16 @@
-"""Proofs, a tile at a time, that a stack cannot lose a sample: most of them are combined without another look.
-
-A screen may err on one side only. It marks a stack wherever it cannot prove that the definition rejects
-nothing; what is marked is integrated exactly (``columns.py``). Everything is in units of keys. A sample exceeds
-its key by between 0 and the *slack* of its tile, which is 0 where keys are exact. So a distance exceeds that of
-the keys by at most the slack, and the root of a sum of squared deviations differs by at most that of the parts
-cut off, slack * sqrt(n) / 2. Arithmetic is float32 on whole numbers; every comparison leaves a margin wider than
-its rounding.
-"""
+"""The screens of sigma, averaged sigma and percentile clipping: how far a stack reaches from its median."""
 
 from math import sqrt
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.spread import weighted_spread, weights
+from ap_masters.engines.numpy.screening.spread import weighted_spread, weights
+from ap_masters.engines.numpy.screening.stacks import F32, MARGIN, Bools, Sorted
 from ap_masters.model import Recipe
 
-Row = NDArray[Any]
-F32 = NDArray[np.float32]
-Bools = NDArray[np.bool_]
-
-MARGIN: Final = 1 - 1e-4  # some hundred float32 operations round by less than 2e-5
 _TINY: Final = 1e-9
-
-
-class Sorted(NamedTuple):
-    """A sorted tile: keys by rank (outer and middle ones at least).
-
-    A count is offset + unit * (key + t), 0 <= t <= ``slack``. The sum over a stack of counts less offset exceeds
-    ``total`` by at most n * unit * ``blur``.
-    """
-
-    rows: list[Row]
-    offset: F32
-    unit: float
-    slack: float
-    total: Row
-    blur: float
-
-    @property
-    def n(self) -> int:
-        """Samples in each stack."""
-        return len(self.rows)
 
 
 class Reaches(NamedTuple):

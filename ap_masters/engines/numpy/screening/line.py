@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ap_masters.engines.network import apply_network, selecting_network
 from ap_masters.engines.numpy.rejection.line import FEWEST_AT_FIRST
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screens import F32, MARGIN, Bools, Sorted
+from ap_masters.engines.numpy.screening.stacks import F32, MARGIN, Bools, Sorted
 from ap_masters.model import Recipe
 
 Row = NDArray[Any]

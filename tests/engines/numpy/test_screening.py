@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from ap_masters.engines.numpy.columns import begin_columns
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screens import Sorted
-from ap_masters.engines.numpy.winsor_screen import winsorized_screen
+from ap_masters.engines.numpy.screening.stacks import Sorted
+from ap_masters.engines.numpy.screening.winsorized import winsorized_screen
 from ap_masters.model import Recipe, Rejection
 
 

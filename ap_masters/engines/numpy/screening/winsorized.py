@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ap_masters.engines.numpy.rejection import sn
 from ap_masters.engines.numpy.rejection.winsorize import CLAMP, FACTOR
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screens import F32, MARGIN, Bools, Sorted
-from ap_masters.engines.numpy.spread import weighted_spread, weights
+from ap_masters.engines.numpy.screening.spread import weighted_spread, weights
+from ap_masters.engines.numpy.screening.stacks import F32, MARGIN, Bools, Sorted
 from ap_masters.model import Recipe
 
 Row = NDArray[np.uint8]

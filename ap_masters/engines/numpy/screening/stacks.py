@@ -1,0 +1,40 @@
+"""What screens look at: the stacks of a tile, sorted, in units of their keys.
+
+A screen may err on one side only. It marks a stack wherever it cannot prove that the definition rejects
+nothing; what is marked is integrated exactly (``columns.py``). Everything is in units of keys. A sample exceeds
+its key by between 0 and the *slack* of its tile, which is 0 where keys are exact. So a distance exceeds that of
+the keys by at most the slack, and the root of a sum of squared deviations differs by at most that of the parts
+cut off, slack * sqrt(n) / 2. Arithmetic is float32 on whole numbers; every comparison leaves a margin wider than
+its rounding.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = NDArray[Any]
+F32 = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+MARGIN: Final = 1 - 1e-4  # some hundred float32 operations round by less than 2e-5
+
+
+class Sorted(NamedTuple):
+    """A sorted tile: keys by rank (outer and middle ones at least).
+
+    A count is offset + unit * (key + t), 0 <= t <= ``slack``. The sum over a stack of counts less offset exceeds
+    ``total`` by at most n * unit * ``blur``.
+    """
+
+    rows: list[Row]
+    offset: F32
+    unit: float
+    slack: float
+    total: Row
+    blur: float
+
+    @property
+    def n(self) -> int:
+        """Samples in each stack."""
+        return len(self.rows)
