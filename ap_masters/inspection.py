@@ -1,16 +1,19 @@
 """What one file is and says of itself: a frame, a master, a record, or the console log of PixInsight."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ap_masters import headers, images
 from ap_masters import record as records
-from ap_masters.engines import history, statistics
-from ap_masters.engines.pixinsight import console
-from ap_masters.engines.pixinsight.facts import LogFacts
 from ap_masters.errors import RecordError, UsageError
 from ap_masters.model import Frame, ImageInfo, Statistics
 from ap_masters.record import Record
+
+if TYPE_CHECKING:  # engines are slow to import, and who reads one frame needs none
+    from ap_masters.engines.history import HistoryFacts
+    from ap_masters.engines.pixinsight.facts import LogFacts
 
 _LARGEST_TEXT: Final = 256 << 20  # a console log of a long night has some tens of megabytes
 
@@ -21,7 +24,7 @@ class InspectedImage(NamedTuple):
     info: ImageInfo
     frame: Frame
     statistics: Statistics
-    history: history.HistoryFacts
+    history: HistoryFacts
     record: Record | None
 
 
@@ -31,6 +34,8 @@ def inspect(path: Path) -> InspectedImage | Record | LogFacts:
     Raises UnreadableImage for a broken image, RecordError for a broken record, UsageError for a file of any
     other kind.
     """
+    from ap_masters.engines.pixinsight import console
+
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file")
     if images.is_image_name(path):
@@ -57,6 +62,8 @@ def _understood(path: Path, info: ImageInfo) -> Frame:
 
 
 def _image(path: Path) -> InspectedImage:
+    from ap_masters.engines import history, statistics
+
     info = images.read_info(path)
     return InspectedImage(
         info=info,

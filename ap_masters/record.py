@@ -350,9 +350,8 @@ def write_text(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)  # still there after Ctrl-C, or where the disk is full
 
 
 def json_schema() -> dict[str, Any]:

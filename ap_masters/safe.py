@@ -52,6 +52,8 @@ def is_text(name: str) -> bool:
 
 def one_line(text: str) -> str:
     """Return ``text`` for a terminal or a log: printable, on one line, without control or direction characters."""
+    if text.isprintable():  # as nearly every text is, of tens of thousands
+        return text.strip()
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ap_masters import discover, group, plan
 from ap_masters.config import Settings
-from ap_masters.errors import LibraryError, NothingToDo, UsageError
+from ap_masters.errors import LibraryError, NothingToDo
 from ap_masters.header_cache import HeaderCache
-from ap_masters.library import lock, scan, store
+from ap_masters.library import holdings, lock, store
 from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Plan, SetAside
 from ap_masters.record import Record
 
@@ -35,10 +35,10 @@ def survey(
     if not any(plan.is_selected(each.key.type, settings) for each in grouping.groups):
         raise NothingToDo(no_frames_wanted(inputs, grouping.groups, settings))
     turn = lock.turn(library)  # first: what changes from here on changes the turn as well
-    held = scan.holdings(library, given=given_folders(settings))
+    held = holdings.holdings(library, given=holdings.given_folders(settings))
     in_place = tuple(_records_in_place(held, grouping.groups, library, settings))
     to_hash = (*plan.frames_to_hash(grouping.groups, in_place), *_changed_masters(in_place, held))
-    holdings = plan.Holdings(
+    known = plan.Holdings(
         masters=held.masters,
         records=held.records,
         existing=held.existing,
@@ -47,7 +47,7 @@ def survey(
     )
     the_plan = plan.make_plan(
         grouping.groups,
-        holdings,
+        known,
         library,
         settings,
         engine=engine,
@@ -64,7 +64,7 @@ def _passed_over(inputs: Sequence[Path], library: Path) -> list[Path]:
 
 
 def _records_in_place(
-    held: scan.Holdings, groups: Sequence[Group], library: Path, settings: Settings
+    held: holdings.Holdings, groups: Sequence[Group], library: Path, settings: Settings
 ) -> Iterator[Record]:
     """Yield the records that stand where these groups' masters belong; those of other masters are not even read."""
     for each in groups:
@@ -74,7 +74,7 @@ def _records_in_place(
                 yield held.records[place]
 
 
-def _changed_masters(records: Sequence[Record], held: scan.Holdings) -> Iterator[Path]:
+def _changed_masters(records: Sequence[Record], held: holdings.Holdings) -> Iterator[Path]:
     """Yield the masters without a record, of other programs, that were written anew since they were subtracted."""
     for path, when in plan.masters_to_hash(records).items():
         if path not in held.records and path.is_file() and path.stat().st_mtime > when.timestamp():
@@ -110,19 +110,6 @@ def no_frames_wanted(inputs: Sequence[Path], groups: Sequence[Group], settings: 
         there[each.key.type] += len(each.frames)
     found = ", ".join(f"{count} {kind}" for kind, count in there.items())
     return f"No {wanted} frames found under {', '.join(map(str, inputs))}; there are {found}"
-
-
-def given_folders(settings: Settings) -> dict[FrameType, Path]:
-    """Return the libraries, or single masters, the user named for biases and for darks.
-
-    Raises UsageError for one that is not there.
-    """
-    named = {FrameType.BIAS: settings.bias_master_dir, FrameType.DARK: settings.dark_master_dir}
-    given = {kind: place for kind, place in named.items() if place is not None}
-    for kind, place in given.items():
-        if not place.exists():
-            raise UsageError(f"{place}: there is no such folder of {kind} masters (--{kind}-master-dir)")
-    return given
 
 
 def hash_files(paths: Sequence[Path]) -> dict[Path, str]:

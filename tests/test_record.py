@@ -142,3 +142,14 @@ def test_a_number_that_is_not_finite_is_never_written() -> None:
 
     with pytest.raises(RecordError, match="not finite"):
         records.to_json(record)
+
+
+def test_a_text_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Whatever breaks a write off, Ctrl-C as well: what stood there stays, and no half of a file beside it."""
+    path = tmp_path / "m.xrs"
+    records.write_text(path, "old")
+
+    with pytest.raises(UnicodeEncodeError):
+        records.write_text(path, "new, with half a character: \ud800")
+
+    assert [(p.name, p.read_text(encoding="utf-8")) for p in tmp_path.iterdir()] == [("m.xrs", "old")]

@@ -1,10 +1,11 @@
 """The command match."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
+from ap_masters import memory
 from ap_masters.cli import documents, flags
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
@@ -31,33 +32,46 @@ def match(
 ) -> None:
     """Show which masters serve a flat or a light, and for every other candidate the one field that decided."""
     from ap_masters.inspection import read_frame
-    from ap_masters.library.scan import holdings
-    from ap_masters.survey import given_folders
+    from ap_masters.library.holdings import given_folders, holdings
 
     if not library.is_dir():
         raise UsageError(f"{library}: there is no such folder")
     asked = read_frame(frame)
-    masters = holdings(library, given=given_folders(loaded.settings)).masters
     is_light = serve.startswith("light") if serve else _is_light(asked)
-    served, decisions, warnings, problems = _served(asked, is_light, masters, loaded.settings.match, label or [])
+    with memory.no_garbage():  # a decision for each of ten thousand masters, and then the program ends
+        masters = holdings(library, given=given_folders(loaded.settings)).masters
+        told = _served(asked, is_light, masters, loaded.settings.match, label or [])
+        _show(screen, asked, told)
+    if told.problems:
+        raise typer.Exit(AttentionNeeded.exit_code)
+
+
+class _Told(NamedTuple):
+    """The masters by type, and what there is to say of the choice."""
+
+    served: dict[str, Path | None]
+    decisions: "Sequence[Decision]"
+    warnings: "Sequence[str]"
+    problems: "Sequence[str]"
+
+
+def _show(screen: Screen, asked: Frame, told: _Told) -> None:
     if screen.json:
         screen.document(
             "match",
             frame=documents.frame(asked),
-            masters=served,
-            decisions=documents.decisions(decisions),
-            warnings=warnings,
-            problems=problems,
+            masters=told.served,
+            decisions=documents.decisions(told.decisions),
+            warnings=told.warnings,
+            problems=told.problems,
         )
-    else:
-        screen.table(
-            ("verdict", "master", "decided by", "reason"),
-            [(d.verdict, d.subject, d.field or "", d.reason) for d in decisions],
-        )
-        for warning in (*warnings, *problems):
-            screen.warning(warning)
-    if problems:
-        raise typer.Exit(AttentionNeeded.exit_code)
+        return
+    screen.table(
+        ("verdict", "master", "decided by", "reason"),
+        [(d.verdict, d.subject, d.field or "", d.reason) for d in told.decisions],
+    )
+    for warning in (*told.warnings, *told.problems):
+        screen.warning(warning)
 
 
 def _is_light(frame: Frame) -> bool:
@@ -73,19 +87,18 @@ def _served(
     masters: "Sequence[Master]",
     settings: MatchSettings,
     labels: "Sequence[str]",
-) -> tuple[dict[str, Path | None], "Sequence[Decision]", "Sequence[str]", "Sequence[str]"]:
-    """Return the masters by type, and what there is to say of the choice."""
+) -> _Told:
     from ap_masters.match import match_flat, match_light, single
 
     if is_light:
         light = match_light(frame, masters, settings, labels=labels)
         chosen = {"bias": light.bias, "dark": light.dark, "flat": light.flat}
         paths = {kind: master.path if master else None for kind, master in chosen.items()}
-        return paths, light.decisions, light.warnings, light.problems
+        return _Told(paths, light.decisions, light.warnings, light.problems)
     flat = match_flat(single(frame), masters, settings, labels=labels)
     taken = flat.calibration
     paths = {
         "bias": taken.bias.path if taken and taken.bias else None,
         "dark": taken.dark.path if taken and taken.dark else None,
     }
-    return paths, flat.decisions, flat.warnings, (flat.problem,) if flat.problem else ()
+    return _Told(paths, flat.decisions, flat.warnings, (flat.problem,) if flat.problem else ())

@@ -28,12 +28,13 @@ SUFFIXES: Final = frozenset(
     {".fit", ".fits", ".fts", ".xisf"}
     | {f"{fits}{packed}" for fits in (".fit", ".fits", ".fts") for packed in (".gz", ".fz")}
 )
+_ENDINGS: Final = tuple(SUFFIXES)
 Compression = Literal["none", "zlib", "lz4", "zstd"]
 
 
-def is_image_name(path: Path) -> bool:
+def is_image_name(path: Path | str) -> bool:
     """Say whether a file of that name should hold an image this program reads, in small or capital letters."""
-    return path.name.lower().endswith(tuple(SUFFIXES))
+    return str(path).lower().endswith(_ENDINGS)
 
 
 def read_info(path: Path) -> ImageInfo:

@@ -1,6 +1,7 @@
 """The folder of published masters.
 
-``scan`` knows what is there (``entries``), ``store`` puts a master in and ``status`` changes what a user says of it,
-one at a time (``lock``). ``examine`` looks at a new master against the old ones. ``index``, ``due``, ``audit`` and
-``validate`` (with ``capture``) tell about it; ``importing``, ``mirror`` and ``prune`` carry files in, out and away.
+``scan`` knows what is there (``entries``) and keeps it (``scan_cache``); ``holdings`` is as much of that as a plan
+needs. ``store`` puts a master in and ``status`` changes what a user says of it, one at a time (``lock``). ``examine``
+looks at a new master against the old ones. ``index``, ``due``, ``audit`` and ``validate`` (with ``capture``) tell
+about it; ``importing``, ``mirror`` and ``prune`` carry files in, out and away.
 """

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -67,6 +68,7 @@ class Contest:
         """Judge every candidate; the best bias first, because it decides which darks serve."""
         self.want = want
         self.settings = settings
+        self._differences = cache(lambda key: tuple(comparison.differences(key, want, settings)))  # many share a key
         self.by_type: dict[FrameType, list[Candidate]] = {frame_type: [] for frame_type in types}
         for master in _each_once(candidates):
             if master.key.type in self.by_type:
@@ -105,7 +107,7 @@ class Contest:
         passed: list[Difference] = []
         if (barred := self._barred(master, labels)) is not None:
             failed.append(barred)
-        for difference in comparison.differences(master.key, self.want, self.settings):
+        for difference in self._differences(master.key):
             (passed if difference.unknown and self.settings.lenient_unknown else failed).append(difference)
         gap = comparison.gap(self.want, master)
         return Candidate(master, tuple(failed), tuple(passed), gap, self._stand(master, len(passed), gap))

@@ -71,7 +71,7 @@ def test_writing_it_again_changes_nothing(tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in (tmp_path / JSON_NAME, tmp_path / INDEX)}
     for path in before:
         path.unlink()
-    (tmp_path / ".ap-masters" / "scan.json").unlink()
+    (tmp_path / ".ap-masters" / "scan.jsonl").unlink()
 
     write_index(tmp_path, INDEX)
 

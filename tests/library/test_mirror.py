@@ -166,7 +166,7 @@ def test_leftovers_and_housekeeping_are_not_mirrored(library: Path, target: Path
     mirror(library, target)
 
     assert ".x.xrs.17.part" not in tree(target)
-    assert not (target / ".ap-masters" / "scan.json").exists()
+    assert not (target / ".ap-masters" / "scan.jsonl").exists()
 
 
 def kill_after(files: int, library: Path, target: Path) -> None:
