@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.builders import write_frame
 
 HEAVY = ("numpy", "astropy", "scipy", "lz4", "zstandard")
 
@@ -33,6 +36,18 @@ def test_help_loads_neither_numpy_nor_astropy(argv: list[str]) -> None:
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
+    assert done.stderr.splitlines()[-1] == "loaded:"
+
+
+def test_match_loads_no_engine_and_no_numpy(tmp_path: Path) -> None:
+    """It reads one header and what is kept of the library: well under a second, most of it Python's own start."""
+    frame = write_frame(tmp_path / "flat.fits", IMAGETYP="FLAT")
+    argv = ["match", str(frame), "--library", str(tmp_path)]
+    script = _PROBE.format(argv=argv, heavy=(*HEAVY, "jinja2", "ap_masters.engines", "ap_masters.plan"))
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "No dark flat" in done.stderr
     assert done.stderr.splitlines()[-1] == "loaded:"
 
 

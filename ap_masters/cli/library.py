@@ -192,13 +192,13 @@ def validate(
 ) -> None:
     """Show whether every planned light, or every light in a folder, finds its masters; list what is missing."""
     from ap_masters.library import capture, validate
-    from ap_masters.library.scan import scan
+    from ap_masters.library.holdings import holdings
 
     if plan is not None and plan.is_dir():
         lights, plan = [*(lights or []), plan], None
     if bool(lights) == (plan is not None):
         raise UsageError("Give folders of lights, or a capture plan with --plan; one of the two")
-    settings, masters = loaded.settings, scan(library).masters()
+    settings, masters = loaded.settings, holdings(library).masters
     if plan is not None:
         result = validate.validate_plan(capture.read_plan(plan), masters, settings.match, settings.counts)
     else:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Final
 
 from ap_masters.model import (
     QUARANTINE,
@@ -168,7 +168,7 @@ def standing(path: str) -> MasterStatus | None:
     return _STANDING.get(PurePosixPath(path).parts[0])
 
 
-def master_of(entry: Entry, library: Path, source: Literal["library", "given"] = "library") -> Master:
+def master_of(entry: Entry, library: Path) -> Master:
     """Return the master as matching sees it, with its path below ``library``."""
     return Master(
         path=library / entry.path,
@@ -181,6 +181,5 @@ def master_of(entry: Entry, library: Path, source: Literal["library", "given"] =
         status=entry.status,
         labels=entry.labels,
         origin=entry.origin,
-        source=source,
         warnings=entry.warnings,
     )

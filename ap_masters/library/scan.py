@@ -9,16 +9,16 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from ap_masters import headers, images, memory
 from ap_masters import record as records
 from ap_masters.errors import ImageError, RecordError
 from ap_masters.library import scan_cache
-from ap_masters.library.entries import Entry, entry_of, foreign_entry, master_of
+from ap_masters.library.entries import Entry, entry_of, foreign_entry
 from ap_masters.library.lock import HOUSEKEEPING
 from ap_masters.library.scan_cache import Known, Stamp
-from ap_masters.model import Master, Noun
+from ap_masters.model import Noun
 from ap_masters.safe import is_text
 
 log = logging.getLogger(__name__)
@@ -42,10 +42,6 @@ class Scan(Noun):
     library: Path
     entries: tuple[Entry, ...] = ()
     problems: tuple[Problem, ...] = ()
-
-    def masters(self, source: Literal["library", "given"] = "library") -> tuple[Master, ...]:
-        """Return the masters as matching sees them."""
-        return tuple(master_of(entry, self.library, source) for entry in self.entries)
 
 
 class Found(NamedTuple):

@@ -9,6 +9,7 @@ import pytest
 
 from ap_masters import record as records
 from ap_masters.library.entries import Use
+from ap_masters.library.holdings import holdings
 from ap_masters.library.scan import scan
 from ap_masters.library.scan_cache import CACHE
 from ap_masters.model import Calibration, CalibrationMaster, FrameType, MasterStatus
@@ -84,7 +85,7 @@ def test_superseded_and_quarantined_masters_are_listed_as_such(tmp_path: Path) -
         "superseded": MasterStatus.SUPERSEDED,
         "quarantine": MasterStatus.QUARANTINED,
     }
-    assert {m.status for m in scan(tmp_path).masters()} == set(statuses.values())
+    assert {m.status for m in holdings(tmp_path).masters} == set(statuses.values())
 
 
 def test_an_unchanged_library_is_not_read_again(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, UsageError
 from ap_masters.library import status, store
+from ap_masters.library.holdings import holdings
 from ap_masters.library.scan import scan
 from ap_masters.model import SUPERSEDED, Keyword, MasterStatus
 from tests.library.shelves import NOW, draft, keywords, record_of, shelve, write_pixels
@@ -104,7 +105,7 @@ def test_labels_come_and_go(tmp_path: Path) -> None:
     assert status.label(tmp_path, master, ["interim"], ["summer"], now=LATER).labels == ("interim",)
     assert status.label(tmp_path, master, ["interim"], now=LATER).labels == ("interim",)
 
-    assert scan(tmp_path).masters()[0].labels == ("interim",)
+    assert holdings(tmp_path).masters[0].labels == ("interim",)
     assert [e.reason for e in record_of(master).history] == ["built", "labels: interim, summer", "labels: interim"]
 
 
