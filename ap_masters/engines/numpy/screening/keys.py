@@ -2,7 +2,7 @@
 
 The samples of one stack lie close together, whatever their level, so eight bits tell them apart: a key is
 (x - pivot) >> shift, with a pivot somewhat below the stack's middle. Darks and bias frames need no shift, and
-their keys are as good as the samples; the noise of flats is coarsened to some thirtieth of its deviation,
+their keys are as good as the samples; the noise of flats is coarsened to some twentieth of its deviation,
 which the screens allow for. A stack that does not fit is *wide*; its keys mean nothing.
 """
 
@@ -22,7 +22,7 @@ COARSEST: Final = 8  # the shift with which every stack fits
 _BELOW: Final = 1 << (BITS - 1)  # the pivot lies so many keys below the middle of the first three samples
 _MOST_WIDE: Final = 1 / 16  # of a tile; with more, the keys are made coarser
 _SAMPLED: Final = 16  # every so-manieth stack tells how far samples scatter
-_REACH: Final = 2.3  # half the range of keys over the 90th percentile of the range of three samples: 6.5 sigma
+_REACH: Final = 1.7  # half the range of keys over the 90th percentile of the range of three samples: 4.8 sigma
 
 
 class Keys(NamedTuple):
