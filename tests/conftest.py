@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.program import Run, program
 # No test is about how fast this machine is just now. CI repeats its examples, so that a red run stays red.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
+os.environ.setdefault("AP_SIM_PYTHON", sys.executable)  # the simulator is a program of its own, for any Python
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 # A shell that starts the tests in the background has SIGINT ignored, and every program they start would inherit that:
