@@ -5,11 +5,10 @@ from pathlib import Path
 
 from ap_masters import images
 from ap_masters.errors import ImageError
-from ap_masters.model import ImageInfo, Integrated, Job, Keyword, Statistics
+from ap_masters.model import ImageInfo, Integrated, Job, Keyword
+from ap_masters.quality import FULL_SCALE
+from ap_masters.quality.sanity import insane
 
-# A float32 result may stand this far outside [0, 1] by rounding alone.
-_MARGIN = 1e-6
-_ADU_FULL_SCALE = 65535.0
 _COMMENTARY = {"", "COMMENT", "HISTORY"}
 # PixInsight turns frames that say BOTTOM-UP over as it reads them: its masters say TOP-DOWN, and are.
 _OF_THE_ENGINE = {"ROWORDER"}
@@ -25,7 +24,9 @@ def missing_proof(job: Job, result: Integrated) -> str | None:
         info = images.read_info(result.path)
     except (ImageError, OSError) as error:
         return f"the master cannot be opened: {error}"
-    return _wrong_geometry(job, info) or _insane(job, result.statistics)
+    full = FULL_SCALE if job.scale == "adu" else 1.0
+    calibrated = job.calibration is not None
+    return _wrong_geometry(job, info) or insane(result.statistics, full_scale=full, calibrated=calibrated)
 
 
 def _wrong_geometry(job: Job, info: ImageInfo) -> str | None:
@@ -35,21 +36,6 @@ def _wrong_geometry(job: Job, info: ImageInfo) -> str | None:
         return "the master is {}x{}x{}, its frames are {}x{}x{}".format(*got, *wanted)
     if not info.sample.startswith("float"):
         return f"the master has {info.sample} samples, not 32-bit floats"
-    return None
-
-
-def _insane(job: Job, statistics: Statistics) -> str | None:
-    full = _ADU_FULL_SCALE if job.scale == "adu" else 1.0
-    if not statistics.channels:
-        return "the master has no statistics"
-    for channel in statistics.channels:
-        values = (channel.median, channel.mean, channel.stddev, channel.minimum, channel.maximum)
-        if not all(math.isfinite(v) for v in values):
-            return "the master holds samples that are not finite"
-        if channel.maximum > 1 + _MARGIN and job.calibration is None:
-            return f"the master reaches {channel.maximum * full:g}, beyond full scale {full:g}"
-        if channel.minimum == channel.maximum == 0:
-            return "the master is empty: every sample is zero"
     return None
 
 

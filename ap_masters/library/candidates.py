@@ -1,6 +1,5 @@
 """Masters that a script made by hand: nobody has looked at them yet, so they are proved, measured and judged here."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,9 @@ from ap_masters.errors import ImageError, LibraryError
 from ap_masters.library import store
 from ap_masters.library.examine import examine
 from ap_masters.library.scan import scan
-from ap_masters.model import FrameOutcome, ImageInfo, Statistics
+from ap_masters.model import FrameOutcome, ImageInfo
+from ap_masters.quality import FULL_SCALE
+from ap_masters.quality.sanity import insane
 from ap_masters.record import Input, Record
 
 
@@ -28,12 +29,14 @@ def proved(record: Record, master: Path, library: Path, settings: Settings) -> R
     """
     from ap_masters.engines.statistics import measure  # numpy, which no other change by hand needs
 
+    full = FULL_SCALE if record.master.scale == "adu" else 1.0
     try:
         info = images.read_info(master)
-        statistics = measure(master)
+        statistics = measure(master, scale=full)
     except ImageError as error:
         raise _refusal(master, error.what) from error
-    if reason := _wrong_size(record, info) or _insane(statistics):
+    calibrated = record.calibration is not None
+    if reason := _wrong_size(record, info) or insane(statistics, full_scale=full, calibrated=calibrated):
         raise _refusal(master, reason)
     history = read_history(info.keywords)
     file = record.master.model_copy(update={"size": master.stat().st_size, "sha256": store.sha256(master)})
@@ -51,15 +54,6 @@ def _wrong_size(record: Record, info: ImageInfo) -> str | None:
     wanted = (record.master.width, record.master.height, record.master.channels)
     got = (info.width, info.height, info.channels)
     return None if got == wanted else "the master is {}x{}x{}, its record says {}x{}x{}".format(*got, *wanted)
-
-
-def _insane(statistics: Statistics) -> str | None:
-    for channel in statistics.channels:
-        if not all(map(math.isfinite, (channel.median, channel.mean, channel.minimum, channel.maximum))):
-            return "the master holds samples that are not finite"
-        if channel.minimum == channel.maximum == 0:
-            return "the master is empty: every sample is zero"
-    return None
 
 
 def _with_levels(inputs: Sequence[Input], told: Sequence[FrameHistory]) -> tuple[Input, ...]:

@@ -73,9 +73,9 @@ def test_a_candidate_that_is_no_whole_image_is_not_published(tmp_path: Path, dam
     assert record_of(master).status is MasterStatus.CANDIDATE
 
 
-@pytest.mark.parametrize(("level", "words"), [(0.0, "empty"), (float("nan"), "not finite")])
+@pytest.mark.parametrize(("level", "words"), [(0.0, "empty"), (float("nan"), "not finite"), (2.5, "beyond full scale")])
 def test_a_candidate_without_sane_samples_is_not_published(tmp_path: Path, level: float, words: str) -> None:
-    """Neither all zeros nor what is no number."""
+    """Neither all zeros, nor what is no number, nor what is brighter than white: as a build has it."""
     master = candidate(tmp_path, level=level)
 
     with pytest.raises(LibraryError, match=words):
