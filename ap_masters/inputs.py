@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from ap_masters.decoding import text_of
 from ap_masters.errors import NothingToDo, UsageError
 from ap_masters.images import is_image_name
-from ap_masters.safe import text_of
 
 _WILDCARD: Final = re.compile(r"[*?\[]")
 _NUMBERED: Final = re.compile(r"(.*?)(\d+)")

@@ -4,7 +4,6 @@ JavaScript values go through jinja2's ``tojson`` and HTML through its autoescape
 ``rendering.py``; everything else a header could carry somewhere dangerous passes through here.
 """
 
-import codecs
 import re
 import unicodedata
 
@@ -26,19 +25,6 @@ def path_component(text: str, *, fallback: str = "unnamed") -> str:
         return fallback
     stem, dot, rest = name.partition(".")  # nul.txt is as much a device as nul
     return f"{stem}_{dot}{rest}" if stem.lower() in _WINDOWS_RESERVED else name
-
-
-def text_of(data: bytes) -> str:
-    """Return the text of a file that a user wrote: UTF-8, or UTF-16 with its mark, which is what PowerShell writes.
-
-    Raises ValueError, in words for a user, for anything else.
-    """
-    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"it is not UTF-8 in line {line}: open it in an editor and save it as UTF-8") from error
 
 
 def is_text(name: str) -> bool:

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple, get_args, get_origin
 from pydantic import ValidationError
 
 from ap_masters.config import RecipesSettings, Section, Settings
+from ap_masters.decoding import text_of
 from ap_masters.errors import ConfigError
 from ap_masters.profiles import PROFILES
-from ap_masters.safe import text_of
 
 FILE_NAME: Final = "ap-masters.toml"
 PREFIX: Final = "AP_MASTERS_"

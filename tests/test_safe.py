@@ -110,15 +110,3 @@ def test_csv_comes_back_as_one_cell(text: str) -> None:
 def test_csv_defuses_formulas_only(text: str, cell: str) -> None:
     """A spreadsheet sees text where a header says a formula, and numbers where it says numbers."""
     assert safe.csv_cell(text) == cell
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_a_users_text_is_read_as_windows_writes_it(encoding: str) -> None:
-    """Editors write UTF-8, with or without a mark; PowerShell's > writes UTF-16."""
-    assert safe.text_of("Nächte\r\n".encode(encoding)) == "Nächte\r\n"
-
-
-def test_a_text_of_another_code_page_is_told_by_line() -> None:
-    """Guessing a code page would open the wrong file, or none."""
-    with pytest.raises(ValueError, match="not UTF-8 in line 2: open it in an editor and save it as UTF-8"):
-        safe.text_of("a\nNächte\n".encode("cp1252"))

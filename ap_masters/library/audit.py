@@ -15,7 +15,7 @@ from ap_masters import record as records
 from ap_masters.errors import ImageError, RecordError
 from ap_masters.library import store
 from ap_masters.library.entries import Entry, standing
-from ap_masters.library.scan import RECORD_SUFFIXES, Scan, other_files, scan
+from ap_masters.library.scan import RECORD_SUFFIXES, Scan, is_console_log, other_files, scan
 from ap_masters.model import QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
 from ap_masters.safe import one_line
 
@@ -230,10 +230,10 @@ def _stray(place: Path, path: Path, stems: set[str]) -> Iterator[Fault]:
 
 def _unparsable(place: Path, path: Path) -> Iterator[Fault]:
     """Yield a file that should be JSON and is not: strict, as ``jq empty`` would have it (S0-24)."""
+    if place.suffix.lower() == ".log" and is_console_log(path):
+        return
     try:
         text = path.read_text(encoding="utf-8")
-        if place.suffix.lower() == ".log" and not text.lstrip().startswith("{"):
-            return
         if place.suffix.lower() in RECORD_SUFFIXES:
             records.parse(text, where=path)
         else:

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 
 from pydantic import Field
 
+from ap_masters.decoding import text_of
 from ap_masters.errors import UsageError
 from ap_masters.model import FrameType, Noun
-from ap_masters.safe import csv_cell, one_line, text_of
+from ap_masters.safe import csv_cell, one_line
 
 
 class PlannedLight(Noun):

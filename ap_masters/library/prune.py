@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from ap_masters import record as records
-from ap_masters.engines.pixinsight.logtext import decode
 from ap_masters.errors import RecordError
 from ap_masters.library import store
 from ap_masters.library.lock import library_lock
-from ap_masters.library.scan import RECORD_SUFFIXES, other_files, scan
+from ap_masters.library.scan import RECORD_SUFFIXES, is_console_log, other_files, scan
 from ap_masters.model import MasterStatus, Noun
 from ap_masters.record import Brief, Outline
 
 Verdict = Literal["droppable", "dropped", "needed", "too young", "changed", "gone", "failed"]
 
-_HEAD: Final = 4096  # bytes that tell a log from a record
 _READERS: Final = 8  # waiting for a network share, not computing
 
 
@@ -111,7 +109,8 @@ def _records(library: Path) -> Iterator[tuple[str, Outline | None]]:
     places = [
         place
         for place in other_files(library)
-        if place.suffix.lower() in RECORD_SUFFIXES and (place.as_posix() in known or not _is_log(library / place))
+        if place.suffix.lower() in RECORD_SUFFIXES
+        and (place.as_posix() in known or not is_console_log(library / place))
     ]
     with ThreadPoolExecutor(max_workers=_READERS) as pool:
         yield from pool.map(lambda place: (place.as_posix(), _outline(library / place)), places)
@@ -122,20 +121,6 @@ def _outline(path: Path) -> Outline | None:
         return records.read_outline(path)
     except RecordError:
         return None
-
-
-def _is_log(path: Path) -> bool:
-    """Whether a file under a record's suffix is the console log of another program: it names no frames of ours.
-
-    It is text and no JSON; an empty file, or one with holes, is what is left of a record.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-    except OSError:
-        return False
-    text = decode(head).lstrip("\ufeff \t\r\n")
-    return bool(text) and not text.startswith("{") and "\0" not in text
 
 
 def _judged(path: str, uses: list[_Use], now: datetime, season_days: int) -> RawFrame:

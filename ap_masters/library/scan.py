@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from ap_masters import headers, images, memory
 from ap_masters import record as records
+from ap_masters.decoding import decode
 from ap_masters.errors import ImageError, RecordError
 from ap_masters.library import scan_cache
 from ap_masters.library.entries import Entry, entry_of, foreign_entry
@@ -27,6 +28,7 @@ RECORD_SUFFIXES: Final = (".xrs", ".log")
 BESIDE: Final = "._"  # what macOS leaves beside files on disks of other systems
 
 _NO_STAMP: Final[Stamp] = (-1, 0, 0, 0)
+_HEAD: Final = 4096  # bytes that tell a log from a record
 
 
 class Problem(Noun):
@@ -122,6 +124,20 @@ def other_files(library: Path) -> Iterator[Path]:
         for name in sorted(filter(is_text, names)):
             if not images.is_image_name(name) and not name.startswith(BESIDE) and (here / name).is_file():
                 yield (here / name).relative_to(library)
+
+
+def is_console_log(path: Path) -> bool:
+    """Whether a file under a record's suffix is the console log of another program: it names no frames of ours.
+
+    It is text and no JSON; an empty file, or one with holes, is what is left of a record.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    text = decode(head).lstrip("\ufeff \t\r\n")
+    return bool(text) and not text.startswith("{") and "\0" not in text
 
 
 def _looks_like_an_image(name: str) -> bool:

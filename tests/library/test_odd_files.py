@@ -56,6 +56,16 @@ def test_a_pipe_is_not_waited_for(library: Path) -> None:
     assert prune(library, now=NOW, season_days=183).unreadable == ()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_a_console_log_is_no_broken_record(library: Path, encoding: str) -> None:
+    """PixInsight's log, saved in whatever encoding: for every command it is a log."""
+    (library / "logs").mkdir(exist_ok=True)
+    (library / "logs" / "pixinsight.log").write_bytes("Nächte: 3 files\r\n".encode(encoding))
+
+    assert audit(library).faults == ()
+    assert prune(library, now=NOW, season_days=183).unreadable == ()
+
+
 def test_what_a_system_leaves_beside_files_is_no_fault(library: Path) -> None:
     """``.DS_Store`` and ``._`` files are nobody's business; halves of a killed run are."""
     (library / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")

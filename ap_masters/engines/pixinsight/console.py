@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from ap_masters.decoding import decode
 from ap_masters.engines.pixinsight.facts import CALIBRATION, INTEGRATION, Block, Counts, Excerpt, LogFacts
-from ap_masters.engines.pixinsight.logtext import Line, decode, lines
+from ap_masters.engines.pixinsight.logtext import Line, lines
 
 
 def parse_bytes(data: bytes) -> LogFacts:

@@ -1,17 +1,9 @@
-"""Bytes of a console log -> clean lines: any encoding, without marks of time, colour, mark-up and progress."""
+"""Text of a console log -> clean lines, without marks of time, colour, mark-up and progress."""
 
-import codecs
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-_BOMS: Final = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
 _MARKUP: Final = re.compile(
     r"</?(?:end|cbr|br|b|i|u|raw|sub|sup|clrbol|clreol|wrap|nowrap|show|flush|beg)>", re.IGNORECASE
@@ -24,24 +16,6 @@ class Line(NamedTuple):
 
     text: str
     time: str | None = None
-
-
-def decode(data: bytes) -> str:
-    """Return the text of a log in UTF-8, UTF-16, UTF-32 or a Windows code page; never raises.
-
-    PixInsight writes UTF-8; its messages can hold bytes of the system's code page, and users save logs as UTF-16.
-    """
-    for mark, encoding in _BOMS:
-        if data.startswith(mark):
-            return data.decode(encoding, errors="replace")
-    sample = data[:4096]
-    if sample and sample.count(0) > len(sample) // 4:
-        odd, even = sample[1::2].count(0), sample[::2].count(0)
-        return data.decode("utf-16-le" if odd >= even else "utf-16-be", errors="replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
 
 
 def lines(text: str) -> Iterator[Line]:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from ap_masters.decoding import decode
 from ap_masters.engines.pixinsight import find, slots, tree
-from ap_masters.engines.pixinsight.logtext import decode
 from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.pulse import Ending, Limits, Pulse
 from ap_masters.engines.pixinsight.status import Status, read_status

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ap_masters.decoding import decode
 from ap_masters.engines.pixinsight.console import parse, parse_bytes
 from ap_masters.engines.pixinsight.facts import CALIBRATION, Counts, LogFacts
-from ap_masters.engines.pixinsight.logtext import decode, lines
+from ap_masters.engines.pixinsight.logtext import lines
 
 LOGS = Path(__file__).parents[2] / "data" / "logs"
 
