@@ -39,7 +39,7 @@ def manual(jobs: list[Job], **changes: Any) -> str:
 
 def launched(jobs: list[Job]) -> str:
     paths = RunPaths.launch(
-        jobs, Path("/work/1"), run="a token", stamp=STAMP, script_dir=Path("/logs"), log_dir=Path("/logs")
+        jobs, Path("/scratch/1"), run="a token", stamp=STAMP, script_dir=Path("/logs"), log_dir=Path("/logs")
     )
     return render(jobs, paths)
 
@@ -124,7 +124,7 @@ def test_values_survive(filter_name: str, file_name: str, comment: str, number: 
     assert saved[0] == ["FILTER", "'" + filter_name.replace("'", "''") + "'", comment]
     assert saved[1] == ["HISTORY", "", comment]
     assert float(saved[2][1]) == number
-    assert written_record(seen, "/work/1/001-dark-1a2b3c4d.xrs").key.filter == filter_name
+    assert written_record(seen, "/scratch/1/001-dark-1a2b3c4d.xrs").key.filter == filter_name
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
