@@ -1,5 +1,6 @@
 """The ways samples go, by what they are: 16-bit integers fast, everything else by the definition alone."""
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,13 +20,37 @@ Indices = NDArray[np.intp]
 Exactly = tuple[Columns, Ranks, Begun | None]
 
 
-class ShortIntegers:
+class Path(ABC):
+    """How one kind of samples goes from a tile of files to values."""
+
+    bytes_per_sample: ClassVar[int]
+    zero = 0.0  # what makes counts of columns
+
+    @abstractmethod
+    def __init__(self, order: Order, tile: int) -> None:
+        """Get ready for tiles of up to ``tile`` pixels."""
+
+    @abstractmethod
+    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
+        """Read the tile of ``len(out)`` pixels from ``start`` on; combine what is proven, return where the rest is."""
+
+    @abstractmethod
+    def columns(self, pixels: Indices) -> NDArray[Any]:
+        """Return some stacks of the last tile, (frames, pixels)."""
+
+    @abstractmethod
+    def exactly(self, columns: NDArray[Any], begun: Begun | None, worthwhile: int) -> Exactly:
+        """Integrate such stacks by the definition; see ``integrate_columns``."""
+
+
+class ShortIntegers(Path):
     """16-bit samples without factors: the fast path."""
 
     bytes_per_sample: ClassVar[int] = 4  # the samples and their keys
 
     def __init__(self, order: Order, tile: int) -> None:
         self._order = order
+        self.zero = float(order.source.zero)
         self._scratch = Scratch(tile)
         self._tiles = Tiles(order, self._scratch, zero=order.source.zero)
         self._raw: list[NDArray[Any]] = []
@@ -42,18 +67,13 @@ class ShortIntegers:
         """Return some stacks of the last tile."""
         return take_columns(self._raw, pixels)
 
-    def counts(self, pixels: Indices) -> NDArray[np.float32]:
-        """Return some stacks of the last tile, in counts."""
-        return self.columns(pixels).astype(np.float32) + np.float32(self._order.source.zero)
-
     def exactly(self, columns: NDArray[Any], begun: Begun | None, worthwhile: int) -> Exactly:
         """Integrate such stacks."""
         order = self._order
-        zero = float(order.source.zero)
-        return integrate_columns(columns, order.recipe, order.full_scale, zero, begun=begun, worthwhile=worthwhile)
+        return integrate_columns(columns, order.recipe, order.full_scale, self.zero, begun=begun, worthwhile=worthwhile)
 
 
-class ScaledIntegers:
+class ScaledIntegers(Path):
     """16-bit samples less a master, times a factor: screened by whole counts, combined in float64."""
 
     bytes_per_sample: ClassVar[int] = 6
@@ -75,17 +95,13 @@ class ScaledIntegers:
         """Return some stacks of the last tile."""
         return self._reader.columns(pixels)
 
-    def counts(self, pixels: Indices) -> NDArray[np.float32]:
-        """Return some stacks of the last tile, in counts."""
-        return self.columns(pixels).astype(np.float32)
-
     def exactly(self, columns: NDArray[Any], begun: Begun | None, worthwhile: int) -> Exactly:
         """Integrate such stacks."""
         order = self._order
         return integrate_columns(columns, order.recipe, order.full_scale, begun=begun, worthwhile=worthwhile)
 
 
-class AnySamples:
+class AnySamples(Path):
     """Samples of any type, scaled or not: nothing is proven, everything is integrated exactly."""
 
     bytes_per_sample: ClassVar[int] = 8
@@ -113,10 +129,6 @@ class AnySamples:
         """Return some stacks of the last tile."""
         return take_columns(self._values, pixels)
 
-    def counts(self, pixels: Indices) -> NDArray[np.float32]:
-        """Return some stacks of the last tile, in counts."""
-        return self.columns(pixels).astype(np.float32)
-
     def exactly(self, columns: NDArray[Any], begun: Begun | None, worthwhile: int) -> Exactly:
         """Integrate such stacks: rejection and combination may each have factors of their own."""
         scales, recipe, full_scale = self._order.scales[self._channel], self._order.recipe, self._order.full_scale
@@ -127,9 +139,6 @@ class AnySamples:
         ones = [1.0] * len(columns)
         to_reject, to_combine = (columns * np.asarray(f or ones)[:, None] for f in scales)
         return integrate_separately(to_reject, to_combine, recipe, full_scale), np.arange(0), None
-
-
-Path = ShortIntegers | ScaledIntegers | AnySamples
 
 
 def path_for(order: Order) -> type[Path]:

@@ -1,14 +1,14 @@
 """What a worker does with a band of rows: tile by tile, the proven stacks fast, the others exactly."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.columns import Begun, Columns
+from ap_masters.engines.numpy.columns import Begun
 from ap_masters.engines.numpy.order import Band, Order, Task
-from ap_masters.engines.numpy.paths import path_for
+from ap_masters.engines.numpy.paths import Path, path_for
 from ap_masters.engines.numpy.rejection.survivors import take_columns
 from ap_masters.engines.numpy.tiles import Unfinished
 from ap_masters.engines.statistics import RowFacts
@@ -23,30 +23,6 @@ _SAMPLED: Final = 1 << 14
 _MOST_SAMPLED: Final = 1 << 22
 
 
-class Path(Protocol):
-    """How one kind of samples goes from a tile of files to values."""
-
-    bytes_per_sample: ClassVar[int]
-
-    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
-        """Read the tile of ``len(out)`` pixels from ``start`` on; combine what is proven, return the rest."""
-        ...
-
-    def columns(self, pixels: Indices) -> NDArray[Any]:
-        """Return some stacks of the last tile, (frames, pixels)."""
-        ...
-
-    def counts(self, pixels: Indices) -> NDArray[np.float32]:
-        """Return some stacks of the last tile, (frames, pixels), in counts."""
-        ...
-
-    def exactly(
-        self, columns: NDArray[Any], begun: Begun | None, worthwhile: int
-    ) -> tuple[Columns, Indices, Begun | None]:
-        """Integrate such stacks by the definition; see ``integrate_columns``."""
-        ...
-
-
 class BandWorker:
     """Integrates bands along the path that suits the samples."""
 
@@ -54,7 +30,7 @@ class BandWorker:
         """Read ``tile`` pixels at once, and integrate ``batch`` stacks at once exactly; rows go to ``sink``."""
         self._order = order
         self._sink = sink
-        self._path: Path = path_for(order)(order, tile)
+        self._path = path_for(order)(order, tile)
         self._tile = tile
         self._batch = batch
         plane, frames = order.shape.width * order.shape.height, len(order.source)
@@ -69,7 +45,8 @@ class BandWorker:
         for start, size in even_runs(len(pixels), self._tile):
             position = task.first * width + start
             rest.add(start, self._path.screen(task.channel, position, pixels[start : start + size]))
-            samples.append(self._path.counts(np.arange(-position % self._stride, size, self._stride)))
+            few = self._path.columns(np.arange(-position % self._stride, size, self._stride))
+            samples.append(few.astype(np.float32) + np.float32(self._path.zero))
         rest.integrate()
         rows = pixels.reshape(task.rows, width)
         self._sink.write_rows(task.channel, task.first, rows)

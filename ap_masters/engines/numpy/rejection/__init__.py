@@ -1,7 +1,7 @@
 """Pixel rejection by the definitions of ImageIntegration 1.6.0, on many sorted stacks side by side."""
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from ap_masters.engines.numpy.rejection.clipping import clip_averaged, clip_sigm
 from ap_masters.engines.numpy.rejection.esd import reject_esd
 from ap_masters.engines.numpy.rejection.line import reject_linear_fit
 from ap_masters.engines.numpy.rejection.simple import reject_minmax, reject_none, reject_percentile
-from ap_masters.engines.numpy.rejection.survivors import Fates, Ranks, Span, Stacks
+from ap_masters.engines.numpy.rejection.survivors import Fates, Span, Stacks, Verdict
 from ap_masters.model import Recipe, Rejection
 
 _AT_ONCE: dict[Rejection, Callable[[Stacks, Recipe], Span | Fates]] = {
@@ -18,7 +18,7 @@ _AT_ONCE: dict[Rejection, Callable[[Stacks, Recipe], Span | Fates]] = {
     Rejection.PERCENTILE: reject_percentile,
     Rejection.ESD: reject_esd,
 }
-_BY_PASSES: dict[Rejection, Callable[[Stacks, Recipe, Span | None, int], tuple[Span | Fates, Ranks]]] = {
+_BY_PASSES: dict[Rejection, Callable[[Stacks, Recipe, Span | None, int], Verdict]] = {
     Rejection.SIGMA: clip_sigma,
     Rejection.WINSORIZED: clip_winsorized,
     Rejection.AVERAGED: clip_averaged,
@@ -28,18 +28,8 @@ _BY_PASSES: dict[Rejection, Callable[[Stacks, Recipe, Span | None, int], tuple[S
 FROM_INSIDE: Final = frozenset({Rejection.LINEAR_FIT})
 
 
-class Verdict(NamedTuple):
-    """What is left of every stack: a range of ranks, or where any rank may go, the fate of each.
-
-    It is not final for the stacks ``put_off``; they have to be gone on with from their span.
-    """
-
-    left: Span | Fates
-    put_off: Ranks
-
-
 def reject(stacks: Stacks, recipe: Recipe, begun: Span | None = None, worthwhile: int = 0) -> Verdict:
     """Reject by the recipe. Stacks are put off when less than ``worthwhile`` of them need another pass."""
     if recipe.rejection in _BY_PASSES:
-        return Verdict(*_BY_PASSES[recipe.rejection](stacks, recipe, begun, worthwhile))
+        return _BY_PASSES[recipe.rejection](stacks, recipe, begun, worthwhile)
     return Verdict(_AT_ONCE[recipe.rejection](stacks, recipe), np.arange(0))

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Span, Stacks, decimal, is_zero
+from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Ranks, Span, Stacks, Verdict, decimal, is_zero
 from ap_masters.engines.numpy.rejection.winsorize import Group, to_the_letter, winsorize
 from ap_masters.model import Recipe
 
@@ -29,13 +29,6 @@ class Yardstick(Protocol):
         ...
 
 
-class Clipped(NamedTuple):
-    """What survives, as far as it is known: the stacks ``put_off`` have to be gone on with."""
-
-    span: Span
-    put_off: Indices
-
-
 class _Limit(NamedTuple):
     """One side's limit of each measured pixel. ``side`` is -1 for the lower end, +1 for the upper one."""
 
@@ -45,7 +38,9 @@ class _Limit(NamedTuple):
     fuzz: Floats  # within it rounding might decide
 
 
-def clip(stacks: Stacks, yardstick: Yardstick, recipe: Recipe, begun: Span | None, worthwhile: int) -> Clipped:
+def clip(
+    stacks: Stacks, yardstick: Yardstick, recipe: Recipe, begun: Span | None, worthwhile: int
+) -> tuple[Span, Ranks]:
     """Reject, again and again, what lies more than so many deviations from the centre, strictly.
 
     Stops for a stack when its deviation is zero, nothing goes, or fewer than 3 samples stay. Few stacks need a
@@ -73,7 +68,7 @@ def clip(stacks: Stacks, yardstick: Yardstick, recipe: Recipe, begun: Span | Non
         active = active[lost]
         active = active[span.last[active] - span.first[active] >= _FEWEST]
         turn += 1
-    return Clipped(span, active)
+    return span, active
 
 
 def _move_end(
@@ -105,27 +100,27 @@ def _move_end(
 # --- the three forms --------------------------------------------------------------------------------------
 
 
-def clip_sigma(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Clipped:
+def clip_sigma(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
     """Clip about the median by the sample standard deviation."""
-    return clip(stacks, _Standard(stacks), recipe, begun, worthwhile)
+    return Verdict(*clip(stacks, _Standard(stacks), recipe, begun, worthwhile))
 
 
-def clip_winsorized(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Clipped:
+def clip_winsorized(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
     """Clip about the Winsorized mean by the Winsorized deviation; the cutoff counts in the first pass only."""
-    return clip(stacks, _Winsorized(stacks, recipe.winsorization_cutoff), recipe, begun, worthwhile)
+    return Verdict(*clip(stacks, _Winsorized(stacks, recipe.winsorization_cutoff), recipe, begun, worthwhile))
 
 
-def clip_averaged(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Clipped:
+def clip_averaged(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
     """Clip about the median by a deviation that goes with the square root of the level.
 
     Where the median of all is zero everything counts as rejected (as low), and the pixel is that median.
     """
     n = stacks.frames
     if n < _FEWEST:
-        return Clipped(Span.everything(stacks), np.arange(0))
+        return Verdict(Span.everything(stacks), np.arange(0))
     span, put_off = clip(stacks, _Averaged(stacks), recipe, begun, worthwhile)
     empty = is_zero(stacks.twice_median(Span.everything(stacks)) / 2, stacks.full_scale)
-    return Clipped(Span(np.where(empty, n, span.first), np.where(empty, n, span.last)), put_off[~empty[put_off]])
+    return Verdict(Span(np.where(empty, n, span.first), np.where(empty, n, span.last)), put_off[~empty[put_off]])
 
 
 class _Standard:

@@ -1,7 +1,7 @@
 """Linear fit clipping: reject what lies off the line of least absolute deviation through the ranked samples."""
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from ap_masters.engines.numpy.rejection.survivors import (
     Ranks,
     Span,
     Stacks,
+    Verdict,
     is_zero,
 )
 from ap_masters.model import Recipe
@@ -24,14 +25,7 @@ FEWEST_AT_FIRST: Final = 5
 _AT_ONCE: Final = 1 << 18  # samples whose lines are sought at once
 
 
-class Fitted(NamedTuple):
-    """What survives, as far as it is known: the stacks ``put_off`` have to be gone on with."""
-
-    left: Span | Fates
-    put_off: Ranks
-
-
-def reject_linear_fit(stacks: Stacks, recipe: Recipe, begun: Span | None = None, worthwhile: int = 0) -> Fitted:
+def reject_linear_fit(stacks: Stacks, recipe: Recipe, begun: Span | None = None, worthwhile: int = 0) -> Verdict:
     """Reject, again and again, what lies off the line by so many deviations; put stacks off as ``clipping.clip`` does.
 
     Any rank may go. Nearly always those left are a range of ranks, or are when equal samples change places: as the
@@ -48,10 +42,10 @@ def reject_linear_fit(stacks: Stacks, recipe: Recipe, begun: Span | None = None,
         enough = max(worthwhile - 1, 0)
     some = np.flatnonzero(torn)
     if worthwhile or not len(some):
-        return Fitted(span, np.concatenate([active, some]))
+        return Verdict(span, np.concatenate([active, some]))
     fates = stacks.fates(span, from_inside=True)
     fates[:, some] = _reject_any(stacks.select(some), recipe)
-    return Fitted(fates, active)
+    return Verdict(fates, active)
 
 
 def _narrow(stacks: Stacks, span: Span, active: Ranks, torn: Bools, recipe: Recipe) -> Ranks:

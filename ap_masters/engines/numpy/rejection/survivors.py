@@ -205,6 +205,16 @@ class Span(NamedTuple):
         return (rank < self.first) * LOW | (rank >= self.last) * HIGH
 
 
+class Verdict(NamedTuple):
+    """What is left of every stack: a range of ranks, or where any rank may go, the fate of each.
+
+    It is not final for the stacks ``put_off``; they have to be gone on with from their span.
+    """
+
+    left: Span | Fates
+    put_off: Ranks
+
+
 def take_columns(rows: NDArray[Any] | Sequence[NDArray[Any]], pixels: NDArray[np.intp]) -> NDArray[Any]:
     """Return some columns of ``rows``; if many, row by row, which is several times faster than along an axis."""
     if isinstance(rows, np.ndarray) and len(pixels) < _FEW_COLUMNS:
