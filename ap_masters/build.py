@@ -36,9 +36,7 @@ from ap_masters.model import (
     Step,
 )
 from ap_masters.record import Record
-from ap_masters.survey import hash_files, survey
-
-__all__ = ["BuildReport", "Clock", "Outcome", "build", "survey"]
+from ap_masters.survey import hash_files
 
 log = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from ap_masters.engines import Engine
 from ap_masters.engines.numpy import NumpyEngine
 from ap_masters.errors import LibraryError, NothingToDo
 from ap_masters.model import Action, Failed, FrameType, Job, JobResult, JobState, MasterStatus, OnProgress, Progress
+from ap_masters.survey import survey
 from tests.builders import noisy, write_frame
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -66,7 +67,7 @@ def run(
     on_progress: OnProgress = quiet,
 ) -> BuildReport:
     settings = settings or Settings()
-    the_plan = stream.survey([inputs], library, settings, engine="numpy")
+    the_plan = survey([inputs], library, settings, engine="numpy")
     return stream.build(the_plan, settings, engine or NumpyEngine(memory=64 << 20), on_progress, clock=lambda: NOW)
 
 
@@ -352,7 +353,7 @@ def test_an_empty_folder_says_what_was_seen_and_what_was_expected(tmp_path: Path
     write_frame(tmp_path / "in" / "a.fits", IMAGETYP="WOBBLE")
 
     with pytest.raises(NothingToDo, match=r"No calibration frames found.*WOBBLE.*expected Bias"):
-        stream.survey([tmp_path / "in"], tmp_path / "library", Settings(), engine="numpy")
+        survey([tmp_path / "in"], tmp_path / "library", Settings(), engine="numpy")
 
 
 def test_a_library_that_cannot_be_written_is_an_error_that_says_so(night: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ap_masters.config import CullSettings, Settings
 from ap_masters.engines import Engine
 from ap_masters.engines.numpy import NumpyEngine
 from ap_masters.model import Action, Job, JobResult, JobState, OnProgress, Plan, Progress
+from ap_masters.survey import survey
 from tests.builders import noisy, write_frame
 from tests.nights import shoot, shoot_flats
 
@@ -40,7 +41,7 @@ def quiet(_: Progress) -> None:
 
 def run(folder: Path, library: Path, settings: Settings | None = None, *, engine: Engine | None = None) -> BuildReport:
     settings = settings or Settings()
-    plan = stream.survey([folder], library, settings, engine="numpy")
+    plan = survey([folder], library, settings, engine="numpy")
     clock = datetime(2026, 3, 1, 12, tzinfo=UTC)
     return stream.build(plan, settings, engine or NumpyEngine(memory=64 << 20), quiet, clock=lambda: clock)
 
@@ -111,13 +112,13 @@ def test_what_another_program_built_meanwhile_is_not_built_again(tmp_path: Path)
     """Two builds at once: the second waits for the first, looks again, and finds everything up to date."""
     folder, library, settings = darks(tmp_path / "night"), tmp_path / "library", Settings()
 
-    def survey() -> Plan:
-        return stream.survey([folder], library, settings, engine="numpy")
+    def replan() -> Plan:
+        return survey([folder], library, settings, engine="numpy")
 
-    plan = survey()
+    plan = replan()
     run(folder, library)
 
-    report = stream.build(plan, settings, NumpyEngine(memory=64 << 20), quiet, replan=survey)
+    report = stream.build(plan, settings, NumpyEngine(memory=64 << 20), quiet, replan=replan)
 
     assert actions(report) == [Action.UP_TO_DATE]
     assert [outcome.state for outcome in report.outcomes] == [JobState.SKIPPED]
@@ -133,13 +134,13 @@ def test_what_another_program_published_meanwhile_is_made_use_of(tmp_path: Path)
     shoot_flats(tmp_path / "flats", 2.0)
     run(tmp_path / "biases", library)
 
-    def survey() -> Plan:
-        return stream.survey([tmp_path / "flats"], library, settings, engine="numpy")
+    def replan() -> Plan:
+        return survey([tmp_path / "flats"], library, settings, engine="numpy")
 
-    plan = survey()
+    plan = replan()
     run(tmp_path / "darks", library)
 
-    report = stream.build(plan, settings, NumpyEngine(memory=64 << 20), quiet, replan=survey)
+    report = stream.build(plan, settings, NumpyEngine(memory=64 << 20), quiet, replan=replan)
 
     (record,) = (outcome.record for outcome in report.outcomes)
     assert record is not None
@@ -155,7 +156,7 @@ def test_a_plan_is_made_once_where_nobody_else_was_at_work(tmp_path: Path) -> No
         raise AssertionError
 
     for exposure in (30.0, 60.0):
-        plan = stream.survey([darks(folder, exposure=exposure)], library, settings, engine="numpy")
+        plan = survey([darks(folder, exposure=exposure)], library, settings, engine="numpy")
         report = stream.build(plan, settings, NumpyEngine(memory=64 << 20), quiet, replan=never)
 
         assert report.exit_code == 0

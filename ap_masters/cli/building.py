@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 @with_settings(*flags.ALL)
 def plan(screen: Screen, loaded: Loaded, inputs: Inputs, output: Output) -> None:
     """Show what a build would do: create, rebuild, up to date, skipped, conflict. Nothing is written."""
-    from ap_masters import build as stream
     from ap_masters.cli import engines
     from ap_masters.header_cache import HeaderCache
+    from ap_masters.survey import survey
 
     choice = engines.choose(loaded.settings)
     screen.note(choice.line)
-    the_plan = stream.survey(inputs, output, loaded.settings, engine=choice.name, cache=HeaderCache.default())
+    the_plan = survey(inputs, output, loaded.settings, engine=choice.name, cache=HeaderCache.default())
     expressions = _expressions(loaded.settings, output)
     if screen.json:
         screen.document("plan", engine=choice.name, **documents.plan(the_plan), siril=expressions)
@@ -99,22 +100,20 @@ def demo(
 
 def carry_out(screen: Screen, settings: Settings, inputs: Sequence[Path], output: Path) -> "BuildReport":
     """Plan and build, with the engine named first and progress shown."""
-    from ap_masters import build as stream
+    from ap_masters.build import build
     from ap_masters.cli import engines
     from ap_masters.header_cache import HeaderCache
+    from ap_masters.survey import survey
 
     choice = engines.choose(settings)
     screen.note(choice.line)
-
-    def survey() -> Plan:
-        return stream.survey(inputs, output, settings, engine=choice.name, cache=HeaderCache.default())
-
-    the_plan = survey()
+    replan = partial(survey, inputs, output, settings, engine=choice.name, cache=HeaderCache.default())
+    the_plan = replan()
     if not screen.quiet:
         for warning in the_plan.warnings:
             screen.warning(warning)
     with shown(screen, _labels(the_plan)) as on_progress:
-        return stream.build(the_plan, settings, engines.make(choice, settings, output), on_progress, replan=survey)
+        return build(the_plan, settings, engines.make(choice, settings, output), on_progress, replan=replan)
 
 
 def _expressions(settings: Settings, library: Path) -> dict[str, str]:
@@ -125,11 +124,11 @@ def _expressions(settings: Settings, library: Path) -> dict[str, str]:
 
 
 def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: Path) -> None:
-    from ap_masters import build as stream
     from ap_masters import manual
     from ap_masters.header_cache import HeaderCache
+    from ap_masters.survey import survey
 
-    the_plan = stream.survey(inputs, output, settings, engine="pixinsight", cache=HeaderCache.default())
+    the_plan = survey(inputs, output, settings, engine="pixinsight", cache=HeaderCache.default())
     written = manual.write_script(the_plan, settings, datetime.now(UTC))
     if screen.json:
         files = {"script": written.script, "plan_file": written.plan, "log": written.log}
