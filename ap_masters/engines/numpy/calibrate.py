@@ -47,12 +47,10 @@ class MasterPixels:
         """Return samples as they are stored, but in the order of the frames' rows."""
         geometry = self._image.geometry
         if not self.turned:
-            raw = np.empty(size, self._image.dtype)
-            self._image.read(0, channel, start, raw)
-            return raw
+            return self._image.read(0, channel, start, size)
         first, last = start // geometry.width, -(-(start + size) // geometry.width)
-        rows = np.empty((last - first, geometry.width), self._image.dtype)
-        self._image.read(0, channel, (geometry.height - last) * geometry.width, rows.reshape(-1))
+        below = (geometry.height - last) * geometry.width
+        rows = self._image.read(0, channel, below, (last - first) * geometry.width).reshape(-1, geometry.width)
         return rows[::-1].reshape(-1)[start - first * geometry.width :][:size]
 
 
@@ -128,27 +126,24 @@ class Calibrated:
         """Say whether the same is subtracted from every frame, but for a number, and nothing else is done."""
         return self.dark_scaling is None and self.defects is None
 
-    def read(self, index: int, channel: int, start: int, out: NDArray[Any]) -> None:
-        """Fill ``out`` (float32) with calibrated samples of frame ``index`` from pixel ``start`` on."""
+    def read(self, index: int, channel: int, start: int, size: int) -> NDArray[np.float32]:
+        """Return calibrated samples of frame ``index`` from pixel ``start`` on."""
         if self.defects is None:
-            self._subtracted(index, channel, start, out)
-            return
+            return self._subtracted(index, channel, start, size)
         width, plane = self.geometry.width, self.geometry.plane
-        first, last = max(start - width - 1, 0), min(start + out.size + width + 1, plane)
-        wide = np.empty(last - first, np.float32)
-        self._subtracted(index, channel, first, wide)
+        first, last = max(start - width - 1, 0), min(start + size + width + 1, plane)
+        wide = self._subtracted(index, channel, first, last - first)
         _mend(wide, first, self.defects, width)
-        out[:] = wide[start - first : start - first + out.size]
+        return wide[start - first : start - first + size]
 
-    def _subtracted(self, index: int, channel: int, start: int, out: NDArray[np.float32]) -> None:
-        raw = np.empty(out.size, self.frames.dtype)
-        self.frames.read(index, channel, start, raw)
-        np.copyto(out, raw)
-        out += np.float32(self.frames.zero - self.offsets[index])
+    def _subtracted(self, index: int, channel: int, start: int, size: int) -> NDArray[np.float32]:
+        samples = self.frames.read(index, channel, start, size).astype(np.float32)
+        samples += np.float32(self.frames.zero - self.offsets[index])
         scaling = self.dark_scaling[index][channel] if self.dark_scaling else 1.0
-        subtrahend = self.masters.subtrahend(channel, start, out.size, scaling)
+        subtrahend = self.masters.subtrahend(channel, start, size, scaling)
         if subtrahend is not None:
-            out -= subtrahend
+            samples -= subtrahend
+        return samples
 
 
 def read_defects(path: Path, width: int, height: int) -> NDArray[np.intp]:

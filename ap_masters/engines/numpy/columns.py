@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, sorting_network
 from ap_masters.engines.numpy.rejection import FROM_INSIDE, reject
-from ap_masters.engines.numpy.rejection.survivors import HIGH, LOW, Fates, Floats, Ranks, Span, Stacks, take_columns
+from ap_masters.engines.numpy.rejection.survivors import (
+    HIGH,
+    LOW,
+    Fates,
+    Floats,
+    Ranks,
+    Span,
+    Stacks,
+    Sums,
+    take_columns,
+)
 from ap_masters.model import Combination, Recipe
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # low and high, of each frame
@@ -61,18 +71,19 @@ def integrate_columns(
     full_scale: float,
     zero: float = 0.0,
     *,
-    begun: Begun | None = None,
+    known: Sums | Begun | None = None,
     worthwhile: int = 0,
 ) -> tuple[Columns, Ranks, Begun | None]:
     """Integrate the columns of ``samples`` (frames, pixels), which are counts less ``zero``.
 
-    Return also which stacks have been put off (see ``clipping.clip``), and how far they have got; what stands for
-    them in the result means nothing, and is not counted.
+    ``known`` is what has been found out of them, or how far they have got. Return also which stacks have been put off
+    (see ``clipping.clip``), and how far these have got; what stands for them in the result means nothing, and is not
+    counted.
     """
-    if begun is None:
-        stacks, span = Stacks(_sorted(samples), full_scale, np.full(samples.shape[1], zero)), None
+    if isinstance(known, Begun):
+        stacks, span = Stacks(known.ranked, full_scale, known.offset), known.span
     else:
-        stacks, span = Stacks(begun.ranked, full_scale, begun.offset), begun.span
+        stacks, span = Stacks(_sorted(samples), full_scale, np.full(samples.shape[1], zero), known), None
     left, put_off = reject(stacks, recipe, span, worthwhile)
     if not isinstance(left, Span):
         kept = _combine_kept(stacks, left == 0, recipe.combination)

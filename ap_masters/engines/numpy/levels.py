@@ -51,9 +51,7 @@ def sampled_runs(source: Source, index: int, channel: int, plane: int) -> Iterat
     """Yield short runs of samples from all over one frame's channel."""
     size = min(_SAMPLED_RUN, plane)
     for start in np.unique(np.linspace(0, plane - size, _SAMPLED_RUNS).astype(np.int64)):
-        run = np.empty(size, source.dtype)
-        source.read(index, channel, int(start), run)
-        yield run
+        yield source.read(index, channel, int(start), size).astype(source.dtype)
 
 
 def _sample(source: Source, index: int, channel: int, plane: int) -> NDArray[Any]:
@@ -65,7 +63,7 @@ def _runs(source: Source, index: int, channel: int, plane: int) -> Iterator[NDAr
     buffer = np.empty(min(_RUN, plane), source.dtype)
     for start in range(0, plane, _RUN):
         run = buffer[: min(_RUN, plane - start)]
-        source.read(index, channel, start, run)
+        np.copyto(run, source.read(index, channel, start, len(run)))
         yield run
 
 

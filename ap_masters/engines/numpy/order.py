@@ -18,8 +18,11 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, index: int, channel: int, start: int, out: NDArray[Any]) -> None:
-        """Fill ``out`` with samples of frame ``index`` from pixel ``start`` of ``channel`` on; from any thread."""
+    def read(self, index: int, channel: int, start: int, size: int) -> NDArray[Any]:
+        """Return samples of frame ``index`` from pixel ``start`` of ``channel`` on, of ``dtype`` in any byte order.
+
+        They last until the same thread reads again.
+        """
         ...
 
 

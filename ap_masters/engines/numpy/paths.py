@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 from ap_masters.engines.numpy.calibrate import Calibrated
 from ap_masters.engines.numpy.columns import Begun, Columns, integrate_columns, integrate_separately
 from ap_masters.engines.numpy.order import Order, Scales, Source
-from ap_masters.engines.numpy.rejection.survivors import Ranks, take_columns
+from ap_masters.engines.numpy.rejection.survivors import Ranks, Sums, take_columns
 from ap_masters.engines.numpy.scaled import ScaledReader
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening import SCREENS
-from ap_masters.engines.numpy.tiles import Tiles, Unfinished
+from ap_masters.engines.numpy.screening import LIMITS, SCREENS
+from ap_masters.engines.numpy.tiles import Unfinished, tiles_for
 from ap_masters.model import Combination
 
 Indices = NDArray[np.intp]
+Known = Sums | Begun | None
 Exactly = tuple[Columns, Ranks, Begun | None]
 
 
@@ -39,7 +40,7 @@ class Path(ABC):
         """Return some stacks of the last tile, (frames, pixels)."""
 
     @abstractmethod
-    def exactly(self, columns: NDArray[Any], begun: Begun | None, worthwhile: int) -> Exactly:
+    def exactly(self, columns: NDArray[Any], known: Known, worthwhile: int) -> Exactly:
         """Integrate such stacks by the definition; see ``integrate_columns``."""
 
 
@@ -52,25 +53,23 @@ class ShortIntegers(Path):
         self._order = order
         self.zero = float(order.source.zero)
         self._scratch = Scratch(tile)
-        self._tiles = Tiles(order, self._scratch, zero=order.source.zero)
-        self._raw: list[NDArray[Any]] = []
+        self._tiles = tiles_for(order, self._scratch, dtype=order.source.dtype, zero=order.source.zero)
 
     def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
         """Read a tile, combine what is proven."""
         source = self._order.source
-        self._raw = self._scratch.rows("raw", len(source), source.dtype, len(out))
-        rest = self._tiles.screen(self._raw, lambda index, row: source.read(index, channel, start, row))
+        rest = self._tiles.screen(len(out), lambda index: source.read(index, channel, start, len(out)))
         self._tiles.combine(out)
         return rest
 
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""
-        return take_columns(self._raw, pixels)
+        return self._tiles.columns(pixels)
 
-    def exactly(self, columns: NDArray[Any], begun: Begun | None, worthwhile: int) -> Exactly:
+    def exactly(self, columns: NDArray[Any], known: Known, worthwhile: int) -> Exactly:
         """Integrate such stacks."""
         order = self._order
-        return integrate_columns(columns, order.recipe, order.full_scale, self.zero, begun=begun, worthwhile=worthwhile)
+        return integrate_columns(columns, order.recipe, order.full_scale, self.zero, known=known, worthwhile=worthwhile)
 
 
 class ScaledIntegers(Path):
@@ -82,12 +81,13 @@ class ScaledIntegers(Path):
         self._order = order
         self._scratch = Scratch(tile)
         self._reader = ScaledReader(order, self._scratch)
-        self._tiles = Tiles(order, self._scratch, zero=self._reader.zero, slack=self._reader.slack)
+        reader = self._reader
+        self._tiles = tiles_for(order, self._scratch, dtype=reader.dtype, zero=reader.zero, slack=reader.slack)
 
     def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
         """Read a tile, combine what is proven."""
-        rows = self._reader.begin(channel, start, len(out))
-        rest = self._tiles.screen(rows, self._reader.read, self._reader.outside, self._reader.fractions())
+        self._reader.begin(channel, start, len(out))
+        rest = self._tiles.screen(len(out), self._reader.read, self._reader.outside, self._reader.fractions())
         self._reader.average(out, self._order.divisor)
         return rest
 
@@ -95,10 +95,10 @@ class ScaledIntegers(Path):
         """Return some stacks of the last tile."""
         return self._reader.columns(pixels)
 
-    def exactly(self, columns: NDArray[Any], begun: Begun | None, worthwhile: int) -> Exactly:
+    def exactly(self, columns: NDArray[Any], known: Known, worthwhile: int) -> Exactly:
         """Integrate such stacks."""
         order = self._order
-        return integrate_columns(columns, order.recipe, order.full_scale, begun=begun, worthwhile=worthwhile)
+        return integrate_columns(columns, order.recipe, order.full_scale, known=known, worthwhile=worthwhile)
 
 
 class AnySamples(Path):
@@ -116,26 +116,24 @@ class AnySamples(Path):
         """Read a tile; all of it is the rest."""
         source = self._order.source
         self._channel = channel
-        raw = self._scratch.row("raw", source.dtype, len(out))
         self._values = self._scratch.rows("value", len(source), np.float64, len(out))
         for index, row in enumerate(self._values):
-            source.read(index, channel, start, raw)
-            np.copyto(row, raw)
+            np.copyto(row, source.read(index, channel, start, len(out)))
             if source.zero:
                 row += source.zero
-        return Unfinished(np.arange(len(out)), np.arange(0), None)
+        return Unfinished(np.arange(len(out)))
 
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""
         return take_columns(self._values, pixels)
 
-    def exactly(self, columns: NDArray[Any], begun: Begun | None, worthwhile: int) -> Exactly:
+    def exactly(self, columns: NDArray[Any], known: Known, worthwhile: int) -> Exactly:
         """Integrate such stacks: rejection and combination may each have factors of their own."""
         scales, recipe, full_scale = self._order.scales[self._channel], self._order.recipe, self._order.full_scale
         if scales.reject == scales.combine:
             if scales.combine is not None:
                 columns = columns * np.asarray(scales.combine)[:, None]
-            return integrate_columns(columns, recipe, full_scale, begun=begun, worthwhile=worthwhile)
+            return integrate_columns(columns, recipe, full_scale, known=known, worthwhile=worthwhile)
         ones = [1.0] * len(columns)
         to_reject, to_combine = (columns * np.asarray(f or ones)[:, None] for f in scales)
         return integrate_separately(to_reject, to_combine, recipe, full_scale), np.arange(0), None
@@ -144,7 +142,7 @@ class AnySamples(Path):
 def path_for(order: Order) -> type[Path]:
     """Return the fastest way for these samples and this recipe."""
     source, recipe = order.source, order.recipe
-    if recipe.rejection in SCREENS:
+    if recipe.rejection in {*LIMITS, *SCREENS}:
         if _is_short(source) and all(scales == Scales() for scales in order.scales):
             return ShortIntegers
         one_set = all(scales.reject == scales.combine for scales in order.scales)

@@ -219,8 +219,6 @@ def _dark_plane(masters: Masters, channel: int) -> Callable[[int, int], NDArray[
 
 def _frame_plane(frames: Calibrated, index: int, channel: int) -> Callable[[int, int], NDArray[np.float32]]:
     def run(start: int, size: int) -> NDArray[np.float32]:
-        out = np.empty(size, np.float32)
-        frames.read(index, channel, start, out)
-        return out
+        return frames.read(index, channel, start, size)
 
     return run

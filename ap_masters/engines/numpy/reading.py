@@ -164,13 +164,14 @@ class Frames:
         self._spooled += row * info.height * info.channels
         return place
 
-    def read(self, index: int, channel: int, start: int, out: NDArray[Any]) -> None:
-        """Fill ``out`` (of type ``dtype``) with the samples of frame ``index``, less ``zero``, from pixel ``start`` on.
+    def read(self, index: int, channel: int, start: int, size: int) -> NDArray[Any]:
+        """Return samples of frame ``index``, less ``zero``, from pixel ``start`` on; of ``dtype`` in any byte order.
 
+        They lie in a buffer, the same bytes again and again, warm in the cache, and last until the thread reads again.
         Raises Refused when the file has changed or ended, or a sample is not finite.
         """
         place = self._places[index]
-        raw = self._buffer(out.size, place.dtype)
+        raw = self._buffer("stored", size, place.dtype)
         offset = place.offset + (channel * self.geometry.plane + start) * place.dtype.itemsize
         view = raw.view(np.uint8).data
         try:
@@ -180,20 +181,26 @@ class Frames:
         if done < len(view):
             detail = f"is cut short: {len(view) - done} bytes of pixels are missing; copy it again"
             raise Refused(self.paths[index], Reason.UNREADABLE, detail)
-        if place.zero == self.zero:
-            np.copyto(out, raw, casting="unsafe")
-        else:  # moved by half the range: the top bit changes, and nothing else (FITS standard 4.0, table 11)
-            np.copyto(out, raw.view(place.dtype.str.replace("i", "u")), casting="unsafe")
-            np.bitwise_xor(out, out.dtype.type(place.zero), out=out)
-        if out.dtype.kind == "f":
-            self._require_finite(index, start, out)
+        if place.zero == self.zero and _is_usable(place.dtype, self.dtype):
+            samples = raw
+        else:
+            samples = self._buffer("physical", size, self.dtype)
+            if place.zero == self.zero:
+                np.copyto(samples, raw, casting="unsafe")
+            else:  # moved by half the range: the top bit changes, and nothing else (FITS standard 4.0, table 11)
+                np.copyto(samples, raw.view(place.dtype.str.replace("i", "u")), casting="unsafe")
+                np.bitwise_xor(samples, samples.dtype.type(place.zero), out=samples)
+        if samples.dtype.kind == "f":
+            self._require_finite(index, start, samples)
+        return samples
 
-    def _buffer(self, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return this thread's buffer for stored samples: the same bytes again and again, warm in the cache."""
+    def _buffer(self, name: str, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return one of this thread's buffers."""
         wanted = size * dtype.itemsize
-        buffer: NDArray[np.uint8] | None = getattr(self._local, "buffer", None)
+        buffer: NDArray[np.uint8] | None = getattr(self._local, name, None)
         if buffer is None or buffer.size < wanted:
-            buffer = self._local.buffer = np.empty(wanted, np.uint8)
+            buffer = np.empty(wanted, np.uint8)
+            setattr(self._local, name, buffer)
         return buffer[:wanted].view(dtype)
 
     def _require_finite(self, index: int, start: int, samples: NDArray[Any]) -> None:
@@ -250,6 +257,11 @@ def _work_type(sample: str, places: Sequence[Place]) -> tuple[np.dtype[Any], int
     if dtype.kind == "u" and all(place.zero for place in places):
         return np.dtype(dtype.str.replace("u", "i")), places[0].zero
     return (np.dtype(np.uint16), 0) if dtype.itemsize == 1 and dtype.kind == "u" else (dtype, 0)
+
+
+def _is_usable(stored: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    """Say whether samples can be used as they are stored. Integers may have another byte order."""
+    return stored == wanted or (wanted.kind in "iu" and stored.newbyteorder("=") == wanted)
 
 
 def _common(infos: Sequence[ImageInfo]) -> Geometry:

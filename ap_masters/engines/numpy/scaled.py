@@ -26,6 +26,7 @@ class ScaledReader:
     it is rounded once.
     """
 
+    dtype: Final = np.dtype(np.uint16)
     zero: Final = -_BELOW
     slack: Final = 1 + 2 * _ROUNDED
 
@@ -48,8 +49,8 @@ class ScaledReader:
         self._subtrahend: NDArray[np.float32] | None = None
         self._channel = self._start = 0
 
-    def begin(self, channel: int, start: int, length: int) -> list[Row]:
-        """Turn to another tile; return rows for its whole counts."""
+    def begin(self, channel: int, start: int, length: int) -> None:
+        """Turn to another tile."""
         self._seen = self._scratch.row("seen whole", np.int32, length)
         self._seen.fill(0)
         self._channel, self._start = channel, start
@@ -59,12 +60,11 @@ class ScaledReader:
         self._subtrahend = self._masters.subtrahend(channel, start, length, 1.0) if self._masters else None
         if self._keeps_fractions:
             self._fractions = self._scratch.rows("fraction", len(self._source), np.uint8, length)
-        return self._scratch.rows("count", len(self._source), np.uint16, length)
 
-    def read(self, index: int, counts: Row) -> None:
-        """Fill ``counts`` with the whole counts of one frame, modulo 2^16."""
+    def read(self, index: int) -> Row:
+        """Return the whole counts of one frame, modulo 2^16; they last until the next call."""
         raw = self._raw[index]
-        self._source.read(index, self._channel, self._start, raw)
+        np.copyto(raw, self._source.read(index, self._channel, self._start, len(raw)))
         value = self._scratch.row("value", np.float32, len(raw))
         whole = self._scratch.row("whole", np.int32, len(raw))
         np.copyto(value, raw)
@@ -77,6 +77,7 @@ class ScaledReader:
         if value.min() < 0:  # cutting off makes a negative number greater; from -1 to 0 nothing else tells
             self._seen[value < 0] = -1
         np.bitwise_or(self._seen, whole, out=self._seen)
+        counts = self._scratch.row("count", np.uint16, len(raw))
         np.copyto(counts, whole, casting="unsafe")
         if self._keeps_fractions:
             part = self._scratch.row("part", np.float32, len(raw))
@@ -85,6 +86,7 @@ class ScaledReader:
             np.multiply(value, np.float32(1 << 8), out=value)
             np.copyto(whole, value, casting="unsafe")
             np.copyto(self._fractions[index], whole, casting="unsafe")
+        return counts
 
     def fractions(self) -> list[NDArray[np.uint8]]:
         """Return, of each frame, in 256ths what was cut off from the whole counts of the tile; none where not kept."""

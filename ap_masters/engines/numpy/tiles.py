@@ -1,5 +1,6 @@
-"""The fast path: tiles of 16-bit samples, ranked by a sorting network, screened, and combined where proven."""
+"""The fast path: tiles of 16-bit samples, screened, and combined where it is proven that nothing is rejected."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 from ap_masters.engines.network import apply_network, selecting_network, sorting_network
 from ap_masters.engines.numpy.columns import Begun, begin_columns
 from ap_masters.engines.numpy.order import Order
-from ap_masters.engines.numpy.rejection.survivors import take_columns
+from ap_masters.engines.numpy.rejection.survivors import Sums, take_columns
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening import SCREENS
-from ap_masters.engines.numpy.screening.keys import BITS, COARSEST, Keys, Read, full_keys, short_keys
+from ap_masters.engines.numpy.screening import LIMITS, SCREENS
+from ap_masters.engines.numpy.screening.clipping import Tile, unproven
+from ap_masters.engines.numpy.screening.keys import BITS, COARSEST, Keys, short_keys
+from ap_masters.engines.numpy.screening.moments import Moments, Read, moments
 from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.model import Combination, Rejection
 
@@ -22,110 +25,65 @@ Indices = NDArray[np.intp]
 
 _EXACT32: Final = 1 << 24  # whole numbers below are exact in float32
 
-# What makes its first pass over keys, where these are exact: most of what a screen marks loses nothing all the same.
-_BEGUN_BY_KEYS: Final = frozenset({Rejection.SIGMA, Rejection.WINSORIZED, Rejection.LINEAR_FIT})
-
 # What has to know scaled samples better than by their whole counts.
 FINE: Final = frozenset({Rejection.LINEAR_FIT})
 _FINE_BITS: Final = 13  # eight bits hold what a stack reaches over, and five more tell apart
 
 
 class Unfinished(NamedTuple):
-    """Stacks of a tile that remain to be integrated: ``fresh`` ones, and ones begun on, which stand at ``at``."""
+    """Stacks of a tile that remain to be integrated: ``fresh`` ones, and ones begun on, which stand at ``at``.
 
-    fresh: Indices
-    at: Indices
-    begun: Begun | None
-
-
-class Tiles:
-    """Screens and integrates one tile after the other, in one thread.
-
-    Counts are samples plus ``zero``; what is to be integrated may exceed its count by up to ``slack``.
+    ``sums`` are those of the fresh ones, where they are known.
     """
 
-    def __init__(self, order: Order, scratch: Scratch, *, zero: int, slack: float = 0.0) -> None:
+    fresh: Indices
+    sums: Sums | None = None
+    at: Indices = np.arange(0)
+    begun: Begun | None = None
+
+
+class Tiles(ABC):
+    """Screens one tile after the other, in one thread, and combines what is proven.
+
+    Samples are of ``dtype``. Counts are samples plus ``zero``; what is to be integrated may exceed its count by up to
+    ``slack``.
+    """
+
+    def __init__(self, order: Order, scratch: Scratch, *, dtype: np.dtype[Any], zero: int, slack: float = 0.0) -> None:
+        self._dtype = dtype
         self._count = n = len(order.source)
-        self._recipe = recipe = order.recipe
+        self._recipe = order.recipe
         self._zero, self._slack = zero, slack
         self._divisor, self._full_scale = order.divisor, order.full_scale
         self._scratch = scratch
-        self._screen, every_rank = SCREENS[recipe.rejection]
-        few = frozenset({0, (n - 1) // 2, n // 2, n - 1})
-        self._network = sorting_network(n) if every_rank else selecting_network(n, few)
-        self._averages = recipe.combination is Combination.AVERAGE
-        self._by_keys = self._averages or every_rank
+        self._averages = order.recipe.combination is Combination.AVERAGE
         exact32 = n * 65535 < _EXACT32 and float(np.float32(n * order.divisor)) == n * order.divisor
         self._float = np.dtype(np.float32 if exact32 else np.float64)
+        self._rows: Sequence[Row] = ()
         self._sorted: Sequence[Row] = ()
         self._total: Row | None = None
         self._pivot: Row | None = None
 
+    @abstractmethod
     def screen(
         self,
-        raw: Sequence[Row],
+        length: int,
         read: Read,
         outside: Callable[[], Flags] | None = None,
         fractions: Sequence[Row] = (),
     ) -> Unfinished:
-        """Read a tile into the rows ``raw``; return where stacks may lose something.
+        """Read a tile of so many pixels; return where stacks may lose something.
 
         ``outside`` tells, once the tile is read, which samples were not in the range of 16 bits. ``fractions`` hold,
-        then, 256ths of a count; where there are any, ``raw`` is overwritten.
+        then, 256ths of a count.
         """
-        if self._by_keys:
-            return self._screen_by_keys(raw, read, outside, fractions)
-        rows, spare = full_keys(raw, read, self._scratch)
-        apply_network(self._network, rows, spare)
-        self._sorted, self._total, self._pivot = rows, None, None
-        if self._screen is None:
-            return Unfinished(np.arange(0), np.arange(0), None)
-        offset = self._offset(len(rows[0]), np.dtype(np.float32))
-        stacks = Sorted(rows, offset, 1.0, 0.0, offset, 0.0)  # no screen that ends up here looks at totals
-        return Unfinished(np.flatnonzero(self._screen(stacks, self._recipe, self._scratch)), np.arange(0), None)
 
-    def _screen_by_keys(
-        self, raw: Sequence[Row], read: Read, outside: Callable[[], Flags] | None, fractions: Sequence[Row]
-    ) -> Unfinished:
-        """Screen a tile by short keys; where these are exact, what is marked is begun on by them."""
-        scratch = self._scratch
-        coarsest = COARSEST if self._averages else 0
-        keys = short_keys(raw, read, coarsest=coarsest, float_type=self._float, scratch=scratch)
-        fine = bool(fractions) and keys.shift + BITS < _FINE_BITS
-        if (self._screen is not None and not fine) or not self._averages:
-            apply_network(self._network, keys.rows, keys.spare)
-        self._sorted, self._total, self._pivot = keys.rows, keys.total if self._averages else None, keys.pivot
-        wide = keys.wide if outside is None else keys.wide | outside()
-        if self._screen is None:
-            return Unfinished(np.flatnonzero(wide), np.arange(0), None)
-        offset = self._offset(len(keys.pivot), np.dtype(np.float32))
-        if fine:
-            unit, rows = self._fine(raw, fractions, keys)
-            slack = 1 + (self._slack - 1) / unit
-        else:
-            unit, rows = float(1 << keys.shift), list(keys.rows)
-            slack = (keys.lost + self._slack) / unit
-        stacks = Sorted(rows, offset, unit, slack, keys.total, self._slack / unit)
-        marked = self._screen(stacks, self._recipe, scratch)
-        if self._recipe.rejection not in _BEGUN_BY_KEYS or slack or unit != 1:
-            return Unfinished(np.flatnonzero(np.logical_or(wide, marked, out=marked)), np.arange(0), None)
-        some = np.flatnonzero(np.greater(marked, wide, out=marked))
-        counts = offset.take(some).astype(np.float64)
-        lost, begun = begin_columns(take_columns(keys.rows, some), counts, self._recipe, self._full_scale)
-        return Unfinished(np.flatnonzero(wide), some[lost], begun)
-
-    def _fine(self, raw: Sequence[Row], fractions: Sequence[Row], keys: Keys) -> tuple[float, list[Row]]:
-        """Make sorted keys of 13 bits of counts and fractions, in place; return what one of them is in counts."""
-        places = _FINE_BITS - BITS - keys.shift
-        part = self._scratch.row("wider fraction", np.uint16, len(keys.pivot))
-        for row, fraction in zip(raw, fractions, strict=True):
-            np.subtract(row, keys.pivot, out=row)
-            np.left_shift(row, places, out=row)
-            np.copyto(part, np.right_shift(fraction, 8 - places, out=fraction))
-            np.bitwise_or(row, part, out=row)
-        rows = list(raw)
-        apply_network(self._network, rows, part)
-        return 1 / (1 << places), rows
+    def columns(self, pixels: Indices) -> Row:
+        """Return samples of some stacks of the last tile, (frames, pixels)."""
+        columns = take_columns(self._rows, pixels)
+        if self._pivot is not None:
+            columns += self._pivot.take(pixels)
+        return columns
 
     def combine(self, out: NDArray[np.float32]) -> None:
         """Combine all samples of every stack of the last tile into ``out``, whatever the stacks lose."""
@@ -164,3 +122,127 @@ class Tiles:
             np.add(result, part, out=result)
         np.divide(result, self._float.type(count * self._divisor), out=result)
         np.copyto(out, result, casting="same_kind")
+
+
+class MeasuredTiles(Tiles):
+    """Tiles for rules that measure from the median: screened by their moments, sorted only to be combined."""
+
+    def __init__(self, order: Order, scratch: Scratch, *, dtype: np.dtype[Any], zero: int, slack: float = 0.0) -> None:
+        super().__init__(order, scratch, dtype=dtype, zero=zero, slack=slack)
+        self._limits, self._squares = LIMITS[order.recipe.rejection]
+        n = self._count
+        self._network = selecting_network(n, frozenset({0, (n - 1) // 2, n // 2, n - 1}))
+
+    def screen(
+        self,
+        length: int,
+        read: Read,
+        outside: Callable[[], Flags] | None = None,
+        fractions: Sequence[Row] = (),
+    ) -> Unfinished:
+        """Read a tile; return where stacks may lose something."""
+        rows = self._rows = self._scratch.rows("difference", self._count, self._dtype, length)
+        if self._limits is None and not self._averages:
+            for index, row in enumerate(rows):
+                np.copyto(row, read(index))
+            self._sort()
+            return Unfinished(np.arange(0))
+        found = moments(rows, read, squares=self._squares, float_type=self._float, scratch=self._scratch)
+        self._pivot = found.middle
+        marked = found.wide
+        if self._limits is not None:
+            tile = Tile(found, rows, self._zero, self._slack)
+            marked = unproven(tile, self._limits(tile, self._recipe, self._scratch), self._scratch)
+        if outside is not None:
+            np.logical_or(marked, outside(), out=marked)
+        fresh = np.flatnonzero(marked)
+        sums = self._sums(found, fresh) if self._squares and not (found.lost or self._slack) else None
+        if self._averages:
+            self._total = found.total
+        else:
+            self._sort()
+        return Unfinished(fresh, sums)
+
+    def _sort(self) -> None:
+        """Bring copies of the rows into the order that combining wants; those of wide stacks need not be right."""
+        dtype = self._dtype if self._pivot is None else np.dtype(np.int16)
+        *ordered, spare = self._scratch.rows("ordered", self._count + 1, dtype, len(self._rows[0]))
+        for row, copy in zip(self._rows, ordered, strict=True):
+            np.copyto(copy, row.view(dtype))
+        apply_network(self._network, ordered, spare)
+        self._sorted = ordered
+
+    def _sums(self, found: Moments, some: Indices) -> Sums:
+        """Return the sums of some stacks; those of wide ones are still to be computed."""
+        about, total, squares = (
+            row.take(some).astype(np.float64) for row in (found.middle, found.total, found.squares)
+        )
+        squares *= float(1 << 2 * found.shift)
+        wide = np.flatnonzero(found.wide.take(some))
+        difference = self.columns(some[wide]) - about[wide]
+        total[wide] = difference.sum(0)
+        squares[wide] = np.square(difference, out=difference).sum(0)
+        return Sums(about + self._zero, total, squares)
+
+
+class RankedTiles(Tiles):
+    """Tiles for rules that look at every rank: sorted by short keys, and screened by these.
+
+    Where keys are exact, what is marked makes its first pass over them: most of it loses nothing all the same.
+    """
+
+    def __init__(self, order: Order, scratch: Scratch, *, dtype: np.dtype[Any], zero: int, slack: float = 0.0) -> None:
+        super().__init__(order, scratch, dtype=dtype, zero=zero, slack=slack)
+        self._screen = SCREENS[order.recipe.rejection]
+        self._network = sorting_network(self._count)
+
+    def screen(
+        self,
+        length: int,
+        read: Read,
+        outside: Callable[[], Flags] | None = None,
+        fractions: Sequence[Row] = (),
+    ) -> Unfinished:
+        """Read a tile; return where stacks may lose something, and begin on these."""
+        scratch = self._scratch
+        coarsest = COARSEST if self._averages else 0
+        rows = self._rows = scratch.rows("difference", self._count, self._dtype, length)
+        keys = short_keys(rows, read, coarsest=coarsest, float_type=self._float, scratch=scratch)
+        fine = bool(fractions) and keys.shift + BITS < _FINE_BITS
+        if not fine or not self._averages:
+            apply_network(self._network, keys.rows, keys.spare)
+        self._sorted, self._total, self._pivot = keys.rows, keys.total if self._averages else None, keys.pivot
+        wide = keys.wide if outside is None else keys.wide | outside()
+        offset = self._offset(len(keys.pivot), np.dtype(np.float32))
+        if fine:
+            unit, ranked = self._fine(fractions, keys)
+            slack = 1 + (self._slack - 1) / unit
+        else:
+            unit, ranked = float(1 << keys.shift), list(keys.rows)
+            slack = (keys.lost + self._slack) / unit
+        stacks = Sorted(ranked, unit, slack, keys.total, self._slack / unit)
+        marked = self._screen(stacks, self._recipe, scratch)
+        if slack or unit != 1:
+            return Unfinished(np.flatnonzero(np.logical_or(wide, marked, out=marked)))
+        some = np.flatnonzero(np.greater(marked, wide, out=marked))
+        counts = offset.take(some).astype(np.float64)
+        lost, begun = begin_columns(take_columns(keys.rows, some), counts, self._recipe, self._full_scale)
+        return Unfinished(np.flatnonzero(wide), None, some[lost], begun)
+
+    def _fine(self, fractions: Sequence[Row], keys: Keys) -> tuple[float, list[Row]]:
+        """Make sorted keys of 13 bits of counts and fractions, in place; return what one of them is in counts."""
+        rows = list(self._rows)
+        places = _FINE_BITS - BITS - keys.shift
+        part = self._scratch.row("wider fraction", np.uint16, len(keys.pivot))
+        for row, fraction in zip(rows, fractions, strict=True):
+            np.left_shift(row, places, out=row)
+            np.copyto(part, np.right_shift(fraction, 8 - places, out=fraction))
+            np.bitwise_or(row, part, out=row)
+        apply_network(self._network, rows, part)
+        return 1 / (1 << places), rows
+
+
+def tiles_for(order: Order, scratch: Scratch, *, dtype: np.dtype[Any], zero: int, slack: float = 0.0) -> Tiles:
+    """Return what screens tiles for the order's rejection."""
+    kind = MeasuredTiles if order.recipe.rejection in LIMITS else RankedTiles
+    return kind(order, scratch, dtype=dtype, zero=zero, slack=slack)

@@ -1,7 +1,7 @@
 """What a worker does with a band of rows: tile by tile, the proven stacks fast, the others exactly."""
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from ap_masters.engines.numpy.columns import Begun
 from ap_masters.engines.numpy.order import Band, Order, Task
 from ap_masters.engines.numpy.paths import Path, path_for
-from ap_masters.engines.numpy.rejection.survivors import take_columns
+from ap_masters.engines.numpy.rejection.survivors import Sums, take_columns
 from ap_masters.engines.numpy.tiles import Unfinished
 from ap_masters.engines.statistics import RowFacts
 from ap_masters.images.image import RowSink
 
 Indices = NDArray[np.intp]
+Known = TypeVar("Known")
 _MANY: Final = 8  # times as many put-off stacks go together: they differ in what they have lost
 
 # Samples of each frame that tell its level, and of all together. The median of so many errs by less than a
@@ -63,19 +64,20 @@ class _Rest:
         self._path = path
         self._pixels = pixels
         self._enough = enough
-        self._new = _Pool()
-        self._put_off = _Pool()
+        self._new = _Pool(Sums.together)
+        self._put_off = _Pool(Begun.together)
         self.low = np.zeros(frames, np.int64)
         self.high = np.zeros(frames, np.int64)
 
     def add(self, start: int, unfinished: Unfinished) -> None:
         """Take in stacks of the path's last tile, which begins at ``start``."""
-        fresh, at, begun = unfinished
+        fresh, sums, at, begun = unfinished
         if begun is not None and len(at):
             self._put_off.add(at + start, self._path.columns(at), begun)
         for first in range(0, len(fresh), self._enough):
-            piece = fresh[first : first + self._enough]
-            self._new.add(piece + start, self._path.columns(piece), None)
+            some = slice(first, first + self._enough)
+            piece = fresh[some]
+            self._new.add(piece + start, self._path.columns(piece), sums and sums.select(some))
             if self._new.count >= self._enough:
                 self._integrate(self._new, self._enough // 4)
         if self._put_off.count >= _MANY * self._enough:
@@ -86,11 +88,11 @@ class _Rest:
         self._integrate(self._new, self._enough // 4)
         self._integrate(self._put_off, 0)
 
-    def _integrate(self, pool: "_Pool", worthwhile: int) -> None:
+    def _integrate(self, pool: "_Pool[Sums] | _Pool[Begun]", worthwhile: int) -> None:
         if not pool.count:
             return
-        where, columns, begun = pool.empty()
-        done, put_off, so_far = self._path.exactly(columns, begun, worthwhile)
+        where, columns, known = pool.empty()
+        done, put_off, so_far = self._path.exactly(columns, known, worthwhile)
         self._pixels[where] = done.numerator / (done.denominator * self._divisor)
         self.low += done.low
         self.high += done.high
@@ -98,26 +100,28 @@ class _Rest:
             self._put_off.add(where[put_off], take_columns(columns, put_off), so_far)
 
 
-class _Pool:
-    """Stacks side by side: where they belong, their samples, and how far they have got."""
+class _Pool(Generic[Known]):
+    """Stacks side by side: where they belong, their samples, and what is known of all of them, or of none."""
 
-    def __init__(self) -> None:
+    def __init__(self, together: Callable[[Sequence[Known]], Known]) -> None:
+        """Put what is known of several lots together by that function."""
+        self._together = together
         self._parts: list[tuple[Indices, NDArray[Any]]] = []
-        self._begun: list[Begun] = []
+        self._known: list[Known] = []
         self.count = 0
 
-    def add(self, where: Indices, columns: NDArray[Any], begun: Begun | None) -> None:
-        """Take in stacks; all of a pool have been begun on, or none."""
+    def add(self, where: Indices, columns: NDArray[Any], known: Known | None) -> None:
+        """Take in stacks."""
         self._parts.append((where, columns))
-        self._begun += [] if begun is None else [begun]
+        self._known += [] if known is None else [known]
         self.count += len(where)
 
-    def empty(self) -> tuple[Indices, NDArray[Any], Begun | None]:
+    def empty(self) -> tuple[Indices, NDArray[Any], Known | None]:
         """Give all of them out."""
         where, columns = zip(*self._parts, strict=True)
-        begun = Begun.together(self._begun) if self._begun else None
-        self._parts, self._begun, self.count = [], [], 0
-        return np.concatenate(where), np.concatenate(columns, axis=1), begun
+        known = self._together(self._known) if self._known else None
+        self._parts, self._known, self.count = [], [], 0
+        return np.concatenate(where), np.concatenate(columns, axis=1), known
 
 
 def even_runs(length: int, longest: int) -> Iterator[tuple[int, int]]:

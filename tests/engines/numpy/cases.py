@@ -27,9 +27,9 @@ class ArraySource:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def read(self, index: int, channel: int, start: int, out: NDArray[Any]) -> None:
-        """Copy a run."""
-        out[:] = self.frames[index, channel, start : start + len(out)]
+    def read(self, index: int, channel: int, start: int, size: int) -> NDArray[Any]:
+        """Return a run."""
+        return self.frames[index, channel, start : start + size]
 
 
 class Result(NamedTuple):

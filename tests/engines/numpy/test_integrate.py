@@ -264,7 +264,7 @@ def test_scaled_samples_below_the_range_of_keys_are_noticed(sample: int, outside
     order = Order(source, Recipe(), Shape(8, 2, 1), ADU, [Scales(combine=[0.5])], ADU)
     reader = ScaledReader(order, Scratch(16))
 
-    (row,) = reader.begin(0, 0, 16)
-    reader.read(0, row)
+    reader.begin(0, 0, 16)
+    reader.read(0)
 
     assert reader.outside().tolist() == [outside] * 16

@@ -93,7 +93,7 @@ def test_what_the_screen_passes_loses_nothing(n: int, slack: float) -> None:
     rays = np.where(rng.random((n, pixels)) < 0.5 / n, rng.integers(0, 255, (n, pixels)), noise)
     keys = np.sort(np.clip(np.rint(rays), 0, 255), axis=0).astype(np.uint8)
     total = keys.sum(0).astype(np.float32)
-    stacks = Sorted(list(keys), np.zeros(pixels, np.float32), 1.0, slack, total, slack)
+    stacks = Sorted(list(keys), 1.0, slack, total, slack)
     recipe = LINEAR.model_copy(update={"linear_fit_low": 4.0, "linear_fit_high": 3.0})
 
     marked = line_screen(stacks, recipe, Scratch(pixels)).copy()
@@ -109,7 +109,7 @@ def test_the_screen_passes_most_of_what_loses_nothing(n: int) -> None:
     """Of normal samples with exact keys, few stacks are marked that lose nothing."""
     noise = np.random.default_rng(n).normal(128, 12, (n, 2000))
     keys = np.sort(np.clip(np.rint(noise), 0, 255), axis=0).astype(np.uint8)
-    stacks = Sorted(list(keys), np.zeros(2000, np.float32), 1.0, 0.0, keys.sum(0).astype(np.float32), 0.0)
+    stacks = Sorted(list(keys), 1.0, 0.0, keys.sum(0).astype(np.float32), 0.0)
 
     marked = line_screen(stacks, LINEAR, Scratch(2000))
     loses = fates(Stacks(keys, ADU), LINEAR).any(0)

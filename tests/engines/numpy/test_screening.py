@@ -1,12 +1,18 @@
-"""The screen of Winsorized clipping errs on one side only: what it lets pass loses nothing."""
+"""Screens err on one side only: what they let pass loses nothing."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.columns import begin_columns
+from ap_masters.engines.numpy.rejection import reject
+from ap_masters.engines.numpy.rejection.survivors import Span, Stacks
 from ap_masters.engines.numpy.scratch import Scratch
+from ap_masters.engines.numpy.screening import LIMITS
+from ap_masters.engines.numpy.screening.clipping import Tile, unproven
+from ap_masters.engines.numpy.screening.moments import Moments, moments
 from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.engines.numpy.screening.winsorized import winsorized_screen
 from ap_masters.model import Recipe, Rejection
@@ -34,7 +40,7 @@ def test_what_is_not_marked_loses_nothing(
     recipe = Recipe(rejection=Rejection.WINSORIZED, sigma_low=low, sigma_high=high, winsorization_cutoff=cutoff)
     keys = list((samples >> shift).astype(np.uint8))
     slack, total = (unit - 1) / unit, samples.sum(0).astype(np.float64)
-    stacks = Sorted(keys, np.zeros(pixels, np.float32), float(unit), slack, total, 0.0)
+    stacks = Sorted(keys, float(unit), slack, total, 0.0)
 
     marked = winsorized_screen(stacks, recipe, Scratch(pixels))
     lost, _ = begin_columns(samples, np.zeros(pixels), recipe, 65535.0)
@@ -45,7 +51,96 @@ def test_what_is_not_marked_loses_nothing(
 def test_most_stacks_pass() -> None:
     """Of stacks of noise, three quarters are proven to lose nothing; some nine tenths do not."""
     keys = np.sort(np.rint(np.random.default_rng(1).normal(128, 7, (32, 4000))).astype(np.uint8), axis=0)
-    stacks = Sorted(list(keys), np.zeros(4000, np.float32), 1.0, 0.0, keys.sum(0).astype(np.float32), 0.0)
+    stacks = Sorted(list(keys), 1.0, 0.0, keys.sum(0).astype(np.float32), 0.0)
     marked = winsorized_screen(stacks, Recipe(rejection=Rejection.WINSORIZED), Scratch(4000))
 
     assert marked.mean() == pytest.approx(0.23, abs=0.05)
+
+
+def look(samples: NDArray[np.uint16], *, squares: bool) -> tuple[Moments, list[NDArray[np.uint16]]]:
+    """Return the moments of stacks, (frames, pixels), and the differences from their middle."""
+    rows = list(np.empty_like(samples))
+    pixels = samples.shape[1]
+    found = moments(rows, lambda i: samples[i], squares=squares, float_type=np.dtype(float), scratch=Scratch(pixels))
+    return found, rows
+
+
+noise = st.fixed_dictionaries(
+    {
+        "n": st.sampled_from([1, 2, 3, 5, 8, 9, 32, 33, 60, 201, 300]),
+        "level": st.sampled_from([0, 1, 40, 500, 30000, 65500, 65535]),
+        "sigma": st.sampled_from([0.0, 0.3, 5.0, 30.0, 300.0, 5000.0]),
+        "step": st.sampled_from([1, 4, 16]),
+        "seed": st.integers(0, 2**32 - 1),
+    }
+)
+
+
+def stacks_of_noise(n: int, level: int, sigma: float, step: int, seed: int) -> NDArray[np.uint16]:
+    """Return stacks of noise with outliers, some at the other end of the range, in steps of so many counts."""
+    rng = np.random.default_rng(seed)
+    samples = rng.normal(level, sigma, (n, 400))
+    samples += (rng.random(samples.shape) < 0.01) * rng.choice([-10, 4, 12], samples.shape) * sigma
+    samples[rng.random(samples.shape) < 0.002] = rng.choice([0, 65535])
+    return (np.rint(samples / step) * step).clip(0, 65535).astype(np.uint16)
+
+
+@settings(max_examples=100, deadline=None)
+@given(noise=noise)
+def test_moments_are_exact(noise: dict[str, int]) -> None:
+    """Of every stack that is not wide: how far it reaches, its sums, and its samples."""
+    samples = stacks_of_noise(**noise)
+    found, rows = look(samples, squares=True)
+
+    exact = samples.astype(np.int64)
+    difference = exact - found.middle
+    keys = difference >> found.shift
+    some = ~found.wide
+    assert found.wide.mean() < 0.9 or noise["sigma"] > 300
+    assert np.array_equal((np.stack(rows) + found.middle).astype(np.uint16), samples)
+    assert np.array_equal(found.above[some], difference.max(0, initial=0)[some])
+    assert np.array_equal(found.below[some], -difference.min(0, initial=0)[some])
+    assert np.array_equal(found.total[some], difference.sum(0)[some])
+    assert np.array_equal(found.key_total[some], keys.sum(0)[some])
+    assert np.array_equal(found.squares[some], (keys**2).sum(0)[some])
+    assert (difference - (keys << found.shift))[:, some].max(initial=0) <= found.lost
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rejection=st.sampled_from([Rejection.SIGMA, Rejection.AVERAGED, Rejection.PERCENTILE]),
+    noise=noise,
+    low=st.sampled_from([0.5, 1.5, 3.0, 4.0]),
+    high=st.sampled_from([0.5, 2.0, 3.0]),
+    blur=st.sampled_from([0.0, 1.04]),
+)
+def test_stacks_whose_median_proves_it_lose_nothing(
+    rejection: Rejection, noise: dict[str, int], low: float, high: float, blur: float
+) -> None:
+    """Whatever a count has beyond its whole number, and at whichever end of the range it lies."""
+    samples = stacks_of_noise(**noise)
+    percents = {"percentile_low": low / 20, "percentile_high": high / 20}
+    recipe = Recipe(rejection=rejection, sigma_low=low, sigma_high=high, **percents)
+    limits, squares = LIMITS[rejection]
+    assert limits is not None
+    scratch = Scratch(samples.shape[1])
+    found, rows = look(samples, squares=squares)
+    tile = Tile(found, rows, 0.0, blur)
+    marked = unproven(tile, limits(tile, recipe, scratch), scratch)
+
+    counts = samples + blur * np.random.default_rng(1).random(samples.shape)
+    left = reject(Stacks(np.sort(counts, axis=0), 65535.0), recipe).left
+    assert isinstance(left, Span)
+    lost = np.flatnonzero((left.first > 0) | (left.last < len(samples)))
+    assert set(lost.tolist()) <= set(np.flatnonzero(marked).tolist())
+
+
+def test_few_stacks_of_plain_noise_are_marked() -> None:
+    """Some three per cent lose something to sigma clipping."""
+    samples = np.rint(np.random.default_rng(1).normal(500, 7, (32, 4000))).astype(np.uint16)
+    found, rows = look(samples, squares=True)
+    tile, recipe, scratch = Tile(found, rows, 0.0, 0.0), Recipe(rejection=Rejection.SIGMA), Scratch(4000)
+    limits, _ = LIMITS[Rejection.SIGMA]
+    assert limits is not None
+
+    assert unproven(tile, limits(tile, recipe, scratch), scratch).mean() == pytest.approx(0.045, abs=0.01)

@@ -21,6 +21,23 @@ _FEW_COLUMNS = 64
 ZERO = 2.0**-53  # the largest number that vanishes beside 1
 
 
+class Sums(NamedTuple):
+    """Sums over whole stacks: of counts less ``about``, and of the squares of that; exact."""
+
+    about: Floats
+    total: Floats
+    squares: Floats
+
+    @classmethod
+    def together(cls, parts: "Sequence[Sums]") -> "Sums":
+        """Put those of several lots of stacks side by side."""
+        return cls(*(np.concatenate(rows) for rows in zip(*parts, strict=True)))
+
+    def select(self, pixels: slice) -> "Sums":
+        """Return those of some stacks."""
+        return Sums(*(row[pixels] for row in self))
+
+
 class Stacks:
     """Many stacks side by side: ``ranked[i, c]`` is the sample of rank i of pixel c, ascending in i.
 
@@ -28,13 +45,16 @@ class Stacks:
     ``ranked`` is of whole numbers of up to 16 bits, they, their sums and the sums of their squares are exact.
     """
 
-    def __init__(self, ranked: NDArray[Any], full_scale: float, offset: Floats | None = None) -> None:
-        """Take sorted samples; ``offset`` holds one number for each stack."""
+    def __init__(
+        self, ranked: NDArray[Any], full_scale: float, offset: Floats | None = None, sums: Sums | None = None
+    ) -> None:
+        """Take sorted samples; ``offset`` holds one number for each stack, ``sums`` what is known of whole numbers."""
         self.ranked = ranked
         self.full_scale = full_scale
         self.frames, self.pixels = ranked.shape
         self.offset = np.zeros(self.pixels) if offset is None else offset
         self._column = np.arange(self.pixels)
+        self._known = sums
 
     @cached_property
     def values(self) -> Floats:
@@ -86,6 +106,10 @@ class Stacks:
     @cached_property
     def _sums_of_all(self) -> tuple[Floats, Floats]:
         """Sums of x - pivot and of its square over all ranks."""
+        if self._known is not None:
+            about, total, squares = self._known
+            shift = self.pivot - about
+            return total - self.frames * shift, squares - shift * (2 * total - self.frames * shift)
         first, second, d = np.zeros(self.pixels), np.zeros(self.pixels), np.empty(self.pixels)
         for rank in self.ranked:
             np.copyto(d, rank)

@@ -6,22 +6,21 @@ their keys are as good as the samples; the noise of flats is coarsened to some t
 which the screens allow for. A stack that does not fit is *wide*; its keys mean nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.scratch import Scratch
+from ap_masters.engines.numpy.screening.moments import Read, middle_of_three
 
 Row = NDArray[Any]
-Read = Callable[[int, Row], None]  # fill a row with the samples of frame i
 
 BITS: Final = 8
 COARSEST: Final = 8  # the shift with which every stack fits
 _BELOW: Final = 1 << (BITS - 1)  # the pivot lies so many keys below the middle of the first three samples
 _MOST_WIDE: Final = 1 / 16  # of a tile; with more, the keys are made coarser
-_SAMPLED: Final = 16  # every so-manieth stack tells how far samples scatter
 _REACH: Final = 1.7  # half the range of keys over the 90th percentile of the range of three samples: 4.8 sigma
 
 
@@ -40,85 +39,65 @@ class Keys(NamedTuple):
     wide: NDArray[np.bool_]
 
 
-def short_keys(raw: Sequence[Row], read: Read, *, coarsest: int, float_type: np.dtype[Any], scratch: Scratch) -> Keys:
-    """Read the frames of a tile into the rows ``raw`` and make their keys while they are warm in the cache.
+def short_keys(rows: Sequence[Row], read: Read, *, coarsest: int, float_type: np.dtype[Any], scratch: Scratch) -> Keys:
+    """Read the frames of a tile and make their keys while they are warm in the cache; leave x - pivot in ``rows``.
 
     ``coarsest`` is the largest shift allowed. Sums are of ``float_type``.
     """
-    known = min(len(raw), 3)
-    for index in range(known):
-        read(index, raw[index])
-    middle, shift = _middle(raw[:known], scratch)
-    fresh = known
+    middle, usual, known = middle_of_three(rows, read, scratch)
+    shift = (int(_REACH * usual) >> (BITS - 1)).bit_length()
+    pivot: Row | None = None
     while True:
-        keys = _with_shift(raw, read, fresh, middle, min(shift, coarsest), float_type, scratch)
-        if keys.shift >= coarsest or np.count_nonzero(keys.wide) <= _MOST_WIDE * len(raw[0]):
+        shift = min(shift, coarsest)
+        before, pivot = pivot, _pivot(middle, shift)
+        for row in rows[:known]:
+            np.subtract(row, pivot if before is None else pivot - before, out=row)
+        keys = _with_shift(rows, read, known, pivot, shift, float_type, scratch)
+        if shift >= coarsest or np.count_nonzero(keys.wide) <= _MOST_WIDE * len(middle):
             return keys
-        fresh = len(raw)
-        shift = keys.shift + 1
-
-
-def _middle(first: Sequence[Row], scratch: Scratch) -> tuple[Row, int]:
-    """Return the median of the first three samples of each stack, and the shift their scatter calls for."""
-    dtype, length = first[0].dtype, len(first[0])
-    middle = scratch.row("middle of three", dtype, length)
-    if len(first) < 3:
-        np.copyto(middle, first[0])
-        return middle, 0
-    lower, upper = (scratch.row(name, dtype, length) for name in ("difference", "seen"))
-    np.minimum(first[0], first[1], out=lower)
-    np.maximum(first[0], first[1], out=upper)
-    np.minimum(upper, first[2], out=middle)
-    np.maximum(middle, lower, out=middle)
-    np.minimum(lower, first[2], out=lower)
-    np.maximum(upper, first[2], out=upper)
-    ranges = (upper[::_SAMPLED] - lower[::_SAMPLED]).view(np.uint16)
-    usual = np.partition(ranges, len(ranges) * 9 // 10)[len(ranges) * 9 // 10]
-    return middle, max(int(_REACH * int(usual)) >> (BITS - 1), 0).bit_length()
+        known, shift = len(rows), shift + 1
 
 
 def _with_shift(
-    raw: Sequence[Row], read: Read, fresh: int, middle: Row, shift: int, float_type: np.dtype[Any], scratch: Scratch
+    rows: Sequence[Row], read: Read, fresh: int, pivot: Row, shift: int, float_type: np.dtype[Any], scratch: Scratch
 ) -> Keys:
     """Make keys with one shift; frames from ``fresh`` on are read first.
 
     All arithmetic is modulo 2^16. A key is right when x - pivot, so taken, stays below 2^(8 + shift); the bits
     that occur in any of a stack's differences tell. So many differences can be added before 2^16 is reached.
     """
-    dtype, length = raw[0].dtype, len(raw[0])
-    pivot = _pivot(middle, shift, scratch)
-    difference, seen, chunk = (scratch.row(name, dtype, length) for name in ("difference", "seen", "chunk"))
+    dtype, length = pivot.dtype, len(pivot)
+    shifted, seen, chunk = (scratch.row(name, dtype, length) for name in ("shifted", "seen", "chunk"))
     total, part = (scratch.row(name, float_type, length) for name in ("total", "part"))
     seen.fill(0)
     total.fill(0)
-    rows = scratch.rows("key", len(raw) + 1, np.uint8, length)
+    keys = scratch.rows("key", len(rows) + 1, np.uint8, length)
     step = max(1 << (16 - BITS - shift), 1)
-    for first in range(0, len(raw), step):
+    for first in range(0, len(rows), step):
         chunk.fill(0)
-        for index in range(first, min(first + step, len(raw))):
+        for index, row in enumerate(rows[first : first + step], first):
             if index >= fresh:
-                read(index, raw[index])
-            np.subtract(raw[index], pivot, out=difference)
-            np.bitwise_or(seen, difference, out=seen)
-            np.add(chunk, difference, out=chunk)
+                np.subtract(read(index), pivot, out=row)
+            np.bitwise_or(seen, row, out=seen)
+            np.add(chunk, row, out=chunk)
             if shift:
-                np.right_shift(difference.view(np.uint16), shift, out=difference.view(np.uint16))
-            np.copyto(rows[index], difference, casting="unsafe")
+                row = np.right_shift(row.view(np.uint16), shift, out=shifted.view(np.uint16))
+            np.copyto(keys[index], row, casting="unsafe")
         np.copyto(part, chunk.view(np.uint16))
         np.add(total, part, out=total)
     bits = seen.view(np.uint16)
     wide = np.greater(bits, (1 << (BITS + shift)) - 1, out=scratch.row("wide", np.bool_, length))
     lost = (1 << shift) - 1 if shift and np.bitwise_or.reduce(bits[~wide] & ((1 << shift) - 1), initial=0) else 0
-    return Keys(rows[:-1], rows[-1], pivot, shift, lost, total, wide)
+    return Keys(keys[:-1], keys[-1], pivot, shift, lost, total, wide)
 
 
-def _pivot(middle: Row, shift: int, scratch: Scratch) -> Row:
+def _pivot(middle: Row, shift: int) -> Row:
     """Return the middle minus 128 << shift, moved so that all 256 keys stand for values of the type.
 
     Without the latter, differences would wrap: 0 - 65407 is 129 modulo 2^16.
     """
     dtype = middle.dtype
-    pivot = scratch.row("pivot", dtype, len(middle))
+    pivot = np.empty_like(middle)
     limits = np.iinfo(dtype)
     below = _BELOW << shift
     if shift >= COARSEST:
@@ -128,12 +107,3 @@ def _pivot(middle: Row, shift: int, scratch: Scratch) -> Row:
     np.minimum(pivot, dtype.type(limits.max - below + 1), out=pivot)
     np.subtract(pivot.view(np.uint16), np.uint16(below), out=pivot.view(np.uint16))
     return pivot
-
-
-def full_keys(raw: Sequence[Row], read: Read, scratch: Scratch) -> tuple[list[Row], Row]:
-    """Read the frames of a tile into the rows ``raw``; return copies of them, to be sorted, and a spare row."""
-    rows = scratch.rows("sample", len(raw) + 1, raw[0].dtype, len(raw[0]))
-    for index, (sample, key) in enumerate(zip(raw, rows, strict=False)):
-        read(index, sample)
-        np.copyto(key, sample)
-    return rows[:-1], rows[-1]

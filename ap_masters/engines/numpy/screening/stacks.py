@@ -23,12 +23,11 @@ MARGIN: Final = 1 - 1e-4  # some hundred float32 operations round by less than 2
 class Sorted(NamedTuple):
     """A sorted tile: keys by rank (outer and middle ones at least).
 
-    A count is offset + unit * (key + t), 0 <= t <= ``slack``. The sum over a stack of counts less offset exceeds
+    A count is a constant of the stack + unit * (key + t), 0 <= t <= ``slack``. The sum over a stack, less that, exceeds
     ``total`` by at most n * unit * ``blur``.
     """
 
     rows: list[Row]
-    offset: F32
     unit: float
     slack: float
     total: Row

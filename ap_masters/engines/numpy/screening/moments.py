@@ -1,0 +1,200 @@
+"""What one look at a tile tells of its stacks while the samples are warm: their ends, their sums, and of squares.
+
+Sums are taken about a sample from the middle of each stack, modulo 2^16, over as many frames as cannot exceed that;
+then they are added up in floats. Differences from the middle are squared as *keys* of eight bits: darks and bias
+frames need no shift for that; the noise of flats is coarsened to some twentieth of its deviation, which the screens
+allow for. A stack that reaches further than that is *wide*; sums of it mean nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from math import ceil, isqrt
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.engines.numpy.scratch import Scratch
+from ap_masters.engines.numpy.screening.stacks import Bools
+
+Row = NDArray[Any]
+Read = Callable[[int], Row]  # the samples of frame i, which last until the next call
+
+_LARGEST: Final = 127  # key
+_COARSEST: Final = 8  # the largest shift: then keys reach as far as differences modulo 2^16
+_FURTHEST: Final = 1 << 15
+_MOST_WIDE: Final = 1 / 16  # of a tile; with more, the keys are made coarser
+_SAMPLED: Final = 16  # every so-manieth stack tells how far samples scatter
+_REACH: Final = 2.1  # largest difference over the 90th percentile of the range of three samples: 6 sigma
+
+
+class Moments(NamedTuple):
+    """What is known of a tile's stacks: ``above`` and ``below`` are how far they reach from their ``middle``.
+
+    ``total`` is the sum of x - middle; ``key_total`` and ``squares`` are the sums of keys and of their squares, where
+    they were asked for. A key is (x - middle) >> ``shift``; shifted back, it is too small by 0 to ``lost``. All is
+    exact, and means nothing in ``wide`` stacks.
+    """
+
+    n: int
+    middle: Row
+    above: NDArray[np.uint16]
+    below: NDArray[np.uint16]
+    total: Row
+    key_total: Row
+    squares: Row
+    shift: int
+    lost: int
+    wide: Bools
+
+
+def moments(rows: Sequence[Row], read: Read, *, squares: bool, float_type: np.dtype[Any], scratch: Scratch) -> Moments:
+    """Read the frames of a tile, and look at them; leave x - middle in ``rows``. Sums are of ``float_type``.
+
+    Differences are modulo 2^16, as all whole numbers here: middle and row make the sample again.
+    """
+    middle, usual, known = middle_of_three(rows, read, scratch)
+    for row in rows[:known]:
+        np.subtract(row, middle, out=row)
+    reach = int(_REACH * usual)
+    look = _Look(rows, read, middle, squares, float_type, scratch)
+    shift, fresh = (reach // (_LARGEST + 1)).bit_length() if squares else 0, known
+    while True:
+        found = look.with_shift(min(shift, _COARSEST), reach, fresh)
+        if reach > _FURTHEST or np.count_nonzero(found.wide) <= _MOST_WIDE * len(middle):
+            return found
+        reach, shift, fresh = 2 * reach + 1, found.shift + squares, len(rows)
+
+
+def middle_of_three(rows: Sequence[Row], read: Read, scratch: Scratch) -> tuple[Row, int, int]:
+    """Read the first frames into their ``rows``; return the median of three samples of each stack (or one of fewer).
+
+    Return also the 90th percentile of the range of the three, and how many frames have been read.
+    """
+    first = rows[:3]
+    for index, row in enumerate(first):
+        np.copyto(row, read(index))
+    dtype, length = first[0].dtype, len(first[0])
+    middle = scratch.row("middle of three", dtype, length)
+    if len(first) < 3:
+        np.copyto(middle, first[0])
+        return middle, 0, len(first)
+    lower, upper = (scratch.row(name, dtype, length) for name in ("lower of three", "upper of three"))
+    np.minimum(first[0], first[1], out=lower)
+    np.maximum(first[0], first[1], out=upper)
+    np.minimum(upper, first[2], out=middle)
+    np.maximum(middle, lower, out=middle)
+    np.minimum(lower, first[2], out=lower)
+    np.maximum(upper, first[2], out=upper)
+    ranges = (upper[::_SAMPLED] - lower[::_SAMPLED]).view(np.uint16)
+    usual = len(ranges) * 9 // 10
+    return middle, int(np.partition(ranges, usual)[usual]), len(first)
+
+
+class _Look:
+    """Looks at one tile, again with a larger shift if need be."""
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        read: Read,
+        middle: Row,
+        squares: bool,
+        float_type: np.dtype[Any],
+        scratch: Scratch,
+    ) -> None:
+        self._rows, self._read = rows, read
+        self._middle = middle
+        self._squares = squares
+        self._float_type = float_type
+        self._scratch = scratch
+
+    def with_shift(self, shift: int, reach: int, fresh: int) -> Moments:
+        """Look once; frames from ``fresh`` on are read first. Most samples lie within ``reach`` of the middle."""
+        n, middle, length = len(self._rows), self._middle, len(self._middle)
+        least, greatest, bits, key = (
+            self._scratch.row(name, np.int16, length) for name in ("least", "greatest", "bits", "key of sixteen bits")
+        )
+        for row in (least, greatest, bits):
+            row.fill(0)
+        together, furthest = _together(n, shift, reach, squares=self._squares)
+        total, key_total = self._sum("total", np.int16), self._sum("key total", np.int16)
+        squares = self._sum("squares", np.uint16)
+        for index, row in enumerate(self._rows):
+            if index >= fresh:
+                np.subtract(self._read(index), middle, out=row)
+            difference = row.view(np.int16)
+            np.minimum(least, difference, out=least)
+            np.maximum(greatest, difference, out=greatest)
+            total.add(difference)
+            if shift:
+                np.bitwise_or(bits, difference, out=bits)
+                difference = np.right_shift(difference, shift, out=key)
+                key_total.add(key)
+            if self._squares:
+                squares.add(np.multiply(difference, difference, out=key))
+            if (index + 1) % together == 0 or index + 1 == n:
+                for part in (total, key_total, squares):
+                    part.carry()
+        above, below = greatest.view(np.uint16), np.negative(least, out=least).view(np.uint16)
+        reached = np.maximum(above, below, out=key.view(np.uint16))
+        wide = np.greater(reached, furthest, out=self._scratch.row("wide", np.bool_, length))
+        self._mark_wrapped(wide, above, below)
+        cut = (1 << shift) - 1
+        lost = cut if shift and np.bitwise_or.reduce(bits[~wide] & cut, initial=0) else 0
+        of_keys = key_total.row if shift else total.row
+        return Moments(n, middle, above, below, total.row, of_keys, squares.row, shift, lost, wide)
+
+    def _mark_wrapped(self, wide: Bools, above: NDArray[np.uint16], below: NDArray[np.uint16]) -> None:
+        """Mark stacks that reach beyond the type's range: there a difference of more than half of it was taken."""
+        limits = np.iinfo(self._middle.dtype)
+        if int(self._middle.min()) - limits.min < _FURTHEST or limits.max - int(self._middle.max()) < _FURTHEST:
+            signed = self._middle.astype(np.int32)
+            np.logical_or(wide, below > signed - limits.min, out=wide)
+            np.logical_or(wide, above > limits.max - signed, out=wide)
+
+    def _sum(self, name: str, chunk: type[np.int16 | np.uint16]) -> "_Sum":
+        types = (("", self._float_type), (", a part", self._float_type), (", whole", chunk))
+        return _Sum(*(self._scratch.row(name + of, dtype, len(self._middle)) for of, dtype in types))
+
+
+class _Sum:
+    """A sum over frames: modulo 2^16 over some of them, and of these sums in floats."""
+
+    def __init__(self, row: Row, part: Row, chunk: Row) -> None:
+        self.row, self._part, self._chunk = row, part, chunk
+        self._in_chunk = self._in_row = False
+
+    def add(self, samples: Row) -> None:
+        """Add a row of 16 bits."""
+        samples = samples.view(self._chunk.dtype)
+        if self._in_chunk:
+            np.add(self._chunk, samples, out=self._chunk)
+        else:
+            np.copyto(self._chunk, samples)
+        self._in_chunk = True
+
+    def carry(self) -> None:
+        """Add what has come since to the row of floats."""
+        if not self._in_chunk:
+            return
+        if self._in_row:
+            np.copyto(self._part, self._chunk)
+            np.add(self.row, self._part, out=self.row)
+        else:
+            np.copyto(self.row, self._chunk)
+        self._in_row, self._in_chunk = True, False
+
+
+def _together(n: int, shift: int, reach: int, *, squares: bool) -> tuple[int, int]:
+    """Return how many frames are added up modulo 2^16 at a time, and how far samples may reach for that.
+
+    With fewer at a time there are more sums of floats, with more at a time more stacks are wide.
+    """
+    of_sum, of_squares = 32767, 65535 << 2 * shift  # of so many differences, of their squares
+    reach = min(max(reach, 1), _LARGEST << shift) if squares else min(max(reach, 1), of_sum)
+    needed = max(n * reach / of_sum, n * reach * reach / of_squares if squares else 0)
+    together = -(-n // ceil(needed))
+    furthest = of_sum // together
+    if squares:
+        furthest = min(furthest, _LARGEST << shift, isqrt(65535 // together) << shift)
+    return together, furthest
