@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 from ap_masters.engines.numpy.crew import START, in_processes
@@ -35,9 +36,8 @@ def integrate(order: Order, sink: RowSink, *, memory: int, workers: int) -> Iter
     tile = min(half, _TILE_BYTES) // (count * path_for(order).bytes_per_sample + _PER_PIXEL)
     tile = max(min(tile, _TILE, shape.width * shape.height), _FEWEST)
     batch = max(min(_BATCH, half // _BATCH_BYTES) // count, _FEWEST)
-    rows = max(tile * _BAND_TILES // (shape.width * BLOCK), 1) * BLOCK
-    rows = min(rows, max(shape.height // (2 * workers) // BLOCK, 1) * BLOCK)
-    return in_processes(_tasks(shape, rows), partial(BandWorker, order, sink, tile=tile, batch=batch), workers)
+    tasks = _tasks(shape, tile * _BAND_TILES, workers)
+    return in_processes(tasks, partial(BandWorker, order, sink, tile=tile, batch=batch), workers)
 
 
 def worthwhile_workers(samples: int, *, memory: int, processors: int) -> int:
@@ -47,7 +47,12 @@ def worthwhile_workers(samples: int, *, memory: int, processors: int) -> int:
     return max(min(processors, samples // worth, fitting), 1)
 
 
-def _tasks(shape: Shape, rows: int) -> Iterator[Task]:
+def _tasks(shape: Shape, pixels: int, workers: int) -> Iterator[Task]:
+    """Yield bands of up to so many pixels (or 16 rows): equally large ones, and as many for each worker."""
+    blocks = -(-shape.height // BLOCK)
+    most = max(pixels // (shape.width * BLOCK), 1)
+    bands = min(max(-(-blocks // (most * workers)), 2) * workers, blocks)
+    starts = [i * blocks // bands * BLOCK for i in range(bands)]
     for channel in range(shape.channels):
-        for first in range(0, shape.height, rows):
-            yield Task(channel, first, min(rows, shape.height - first))
+        for first, end in pairwise([*starts, shape.height]):
+            yield Task(channel, first, end - first)
