@@ -1,7 +1,7 @@
 """Exact integration of stacks side by side: the definitions in float64, for whatever the fast path cannot prove."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,15 @@ from ap_masters.engines.numpy.rejection.survivors import (
     Span,
     Stacks,
     Sums,
+    Verdict,
     take_columns,
 )
+from ap_masters.engines.numpy.scratch import Scratch
+from ap_masters.engines.numpy.screening import SCREENS
+from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.model import Combination, Recipe
+
+_WORTH_SCREENING: Final = 512  # stacks that have as many samples left
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # low and high, of each frame
 
@@ -84,7 +90,9 @@ def integrate_columns(
         stacks, span = Stacks(known.ranked, full_scale, known.offset), known.span
     else:
         stacks, span = Stacks(_sorted(samples), full_scale, np.full(samples.shape[1], zero), known), None
-    left, put_off = reject(stacks, recipe, span, worthwhile)
+    left, put_off = (
+        reject(stacks, recipe, worthwhile=worthwhile) if span is None else _go_on(stacks, span, recipe, worthwhile)
+    )
     if not isinstance(left, Span):
         kept = _combine_kept(stacks, left == 0, recipe.combination)
         return Columns(*kept, *_count_fates(samples, left)), put_off, None
@@ -93,6 +101,36 @@ def integrate_columns(
     combined = _combine_span(stacks, left, recipe.combination)
     from_inside = recipe.rejection in FROM_INSIDE
     return Columns(*combined, *_count_span(samples, zero, stacks, left, from_inside)), put_off, so_far
+
+
+def _go_on(stacks: Stacks, span: Span, recipe: Recipe, worthwhile: int) -> Verdict:
+    """Reject from stacks that have lost something before: first it is proven of most that they lose no more."""
+    rest = _unsettled(stacks, span, recipe)
+    left, put_off = reject(stacks.select(rest), recipe, span.select(rest), worthwhile)
+    if isinstance(left, Span):
+        for mine, theirs in zip(span, left, strict=True):
+            mine[rest] = theirs
+        return Verdict(span, rest[put_off])
+    fates = stacks.fates(span, from_inside=recipe.rejection in FROM_INSIDE)
+    fates[:, rest] = left
+    return Verdict(fates, rest[put_off])
+
+
+def _unsettled(stacks: Stacks, span: Span, recipe: Recipe) -> Ranks:
+    """Return which stacks may lose more; screens look at short keys, and at many of as many samples together."""
+    screen = SCREENS.get(recipe.rejection)
+    if screen is None or stacks.ranked.dtype != np.uint8:
+        return np.arange(stacks.pixels)
+    unsettled = np.ones(stacks.pixels, np.bool_)
+    counts = span.survivors
+    for n in np.flatnonzero(np.bincount(counts) >= _WORTH_SCREENING).tolist():
+        some = np.flatnonzero(counts == n)
+        keys = list(stacks.survivors(span.select(some), some, n))
+        total = np.add.reduce(keys, axis=0, dtype=np.float32)
+        unsettled[some] = screen(
+            Sorted(keys, 1.0, 0.0, total, 0.0), recipe, Scratch(len(some)), again=n < stacks.frames
+        )
+    return np.flatnonzero(unsettled)
 
 
 def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, full_scale: float) -> Columns:

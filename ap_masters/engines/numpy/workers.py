@@ -85,6 +85,7 @@ class _Rest:
 
     def integrate(self) -> None:
         """Integrate all that has been collected."""
+        self._integrate(self._put_off, self._enough // 4)
         self._integrate(self._new, self._enough // 4)
         self._integrate(self._put_off, 0)
 

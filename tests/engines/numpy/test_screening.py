@@ -1,21 +1,31 @@
 """Screens err on one side only: what they let pass loses nothing."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.columns import begin_columns
 from ap_masters.engines.numpy.rejection import reject
+from ap_masters.engines.numpy.rejection.sn import middle_distance
 from ap_masters.engines.numpy.rejection.survivors import Span, Stacks
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screening import LIMITS
 from ap_masters.engines.numpy.screening.clipping import Tile, unproven
 from ap_masters.engines.numpy.screening.moments import Moments, moments
+from ap_masters.engines.numpy.screening.scale import greatest_distance, least_distance
 from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.engines.numpy.screening.winsorized import winsorized_screen
 from ap_masters.model import Recipe, Rejection
+
+
+def losing(ranked: NDArray[Any], recipe: Recipe) -> set[int]:
+    """Return which sorted stacks lose something by the definition."""
+    left = reject(Stacks(ranked, 65535.0), recipe).left
+    assert isinstance(left, Span)
+    return set(np.flatnonzero((left.first > 0) | (left.last < len(ranked))).tolist())
 
 
 @settings(max_examples=50, deadline=None)
@@ -25,10 +35,11 @@ from ap_masters.model import Recipe, Rejection
     skew=st.floats(0, 2),
     shift=st.integers(0, 3),
     thresholds=st.tuples(st.sampled_from([1.5, 2.5, 4.0]), st.sampled_from([1.5, 3.0]), st.sampled_from([3.0, 5.0])),
+    again=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_what_is_not_marked_loses_nothing(
-    n: int, sigma: float, skew: float, shift: int, thresholds: tuple[float, float, float], seed: int
+    n: int, sigma: float, skew: float, shift: int, thresholds: tuple[float, float, float], again: bool, seed: int
 ) -> None:
     """Narrow and wide noise, skewed and with outliers, keys that are exact and keys that lack their last bits."""
     rng = np.random.default_rng(seed)
@@ -42,19 +53,20 @@ def test_what_is_not_marked_loses_nothing(
     slack, total = (unit - 1) / unit, samples.sum(0).astype(np.float64)
     stacks = Sorted(keys, float(unit), slack, total, 0.0)
 
-    marked = winsorized_screen(stacks, recipe, Scratch(pixels))
-    lost, _ = begin_columns(samples, np.zeros(pixels), recipe, 65535.0)
+    marked = winsorized_screen(stacks, recipe, Scratch(pixels), again=again)
+    if again:
+        recipe = recipe.model_copy(update={"winsorization_cutoff": 0.0})
 
-    assert set(lost.tolist()) <= set(np.flatnonzero(marked).tolist())
+    assert losing(samples, recipe) <= set(np.flatnonzero(marked).tolist())
 
 
 def test_most_stacks_pass() -> None:
-    """Of stacks of noise, three quarters are proven to lose nothing; some nine tenths do not."""
+    """Of stacks of noise, six sevenths are proven to lose nothing; some nine tenths do not."""
     keys = np.sort(np.rint(np.random.default_rng(1).normal(128, 7, (32, 4000))).astype(np.uint8), axis=0)
     stacks = Sorted(list(keys), 1.0, 0.0, keys.sum(0).astype(np.float32), 0.0)
     marked = winsorized_screen(stacks, Recipe(rejection=Rejection.WINSORIZED), Scratch(4000))
 
-    assert marked.mean() == pytest.approx(0.23, abs=0.05)
+    assert marked.mean() == pytest.approx(0.145, abs=0.02)
 
 
 def look(samples: NDArray[np.uint16], *, squares: bool) -> tuple[Moments, list[NDArray[np.uint16]]]:
@@ -129,10 +141,7 @@ def test_stacks_whose_median_proves_it_lose_nothing(
     marked = unproven(tile, limits(tile, recipe, scratch), scratch)
 
     counts = samples + blur * np.random.default_rng(1).random(samples.shape)
-    left = reject(Stacks(np.sort(counts, axis=0), 65535.0), recipe).left
-    assert isinstance(left, Span)
-    lost = np.flatnonzero((left.first > 0) | (left.last < len(samples)))
-    assert set(lost.tolist()) <= set(np.flatnonzero(marked).tolist())
+    assert losing(np.sort(counts, axis=0), recipe) <= set(np.flatnonzero(marked).tolist())
 
 
 def test_few_stacks_of_plain_noise_are_marked() -> None:
@@ -144,3 +153,20 @@ def test_few_stacks_of_plain_noise_are_marked() -> None:
     assert limits is not None
 
     assert unproven(tile, limits(tile, recipe, scratch), scratch).mean() == pytest.approx(0.045, abs=0.01)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    n=st.integers(5, 60),
+    sigma=st.sampled_from([0.4, 3.0, 20.0, 80.0]),
+    splits=st.lists(st.integers(-9, 9), min_size=1, max_size=4),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_bounds_of_the_distance_of_sn(n: int, sigma: float, splits: list[int], seed: int) -> None:
+    """It lies between them, whatever ranks the lower one is taken from."""
+    noise = np.random.default_rng(seed).normal(100, sigma, (n, 100))
+    keys = np.sort(np.rint(noise).clip(0, 255).astype(np.uint8), axis=0)
+    distance = middle_distance(keys)
+
+    assert (least_distance(list(keys), splits, Scratch(100)) <= distance).all()
+    assert (greatest_distance(list(keys), Scratch(100)) >= distance).all()

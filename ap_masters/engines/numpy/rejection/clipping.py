@@ -17,11 +17,19 @@ _CANCELLED = 1e-2  # the part of n Q that has to be left of it, lest the digits 
 _EXACT = 2.0**53  # whole numbers below are exact in float64
 
 
+class Measures(NamedTuple):
+    """Centre and deviation of each stack; where ``later``, they are still to be measured."""
+
+    centre: Floats
+    deviation: Floats
+    later: Bools | None = None
+
+
 class Yardstick(Protocol):
     """How a form of sigma clipping measures the survivors of some pixels."""
 
-    def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
-        """Return centre and deviation; ``turn`` counts the passes from 0."""
+    def measure(self, pixels: Indices, span: Span, *, patient: bool) -> Measures:
+        """Return centre and deviation; whoever is ``patient`` may be told later of a few stacks."""
         ...
 
     def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
@@ -45,15 +53,20 @@ def clip(
 
     Stops for a stack when its deviation is zero, nothing goes, or fewer than 3 samples stay. Few stacks need a
     second pass, fewer a third one: when less than ``worthwhile`` are left to be measured, they are put off, to be
-    gone on with in better company. ``begun`` is where stacks that were put off have got to.
+    gone on with in better company; so are those that the yardstick cannot measure yet. ``begun`` is where stacks that
+    were put off have got to.
     """
     span = Span.everything(stacks) if begun is None else begun
     active = np.flatnonzero(span.survivors >= _FEWEST)
+    put_off: list[Ranks] = []
     turn = 0 if begun is None else 1
     while len(active) and (turn == 0 or len(active) >= worthwhile):
         before = span.select(active)
-        centre, deviation = yardstick.measure(active, before, turn)
+        centre, deviation, later = yardstick.measure(active, before, patient=worthwhile > 0)
         alive = np.isfinite(deviation) & ~is_zero(deviation, stacks.full_scale)
+        if later is not None:
+            alive &= ~later
+            put_off.append(active[later])
         lost = np.zeros(len(active), np.bool_)
         for side, sigma in ((-1, recipe.sigma_low), (+1, recipe.sigma_high)):
             reach = sigma * deviation
@@ -68,7 +81,7 @@ def clip(
         active = active[lost]
         active = active[span.last[active] - span.first[active] >= _FEWEST]
         turn += 1
-    return span, active
+    return span, np.concatenate([active, *put_off])
 
 
 def _move_end(
@@ -129,10 +142,11 @@ class _Standard:
     def __init__(self, stacks: Stacks) -> None:
         self._stacks = stacks
 
-    def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
+    def measure(self, pixels: Indices, span: Span, *, patient: bool) -> Measures:
         """Return median and standard deviation of the survivors."""
         n = span.survivors.astype(np.float64)
-        return self._stacks.twice_median(span, pixels) / 2, np.sqrt(self._scatter(pixels, span) / (n * (n - 1)))
+        centre = self._stacks.twice_median(span, pixels) / 2
+        return Measures(centre, np.sqrt(self._scatter(pixels, span) / (n * (n - 1))))
 
     def _scatter(self, pixels: Indices, span: Span) -> Floats:
         """Return n Q - S^2 with sums about the pivot: exact for whole numbers.
@@ -189,11 +203,11 @@ class _Averaged:
         with np.errstate(invalid="ignore", divide="ignore"):
             self._square = self._about_m0 / m0 / (stacks.frames - 1)
 
-    def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
+    def measure(self, pixels: Indices, span: Span, *, patient: bool) -> Measures:
         """Return the median of the survivors and the deviation that goes with it."""
         centre = self._stacks.twice_median(span, pixels) / 2
         with np.errstate(invalid="ignore"):
-            return centre, np.sqrt(self._square[pixels] * centre)
+            return Measures(centre, np.sqrt(self._square[pixels] * centre))
 
     def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
         """Compare (2 c - 2 r)^2 2 m0 (n - 1) with (2 k)^2 sum (r - m0)^2 2 c: as whole numbers, or as fractions."""
@@ -226,24 +240,27 @@ class _Winsorized:
     def __init__(self, stacks: Stacks, cutoff: float) -> None:
         self._stacks = stacks
         self._cutoff = cutoff
-        self._turn = 0
 
-    def measure(self, pixels: Indices, span: Span, turn: int) -> tuple[Floats, Floats]:
-        """Return Winsorized mean and deviation of the survivors."""
+    def measure(self, pixels: Indices, span: Span, *, patient: bool) -> Measures:
+        """Return Winsorized mean and deviation of the survivors.
+
+        To the letter it takes as long for one stack as for many, so those that are unsure had better come together.
+        """
         stacks, counts = self._stacks, span.survivors
-        self._turn = turn
         groups = []
         for n in np.flatnonzero(np.bincount(counts)):
             where = np.flatnonzero(counts == n)
             r = stacks.survivors(span.select(where), pixels[where], int(n))
-            groups.append(Group(where, r, stacks.offset[pixels[where]]))
-        centre, deviation, unsure = winsorize(groups, self._at_turn(turn), stacks.full_scale)
+            groups.append(Group(where, r, stacks.offset[pixels[where]], self._cutoff_for(int(n))))
+        centre, deviation, unsure = winsorize(groups, stacks.full_scale)
+        if patient:
+            return Measures(centre, deviation, unsure)
         for group in groups:
             some = group.where[unsure[group.where]]
             if len(some):
                 exact = self._to_the_letter(pixels[some], span.select(some), len(group.r))
                 centre[some], deviation[some] = (moment * stacks.full_scale for moment in exact)
-        return centre, deviation
+        return Measures(centre, deviation)
 
     def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
         """Compare (r - c)^2 with k^2 s^2, c and s to the letter, r the exact fraction of full scale."""
@@ -255,11 +272,11 @@ class _Winsorized:
             result[i] = distance**2 > (k * Fraction(float(s[0]))) ** 2
         return result
 
-    def _at_turn(self, turn: int) -> float:
-        """Return the cutoff of one pass; 0 for none."""
-        return self._cutoff if turn == 0 else 0.0
-
     def _to_the_letter(self, pixels: Indices, span: Span, n: int) -> tuple[Floats, Floats]:
         """Return the moments of stacks of ``n`` survivors, samples taken as fractions of full scale."""
         r = self._stacks.survivors(span, pixels, n) + self._stacks.offset[pixels]
-        return to_the_letter(r / self._stacks.full_scale, self._at_turn(self._turn))
+        return to_the_letter(r / self._stacks.full_scale, self._cutoff_for(n))
+
+    def _cutoff_for(self, n: int) -> float:
+        """Return the cutoff for stacks of ``n`` survivors: it counts as long as none has been lost."""
+        return self._cutoff if n == self._stacks.frames else 0.0

@@ -49,9 +49,10 @@ class Group(NamedTuple):
     where: Indices
     r: NDArray[Any]
     offset: Floats
+    cutoff: float  # in deviations; 0 for none
 
 
-def winsorize(groups: Sequence[Group], cutoff: float, full_scale: float) -> Winsorized:
+def winsorize(groups: Sequence[Group], full_scale: float) -> Winsorized:
     """Winsorize groups of stacks; their ``where`` are all the places there are.
 
     Limits at 1.5 deviations usually reach the outer ranks only; that is worked out with these and the sums of the
@@ -69,9 +70,9 @@ def winsorize(groups: Sequence[Group], cutoff: float, full_scale: float) -> Wins
         for group, start in zip(groups, starts, strict=True):
             for some in _batches(np.flatnonzero(going[group.where]), outer):
                 stacks = _Winsorizing.of(group, start, some, min(outer, len(group.r) // 2))
-                parts.append(stacks.run(result, refused, cutoff) if stacks.is_large else stacks)
+                parts.append(stacks.run(result, refused) if stacks.is_large else stacks)
         while parts:
-            parts = [stacks.run(result, refused, cutoff) for stacks in _Winsorizing.together(parts)]
+            parts = [stacks.run(result, refused) for stacks in _Winsorizing.together(parts)]
         going = np.zeros(pixels, np.bool_)
         going[np.concatenate(refused)] = True
     for group in groups:
@@ -96,7 +97,7 @@ def _middle_distance(r: NDArray[Any]) -> Floats:
 
 def _start(group: Group, result: Winsorized, full_scale: float) -> "Start":
     """Put medians and first deviations into ``result``: they are what comes out where nothing is clamped."""
-    where, r, offset = group
+    where, r, offset, _ = group
     n = len(r)
     median = (r[(n - 1) // 2].astype(np.float64) + r[n // 2]) / 2
     s0 = sn.CONSISTENCY * sn.factor(n) * _middle_distance(r)
@@ -132,9 +133,9 @@ class _Winsorizing:
 
     _SINGLE: ClassVar = 8  # rows of the state before those in pairs
 
-    def __init__(self, where: Indices, state: Floats, turn: int) -> None:
+    def __init__(self, where: Indices, state: Floats, turn: int, cutoff: float) -> None:
         """Take stacks that belong ``where``; the columns of ``state`` are all that is known about each."""
-        self.where, self.state, self.turn = where, state, turn
+        self.where, self.state, self.turn, self.cutoff = where, state, turn, cutoff
         rows, pixels = state.shape
         pairs = self._SINGLE + 4
         self.centre, self.deviation, self.median, self.first, self.near = state[:5]
@@ -149,7 +150,7 @@ class _Winsorizing:
         r = group.r[:, start_at:end] if end - start_at == len(some) else take_columns(group.r, some)
         median, deviation, near = (row[some] for row in start)
         n, pixels = r.shape
-        made = cls(group.where[some], np.empty((cls._SINGLE + 4 + 2 * outer, pixels)), 0)
+        made = cls(group.where[some], np.empty((cls._SINGLE + 4 + 2 * outer, pixels)), 0, group.cutoff)
         made.centre.fill(0)
         made.count.fill(n)
         made.median[:], made.deviation[:], made.first[:], made.near[:] = median, deviation, deviation, near
@@ -173,18 +174,18 @@ class _Winsorizing:
     @classmethod
     def together(cls, parts: "Iterable[_Winsorizing]") -> "Iterator[_Winsorizing]":
         """Put stacks that have got equally far together, in batches."""
-        alike: dict[tuple[bool, int], list[_Winsorizing]] = {}
+        alike: dict[tuple[bool, int, float], list[_Winsorizing]] = {}
         for part in parts:
             if len(part.where):
-                alike.setdefault((part.turn > 0, len(part.state)), []).append(part)
+                alike.setdefault((part.turn > 0, len(part.state), part.cutoff), []).append(part)
         for some in alike.values():
             where = np.concatenate([part.where for part in some])
             state = np.concatenate([part.state for part in some], axis=1)
             turn = max(part.turn for part in some)
             for columns in _batches(np.arange(len(where)), some[0].ends.shape[1]):
-                yield cls(where[columns], state[:, columns[0] : columns[-1] + 1], turn)
+                yield cls(where[columns], state[:, columns[0] : columns[-1] + 1], turn, some[0].cutoff)
 
-    def run(self, result: Winsorized, refused: list[Indices], cutoff: float) -> Self:
+    def run(self, result: Winsorized, refused: list[Indices]) -> Self:
         """Go on until half of the stacks are done, and return the others.
 
         What comes out is put into ``result``; where limits reach the inner ranks is added to ``refused``.
@@ -192,14 +193,14 @@ class _Winsorizing:
         going = np.ones(len(self.where), np.bool_)
         enough = len(going) // 2 if len(going) > _FEW else 0
         while np.count_nonzero(going) > enough:
-            unsure = self._replace_far(cutoff) if self.turn == 0 and cutoff > 0 else ~going
+            unsure = self._replace_far() if self.turn == 0 and self.cutoff > 0 else ~going
             inside = self._limit() & going
             if inside.any():
                 refused.append(self.where[inside])
                 going &= ~inside
             before = self.deviation.copy()
             self._clamp()
-            self._find_shrunk(before, cutoff, unsure)
+            self._find_shrunk(before, unsure)
             if self.turn:
                 change = np.abs(before - self.deviation)
                 change -= _CONVERGED * before
@@ -215,21 +216,21 @@ class _Winsorizing:
         return self._select(np.flatnonzero(going))
 
     def _select(self, kept: Indices) -> Self:
-        return type(self)(self.where[kept], take_columns(self.state, kept), self.turn)
+        return type(self)(self.where[kept], take_columns(self.state, kept), self.turn, self.cutoff)
 
     def _finish(self, result: Winsorized, which: Indices) -> None:
         there = self.where[which]
         result.centre[there] = self.centre[which] + self.median[which]
         result.deviation[there] = self.deviation[which]
 
-    def _replace_far(self, cutoff: float) -> Bools:
+    def _replace_far(self) -> Bools:
         """Move samples beyond the cutoff to the median; return where it is not clear what is beyond.
 
         They then lie within all limits to come, as the inner ranks do. What is not clamped stays where it is, so a
         cutoff counts from the first limits on only.
         """
         unsure = np.zeros(len(self.where), np.bool_)
-        limit = -max(cutoff, CLAMP) * self.deviation
+        limit = -max(self.cutoff, CLAMP) * self.deviation
         for rows, outermost in zip(self.ends, (0, -1), strict=True):
             some = np.flatnonzero(rows[outermost] <= limit + self.near)
             part = take_columns(rows, some)
@@ -263,15 +264,15 @@ class _Winsorizing:
         np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
         np.multiply(squares, FACTOR, out=self.deviation)
 
-    def _find_shrunk(self, before: Floats, cutoff: float, unsure: Bools) -> None:
+    def _find_shrunk(self, before: Floats, unsure: Bools) -> None:
         """Add to ``unsure`` where the deviation has shrunk so much that a sample may lie beyond the cutoff again.
 
         Samples and centre lie between the limits, three deviations ``before`` apart. Nor may a deviation lose its
         digits, which are those of the first one's square.
         """
         unsure |= self.deviation < _SHRUNK * self.first
-        if cutoff > 0:
-            unsure |= self.deviation * cutoff <= (2 * CLAMP * (1 + _NEAR)) * before
+        if self.cutoff > 0:
+            unsure |= self.deviation * self.cutoff <= (2 * CLAMP * (1 + _NEAR)) * before
 
 
 # --- as it is written -------------------------------------------------------------------------------------

@@ -5,8 +5,7 @@ read. For the others, ``keys`` makes samples short, a network sorts them, and ``
 for each; ``spread`` is the bound of a scatter that one of them rests on.
 """
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screening.clipping import LimitsOf, averaged_limits, percentile_limits, sigma_limits
@@ -15,7 +14,14 @@ from ap_masters.engines.numpy.screening.stacks import Bools, Sorted
 from ap_masters.engines.numpy.screening.winsorized import winsorized_screen
 from ap_masters.model import Recipe, Rejection
 
-Screen = Callable[[Sorted, Recipe, Scratch], Bools]
+
+class Screen(Protocol):
+    """Marks the sorted stacks that may lose something at first, or ``again``."""
+
+    def __call__(self, stacks: Sorted, recipe: Recipe, scratch: Scratch, *, again: bool = False) -> Bools:
+        """Return one flag for each stack."""
+        ...
+
 
 # Between which limits a median proves that nothing is rejected, and whether that takes sums of squares; NONE needs no
 # proof.
@@ -26,7 +32,7 @@ LIMITS: Final[dict[Rejection, tuple[LimitsOf | None, bool]]] = {
     Rejection.AVERAGED: (averaged_limits, True),
 }
 
-# What marks the sorted stacks that may lose something. Rejection in neither table is worked out for every stack.
+# Where a stack has to be looked at rank by rank. Rejection in neither table is worked out for every stack.
 SCREENS: Final[dict[Rejection, Screen]] = {
     Rejection.WINSORIZED: winsorized_screen,
     Rejection.LINEAR_FIT: line_screen,

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection import sn
+from ap_masters.engines.numpy.rejection.survivors import take_columns
 from ap_masters.engines.numpy.rejection.winsorize import CLAMP, FACTOR
 from ap_masters.engines.numpy.scratch import Scratch
+from ap_masters.engines.numpy.screening.scale import greatest_distance, least_distance
 from ap_masters.engines.numpy.screening.spread import weighted_spread, weights
 from ap_masters.engines.numpy.screening.stacks import F32, MARGIN, Bools, Sorted
 from ap_masters.model import Recipe
@@ -17,13 +19,14 @@ from ap_masters.model import Recipe
 Row = NDArray[np.uint8]
 _Condition = tuple[F32, F32, float, np.ufunc, F32]
 
-_TRIES: Final = (1.0, 0.98, 0.94)  # limits tried, in terms of the deviation known so far
+_TRIES: Final = (1.0, 0.96)  # limits tried, in terms of the deviation known so far
+_SHARP_TRIES: Final = (1.0, 0.98, 0.94)
 _ROUNDING: Final = 1e-3  # of a centre in keys: some ten float32 operations on numbers up to 256
 _OUTER: Final = 0.2  # of the ranks at each end; limits that reach further in prove nothing
 
 
-def winsorized_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
-    """Mark where Winsorized sigma clipping may reject.
+def winsorized_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch, *, again: bool = False) -> Bools:
+    """Mark where Winsorized sigma clipping may reject, or may do so ``again``, when no cutoff counts any more.
 
     The definition starts from c_0 = median and s_0 = 1.1926 Sn, and repeats: clamp the samples, clamped as they
     are already, to c -+ 1.5 s; c = their mean, s = 1.134 times their standard deviation. As long as nothing lies
@@ -48,18 +51,28 @@ def winsorized_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools
     c_low and c_high; a and b are whole numbers that seem promising, and are tried in turn.
     """
     n, length = stacks.n, len(stacks.rows[0])
+    if again:
+        recipe = recipe.model_copy(update={"winsorization_cutoff": 0.0})
     proven = scratch.row("proven", np.bool_, length)
     proven.fill(False)
     if n >= 5:
         proof = _Proof(stacks, recipe, scratch)
         for shrink in _TRIES:
             np.logical_or(proven, proof.attempt(shrink), out=proven)
+        rest = np.flatnonzero(~proven)
+        if len(rest):
+            keys = list(take_columns(stacks.rows, rest))
+            proof = _SharpProof(stacks._replace(rows=keys, total=stacks.total.take(rest)), recipe, scratch)
+            for shrink in _SHARP_TRIES:
+                proven[rest] |= proof.attempt(shrink)
     np.logical_not(proven, out=proven)
     return proven
 
 
 class _Proof:
     """Attempts at proofs for the stacks of one tile, all in units of keys."""
+
+    _splits: ClassVar[tuple[int, ...]] = (-2, 0, 2)
 
     def __init__(self, stacks: Sorted, recipe: Recipe, scratch: Scratch) -> None:
         self._rows, self._n = stacks.rows, stacks.n
@@ -74,7 +87,10 @@ class _Proof:
         np.multiply(self._median, np.float32(0.5), out=self._median)
         self._mean = self._row("mean")
         np.multiply(stacks.total, np.float32(1 / (stacks.unit * self._n)), out=self._mean, casting="same_kind")
-        self._start = self._least_start()
+        # by how much, in all, the stack is certain to be raised and lowered; nothing is known of that
+        self._raised: NDArray[np.uint16] | None = None
+        self._lowered: NDArray[np.uint16] | None = None
+        self._start = self._first_deviation(least_distance(self._rows, self._splits, scratch), "start", MARGIN)
         # the best bounds known so far of the least deviation and of the centre; the next attempt starts from them
         self._known = self._copied("known", self._start)
         self._low = self._copied("low centre", self._median)
@@ -97,51 +113,13 @@ class _Proof:
         np.copyto(row, source)
         return row
 
-    def _least_start(self) -> F32:
-        """Return a lower bound of s_0 = 1.1926 Sn.
-
-        Sn's distance d is the m-th smallest, m = (n + 1) // 2, of the distances D_i from r_i to its h-th nearest
-        sample, so it is not below the least D_i of any n - m + 1 ranks; take the outermost. For a rank i <= p some
-        window of h ranks lies within D_i of r_i. Let it begin at rank k: then D_i is not below half its width,
-        nor below the distance from r_i, hence from r_p, to its end. So for all these ranks
-
-            D_i >= min over k <= p of max(width_k / 2, r_(k + h - 1) - r_p),
-
-        as windows that begin beyond p end still further away. The upper ranks mirror that.
-        """
-        rows, n = self._rows, self._n
-        h, needed = n // 2 + 1, n - (n + 1) // 2 + 1
-        windows = [(rows[k], rows[k + h - 1]) for k in range(n - h + 1)]
-        lower = (needed + 1) // 2
-        below = self._half_reach(windows[:lower], 1, rows[lower - 1], "least reach")
-        above = self._half_reach(windows[: -(needed - lower) - 1 : -1], 0, rows[n - (needed - lower)], "other reach")
-        np.minimum(below, above, out=below)
-        start = self._copied("start", below)
+    def _first_deviation(self, distance: NDArray[np.uint8], name: str, margin: float) -> F32:
+        """Return 1.1926 Sn for a bound of its distance."""
+        deviation = self._copied(name, distance)
         if self._slack:
-            np.subtract(start, np.float32(self._slack), out=start)
-        np.multiply(start, np.float32(sn.CONSISTENCY * sn.factor(n) * MARGIN), out=start)
-        return start
-
-    def _half_reach(self, windows: Sequence[tuple[Row, Row]], far: int, inmost: Row, name: str) -> Row:
-        """Return the bound above for windows whose ``far`` end (1 upper, 0 lower) is the one away from the rank.
-
-        Distances are whole numbers, and so are halves of widths when rounded up.
-        """
-        scratch, length = self._scratch, self._length
-        least = scratch.row(name, np.uint8, length)
-        least.fill(255)
-        half, reach = (scratch.row(kind, np.uint8, length) for kind in ("half width", "window reach"))
-        for low, high in windows:
-            np.subtract(high, low, out=reach)
-            np.right_shift(reach, 1, out=half)
-            np.subtract(reach, half, out=half)
-            if far:
-                np.subtract(high, inmost, out=reach)
-            else:
-                np.subtract(inmost, low, out=reach)
-            np.maximum(half, reach, out=reach)
-            np.minimum(least, reach, out=least)
-        return least
+            np.add(deviation, np.float32(self._slack * (1 if margin > 1 else -1)), out=deviation)
+        np.multiply(deviation, np.float32(sn.CONSISTENCY * sn.factor(self._n) * margin), out=deviation)
+        return deviation
 
     def attempt(self, shrink: float) -> Bools:
         """Return for which stacks limits at 1.5 ``shrink`` times the known deviation make a proof."""
@@ -180,13 +158,19 @@ class _Proof:
             np.subtract(high, high_row, out=change)
             np.add(less, change, out=less)
         self._bound_centre(more, less)
-        deviation = self._row("deviation")
-        weigh = weights(n, CLAMP)
-        np.copyto(deviation, weighted_spread(raised + lower[outer:], lowered + upper[outer:], weigh, scratch))
-        np.multiply(deviation, np.float32(FACTOR * weigh.factor / sqrt(n - 1) * MARGIN), out=deviation)
+        deviation = self._scatter(raised, lowered)
+        np.multiply(deviation, np.float32(FACTOR / sqrt(n - 1) * MARGIN), out=deviation)
         if self._slack:
             np.subtract(deviation, np.float32(self._slack * FACTOR * sqrt(n / (n - 1)) / 2), out=deviation)
         return deviation
+
+    def _scatter(self, lower: list[Row], upper: list[Row]) -> F32:
+        """Return a lower bound of sqrt(sum (x - mean)^2); the outer ranks are those given, from the outermost on."""
+        n, outer, rows = self._n, self._outer, self._rows
+        weigh = weights(n, CLAMP)
+        lower, upper = lower + rows[: n // 2][outer:], upper + rows[: (n - 1) // 2 : -1][outer:]
+        scatter = self._copied("deviation", weighted_spread(lower, upper, weigh, self._scratch))
+        return np.multiply(scatter, np.float32(weigh.factor), out=scatter)
 
     def _bound_centre(self, more: NDArray[np.uint16], less: NDArray[np.uint16]) -> None:
         """Set the bounds of the centre, from the sums by which clamping raised and lowered keys.
@@ -194,8 +178,10 @@ class _Proof:
         A sample above b exceeds it by up to the slack more than its key does.
         """
         extra = self._slack * self._outer / self._n + _ROUNDING
-        for sums, sign, bound in ((less, -1, self._low), (more, 1, self._high)):
+        for sums, sign, certain, bound in ((less, -1, self._raised, self._low), (more, 1, self._lowered, self._high)):
             np.copyto(bound, sums)
+            if certain is not None:
+                np.subtract(bound, certain, out=bound)
             np.multiply(bound, np.float32(sign / self._n), out=bound)
             np.add(bound, self._mean, out=bound)
             np.add(bound, np.float32(sign * extra + (self._blur if sign > 0 else 0)), out=bound)
@@ -223,6 +209,8 @@ class _Proof:
 
     def _cutoff_limits(self, deviation: F32) -> tuple[_Condition, ...]:
         cutoff = self._recipe.winsorization_cutoff
+        if not cutoff:
+            return ()
         return (
             (self._high, deviation, -cutoff, np.less, self._least),
             (self._low, deviation, cutoff, np.greater, self._greatest),
@@ -236,3 +224,61 @@ class _Proof:
             np.add(part, centre, out=part)
             compare(part, bound, out=met)
             np.logical_and(holds, met, out=holds)
+
+
+class _SharpProof(_Proof):
+    """A proof that takes several times as long for each stack, and leaves half as many."""
+
+    _splits: ClassVar[tuple[int, ...]] = (-3, 0, 3)
+
+    def __init__(self, stacks: Sorted, recipe: Recipe, scratch: Scratch) -> None:
+        super().__init__(stacks, recipe, scratch)
+        n, outer = self._n, self._outer
+        self._pivot = self._copied("pivot", self._rows[n // 2])
+        inner = self._centred("inner", self._rows[outer : n - outer])
+        self._inner = inner.sum(0), np.einsum("ij,ij->j", inner, inner)
+        self._clamp_surely()
+
+    def _clamp_surely(self) -> None:
+        """Find out by how much the first limits, which only close in, raise and lower the stack at least.
+
+        They lie at A_0 >= c_0 - 1.5 s_0 with the greatest s_0 there may be, and at a B_0 likewise.
+        """
+        distance = greatest_distance(self._rows, self._scratch)
+        reach = self._first_deviation(distance, "greatest start", 1 / MARGIN)
+        np.multiply(reach, np.float32(CLAMP), out=reach)
+        limit = self._row("sure limit")
+        limits = []
+        for centre, sign, whole in ((self._low, -1, np.floor), (self._high, 1, np.ceil)):
+            (np.add if sign > 0 else np.subtract)(centre, reach, out=limit)
+            if sign < 0 and self._slack:
+                np.subtract(limit, np.float32(self._slack), out=limit)
+            whole(limit, out=limit)
+            np.maximum(limit, 0, out=limit)
+            np.minimum(limit, 255, out=limit)
+            limits.append(limit.astype(np.uint8))
+        raised, lowered = (np.zeros(self._length, np.uint16) for _ in limits)
+        change = self._scratch.row("change", np.uint8, self._length)
+        for rank in range(self._outer):
+            low, high = self._rows[rank], self._rows[-1 - rank]
+            np.add(raised, np.subtract(np.maximum(low, limits[0], out=change), low, out=change), out=raised)
+            np.add(lowered, np.subtract(high, np.minimum(high, limits[1], out=change), out=change), out=lowered)
+        self._raised, self._lowered = raised, lowered
+
+    def _centred(self, name: str, rows: Sequence[Row]) -> F32:
+        """Return keys less the middle one."""
+        table = self._scratch.table(name, len(rows), np.float32, self._length)
+        for target, row in zip(table, rows, strict=True):
+            np.copyto(target, row)
+            np.subtract(target, self._pivot, out=target)
+        return table
+
+    def _scatter(self, lower: list[Row], upper: list[Row]) -> F32:
+        """Return sqrt(sum (x - mean)^2): sums of whole numbers about the middle."""
+        outer = self._centred("outer", lower + upper)
+        total = self._inner[0] + outer.sum(0)
+        squares = self._inner[1] + np.einsum("ij,ij->j", outer, outer)
+        scatter = self._row("deviation")
+        np.multiply(total, total, out=total)
+        np.subtract(squares, np.multiply(total, np.float32(1 / self._n), out=total), out=scatter)
+        return np.sqrt(np.maximum(scatter, 0, out=scatter), out=scatter)
