@@ -54,8 +54,15 @@ def middle_ranks(count: int) -> tuple[int, int]:
 
 def median_in_memory(samples: NDArray[Any]) -> float:
     """Return the median of some samples. Numpy's own loads its masked arrays first, which takes longer than this."""
-    low, high = middle_ranks(samples.size)
-    ordered = np.partition(samples.ravel(), high)
+    return mean_of_ranks(samples.ravel(), *middle_ranks(samples.size))
+
+
+def mean_of_ranks(samples: NDArray[Any], low: int, high: int) -> float:
+    """Return the mean of the samples of two ranks: the same or ``high`` one more than ``low``.
+
+    Selecting one rank is several times as fast as selecting two; the other is the greatest of what lies below.
+    """
+    ordered = np.partition(samples, high)
     return (float(ordered[: low + 1].max()) + float(ordered[high])) / 2
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.counting import median_by_counting
+from ap_masters.engines.counting import mean_of_ranks, median_by_counting, middle_ranks
 from ap_masters.engines.numpy.order import Source
 
 _STEP: Final = 65535.0  # the range is open by one step of 16-bit counts at both ends
@@ -90,14 +90,15 @@ def _between(source: Source, index: int, channel: int, plane: int, low: float, h
             outside = int(np.count_nonzero(run <= low))
             count -= int(np.count_nonzero(run >= high))
         count += len(run) - outside
-        below += int(np.count_nonzero(run < bottom)) - outside
-        kept.append(run.take(np.flatnonzero((run >= bottom) & (run <= top))))
+        reached = run >= bottom
+        below += len(run) - int(np.count_nonzero(reached)) - outside
+        reached &= run <= top
+        kept.append(run.take(np.flatnonzero(reached)))
         size += len(kept[-1])
         if size > max(_MOST_KEPT * plane, _RUN):
             return None
     middle = np.concatenate(kept)
-    ranks = [(count - 1) // 2 - below, count // 2 - below]
-    if not 0 <= ranks[0] <= ranks[1] < len(middle):
+    low_rank, high_rank = (rank - below for rank in middle_ranks(count))
+    if not 0 <= low_rank <= high_rank < len(middle):
         return None
-    ordered = np.partition(middle, ranks)
-    return (float(ordered[ranks[0]]) + float(ordered[ranks[1]])) / 2
+    return mean_of_ranks(middle, low_rank, high_rank)

@@ -13,6 +13,7 @@ from ap_masters.engines.numpy.tiles import FINE
 Row = NDArray[Any]
 
 _BELOW: Final = 256  # calibrated samples down to minus this many counts still make whole counts of 16 bits
+_RANGE: Final = 1 << 16
 _ROUNDED: Final = 0.02  # float32's error in a scaled sample: three roundings of numbers below 2^17
 _CHUNK: Final = 1 << 11  # pixels whose samples are made float64 at once: they stay in the cache
 
@@ -45,14 +46,14 @@ class ScaledReader:
         self._wide = np.empty((count, _CHUNK))
         self._keeps_fractions = order.recipe.rejection in FINE
         self._fractions: list[NDArray[np.uint8]] = []
-        self._seen: NDArray[np.int32] = np.zeros(0, np.int32)
+        self._outside: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._subtrahend: NDArray[np.float32] | None = None
         self._channel = self._start = 0
 
     def begin(self, channel: int, start: int, length: int) -> None:
         """Turn to another tile."""
-        self._seen = self._scratch.row("seen whole", np.int32, length)
-        self._seen.fill(0)
+        self._outside = self._scratch.row("outside", np.bool_, length)
+        self._outside.fill(False)
         self._channel, self._start = channel, start
         factors = self._order.scales[channel].combine
         self._factors = np.ones(len(self._source)) if factors is None else np.asarray(factors, np.float64)
@@ -62,26 +63,25 @@ class ScaledReader:
             self._fractions = self._scratch.rows("fraction", len(self._source), np.uint8, length)
 
     def read(self, index: int) -> Row:
-        """Return the whole counts of one frame, modulo 2^16; they last until the next call."""
+        """Return the whole counts of one frame, where these are in range; they last until the next call."""
         raw = self._raw[index]
         np.copyto(raw, self._source.read(index, self._channel, self._start, len(raw)))
         value = self._scratch.row("value", np.float32, len(raw))
-        whole = self._scratch.row("whole", np.int32, len(raw))
         np.copyto(value, raw)
         if self._subtrahend is not None:
             np.subtract(value, self._subtrahend, out=value)
         np.multiply(value, np.float32(self._factors[index]), out=value)
         shift = _BELOW - _ROUNDED - self._factors[index] * self._offsets[index]
         np.add(value, np.float32(shift), out=value)
-        np.copyto(whole, value, casting="unsafe")
-        if value.min() < 0:  # cutting off makes a negative number greater; from -1 to 0 nothing else tells
-            self._seen[value < 0] = -1
-        np.bitwise_or(self._seen, whole, out=self._seen)
+        if value.min() < 0 or value.max() >= _RANGE:
+            np.logical_or(self._outside, (value < 0) | (value >= _RANGE), out=self._outside)
+            np.clip(value, 0, _RANGE - 1, out=value)
         counts = self._scratch.row("count", np.uint16, len(raw))
-        np.copyto(counts, whole, casting="unsafe")
+        np.copyto(counts, value, casting="unsafe")
         if self._keeps_fractions:
             part = self._scratch.row("part", np.float32, len(raw))
-            np.copyto(part, whole)
+            whole = self._scratch.row("whole", np.int32, len(raw))
+            np.copyto(part, counts)
             np.subtract(value, part, out=value)
             np.multiply(value, np.float32(1 << 8), out=value)
             np.copyto(whole, value, casting="unsafe")
@@ -93,8 +93,8 @@ class ScaledReader:
         return self._fractions
 
     def outside(self) -> NDArray[np.bool_]:
-        """Return where a count of the tile has not been in the range of 16 bits: higher bits tell."""
-        return np.not_equal(np.right_shift(self._seen, 16, out=self._seen), 0)
+        """Return where a count of the tile has not been in the range of 16 bits."""
+        return self._outside
 
     def average(self, out: NDArray[np.float32], divisor: float) -> None:
         """Fill ``out`` with the average of all frames over ``divisor``, whatever the stacks lose."""
@@ -115,10 +115,11 @@ class ScaledReader:
     def columns(self, pixels: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the scaled samples of some stacks of the tile, in float64."""
         columns = np.empty((len(self._raw), len(pixels)))
-        subtrahend = 0.0 if self._subtrahend is None else self._subtrahend.take(pixels).astype(np.float64)
+        subtrahend = None if self._subtrahend is None else self._subtrahend.take(pixels).astype(np.float64)
         for target, row, factor, offset in zip(columns, self._raw, self._factors, self._offsets, strict=True):
             np.copyto(target, row.take(pixels))
             target -= offset
-            target -= subtrahend
+            if subtrahend is not None:
+                target -= subtrahend
             target *= factor
         return columns

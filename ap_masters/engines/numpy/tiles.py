@@ -15,7 +15,7 @@ from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screening import LIMITS, SCREENS
 from ap_masters.engines.numpy.screening.clipping import Tile, unproven
 from ap_masters.engines.numpy.screening.keys import BITS, COARSEST, Keys, short_keys
-from ap_masters.engines.numpy.screening.moments import Moments, Read, moments
+from ap_masters.engines.numpy.screening.moments import Moments, Read, Wanted, moments
 from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.model import Combination, Rejection
 
@@ -147,7 +147,7 @@ class MeasuredTiles(Tiles):
                 np.copyto(row, read(index))
             self._sort()
             return Unfinished(np.arange(0))
-        found = moments(rows, read, squares=self._squares, float_type=self._float, scratch=self._scratch)
+        found = moments(rows, read, Wanted(self._squares, not self._slack), self._float, self._scratch)
         self._pivot = found.middle
         marked = found.wide
         if self._limits is not None:

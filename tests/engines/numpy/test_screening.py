@@ -14,7 +14,7 @@ from ap_masters.engines.numpy.rejection.survivors import Span, Stacks
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screening import LIMITS
 from ap_masters.engines.numpy.screening.clipping import Tile, unproven
-from ap_masters.engines.numpy.screening.moments import Moments, moments
+from ap_masters.engines.numpy.screening.moments import Moments, Wanted, moments
 from ap_masters.engines.numpy.screening.scale import greatest_distance, least_distance
 from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.engines.numpy.screening.winsorized import winsorized_screen
@@ -69,11 +69,11 @@ def test_most_stacks_pass() -> None:
     assert marked.mean() == pytest.approx(0.145, abs=0.02)
 
 
-def look(samples: NDArray[np.uint16], *, squares: bool) -> tuple[Moments, list[NDArray[np.uint16]]]:
+def look(samples: NDArray[np.uint16], *, squares: bool, exact: bool = True) -> tuple[Moments, list[NDArray[np.uint16]]]:
     """Return the moments of stacks, (frames, pixels), and the differences from their middle."""
     rows = list(np.empty_like(samples))
     pixels = samples.shape[1]
-    found = moments(rows, lambda i: samples[i], squares=squares, float_type=np.dtype(float), scratch=Scratch(pixels))
+    found = moments(rows, lambda i: samples[i], Wanted(squares, exact), np.dtype(float), Scratch(pixels))
     return found, rows
 
 
@@ -136,7 +136,7 @@ def test_stacks_whose_median_proves_it_lose_nothing(
     limits, squares = LIMITS[rejection]
     assert limits is not None
     scratch = Scratch(samples.shape[1])
-    found, rows = look(samples, squares=squares)
+    found, rows = look(samples, squares=squares, exact=not blur)
     tile = Tile(found, rows, 0.0, blur)
     marked = unproven(tile, limits(tile, recipe, scratch), scratch)
 

@@ -17,6 +17,7 @@ LOW = np.uint8(1)
 HIGH = np.uint8(2)
 
 _FEW_COLUMNS = 64
+_LEFT = 1e-3  # of the squares of all samples
 
 ZERO = 2.0**-53  # the largest number that vanishes beside 1
 
@@ -164,10 +165,21 @@ class Stacks:
         return samples
 
     def sums(self, span: "Span", pixels: NDArray[np.intp] | slice = slice(None)) -> tuple[Floats, Floats]:
-        """Return the sums of x - pivot and of its square over the survivors of some pixels."""
-        if self.short:
-            return self._sums_without(span, pixels)
-        low, high = (rank * self.pixels + self._column[pixels] for rank in span)
+        """Return the sums of x - pivot and of its square over the survivors of some pixels.
+
+        Floats lose digits where little is left of the squares; those few are added up anew, from the middle outwards.
+        """
+        total, squares = self._sums_without(span, pixels)
+        if not self.short:
+            few = np.flatnonzero(squares < _LEFT * self._sums_of_all[1][pixels])
+            if len(few):
+                part = self.select(self._column[pixels][few])
+                total[few], squares[few] = part._sums_between(span.select(few))
+        return total, squares
+
+    def _sums_between(self, span: "Span") -> tuple[Floats, Floats]:
+        """Return the same for every pixel, as differences of sums that grow away from the middle."""
+        low, high = (rank * self.pixels + self._column for rank in span)
         first, second = self._cumulated
         return first.take(high) - first.take(low), second.take(high) - second.take(low)
 

@@ -27,11 +27,18 @@ _SAMPLED: Final = 16  # every so-manieth stack tells how far samples scatter
 _REACH: Final = 2.1  # largest difference over the 90th percentile of the range of three samples: 6 sigma
 
 
+class Wanted(NamedTuple):
+    """Whether sums of squares are wanted, and whether samples are ``exact``, so that it matters what keys lack."""
+
+    squares: bool
+    exact: bool
+
+
 class Moments(NamedTuple):
     """What is known of a tile's stacks: ``above`` and ``below`` are how far they reach from their ``middle``.
 
-    ``total`` is the sum of x - middle; ``key_total`` and ``squares`` are the sums of keys and of their squares, where
-    they were asked for. A key is (x - middle) >> ``shift``; shifted back, it is too small by 0 to ``lost``. All is
+    ``total`` is the sum of x - middle; ``key_total`` and ``squares`` are the sums of keys and of their squares; each
+    where it was asked for. A key is (x - middle) >> ``shift``; shifted back, it is too small by 0 to ``lost``. All is
     exact, and means nothing in ``wide`` stacks.
     """
 
@@ -47,7 +54,7 @@ class Moments(NamedTuple):
     wide: Bools
 
 
-def moments(rows: Sequence[Row], read: Read, *, squares: bool, float_type: np.dtype[Any], scratch: Scratch) -> Moments:
+def moments(rows: Sequence[Row], read: Read, wanted: Wanted, float_type: np.dtype[Any], scratch: Scratch) -> Moments:
     """Read the frames of a tile, and look at them; leave x - middle in ``rows``. Sums are of ``float_type``.
 
     Differences are modulo 2^16, as all whole numbers here: middle and row make the sample again.
@@ -56,13 +63,13 @@ def moments(rows: Sequence[Row], read: Read, *, squares: bool, float_type: np.dt
     for row in rows[:known]:
         np.subtract(row, middle, out=row)
     reach = int(_REACH * usual)
-    look = _Look(rows, read, middle, squares, float_type, scratch)
-    shift, fresh = (reach // (_LARGEST + 1)).bit_length() if squares else 0, known
+    look = _Look(rows, read, middle, wanted, float_type, scratch)
+    shift, fresh = (reach // (_LARGEST + 1)).bit_length() if wanted.squares else 0, known
     while True:
         found = look.with_shift(min(shift, _COARSEST), reach, fresh)
         if reach > _FURTHEST or np.count_nonzero(found.wide) <= _MOST_WIDE * len(middle):
             return found
-        reach, shift, fresh = 2 * reach + 1, found.shift + squares, len(rows)
+        reach, shift, fresh = 2 * reach + 1, found.shift + wanted.squares, len(rows)
 
 
 def middle_of_three(rows: Sequence[Row], read: Read, scratch: Scratch) -> tuple[Row, int, int]:
@@ -98,51 +105,40 @@ class _Look:
         rows: Sequence[Row],
         read: Read,
         middle: Row,
-        squares: bool,
+        wanted: Wanted,
         float_type: np.dtype[Any],
         scratch: Scratch,
     ) -> None:
         self._rows, self._read = rows, read
         self._middle = middle
-        self._squares = squares
+        self._wanted = wanted
         self._float_type = float_type
         self._scratch = scratch
 
     def with_shift(self, shift: int, reach: int, fresh: int) -> Moments:
         """Look once; frames from ``fresh`` on are read first. Most samples lie within ``reach`` of the middle."""
         n, middle, length = len(self._rows), self._middle, len(self._middle)
-        least, greatest, bits, key = (
-            self._scratch.row(name, np.int16, length) for name in ("least", "greatest", "bits", "key of sixteen bits")
-        )
-        for row in (least, greatest, bits):
-            row.fill(0)
-        together, furthest = _together(n, shift, reach, squares=self._squares)
-        total, key_total = self._sum("total", np.int16), self._sum("key total", np.int16)
-        squares = self._sum("squares", np.uint16)
+        least, greatest = (self._scratch.row(name, np.int16, length) for name in ("least", "greatest"))
+        least.fill(0)
+        greatest.fill(0)
+        together, furthest = _together(n, shift, reach, squares=self._wanted.squares)
+        sums = _Sums(length, shift, self._wanted, self._float_type, self._scratch)
         for index, row in enumerate(self._rows):
             if index >= fresh:
                 np.subtract(self._read(index), middle, out=row)
             difference = row.view(np.int16)
             np.minimum(least, difference, out=least)
             np.maximum(greatest, difference, out=greatest)
-            total.add(difference)
-            if shift:
-                np.bitwise_or(bits, difference, out=bits)
-                difference = np.right_shift(difference, shift, out=key)
-                key_total.add(key)
-            if self._squares:
-                squares.add(np.multiply(difference, difference, out=key))
+            sums.add(difference)
             if (index + 1) % together == 0 or index + 1 == n:
-                for part in (total, key_total, squares):
-                    part.carry()
+                sums.carry()
         above, below = greatest.view(np.uint16), np.negative(least, out=least).view(np.uint16)
-        reached = np.maximum(above, below, out=key.view(np.uint16))
+        reached = self._scratch.row("reached", np.uint16, length)
+        np.maximum(above, below, out=reached)
         wide = np.greater(reached, furthest, out=self._scratch.row("wide", np.bool_, length))
         self._mark_wrapped(wide, above, below)
-        cut = (1 << shift) - 1
-        lost = cut if shift and np.bitwise_or.reduce(bits[~wide] & cut, initial=0) else 0
-        of_keys = key_total.row if shift else total.row
-        return Moments(n, middle, above, below, total.row, of_keys, squares.row, shift, lost, wide)
+        rows = (sums.total.row, sums.key_total.row, sums.squares.row)
+        return Moments(n, middle, above, below, *rows, shift, sums.lost(wide), wide)
 
     def _mark_wrapped(self, wide: Bools, above: NDArray[np.uint16], below: NDArray[np.uint16]) -> None:
         """Mark stacks that reach beyond the type's range: there a difference of more than half of it was taken."""
@@ -152,9 +148,46 @@ class _Look:
             np.logical_or(wide, below > signed - limits.min, out=wide)
             np.logical_or(wide, above > limits.max - signed, out=wide)
 
-    def _sum(self, name: str, chunk: type[np.int16 | np.uint16]) -> "_Sum":
-        types = (("", self._float_type), (", a part", self._float_type), (", whole", chunk))
-        return _Sum(*(self._scratch.row(name + of, dtype, len(self._middle)) for of, dtype in types))
+
+class _Sums:
+    """What is added up over the frames."""
+
+    def __init__(self, length: int, shift: int, wanted: Wanted, float_type: np.dtype[Any], scratch: Scratch) -> None:
+        def rows(name: str, chunk: type[np.int16 | np.uint16]) -> tuple[Row, ...]:
+            types = (("", float_type), (", a part", float_type), (", whole", chunk))
+            return tuple(scratch.row(name + of, dtype, length) for of, dtype in types)
+
+        self._shift, self._wanted = shift, wanted
+        self.total = _Sum(*rows("total", np.int16))
+        self.key_total = _Sum(*rows("key total", np.int16)) if shift or not wanted.exact else self.total
+        self.squares = _Sum(*rows("squares", np.uint16))
+        self._key, self._bits = (scratch.row(name, np.int16, length) for name in ("key of sixteen bits", "bits"))
+        self._bits.fill(0)
+
+    def add(self, difference: NDArray[np.int16]) -> None:
+        """Add what is wanted of the differences of one frame."""
+        if self._wanted.exact:
+            self.total.add(difference)
+        if self._shift:
+            if self._wanted.exact:
+                np.bitwise_or(self._bits, difference, out=self._bits)
+            difference = np.right_shift(difference, self._shift, out=self._key)
+        if self._wanted.squares:
+            if self.key_total is not self.total:
+                self.key_total.add(difference)
+            self.squares.add(np.multiply(difference, difference, out=self._key))
+
+    def carry(self) -> None:
+        """Go from whole numbers to floats."""
+        for part in (self.total, self.key_total, self.squares):
+            part.carry()
+
+    def lost(self, wide: Bools) -> int:
+        """Return by how much a key may be too small: by nothing where samples have nothing in the bits cut off."""
+        cut = (1 << self._shift) - 1
+        if cut and self._wanted.exact and not np.bitwise_or.reduce(self._bits[~wide] & cut, initial=0):
+            return 0
+        return cut
 
 
 class _Sum:
