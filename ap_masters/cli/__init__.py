@@ -1,5 +1,6 @@
 """The command line: parse, call, print, exit."""
 
+import gc
 import json
 import logging
 import signal
@@ -10,6 +11,7 @@ from ap_masters.errors import ApMastersError
 from ap_masters.safe import one_line
 
 _INTERRUPTED = 130
+_OBJECTS = 50_000  # made before garbage is looked for: loading libraries makes many, and none in vain
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -24,6 +26,7 @@ def main(argv: list[str] | None = None) -> None:
 
     if argv is None:
         _end_like_ctrl_c()
+        gc.set_threshold(_OBJECTS)
     arguments = sys.argv[1:] if argv is None else argv
     try:
         application(arguments[0] if arguments else None)(args=arguments)

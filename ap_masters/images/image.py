@@ -88,6 +88,10 @@ class Writer(RowSink, Protocol):
         """Take notice of ``count`` rows from ``first`` on that somebody has written there."""
         ...
 
+    def settle(self) -> None:
+        """Begin to bring the rows to the disk, all of which have been written; ``finish`` then waits less for it."""
+        ...
+
     def read_again(self, channel: int) -> Iterator[NDArray[np.float32]]:
         """Yield all samples of a channel that has been written, in runs that are valid until the next."""
         ...

@@ -4,6 +4,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, NamedTuple, Self
@@ -91,6 +92,8 @@ class Part:
         self.path = goal.with_name(f".ap-masters-{os.urandom(6).hex()}.part")
         file: IO[bytes] = self.path.open("x+b", buffering=0)
         self._file = PositionalFile(file)
+        self._settling = ThreadPoolExecutor(1, thread_name_prefix="settling")
+        self._settled: Future[None] | None = None
         self.write = self._file.write
 
     def pieces(self, first: int, last: int) -> Iterator[memoryview]:
@@ -111,15 +114,25 @@ class Part:
             self._file.read_into(at, piece)
             self._file.write(at + by, piece)
 
+    def settle(self) -> None:
+        """Begin to bring what has been written to the disk, while the caller goes on."""
+        self._settled = self._settling.submit(self._file.sync)
+
     def publish(self, goal: Path) -> None:
         """Put the file in its place, in one step, once it is safely on the disk."""
+        if self._settled is not None:
+            self._settled.result()  # a disk tells once only that it has failed
         self._file.sync()
-        self._file.close()
+        self._close()
         self.path.replace(goal)
+
+    def _close(self) -> None:
+        self._settling.shutdown()
+        self._file.close()
 
     def discard(self) -> None:
         """Remove the file."""
-        self._file.close()
+        self._close()
         self.path.unlink(missing_ok=True)
 
 
@@ -182,6 +195,10 @@ class RowWriter(ABC):
         with self._lock:
             if self._written[channel, first:last].any():
                 raise ValueError(f"rows {first} to {last} of channel {channel} are written a second time")
+
+    def settle(self) -> None:
+        """Begin to bring the rows to the disk, all of which have been written; ``finish`` then waits less for it."""
+        self._part.settle()
 
     def read_again(self, channel: int) -> Iterator[NDArray[Any]]:
         """Yield all samples of a channel that has been written, in runs that are valid until the next."""

@@ -76,6 +76,11 @@ class XisfWriter(RowWriter):
             done = int(rows.argmin()) if not rows.all() else rows.size
         return done * self._shape.row
 
+    def settle(self) -> None:
+        """Begin to bring the rows to the disk, unless they are still to be compressed."""
+        if not self._compression:
+            super().settle()
+
     # --- completing ---------------------------------------------------------------------------------------
 
     def _complete(self, keywords: tuple[Keyword, ...]) -> None:

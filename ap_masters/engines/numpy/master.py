@@ -78,6 +78,7 @@ def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, me
             )
         )
         totals = _write(order, writer, means.memory, workers, on_rows)
+        writer.settle()
         outcomes = _outcomes(frames, prepared, totals)
         pixels = geometry.plane * geometry.channels
         smallest, largest = totals.accumulator.extremes
