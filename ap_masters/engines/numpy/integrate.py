@@ -17,8 +17,8 @@ _TILE_BYTES: Final = 24 << 20  # of one worker; beyond, larger tiles gain nothin
 _FEWEST: Final = 64  # pixels of a tile, and stacks integrated exactly at once, however little memory there is
 _BAND_TILES: Final = 8
 _PER_PIXEL: Final = 160  # bytes of a tile's rows that there is one of, whatever the number of frames
-_BATCH: Final = 1 << 18  # samples integrated exactly at once: what fits into the cache as float64, some times over
-_BATCH_BYTES: Final = 96  # of each: as float64 several times over, with sums, ranks and what is being gathered
+_STACKS: Final = 1 << 13  # integrated exactly at once: long against the cost of a call
+_SAMPLES: Final = 1 << 20  # of all these stacks; more of them do not stay in the cache
 _WORTH_A_COPY: Final = 1 << 23  # samples that one more worker has to save the others, where starting it costs little
 _WORTH_A_START: Final = 1 << 26  # and where it is an interpreter of its own, a third of a second away
 _START_BYTES: Final = 48 << 20  # of such an interpreter
@@ -31,11 +31,11 @@ def integrate(order: Order, sink: RowSink, *, memory: int, workers: int) -> Iter
     worked on at once. Half of a worker's memory goes to the tile, half to what is integrated exactly. Raises what
     reading raises.
     """
-    shape, count = order.shape, len(order.source)
+    shape, count, path = order.shape, len(order.source), path_for(order)
     half = memory // (2 * workers)
-    tile = min(half, _TILE_BYTES) // (count * path_for(order).bytes_per_sample + _PER_PIXEL)
+    tile = min(half, _TILE_BYTES) // (count * path.bytes_per_sample + _PER_PIXEL)
     tile = max(min(tile, _TILE, shape.width * shape.height), _FEWEST)
-    batch = max(min(_BATCH, half // _BATCH_BYTES) // count, _FEWEST)
+    batch = max(min(_STACKS, min(_SAMPLES, half // path.bytes_per_exact_sample) // count), _FEWEST)
     tasks = _tasks(shape, tile * _BAND_TILES, workers)
     return in_processes(tasks, partial(BandWorker, order, sink, tile=tile, batch=batch), workers)
 

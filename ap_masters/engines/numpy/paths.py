@@ -24,7 +24,8 @@ Exactly = tuple[Columns, Ranks, Begun | None]
 class Path(ABC):
     """How one kind of samples goes from a tile of files to values."""
 
-    bytes_per_sample: ClassVar[int]
+    bytes_per_sample: ClassVar[int]  # of a tile
+    bytes_per_exact_sample: ClassVar[int] = 96  # as float64 several times over, with sums, ranks, and what is gathered
     zero = 0.0  # what makes counts of columns
 
     @abstractmethod
@@ -48,6 +49,7 @@ class ShortIntegers(Path):
     """16-bit samples without factors: the fast path."""
 
     bytes_per_sample: ClassVar[int] = 4  # the samples and their keys
+    bytes_per_exact_sample: ClassVar[int] = 32
 
     def __init__(self, order: Order, tile: int) -> None:
         self._order = order
