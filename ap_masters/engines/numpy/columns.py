@@ -25,6 +25,7 @@ from ap_masters.engines.numpy.screening import SCREENS
 from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.model import Combination, Recipe
 
+_LONG: Final = 400  # bytes of a stack that sorting by itself is worth the transposition
 _WORTH_SCREENING: Final = 512  # stacks that have as many samples left
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # low and high, of each frame
@@ -144,12 +145,19 @@ def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, 
     second = np.argsort(to_combine, axis=0, kind="stable")
     stacks = Stacks(np.take_along_axis(to_combine, second, 0), full_scale)
     kept = np.take_along_axis(by_frame, second, 0) == 0
-    low, high = (np.count_nonzero(by_frame & side, axis=1) for side in (LOW, HIGH))
+    low, high = (_count_rows(by_frame & side) for side in (LOW, HIGH))
     return Columns(*_combine_kept(stacks, kept, recipe.combination), low, high)
 
 
 def _sorted(samples: NDArray[Any]) -> NDArray[Any]:
-    """Return the columns in ascending order."""
+    """Return the columns in ascending order: by a network, or long ones by numpy's sort, one after the other.
+
+    That sorts numbers of 32 bits and more by vector instructions on most processors, others on few.
+    """
+    if len(samples) * samples.itemsize >= _LONG:
+        across = np.ascontiguousarray(samples.T, dtype=np.promote_types(samples.dtype, np.int32))
+        across.sort(axis=1)
+        return np.ascontiguousarray(across.T, dtype=samples.dtype)
     rows = [row.copy() for row in samples]
     apply_network(sorting_network(len(rows)), rows, np.empty_like(rows[0]))
     return np.stack(rows)
@@ -213,8 +221,8 @@ def _count_span(samples: NDArray[Any], zero: float, stacks: Stacks, span: Span, 
     some = np.flatnonzero(unclear)
     none = Span.everything(stacks).select(some)
     lowest[some], highest[some] = stacks.at(none.first, some), stacks.at(none.last - 1, some)
-    low = np.count_nonzero(samples < (lowest - zero).astype(samples.dtype), axis=1)
-    high = np.count_nonzero(samples > (highest - zero).astype(samples.dtype), axis=1)
+    low = _count_rows(samples < (lowest - zero).astype(samples.dtype))
+    high = _count_rows(samples > (highest - zero).astype(samples.dtype))
     if len(some):
         more = _count_fates(
             samples.take(some, axis=1), stacks.select(some).fates(span.select(some), from_inside=from_inside)
@@ -229,4 +237,9 @@ def _count_fates(samples: NDArray[Any], fates: Fates) -> Counts:
     order = np.argsort(samples[:, changed], axis=0, kind="stable")
     by_frame = np.empty((len(samples), len(changed)), np.uint8)
     np.put_along_axis(by_frame, order, fates[:, changed], 0)
-    return np.count_nonzero(by_frame & LOW, axis=1), np.count_nonzero(by_frame & HIGH, axis=1)
+    return _count_rows(by_frame & LOW), _count_rows(by_frame & HIGH)
+
+
+def _count_rows(flags: NDArray[Any]) -> NDArray[np.int64]:
+    """Count the flags of each frame; several times as fast as all at once along an axis."""
+    return np.array([np.count_nonzero(row) for row in flags], np.int64)
