@@ -48,12 +48,9 @@ class FitsWriter(RowWriter):
         self._shape = Shape(width, height, channels, np.dtype(stored), flip=self._bzero)
         super().__init__(path, self._shape, keywords, start=_blocks((len(self._cards(keywords)) + reserve) * CARD))
 
-    def _note(self, position: int, size: int) -> None:
-        first = self._start + position
-        for number, piece in enumerate(self._part.pieces(first, first + size)):
-            part = ones_complement_sum(piece, position + number * PIECE)
-            with self._lock:
-                self._data_sum = fold(self._data_sum + part)
+    def _add_up(self) -> None:
+        for number, piece in enumerate(self._samples(0, self._shape.size)):
+            self._data_sum = fold(self._data_sum + ones_complement_sum(piece, number * PIECE))
 
     def _complete(self, keywords: tuple[Keyword, ...]) -> None:
         lines = self._cards(keywords)

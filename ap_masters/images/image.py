@@ -89,7 +89,7 @@ class Writer(RowSink, Protocol):
         ...
 
     def settle(self) -> None:
-        """Begin to bring the rows to the disk, all of which have been written; ``finish`` then waits less for it."""
+        """Begin to bring the rows to the disk, all of which have been written; ``finish`` then has less to do."""
         ...
 
     def read_again(self, channel: int) -> Iterator[NDArray[np.float32]]:

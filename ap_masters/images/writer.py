@@ -92,9 +92,7 @@ class Part:
         self.path = goal.with_name(f".ap-masters-{os.urandom(6).hex()}.part")
         file: IO[bytes] = self.path.open("x+b", buffering=0)
         self._file = PositionalFile(file)
-        self._settling = ThreadPoolExecutor(1, thread_name_prefix="settling")
-        self._settled: Future[None] | None = None
-        self.write = self._file.write
+        self.write, self.sync = self._file.write, self._file.sync
 
     def pieces(self, first: int, last: int) -> Iterator[memoryview]:
         """Yield the bytes from ``first`` to ``last``; each piece is valid until the next."""
@@ -114,25 +112,15 @@ class Part:
             self._file.read_into(at, piece)
             self._file.write(at + by, piece)
 
-    def settle(self) -> None:
-        """Begin to bring what has been written to the disk, while the caller goes on."""
-        self._settled = self._settling.submit(self._file.sync)
-
     def publish(self, goal: Path) -> None:
         """Put the file in its place, in one step, once it is safely on the disk."""
-        if self._settled is not None:
-            self._settled.result()  # a disk tells once only that it has failed
-        self._file.sync()
-        self._close()
-        self.path.replace(goal)
-
-    def _close(self) -> None:
-        self._settling.shutdown()
+        self.sync()
         self._file.close()
+        self.path.replace(goal)
 
     def discard(self) -> None:
         """Remove the file."""
-        self._close()
+        self._file.close()
         self.path.unlink(missing_ok=True)
 
 
@@ -140,7 +128,8 @@ class RowWriter(ABC):
     """What writing has in common: rows find their place, in any order and from any thread; the header comes last.
 
     It comes last because checksums and rejection counts are known last. Room is kept for it; where that turns out
-    too small, the samples are moved.
+    too small, the samples are moved. While the caller finds out what is still to be said in it, the samples can
+    *settle*: their checksum is computed, and they go to the disk.
     """
 
     def __init__(self, path: Path, shape: Shape, keywords: tuple[Keyword, ...], *, start: int) -> None:
@@ -152,6 +141,8 @@ class RowWriter(ABC):
         self._stored = shape.size  # bytes of samples in the file
         self._lock = threading.Lock()
         self._written = np.zeros((shape.channels, shape.height), np.bool_)
+        self._settling = ThreadPoolExecutor(1, thread_name_prefix="settling")
+        self._settled: Future[None] | None = None
         self._open = True
         try:
             self._part = Part(path)
@@ -183,10 +174,6 @@ class RowWriter(ABC):
         self._require_new(channel, first, count)
         with self._lock:
             self._written[channel, first : first + count] = True
-        try:
-            self._note(self._shape.position(channel, first), count * self._shape.row)
-        except OSError as error:
-            raise unwritable(self.path, error) from error
 
     def _require_new(self, channel: int, first: int, count: int) -> None:
         last = first + count
@@ -197,8 +184,12 @@ class RowWriter(ABC):
                 raise ValueError(f"rows {first} to {last} of channel {channel} are written a second time")
 
     def settle(self) -> None:
-        """Begin to bring the rows to the disk, all of which have been written; ``finish`` then waits less for it."""
-        self._part.settle()
+        """Let the rows settle, all of which have been written, in a thread; ``finish`` waits for it."""
+        self._settled = self._settling.submit(self._settle)
+
+    def _settle(self) -> None:
+        self._add_up()
+        self._part.sync()
 
     def read_again(self, channel: int) -> Iterator[NDArray[Any]]:
         """Yield all samples of a channel that has been written, in runs that are valid until the next."""
@@ -215,6 +206,10 @@ class RowWriter(ABC):
             if not self._written.all():
                 missing = int((~self._written).sum())
                 raise UnwritableImage(self.path, f"was not finished: {missing} rows were never written")
+            if self._settled is None:
+                self._add_up()
+            else:
+                self._settled.result()  # a disk tells once only that it has failed
             self._complete(self._keywords if keywords is None else keywords)
             self._part.publish(self.path)
             self._open = False
@@ -225,6 +220,7 @@ class RowWriter(ABC):
 
     def abort(self) -> None:
         """Remove what has been written. After ``finish`` this does nothing."""
+        self._settling.shutdown()
         if self._open:
             self._open = False
             self._part.discard()
@@ -243,9 +239,13 @@ class RowWriter(ABC):
             self._part.move(self._start, self._stored, start - self._start)
             self._start = start
 
+    def _samples(self, first: int, last: int) -> Iterator[memoryview]:
+        """Yield the bytes of samples from ``first`` to ``last``; each piece is valid until the next."""
+        return self._part.pieces(self._start + first, self._start + last)
+
     @abstractmethod
-    def _note(self, position: int, size: int) -> None:
-        """Take notice of ``size`` bytes that stand in the file, ``position`` bytes after the first sample."""
+    def _add_up(self) -> None:
+        """Find the checksum of the samples. Raises OSError."""
 
     @abstractmethod
     def _complete(self, keywords: tuple[Keyword, ...]) -> None:

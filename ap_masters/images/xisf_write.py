@@ -1,8 +1,6 @@
 """XISF images written by rows, as PixInsight writes them, with a SHA-256 checksum."""
 
 import hashlib
-import threading
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -50,43 +48,27 @@ class XisfWriter(RowWriter):
         self._compression = "" if compression == "none" else compression
         self._bounds = "" if np.dtype(sample).kind == "u" else "0:65535" if adu else "0:1"
         self._digest = hashlib.sha256()
-        self._hashed = 0
-        self._hashing = threading.Lock()
         shape = Shape(width, height, channels, np.dtype(sample).newbyteorder("<"))
         start = _aligned(4096 + (len(keywords) + reserve) * _CARD)
         super().__init__(path, shape, keywords, start=start)
 
-    def _note(self, position: int, size: int) -> None:
-        """Carry the checksum on as far as rows have been written without a gap, unless another thread is at it."""
-        if not self._compression and self._hashing.acquire(blocking=False):
-            try:
-                self._hash_written()
-            finally:
-                self._hashing.release()
-
-    def _hash_written(self) -> None:
-        for piece in self._part.pieces(self._start + self._hashed, self._start + self._gapless()):
-            self._digest.update(piece)
-            self._hashed += len(piece)
-
-    def _gapless(self) -> int:
-        """Return how many bytes from the first sample on have been written."""
-        with self._lock:
-            rows = self._written.reshape(-1)
-            done = int(rows.argmin()) if not rows.all() else rows.size
-        return done * self._shape.row
-
     def settle(self) -> None:
-        """Begin to bring the rows to the disk, unless they are still to be compressed."""
+        """Let the rows settle, unless they are still to be compressed."""
         if not self._compression:
             super().settle()
+
+    def _add_up(self) -> None:
+        if not self._compression:
+            self._hash()
+
+    def _hash(self) -> None:
+        for piece in self._samples(0, self._shape.size):
+            self._digest.update(piece)
 
     # --- completing ---------------------------------------------------------------------------------------
 
     def _complete(self, keywords: tuple[Keyword, ...]) -> None:
         compression = self._compress() if self._compression else {}
-        if not compression:
-            self._hash_written()
         while len(header := self._header(keywords, compression)) > self._start:
             self._make_room(_aligned(len(header)))
         self._part.write(0, memoryview(header.ljust(self._start, b"\0")))
@@ -111,6 +93,7 @@ class XisfWriter(RowWriter):
         if at - self._start >= size:
             packed.discard()
             self._digest = hashlib.sha256()
+            self._hash()
             return {}
         self._part.discard()
         self._part = packed
@@ -121,9 +104,6 @@ class XisfWriter(RowWriter):
         if len(packer.subblocks) > 1:
             attributes["subblocks"] = ":".join(f"{stored},{whole}" for stored, whole in packer.subblocks)
         return attributes
-
-    def _samples(self, first: int, last: int) -> Iterator[memoryview]:
-        return self._part.pieces(self._start + first, self._start + last)
 
     def _header(self, keywords: tuple[Keyword, ...], compression: dict[str, str]) -> bytes:
         """Return the file up to the samples, without padding; the order of attributes is PixInsight's."""
