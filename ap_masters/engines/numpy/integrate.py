@@ -12,7 +12,6 @@ from ap_masters.engines.numpy.workers import BandWorker
 from ap_masters.engines.statistics import BLOCK
 from ap_masters.images.image import RowSink
 
-_TILE: Final = 1 << 16  # pixels: rows of 64 and 128 KiB, long against the cost of a call
 _TILE_BYTES: Final = 24 << 20  # of one worker; beyond, larger tiles gain nothing
 _FEWEST: Final = 64  # pixels of a tile, and stacks integrated exactly at once, however little memory there is
 _BAND_TILES: Final = 8
@@ -34,7 +33,7 @@ def integrate(order: Order, sink: RowSink, *, memory: int, workers: int) -> Iter
     shape, count, path = order.shape, len(order.source), path_for(order)
     half = memory // (2 * workers)
     tile = min(half, _TILE_BYTES) // (count * path.bytes_per_sample + _PER_PIXEL)
-    tile = max(min(tile, _TILE, shape.width * shape.height), _FEWEST)
+    tile = max(min(tile, path.largest_tile(order), shape.width * shape.height), _FEWEST)
     batch = max(min(_STACKS, min(_SAMPLES, half // path.bytes_per_exact_sample) // count), _FEWEST)
     tasks = _tasks(shape, tile * _BAND_TILES, workers)
     return in_processes(tasks, partial(BandWorker, order, sink, tile=tile, batch=batch), workers)

@@ -1,7 +1,7 @@
 """The ways samples go, by what they are: 16-bit integers fast, everything else by the definition alone."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from ap_masters.engines.numpy.tiles import Unfinished, tiles_for
 from ap_masters.model import Combination
 
 Indices = NDArray[np.intp]
+
+_LONG_ROWS: Final = 1 << 16
 Known = Sums | Begun | None
 Exactly = tuple[Columns, Ranks, Begun | None]
 
@@ -27,6 +29,11 @@ class Path(ABC):
     bytes_per_sample: ClassVar[int]  # of a tile
     bytes_per_exact_sample: ClassVar[int] = 96  # as float64 several times over, with sums, ranks, and what is gathered
     zero = 0.0  # what makes counts of columns
+
+    @classmethod
+    def largest_tile(cls, order: Order) -> int:
+        """Return how many pixels are best worked on at once: rows that are long against the cost of a call."""
+        return _LONG_ROWS
 
     @abstractmethod
     def __init__(self, order: Order, tile: int) -> None:
@@ -50,6 +57,11 @@ class ShortIntegers(Path):
 
     bytes_per_sample: ClassVar[int] = 4  # the samples and their keys
     bytes_per_exact_sample: ClassVar[int] = 32
+
+    @classmethod
+    def largest_tile(cls, order: Order) -> int:
+        """Return fewer pixels where samples are sorted as they are: these had better stay in the cache."""
+        return _LONG_ROWS if order.recipe.combination is Combination.AVERAGE else _LONG_ROWS // 2
 
     def __init__(self, order: Order, tile: int) -> None:
         self._order = order
