@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -38,6 +38,7 @@ def losing(ranked: NDArray[Any], recipe: Recipe) -> set[int]:
     again=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
+@example(n=5, sigma=4.0, skew=2.0, shift=1, thresholds=(1.5, 3.0, 3.0), again=False, seed=22804)
 def test_what_is_not_marked_loses_nothing(
     n: int, sigma: float, skew: float, shift: int, thresholds: tuple[float, float, float], again: bool, seed: int
 ) -> None:

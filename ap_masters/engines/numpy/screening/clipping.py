@@ -1,17 +1,19 @@
 """The screens of sigma, averaged sigma and percentile clipping: stacks whose median lies where nothing is rejected.
 
 These rules reject what is too far from the median. So the least and the greatest sample of a stack tell between which
-limits its median has to lie for nothing to be rejected; and where more than half of the samples lie between them, it
-does. That takes no sorting: samples are looked at for their moments (``moments.py``), and once more to be counted.
+limits its median has to lie for nothing to be rejected. Often its ends or its moments alone tell that it does; and
+where more than half of the samples lie on the right side of a limit, so does the median. That takes no sorting:
+samples are looked at for their moments (``moments.py``), and once more to be counted.
 """
 
 from collections.abc import Callable, Sequence
 from math import sqrt
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ap_masters.engines.numpy.rejection.survivors import take_columns
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screening.moments import Moments, Row
 from ap_masters.engines.numpy.screening.stacks import F32, MARGIN, Bools
@@ -21,6 +23,7 @@ _TINY: Final = 1e-9
 _SQUARE: Final = 1e-6  # relative error of a float32 sum of squares, and of what is subtracted from it
 _ROUNDING: Final = 0.02  # of a limit in counts that is not exact anyway
 _MOST: Final = 255  # samples counted in eight bits
+_WORTH_GATHERING: Final = 1 / 16  # of the stacks: fewer are counted by themselves
 _LOWEST, _HIGHEST = -32768.0, 32767.0
 
 
@@ -32,12 +35,23 @@ class Tile(NamedTuple):
     zero: float
     slack: float
 
+    @property
+    def blur(self) -> float:
+        """How far a count may exceed what its key alone says."""
+        return self.moments.lost + self.slack
+
 
 class Limits(NamedTuple):
-    """Nothing is rejected where the median lies between these, both included: counts, less that of the middle."""
+    """Nothing is rejected where the median lies from ``low`` to ``high``: counts, less that of the middle.
+
+    As much is known of the median at once: it is not below ``least`` (nothing is known of that where it is None), nor
+    above ``greatest``.
+    """
 
     low: F32
     high: F32
+    least: F32 | None
+    greatest: F32
 
 
 LimitsOf = Callable[[Tile, Recipe, Scratch], Limits]
@@ -47,15 +61,20 @@ def sigma_limits(tile: Tile, recipe: Recipe, scratch: Scratch) -> Limits:
     """Return the limits for sigma clipping.
 
     Nothing goes when median - least <= k_low s and greatest - median <= k_high s; s^2 is sum (x - mean)^2 / (n - 1).
+    And no median is further from a mean than the root of sum (x - mean)^2 / n.
     """
-    deviation = _least_deviation(tile, scratch)
-    low, high = _ends(tile, scratch)
-    reach = scratch.row("reach", np.float32, len(deviation))
+    deviation, reach = _deviations(tile, scratch)
+    least, greatest = _ends(tile, scratch)
+    found, blur = tile.moments, tile.blur
+    mean = scratch.row("mean", np.float32, len(reach))
+    np.multiply(found.key_total, np.float32((1 << found.shift) / found.n), out=mean, casting="same_kind")
+    upper = np.add(mean, reach, out=mean)
+    np.add(upper, np.float32(blur + _ROUNDING), out=upper)
     np.multiply(deviation, np.float32(recipe.sigma_high), out=reach)
-    np.subtract(low, reach, out=low)
+    np.subtract(greatest, reach, out=greatest)
     np.multiply(deviation, np.float32(recipe.sigma_low), out=reach)
-    np.add(high, reach, out=high)
-    return Limits(low, high)
+    np.add(least, reach, out=least)
+    return Limits(greatest, least, None, upper)
 
 
 def averaged_limits(tile: Tile, recipe: Recipe, scratch: Scratch) -> Limits:
@@ -64,10 +83,11 @@ def averaged_limits(tile: Tile, recipe: Recipe, scratch: Scratch) -> Limits:
     Its first s is q sqrt(m0), that is s^2 = sum (x - m0)^2 / (n - 1), which is not less than the square of the
     standard deviation; it wants a median above zero besides.
     """
-    low, high = sigma_limits(tile, recipe, scratch)
+    limits = sigma_limits(tile, recipe, scratch)
     zero = _level(tile, scratch)
     np.subtract(np.float32(1), zero, out=zero)
-    return Limits(np.maximum(low, zero, out=low), high)
+    np.maximum(limits.low, zero, out=limits.low)
+    return limits
 
 
 def percentile_limits(tile: Tile, recipe: Recipe, scratch: Scratch) -> Limits:
@@ -75,73 +95,90 @@ def percentile_limits(tile: Tile, recipe: Recipe, scratch: Scratch) -> Limits:
 
     Of a median m above zero nothing goes when m - least <= p_low m and greatest - m <= p_high m.
     """
-    low, high = _ends(tile, scratch)
+    least, greatest = _ends(tile, scratch)
     level = _level(tile, scratch)
-    least = max(1 - recipe.percentile_low, _TINY)
-    for end, factor in ((low, 1 / (1 + recipe.percentile_high) / MARGIN), (high, MARGIN / least)):
-        np.add(end, level, out=end)
-        np.multiply(end, np.float32(factor), out=end)
+    low, high = (scratch.row(name, np.float32, len(level)) for name in ("low limit", "high limit"))
+    part = max(1 - recipe.percentile_low, _TINY)
+    for limit, end, factor in (
+        (low, greatest, 1 / (1 + recipe.percentile_high) / MARGIN),
+        (high, least, MARGIN / part),
+    ):
+        np.add(end, level, out=limit)
+        np.multiply(limit, np.float32(factor), out=limit)
     np.maximum(low, 1, out=low)
-    for end in (low, high):
-        np.subtract(end, level, out=end)
-    return Limits(low, high)
+    for limit in (low, high):
+        np.subtract(limit, level, out=limit)
+    return Limits(low, high, least, greatest)
 
 
 def unproven(tile: Tile, limits: Limits, scratch: Scratch) -> Bools:
-    """Mark where not more than half of a stack's samples are certain to lie between the limits.
+    """Mark where it is not certain that the median lies between the limits.
 
-    With more than n / 2 samples between them, both central samples are. A sample that is not below the lower limit
-    stands for a count that is not; at the upper limit it has to leave room for the slack.
+    If what is known of it is not enough, samples are counted: where more than half of them are not below the lower
+    limit, both central ones are not; and likewise at the upper one. A sample that is not below stands for a count
+    that is not; at the upper limit it has to leave room for the slack.
     """
-    found, (low, high) = tile.moments, limits
+    low, high, least, greatest = limits
     length = len(low)
+    marked: Bools = scratch.row("marked", np.bool_, length)
+    np.copyto(marked, tile.moments.wide)
+    doubt = scratch.row("doubt", np.bool_, length)
+    doubt.fill(True)
+    if least is not None:
+        np.less(least, low, out=doubt)
+    _mark_few(marked, doubt, tile.rows, np.greater_equal, np.ceil(low, out=low), scratch)
+    np.greater(greatest, high, out=doubt)
     if tile.slack:
         np.subtract(high, np.float32(tile.slack), out=high)
-    for end, whole in ((low, np.ceil), (high, np.floor)):
-        whole(end, out=end)
-        np.maximum(end, _LOWEST, out=end)
-        np.minimum(end, _HIGHEST, out=end)
-    np.subtract(high, low, out=high)
-    marked: Bools = scratch.row("marked", np.bool_, length)
-    np.less(high, 0, out=marked)
-    np.logical_or(marked, found.wide, out=marked)
-    first, width = scratch.row("first between", np.int16, length), scratch.row("width", np.uint16, length)
-    np.copyto(first, low, casting="unsafe")
-    np.copyto(width, high, casting="unsafe")
-    few = np.less(_count_between(tile.rows, first, width, scratch), found.n // 2 + 1)
-    np.logical_or(marked, few, out=marked)
+    _mark_few(marked, doubt, tile.rows, np.less_equal, np.floor(high, out=high), scratch)
     return marked
 
 
-def _count_between(
-    rows: Sequence[Row], first: NDArray[np.int16], width: NDArray[np.uint16], scratch: Scratch
-) -> NDArray[Any]:
-    """Count the samples of each stack in first..first + width: modulo 2^16, one comparison tells."""
-    length = len(first)
-    count, inside = (scratch.row(name, np.uint8, length) for name in ("count", "inside"))
-    above = scratch.row("above first", np.int16, length)
-    total = scratch.row("total count", np.uint16, length)
+def _mark_few(
+    marked: Bools, doubt: Bools, rows: Sequence[Row], compare: np.ufunc, limit: F32, scratch: Scratch
+) -> None:
+    """Mark stacks in ``doubt`` of which not more than half of the samples compare to the limit as they have to."""
+    enough = len(rows) // 2 + 1
+    np.maximum(limit, _LOWEST, out=limit)
+    np.minimum(limit, _HIGHEST, out=limit)
+    whole = scratch.row("whole limit", np.int16, len(limit))
+    np.copyto(whole, limit, casting="unsafe")
+    differences = [row.view(np.int16) for row in rows]
+    if np.count_nonzero(doubt) > _WORTH_GATHERING * len(doubt):
+        few = np.less(_count(differences, compare, whole, scratch), enough)
+        np.logical_and(few, doubt, out=few)
+        np.logical_or(marked, few, out=marked)
+    else:
+        some = np.flatnonzero(doubt)
+        count = _count(list(take_columns(differences, some)), compare, whole.take(some), scratch)
+        marked[some[count < enough]] = True
+
+
+def _count(rows: Sequence[Row], compare: np.ufunc, limit: Row, scratch: Scratch) -> NDArray[np.uint16]:
+    """Count the samples of each stack that compare to its limit."""
+    length = len(limit)
+    count, found = (scratch.row(name, np.uint8, length) for name in ("count of few", "found"))
+    total = scratch.row("count", np.uint16, length)
     total.fill(0)
     for start in range(0, len(rows), _MOST):
         count.fill(0)
         for row in rows[start : start + _MOST]:
-            np.subtract(row.view(np.int16), first, out=above)
-            np.less_equal(above.view(np.uint16), width, out=inside.view(np.bool_))
-            np.add(count, inside, out=count)
+            compare(row, limit, out=found.view(np.bool_))
+            np.add(count, found, out=count)
         np.add(total, count, out=total)
     return total
 
 
-def _ends(tile: Tile, scratch: Scratch) -> Limits:
-    """Return the greatest count, at most, and the least, at least: where the limits are for a median at the ends."""
+def _ends(tile: Tile, scratch: Scratch) -> tuple[F32, F32]:
+    """Return the least count, at least, and the greatest, at most."""
     found = tile.moments
-    greatest, least = (scratch.row(name, np.float32, len(found.middle)) for name in ("greatest count", "least count"))
+    least, greatest = (scratch.row(name, np.float32, len(found.middle)) for name in ("least count", "greatest count"))
     np.copyto(greatest, found.above)
     np.copyto(least, found.below)
     np.negative(least, out=least)
     if tile.slack:
         np.add(greatest, np.float32(tile.slack + _ROUNDING), out=greatest)
-    return Limits(greatest, least)
+    return least, greatest
 
 
 def _level(tile: Tile, scratch: Scratch) -> F32:
@@ -152,25 +189,30 @@ def _level(tile: Tile, scratch: Scratch) -> F32:
     return level
 
 
-def _least_deviation(tile: Tile, scratch: Scratch) -> F32:
-    """Return a lower bound of the standard deviation sqrt(sum (x - mean)^2 / (n - 1)), in counts.
+def _deviations(tile: Tile, scratch: Scratch) -> tuple[F32, F32]:
+    """Return a lower bound of sqrt(sum (x - mean)^2 / (n - 1)), and an upper one of sqrt(sum (x - mean)^2 / n).
 
     The root of a sum of squared deviations differs from that of the keys by at most that of the parts cut off, that is
     by half of the most there can be, times sqrt(n).
     """
     found, n = tile.moments, tile.moments.n
-    deviation, part = (scratch.row(name, np.float32, len(found.middle)) for name in ("deviation", "square of sum"))
-    np.copyto(part, found.key_total, casting="same_kind")
+    lower, upper, part = (
+        scratch.row(name, np.float32, len(found.middle))
+        for name in ("lower deviation", "upper deviation", "part of it")
+    )
+    np.multiply(found.key_total, np.float32(1 / sqrt(n)), out=part, casting="same_kind")
     np.multiply(part, part, out=part)
-    np.multiply(part, np.float32((1 + _SQUARE) / n), out=part)
-    np.multiply(found.squares, np.float32(1 - _SQUARE), out=deviation, casting="same_kind")
-    np.subtract(deviation, part, out=deviation)
-    np.maximum(deviation, 0, out=deviation)
-    np.sqrt(deviation, out=deviation)
-    unit = 1 << found.shift
-    np.multiply(deviation, np.float32(unit * MARGIN / sqrt(max(n - 1, 1))), out=deviation)
-    blur = found.lost + tile.slack
+    np.subtract(found.squares, part, out=upper, casting="same_kind")
+    np.add(found.squares, part, out=part, casting="same_kind")
+    np.multiply(part, np.float32(_SQUARE), out=part)
+    np.subtract(upper, part, out=lower)
+    np.add(upper, part, out=upper)
+    unit, blur = 1 << found.shift, tile.blur
+    for bound, factor in ((lower, MARGIN / sqrt(max(n - 1, 1))), (upper, 1 / MARGIN / sqrt(n))):
+        np.sqrt(np.maximum(bound, 0, out=bound), out=bound)
+        np.multiply(bound, np.float32(unit * factor), out=bound)
     if blur:
-        np.subtract(deviation, np.float32(blur * sqrt(n / max(n - 1, 1)) / 2), out=deviation)
-        np.maximum(deviation, 0, out=deviation)
-    return deviation
+        np.subtract(lower, np.float32(blur * sqrt(n / max(n - 1, 1)) / 2), out=lower)
+        np.maximum(lower, 0, out=lower)
+        np.add(upper, np.float32(blur / 2), out=upper)
+    return lower, upper

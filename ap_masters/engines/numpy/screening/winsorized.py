@@ -82,6 +82,9 @@ class _Proof:
         self._slack, self._blur = stacks.slack, stacks.blur
         self._outer = min(int(_OUTER * self._n) + 2, self._n // 2)
         self._least, self._greatest = self._copied("least", stacks.rows[0]), self._copied("greatest", stacks.rows[-1])
+        self._furthest = self._copied("greatest with slack", self._greatest)
+        if self._slack:
+            np.add(self._furthest, np.float32(self._slack), out=self._furthest)
         self._median = self._copied("median keys", stacks.rows[(self._n - 1) // 2])
         np.add(self._median, self._copied("part", stacks.rows[self._n // 2]), out=self._median)
         np.multiply(self._median, np.float32(0.5), out=self._median)
@@ -201,7 +204,7 @@ class _Proof:
             (self._high, deviation, -CLAMP, np.less_equal, a),
             (self._low, deviation, CLAMP, np.greater_equal, b),
             (self._high, deviation, -recipe.sigma_low, np.less_equal, self._least),
-            (self._low, deviation, recipe.sigma_high, np.greater_equal, self._greatest),
+            (self._low, deviation, recipe.sigma_high, np.greater_equal, self._furthest),
             *self._cutoff_limits(deviation),
         )
         self._require(holds, limits)
@@ -213,7 +216,7 @@ class _Proof:
             return ()
         return (
             (self._high, deviation, -cutoff, np.less, self._least),
-            (self._low, deviation, cutoff, np.greater, self._greatest),
+            (self._low, deviation, cutoff, np.greater, self._furthest),
         )
 
     def _require(self, holds: Bools, conditions: tuple[_Condition, ...]) -> None:
