@@ -13,7 +13,7 @@ from ap_masters.engines.numpy.rejection.survivors import Ranks, Sums, take_colum
 from ap_masters.engines.numpy.scaled import ScaledReader
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screening import LIMITS, SCREENS
-from ap_masters.engines.numpy.tiles import Unfinished, tiles_for
+from ap_masters.engines.numpy.tiles import Samples, Unfinished, Unread, tiles_for
 from ap_masters.model import Combination
 
 Indices = NDArray[np.intp]
@@ -67,12 +67,12 @@ class ShortIntegers(Path):
         self._order = order
         self.zero = float(order.source.zero)
         self._scratch = Scratch(tile)
-        self._tiles = tiles_for(order, self._scratch, dtype=order.source.dtype, zero=order.source.zero)
+        self._tiles = tiles_for(order, self._scratch, Samples(order.source.dtype, order.source.zero))
 
     def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
         """Read a tile, combine what is proven."""
         source = self._order.source
-        rest = self._tiles.screen(len(out), lambda index: source.read(index, channel, start, len(out)))
+        rest = self._tiles.screen(Unread(len(out), lambda index: source.read(index, channel, start, len(out))))
         self._tiles.combine(out)
         return rest
 
@@ -96,12 +96,13 @@ class ScaledIntegers(Path):
         self._scratch = Scratch(tile)
         self._reader = ScaledReader(order, self._scratch)
         reader = self._reader
-        self._tiles = tiles_for(order, self._scratch, dtype=reader.dtype, zero=reader.zero, slack=reader.slack)
+        self._tiles = tiles_for(order, self._scratch, Samples(reader.dtype, reader.zero, reader.slack))
 
     def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
         """Read a tile, combine what is proven."""
         self._reader.begin(channel, start, len(out))
-        rest = self._tiles.screen(len(out), self._reader.read, self._reader.outside, self._reader.fractions())
+        reader = self._reader
+        rest = self._tiles.screen(Unread(len(out), reader.read, reader.outside, reader.fractions()))
         self._reader.average(out, self._order.divisor)
         return rest
 

@@ -30,6 +30,27 @@ FINE: Final = frozenset({Rejection.LINEAR_FIT})
 _FINE_BITS: Final = 13  # eight bits hold what a stack reaches over, and five more tell apart
 
 
+class Samples(NamedTuple):
+    """16-bit samples: counts are these plus ``zero``; what is to be integrated may exceed them by up to ``slack``."""
+
+    dtype: np.dtype[Any]
+    zero: int
+    slack: float = 0.0
+
+
+class Unread(NamedTuple):
+    """A tile of ``length`` pixels that is still to be read.
+
+    ``outside`` tells, once it is read, which samples were not in the range of 16 bits. ``fractions`` hold, then, 256ths
+    of a count.
+    """
+
+    length: int
+    read: Read
+    outside: Callable[[], Flags] | None = None
+    fractions: Sequence[Row] = ()
+
+
 class Unfinished(NamedTuple):
     """Stacks of a tile that remain to be integrated: ``fresh`` ones, and ones begun on, which stand at ``at``.
 
@@ -43,17 +64,12 @@ class Unfinished(NamedTuple):
 
 
 class Tiles(ABC):
-    """Screens one tile after the other, in one thread, and combines what is proven.
+    """Screens one tile after the other, in one thread, and combines what is proven."""
 
-    Samples are of ``dtype``. Counts are samples plus ``zero``; what is to be integrated may exceed its count by up to
-    ``slack``.
-    """
-
-    def __init__(self, order: Order, scratch: Scratch, *, dtype: np.dtype[Any], zero: int, slack: float = 0.0) -> None:
-        self._dtype = dtype
+    def __init__(self, order: Order, scratch: Scratch, samples: Samples) -> None:
         self._count = n = len(order.source)
         self._recipe = order.recipe
-        self._zero, self._slack = zero, slack
+        self._dtype, self._zero, self._slack = samples
         self._divisor, self._full_scale = order.divisor, order.full_scale
         self._scratch = scratch
         self._averages = order.recipe.combination is Combination.AVERAGE
@@ -65,18 +81,8 @@ class Tiles(ABC):
         self._pivot: Row | None = None
 
     @abstractmethod
-    def screen(
-        self,
-        length: int,
-        read: Read,
-        outside: Callable[[], Flags] | None = None,
-        fractions: Sequence[Row] = (),
-    ) -> Unfinished:
-        """Read a tile of so many pixels; return where stacks may lose something.
-
-        ``outside`` tells, once the tile is read, which samples were not in the range of 16 bits. ``fractions`` hold,
-        then, 256ths of a count.
-        """
+    def screen(self, tile: Unread) -> Unfinished:
+        """Read a tile; return where stacks may lose something."""
 
     def columns(self, pixels: Indices) -> Row:
         """Return samples of some stacks of the last tile, (frames, pixels)."""
@@ -127,34 +133,28 @@ class Tiles(ABC):
 class MeasuredTiles(Tiles):
     """Tiles for rules that measure from the median: screened by their moments, sorted only to be combined."""
 
-    def __init__(self, order: Order, scratch: Scratch, *, dtype: np.dtype[Any], zero: int, slack: float = 0.0) -> None:
-        super().__init__(order, scratch, dtype=dtype, zero=zero, slack=slack)
+    def __init__(self, order: Order, scratch: Scratch, samples: Samples) -> None:
+        super().__init__(order, scratch, samples)
         self._limits, self._squares = LIMITS[order.recipe.rejection]
         n = self._count
         self._network = selecting_network(n, frozenset({0, (n - 1) // 2, n // 2, n - 1}))
 
-    def screen(
-        self,
-        length: int,
-        read: Read,
-        outside: Callable[[], Flags] | None = None,
-        fractions: Sequence[Row] = (),
-    ) -> Unfinished:
+    def screen(self, tile: Unread) -> Unfinished:
         """Read a tile; return where stacks may lose something."""
-        rows = self._rows = self._scratch.rows("difference", self._count, self._dtype, length)
+        rows = self._rows = self._scratch.rows("difference", self._count, self._dtype, tile.length)
         if self._limits is None and not self._averages:
             for index, row in enumerate(rows):
-                np.copyto(row, read(index))
+                np.copyto(row, tile.read(index))
             self._sort()
             return Unfinished(np.arange(0))
-        found = moments(rows, read, Wanted(self._squares, not self._slack), self._float, self._scratch)
+        found = moments(rows, tile.read, Wanted(self._squares, not self._slack), self._float, self._scratch)
         self._pivot = found.middle
         marked = found.wide
         if self._limits is not None:
-            tile = Tile(found, rows, self._zero, self._slack)
-            marked = unproven(tile, self._limits(tile, self._recipe, self._scratch), self._scratch)
-        if outside is not None:
-            np.logical_or(marked, outside(), out=marked)
+            looked_at = Tile(found, rows, self._zero, self._slack)
+            marked = unproven(looked_at, self._limits(looked_at, self._recipe, self._scratch), self._scratch)
+        if tile.outside is not None:
+            np.logical_or(marked, tile.outside(), out=marked)
         fresh = np.flatnonzero(marked)
         sums = self._sums(found, fresh) if self._squares and not (found.lost or self._slack) else None
         if self._averages:
@@ -191,31 +191,24 @@ class RankedTiles(Tiles):
     Where keys are exact, what is marked makes its first pass over them: most of it loses nothing all the same.
     """
 
-    def __init__(self, order: Order, scratch: Scratch, *, dtype: np.dtype[Any], zero: int, slack: float = 0.0) -> None:
-        super().__init__(order, scratch, dtype=dtype, zero=zero, slack=slack)
+    def __init__(self, order: Order, scratch: Scratch, samples: Samples) -> None:
+        super().__init__(order, scratch, samples)
         self._screen = SCREENS[order.recipe.rejection]
         self._network = sorting_network(self._count)
 
-    def screen(
-        self,
-        length: int,
-        read: Read,
-        outside: Callable[[], Flags] | None = None,
-        fractions: Sequence[Row] = (),
-    ) -> Unfinished:
+    def screen(self, tile: Unread) -> Unfinished:
         """Read a tile; return where stacks may lose something, and begin on these."""
         scratch = self._scratch
         coarsest = COARSEST if self._averages else 0
-        rows = self._rows = scratch.rows("difference", self._count, self._dtype, length)
-        keys = short_keys(rows, read, coarsest=coarsest, float_type=self._float, scratch=scratch)
-        fine = bool(fractions) and keys.shift + BITS < _FINE_BITS
+        rows = self._rows = scratch.rows("difference", self._count, self._dtype, tile.length)
+        keys = short_keys(rows, tile.read, coarsest=coarsest, float_type=self._float, scratch=scratch)
+        fine = bool(tile.fractions) and keys.shift + BITS < _FINE_BITS
         if not fine or not self._averages:
             apply_network(self._network, keys.rows, keys.spare)
         self._sorted, self._total, self._pivot = keys.rows, keys.total if self._averages else None, keys.pivot
-        wide = keys.wide if outside is None else keys.wide | outside()
-        offset = self._offset(len(keys.pivot), np.dtype(np.float32))
+        wide = keys.wide if tile.outside is None else keys.wide | tile.outside()
         if fine:
-            unit, ranked = self._fine(fractions, keys)
+            unit, ranked = self._fine(tile.fractions, keys)
             slack = 1 + (self._slack - 1) / unit
         else:
             unit, ranked = float(1 << keys.shift), list(keys.rows)
@@ -225,7 +218,7 @@ class RankedTiles(Tiles):
         if slack or unit != 1:
             return Unfinished(np.flatnonzero(np.logical_or(wide, marked, out=marked)))
         some = np.flatnonzero(np.greater(marked, wide, out=marked))
-        counts = offset.take(some).astype(np.float64)
+        counts = keys.pivot.take(some).astype(np.float64) + self._zero
         lost, begun = begin_columns(take_columns(keys.rows, some), counts, self._recipe, self._full_scale)
         return Unfinished(np.flatnonzero(wide), None, some[lost], begun)
 
@@ -242,7 +235,7 @@ class RankedTiles(Tiles):
         return 1 / (1 << places), rows
 
 
-def tiles_for(order: Order, scratch: Scratch, *, dtype: np.dtype[Any], zero: int, slack: float = 0.0) -> Tiles:
+def tiles_for(order: Order, scratch: Scratch, samples: Samples) -> Tiles:
     """Return what screens tiles for the order's rejection."""
     kind = MeasuredTiles if order.recipe.rejection in LIMITS else RankedTiles
-    return kind(order, scratch, dtype=dtype, zero=zero, slack=slack)
+    return kind(order, scratch, samples)
