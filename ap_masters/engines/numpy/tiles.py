@@ -104,14 +104,14 @@ class Tiles(ABC):
         }[self._recipe.combination]
         self._divide(picked, len(picked), out)
 
-    def _offset(self, length: int, dtype: np.dtype[Any]) -> Row:
+    def _offset(self, length: int) -> Row:
         """Return what has to be added to the last tile's keys (or samples) to get counts."""
-        offset = self._scratch.row("offset", dtype, length)
+        offset = self._scratch.row("offset", self._float, length)
         if self._pivot is None:
             offset.fill(self._zero)
         else:
             np.copyto(offset, self._pivot)
-            np.add(offset, dtype.type(self._zero), out=offset)
+            np.add(offset, self._float.type(self._zero), out=offset)
         return offset
 
     def _divide(self, parts: Sequence[Row], count: int, out: NDArray[np.float32]) -> None:
@@ -122,7 +122,7 @@ class Tiles(ABC):
         numbers of these sizes that is not on it keeps further away than float64's rounding.
         """
         result, part = (self._scratch.row(name, self._float, len(out)) for name in ("result", "part"))
-        np.multiply(self._offset(len(out), self._float), self._float.type(count), out=result)
+        np.multiply(self._offset(len(out)), self._float.type(count), out=result)
         for row in parts:
             np.copyto(part, row)
             np.add(result, part, out=result)
