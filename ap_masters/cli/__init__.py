@@ -3,6 +3,7 @@
 import gc
 import json
 import logging
+import os
 import signal
 import sys
 from types import FrameType
@@ -27,6 +28,8 @@ def main(argv: list[str] | None = None) -> None:
     if argv is None:
         _end_like_ctrl_c()
         gc.set_threshold(_OBJECTS)
+        # What numpy comes with would start a thread for each processor, which takes longer than all it has to do here.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = sys.argv[1:] if argv is None else argv
     try:
         application(arguments[0] if arguments else None)(args=arguments)
