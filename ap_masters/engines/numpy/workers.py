@@ -16,7 +16,7 @@ from ap_masters.images.image import RowSink
 
 Indices = NDArray[np.intp]
 Known = TypeVar("Known")
-_MANY: Final = 8  # times as many put-off stacks go together: they differ in what they have lost
+_MANY: Final = 4  # times as many put-off stacks go together: they differ in what they have lost
 
 # Samples of each frame that tell its level, and of all together. The median of so many errs by less than a
 # hundredth of their deviation, which is plenty for finding frames that do not belong.
