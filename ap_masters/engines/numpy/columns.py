@@ -88,12 +88,11 @@ def integrate_columns(
     counted.
     """
     if isinstance(known, Begun):
-        stacks, span = Stacks(known.ranked, full_scale, known.offset), known.span
+        stacks = Stacks(known.ranked, full_scale, known.offset)
+        left, put_off = _go_on(stacks, known.span, recipe, worthwhile)
     else:
-        stacks, span = Stacks(_sorted(samples), full_scale, np.full(samples.shape[1], zero), known), None
-    left, put_off = (
-        reject(stacks, recipe, worthwhile=worthwhile) if span is None else _go_on(stacks, span, recipe, worthwhile)
-    )
+        stacks = Stacks(_sorted(samples), full_scale, np.full(samples.shape[1], zero), known)
+        left, put_off = reject(stacks, recipe, worthwhile=worthwhile)
     if not isinstance(left, Span):
         kept = _combine_kept(stacks, left == 0, recipe.combination)
         return Columns(*kept, *_count_fates(samples, left)), put_off, None

@@ -80,12 +80,10 @@ class ScaledReader:
         np.copyto(counts, value, casting="unsafe")
         if self._keeps_fractions:
             part = self._scratch.row("part", np.float32, len(raw))
-            whole = self._scratch.row("whole", np.int32, len(raw))
             np.copyto(part, counts)
             np.subtract(value, part, out=value)
             np.multiply(value, np.float32(1 << 8), out=value)
-            np.copyto(whole, value, casting="unsafe")
-            np.copyto(self._fractions[index], whole, casting="unsafe")
+            np.copyto(self._fractions[index], value, casting="unsafe")
         return counts
 
     def fractions(self) -> list[NDArray[np.uint8]]:
