@@ -17,10 +17,10 @@ from ap_masters.engines.numpy.tiles import Samples, Unfinished, Unread, tiles_fo
 from ap_masters.model import Combination
 
 Indices = NDArray[np.intp]
-
-_LONG_ROWS: Final = 1 << 16
 Known = Sums | Begun | None
 Exactly = tuple[Columns, Ranks, Begun | None]
+
+_LONG_ROWS: Final = 1 << 16
 
 
 class Path(ABC):

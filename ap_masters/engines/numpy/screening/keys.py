@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening.moments import Read, middle_of_three
+from ap_masters.engines.numpy.screening.moments import MOST_WIDE, Read, middle_of_three
 
 Row = NDArray[Any]
 
 BITS: Final = 8
 COARSEST: Final = 8  # the shift with which every stack fits
 _BELOW: Final = 1 << (BITS - 1)  # the pivot lies so many keys below the middle of the first three samples
-_MOST_WIDE: Final = 1 / 16  # of a tile; with more, the keys are made coarser
 _REACH: Final = 1.7  # half the range of keys over the 90th percentile of the range of three samples: 4.8 sigma
 
 
@@ -53,7 +52,7 @@ def short_keys(rows: Sequence[Row], read: Read, *, coarsest: int, float_type: np
         for row in rows[:known]:
             np.subtract(row, pivot if before is None else pivot - before, out=row)
         keys = _with_shift(rows, read, known, pivot, shift, float_type, scratch)
-        if shift >= coarsest or np.count_nonzero(keys.wide) <= _MOST_WIDE * len(middle):
+        if shift >= coarsest or np.count_nonzero(keys.wide) <= MOST_WIDE * len(middle):
             return keys
         known, shift = len(rows), shift + 1
 

@@ -22,7 +22,7 @@ Read = Callable[[int], Row]  # the samples of frame i, which last until the next
 _LARGEST: Final = 127  # key
 _COARSEST: Final = 8  # the largest shift: then keys reach as far as differences modulo 2^16
 _FURTHEST: Final = 1 << 15
-_MOST_WIDE: Final = 1 / 16  # of a tile; with more, the keys are made coarser
+MOST_WIDE: Final = 1 / 16  # of a tile; with more, the keys are made coarser
 _SAMPLED: Final = 16  # every so-manieth stack tells how far samples scatter
 _REACH: Final = 2.1  # largest difference over the 90th percentile of the range of three samples: 6 sigma
 
@@ -67,7 +67,7 @@ def moments(rows: Sequence[Row], read: Read, wanted: Wanted, float_type: np.dtyp
     shift, fresh = (reach // (_LARGEST + 1)).bit_length() if wanted.squares else 0, known
     while True:
         found = look.with_shift(min(shift, _COARSEST), reach, fresh)
-        if reach > _FURTHEST or np.count_nonzero(found.wide) <= _MOST_WIDE * len(middle):
+        if reach > _FURTHEST or np.count_nonzero(found.wide) <= MOST_WIDE * len(middle):
             return found
         reach, shift, fresh = 2 * reach + 1, found.shift + wanted.squares, len(rows)
 

@@ -6,13 +6,13 @@ h = n // 2 + 1, which is the least over k of max(r_i - r_k, r_(k + h - 1) - r_i)
 
 from collections.abc import Sequence
 from functools import cache
-from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.scratch import Scratch
+from ap_masters.engines.numpy.screening.spread import normal_scores
 
 Keys = NDArray[np.uint8]
 Rows = Sequence[NDArray[Any]]
@@ -94,7 +94,7 @@ def greatest_distance(rows: Rows, scratch: Scratch) -> Keys:
 def _likely_windows(n: int) -> tuple[int, ...]:
     """Return for each rank where the window begins that is nearest to it in a stack of normal samples."""
     h = n // 2 + 1
-    expected = [NormalDist().inv_cdf((k + 0.625) / (n + 0.25)) for k in range(n)]  # Blom (1958)
+    expected = normal_scores(n)
 
     def nearest(r: float) -> int:
         reaches = [max(abs(r - expected[k]), abs(expected[k + h - 1] - r)) for k in range(n - h + 1)]

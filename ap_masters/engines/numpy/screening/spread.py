@@ -25,6 +25,11 @@ _MOST: Final = 512  # sum of weights: with differences of 128 on average that is
 _STEPS: Final = 8  # the largest weight
 
 
+def normal_scores(n: int) -> list[float]:
+    """Return the expected values of n normal samples by rank, in standard deviations (Blom 1958)."""
+    return [NormalDist().inv_cdf((k + 0.625) / (n + 0.25)) for k in range(n)]
+
+
 class Weights(NamedTuple):
     """``ends[t]`` pairs weigh more than t; sqrt(sum (x - mean)^2) >= ``factor`` * sum w d."""
 
@@ -39,7 +44,7 @@ def weights(n: int, limit: float = inf) -> Weights:
     Where samples are clamped to so many deviations, these are.
     """
     pairs = n // 2
-    expected = [min(-NormalDist().inv_cdf((k + 0.625) / (n + 0.25)), limit) for k in range(pairs)]  # Blom (1958)
+    expected = [min(-score, limit) for score in normal_scores(n)[:pairs]]
     for steps in range(_STEPS, 0, -1):
         rounded = [max(round(steps * e / expected[0]), 0) for e in expected] if pairs else []
         if sum(rounded) <= _MOST:
