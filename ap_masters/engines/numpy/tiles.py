@@ -156,7 +156,7 @@ class MeasuredTiles(Tiles):
         if tile.outside is not None:
             np.logical_or(marked, tile.outside(), out=marked)
         fresh = np.flatnonzero(marked)
-        sums = self._sums(found, fresh) if self._squares and not (found.lost or self._slack) else None
+        sums = self._sums(found, fresh) if self._squares and not self._slack else None
         if self._averages:
             self._total = found.total
         else:
@@ -173,15 +173,15 @@ class MeasuredTiles(Tiles):
         self._sorted = ordered
 
     def _sums(self, found: Moments, some: Indices) -> Sums:
-        """Return the sums of some stacks; those of wide ones are still to be computed."""
+        """Return the sums of some stacks; where keys do not tell them they are still to be computed."""
         about, total, squares = (
             row.take(some).astype(np.float64) for row in (found.middle, found.total, found.squares)
         )
         squares *= float(1 << 2 * found.shift)
-        wide = np.flatnonzero(found.wide.take(some))
-        difference = self.columns(some[wide]) - about[wide]
-        total[wide] = difference.sum(0)
-        squares[wide] = np.square(difference, out=difference).sum(0)
+        untold = np.flatnonzero(np.logical_or(found.wide.take(some), found.lost))
+        difference = self.columns(some[untold]) - about[untold]
+        total[untold] = difference.sum(0)
+        squares[untold] = np.square(difference, out=difference).sum(0)
         return Sums(about + self._zero, total, squares)
 
 

@@ -49,6 +49,16 @@ def test_every_method_on_every_kind_of_stack(kind: str, rejection: Rejection) ->
         assert_same(run(frames, recipe), by_definition(frames, recipe))
 
 
+@pytest.mark.parametrize("rejection", METHODS)
+def test_calm_and_noisy_parts_of_one_frame(rejection: Rejection) -> None:
+    """Neighbouring tiles are known to different depths, as next to an amplifier's glow; their stacks go together."""
+    sigma = np.repeat(np.tile([4.0, 400.0], 8), 4)[:, None]
+    frames = np.random.default_rng(7).normal(5000, sigma, (9, 1, 64, 16)).clip(0, 65535).astype(np.uint16)
+    recipe = Recipe(rejection=rejection, sigma_low=2.0, sigma_high=2.0)
+
+    assert_same(run(frames, recipe, memory=1), by_definition(frames, recipe))
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), recipe=recipes())
 def test_any_counts_and_any_recipe(data: st.DataObject, recipe: Recipe) -> None:
