@@ -68,6 +68,18 @@ def test_lines_of_any_whole_numbers(data: st.DataObject) -> None:
         assert by_definition(lines, n, i) == (best.slope, best.intercept)
 
 
+@pytest.mark.parametrize("n", [60, 200, 400])
+def test_lines_through_long_stacks_that_span_16_bits(n: int) -> None:
+    """Hot pixels and empty ones in hundreds of frames: whole numbers that outgrow 32 bits are not cut to them."""
+    rng = np.random.default_rng(n)
+    few = rng.random((n, 8)) < 0.1
+    r = np.sort(np.where(few, 65535, rng.integers(0, 50, (n, 8))).astype(np.uint16), axis=0)
+    lines, floats = least_absolute_deviation(r), least_absolute_deviation(r.astype(np.float64))
+
+    np.testing.assert_array_equal(lines.slope, floats.slope)
+    np.testing.assert_array_equal(lines.level / lines.q, floats.level / floats.q)
+
+
 @pytest.mark.parametrize("n", [5, 6, 31, 32, 200, 1000])
 def test_lines_of_other_numbers_leave_as_little_as_those_of_whole_ones(n: int) -> None:
     """Samples that are no whole numbers have lines as good, to rounding, as the same samples on a fine grid."""

@@ -85,7 +85,7 @@ def _as_integers(r: Rows) -> NDArray[np.int32] | None:
     above = r.astype(np.int32) if r.dtype.itemsize <= 2 else r - r[0]
     if r.dtype.itemsize <= 2:
         above -= above[0].copy()
-    if above[-1].max(initial=0) * n * n * _ROOM >= 1 << 31:
+    if float(above[-1].max(initial=0)) * n * n * _ROOM >= 1 << 31:  # numpy's own numbers would wrap
         return None
     whole: NDArray[np.int32] = above.astype(np.int32, copy=False)
     return whole if r.dtype.itemsize <= 2 or np.array_equal(whole, above) else None
