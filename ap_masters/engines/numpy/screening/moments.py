@@ -23,7 +23,7 @@ _LARGEST: Final = 127  # key
 _COARSEST: Final = 8  # the largest shift: then keys reach as far as differences modulo 2^16
 _FURTHEST: Final = 1 << 15
 MOST_WIDE: Final = 1 / 16  # of a tile; with more, the keys are made coarser
-_SAMPLED: Final = 16  # every so-manieth stack tells how far samples scatter
+_SAMPLED: Final = 64  # every so-manieth stack tells how far samples scatter
 _REACH: Final = 2.1  # largest difference over the 90th percentile of the range of three samples: 6 sigma
 
 
@@ -136,17 +136,21 @@ class _Look:
         reached = self._scratch.row("reached", np.uint16, length)
         np.maximum(above, below, out=reached)
         wide = np.greater(reached, furthest, out=self._scratch.row("wide", np.bool_, length))
-        self._mark_wrapped(wide, above, below)
+        self._mark_wrapped(wide, above, below, furthest)
         rows = (sums.total.row, sums.key_total.row, sums.squares.row)
         return Moments(n, middle, above, below, *rows, shift, sums.lost(wide), wide)
 
-    def _mark_wrapped(self, wide: Bools, above: NDArray[np.uint16], below: NDArray[np.uint16]) -> None:
-        """Mark stacks that reach beyond the type's range: there a difference of more than half of it was taken."""
-        limits = np.iinfo(self._middle.dtype)
-        if int(self._middle.min()) - limits.min < _FURTHEST or limits.max - int(self._middle.max()) < _FURTHEST:
-            signed = self._middle.astype(np.int32)
-            np.logical_or(wide, below > signed - limits.min, out=wide)
-            np.logical_or(wide, above > limits.max - signed, out=wide)
+    def _mark_wrapped(self, wide: Bools, above: NDArray[np.uint16], below: NDArray[np.uint16], near: int) -> None:
+        """Mark stacks that reach beyond the type's range: there a difference of more than half of it was taken.
+
+        Where such a difference looks ``near`` all the same, the middle is as near to an end of the range.
+        """
+        middle = self._middle
+        limits = np.iinfo(middle.dtype)
+        if int(middle.min()) - limits.min <= near or limits.max - int(middle.max()) <= near:
+            level = np.subtract(middle.view(np.uint16), np.uint16(limits.min % (1 << 16)))
+            np.logical_or(wide, below > level, out=wide)
+            np.logical_or(wide, above > ~level, out=wide)
 
 
 class _Sums:
