@@ -18,6 +18,7 @@ _BAND_TILES: Final = 8
 _PER_PIXEL: Final = 160  # bytes of a tile's rows that there is one of, whatever the number of frames
 _STACKS: Final = 1 << 13  # integrated exactly at once: long against the cost of a call
 _SAMPLES: Final = 1 << 20  # of all these stacks; more of them do not stay in the cache
+_UNEVEN: Final = 1 << 5  # makes no power of two of that: samples of one stack would compete for a place in the cache
 _WORTH_A_COPY: Final = 1 << 23  # samples that one more worker has to save the others, where starting it costs little
 _WORTH_A_START: Final = 1 << 26  # and where it is an interpreter of its own, a third of a second away
 _START_BYTES: Final = 48 << 20  # of such an interpreter
@@ -34,7 +35,7 @@ def integrate(order: Order, sink: RowSink, *, memory: int, workers: int) -> Iter
     half = memory // (2 * workers)
     tile = min(half, _TILE_BYTES) // (count * path.bytes_per_sample + _PER_PIXEL)
     tile = max(min(tile, path.largest_tile(order), shape.width * shape.height), _FEWEST)
-    batch = max(min(_STACKS, min(_SAMPLES, half // path.bytes_per_exact_sample) // count), _FEWEST)
+    batch = max(min(_STACKS, min(_SAMPLES, half // path.bytes_per_exact_sample) // count), _FEWEST) | _UNEVEN
     tasks = _tasks(shape, tile * _BAND_TILES, workers)
     return in_processes(tasks, partial(BandWorker, order, sink, tile=tile, batch=batch), workers)
 
