@@ -119,7 +119,7 @@ class _Found(NamedTuple):
 
 def _look(ranges: list[_Range], runs: Callable[[], Iterator[Rows]]) -> list[_Found]:
     """Go through all samples once. Raises _Missed when the ranges hold too many different values."""
-    inside = [_Values(np.zeros(0), np.zeros(0, np.int64)) for _ in ranges]
+    inside = [_Values(np.array([low], np.float64), np.zeros(1, np.int64)) for low, _ in ranges]
     fresh: list[list[Rows]] = [[] for _ in ranges]
     below, count = [0] * len(ranges), 0
     for samples in runs():
@@ -128,6 +128,9 @@ def _look(ranges: list[_Range], runs: Callable[[], Iterator[Rows]]) -> list[_Fou
             reached = samples >= low
             below[i] += len(samples) - int(np.count_nonzero(reached))
             reached &= samples <= high
+            if low == high:  # as in medians of whole numbers, where so many are equal that keeping them takes long
+                inside[i].counts[0] += np.count_nonzero(reached)
+                continue
             fresh[i].append(samples.take(np.flatnonzero(reached)))
             if sum(map(len, fresh[i])) > _KEPT:
                 inside[i] = _merged(inside[i], fresh[i])
@@ -141,7 +144,9 @@ def _look(ranges: list[_Range], runs: Callable[[], Iterator[Rows]]) -> list[_Fou
 
 def _merged(values: _Values, samples: list[Rows]) -> _Values:
     """Return the values with further samples counted in."""
-    new, counts = np.unique(np.concatenate(samples), return_counts=True) if samples else (np.zeros(0), np.zeros(0))
+    if not samples:
+        return values
+    new, counts = np.unique(np.concatenate(samples), return_counts=True)
     both, where = np.unique(np.concatenate([values.values, new.astype(np.float64)]), return_inverse=True)
     if len(both) > _MOST_VALUES:
         raise _Missed
