@@ -9,6 +9,9 @@ from ap_masters.headers.spellings import COUNTS, MARKS, OWN_TYPE
 from ap_masters.headers.values import number, whole
 
 
+_MOST_EXPOSURES: Final = 1e6  # in one live stack
+
+
 class Evidence(NamedTuple):
     """Why a file is a master; ``combined`` is the number of frames in it, where that is said."""
 
@@ -62,6 +65,6 @@ def _history(lines: Iterable[str]) -> tuple[str | None, int | None]:
 def _sub_exposures(header: HeaderIndex) -> int | None:
     """Return how many exposures of SUBEXP make up EXPTIME (SharpCap's live stacks); None for a single one."""
     total, single = number(header.get("EXPTIME")), number(header.get("SUBEXP"))
-    if not total or not single or single < 0:
+    if not total or not single or single < 0 or not 1.5 < total / single < _MOST_EXPOSURES:
         return None
-    return whole(round(total / single)) if total / single > 1.5 else None
+    return whole(round(total / single))

@@ -10,6 +10,8 @@ Raw = str | int | float | bool | None
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([ED][+-]?\d+)?")
 _OLD_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{2}|\d{4})")
+_DATE = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?!\d)")
+_CLOCK = re.compile(r"(?<![\d:+-])(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)? *(?:UTC?|Z)?$", re.IGNORECASE)
 _US_TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) +(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d+))? *([AP]M)?(?: +(?:STD|DST))?")
 
 # No frame of ours is older than digital cameras; .NET programs write the year 1 for "not set".
@@ -107,9 +109,28 @@ def _iso(value: str, clock: Raw) -> datetime | None:
     try:
         stamp = datetime.fromisoformat(value)
     except ValueError:
-        return None
+        return _by_its_numbers(value)
     # The margin of a year keeps every later shift by a zone or by half a day inside what datetime can hold.
     return stamp if _EARLIEST_YEAR <= stamp.year < _LATEST_YEAR else None
+
+
+def _by_its_numbers(value: str) -> datetime | None:
+    """Return a time whose parts are not padded, or whose last second is a leap second, as observatories wrote them.
+
+    A clock that makes no sense is left out; the date is worth more than nothing.
+    """
+    date, clock = _DATE.match(value), _CLOCK.search(value)
+    if date is None or not _EARLIEST_YEAR <= int(date[1]) < _LATEST_YEAR:
+        return None
+    try:
+        day = datetime(int(date[1]), int(date[3]), int(date[4]))
+    except ValueError:
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in clock.groups()[:3]) if clock else (0, 0, 0)
+    if clock is None or hours > 23 or minutes > 59 or seconds > 60:
+        return day
+    fraction = int((clock[4] or "0")[:6].ljust(6, "0"))
+    return day + timedelta(hours=hours, minutes=minutes, seconds=seconds, microseconds=fraction)
 
 
 def _full_year(year: str) -> int:

@@ -13,10 +13,10 @@ from ap_masters.model import ImageFormat, ImageInfo, Keyword
 
 FITS_MAGIC: Final = b"SIMPLE"
 GZIP_MAGIC: Final = b"\x1f\x8b"
+_NAME: Final = 8  # bytes of a card that hold its keyword
 FIRST_READ: Final = 4 * BLOCK  # 144 cards: nearly every raw frame's header in one read
 _LARGEST_HEADER: Final = 16 * 1024 * 1024
 _LARGEST_SIDE: Final = 1 << 24
-_END: Final = b"END     "
 
 # (BITPIX, BZERO) with BSCALE 1 -> physical sample type and full scale. Signed integers without BZERO hold counts
 # as they stand, as under PixInsight's hint "signed-is-physical": the MSDP solar frames store 12-bit counts so.
@@ -204,7 +204,8 @@ def _read_header(path: Path, file: Readable, at: int, data: bytes) -> tuple[byte
     searched = 0
     while True:
         found = data.find(b"END", searched)
-        while found >= 0 and (found % CARD or data[found : found + len(_END)] != _END):
+        # some writers fill the last card with zero bytes instead of blanks
+        while found >= 0 and (found % CARD or data[found : found + _NAME].rstrip(b"\0 ") != b"END"):
             found = data.find(b"END", found + 1)
         if found >= 0:
             return data[:found], (found // BLOCK + 1) * BLOCK

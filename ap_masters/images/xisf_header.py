@@ -205,7 +205,7 @@ def _block(path: Path, image: Element) -> Block:
 
 # --- keywords and properties ------------------------------------------------------------------------------
 
-_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d{1,300}", re.ASCII)  # Python refuses to read thousands of digits
 _FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EDed][+-]?\d+)?", re.ASCII)
 
 

@@ -83,6 +83,26 @@ def test_tile_compressed_images_are_read(tmp_path: Path, dtype: str, shape: tupl
         _same(_planes(pixels)[:, 5:9], opened.read_rows(5, 9))
 
 
+@pytest.mark.parametrize("codec", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1"])
+def test_damage_to_a_tile_compressed_image_is_told_as_such(tmp_path: Path, codec: str) -> None:
+    """Whatever astropy and its codecs make of a flipped byte: the frame is read, or refused in words."""
+    path = tmp_path / "frame.fits.fz"
+    pixels = np.random.default_rng(1).normal(500, 9, (24, 40)).astype(np.uint16)
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(pixels, compression_type=codec)]).writeto(path)
+    whole = path.read_bytes()
+    told = 0
+    for place in range(2880, len(whole), 83):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            read_image(path)
+        except UnreadableImage as refusal:
+            told += "frame.fits.fz" in str(refusal)
+
+    assert told > 3
+
+
 @pytest.mark.parametrize(
     ("cards", "sample", "expected"),
     [
@@ -247,6 +267,16 @@ def test_a_file_that_is_no_image_is_refused_with_the_reason(tmp_path: Path, cont
         with pytest.raises(UnreadableImage, match=message) as refusal:
             read(path)
         assert refusal.value.path == path
+
+
+def test_a_header_may_be_filled_with_zero_bytes(tmp_path: Path) -> None:
+    """Not as the standard has it, but the header is whole."""
+    path = fits_file(tmp_path / "f.fits", np.array([[1, 2]], ">i2"), bitpix=16)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"END" + b" " * 77, b"END" + bytes(77)))
+
+    assert path.read_bytes() != content
+    assert read_image(path)[1].tolist() == [[[1, 2]]]
 
 
 def test_an_image_without_padding_is_whole(tmp_path: Path) -> None:
