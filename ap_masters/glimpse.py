@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ap_masters import images
 from ap_masters.config import FlatSettings, QualitySettings
 from ap_masters.errors import ImageError
+from ap_masters.images.scale import full_scale
 from ap_masters.model import Frame, Group
 from ap_masters.quality.single_frames import Glimpse, faint_colours, unfit
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 _BANDS: Final = 32  # bands of rows, spread evenly over the frame ...
 _ROWS: Final = 4  # ... of this many rows each; even, so that every colour of a CFA is seen
-_ADU: Final = 65535.0
 
 
 def looked_at(group: Group, flat: FlatSettings, quality: QualitySettings) -> Group:
@@ -49,12 +49,11 @@ def _glimpse(frame: Frame) -> Glimpse | None:
     firsts = np.unique(np.linspace(0, frame.height - rows, _BANDS).astype(int) // 2 * 2)  # where the CFA begins anew
     try:
         with images.open_image(frame.path) as image:
-            full = image.info.full_scale
             samples = np.concatenate([image.read_rows(int(f), int(f) + rows) for f in firsts], axis=1)
     except (ImageError, OSError):
         return None
-    if full is None:  # float samples are fractions of full scale or counts of 16 bits, as the engine takes them too
-        full = _ADU if (frame.data_max or 0) > 10 or samples.max() > 2 else 1.0
+    greatest = float(np.fmax.reduce(samples, axis=None))  # whatever is no number is left to the engine
+    full = full_scale(image.info, greatest)
     return Glimpse(
         level=float(np.median(samples)) / full,
         saturated=float(np.count_nonzero(samples >= full)) / samples.size,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ap_masters import images
 from ap_masters.errors import ImageError
+from ap_masters.images.scale import ADU
 from ap_masters.model import ImageInfo, Integrated, Job, Keyword
-from ap_masters.quality import FULL_SCALE
 from ap_masters.quality.sanity import insane
 
 _COMMENTARY = {"", "COMMENT", "HISTORY"}
@@ -24,7 +24,7 @@ def missing_proof(job: Job, result: Integrated) -> str | None:
         info = images.read_info(result.path)
     except (ImageError, OSError) as error:
         return f"the master cannot be opened: {error}"
-    full = FULL_SCALE if job.scale == "adu" else 1.0
+    full = ADU if job.scale == "adu" else 1.0
     calibrated = job.calibration is not None
     return _wrong_geometry(job, info) or insane(result.statistics, full_scale=full, calibrated=calibrated)
 

@@ -9,14 +9,13 @@ import typer
 from ap_masters.cli import documents
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen
+from ap_masters.images.scale import ADU
 from ap_masters.model import Frame, Keyword, Statistics
 from ap_masters.record import Record
 
 if TYPE_CHECKING:
     from ap_masters.engines.pixinsight.facts import Block, LogFacts
     from ap_masters.inspection import InspectedImage
-
-_ADU = 65535.0
 
 
 @with_screen
@@ -85,7 +84,7 @@ def _statistics(screen: Screen, statistics: Statistics) -> None:
     rows = [
         (
             str(number),
-            *(f"{value:.6f} ({value * _ADU:.1f})" for value in (c.median, c.mean, c.stddev, c.minimum, c.maximum)),
+            *(f"{value:.6f} ({value * ADU:.1f})" for value in (c.median, c.mean, c.stddev, c.minimum, c.maximum)),
             str(c.hot),
             str(c.cold),
         )

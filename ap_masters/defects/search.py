@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ap_masters import images
 from ap_masters.errors import UsageError
+from ap_masters.images.scale import ADU, holds_counts
 from ap_masters.model import ImageInfo, Noun
 
 if TYPE_CHECKING:
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FULL_SCALE = 65535.0
 _ROBUST_SIGMA = 1.4826
 _BAND_SAMPLES = 1 << 22
-_UNIT_LIMIT = 10.0  # samples above this are counts, below it fractions of full scale
 
 Kind = Literal["hot", "cold"]
 
@@ -161,7 +160,7 @@ def _statistics(pixels: "NDArray[Any]") -> tuple[float, float, float]:
 
 
 def _adu(largest: float) -> float:
-    return 1.0 if largest > _UNIT_LIMIT else FULL_SCALE
+    return 1.0 if holds_counts(largest, None) else ADU
 
 
 def _beyond(values: "NDArray[Any]", kind: Kind, median: float, distance: float, scale: float) -> list[Defect]:

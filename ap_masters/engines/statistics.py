@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from ap_masters.engines.counting import median_in_memory
 from ap_masters.engines.network import apply_network, selecting_network
 from ap_masters.engines.order_statistics import order_statistics
+from ap_masters.errors import UnreadableImage
 from ap_masters.images import open_image
+from ap_masters.images.scale import full_scale
 from ap_masters.model import ChannelStatistics, Statistics
 
 Rows = NDArray[np.float32]
@@ -24,7 +26,6 @@ ReadAgain = Callable[[int], Iterator[Rows]]  # channel -> all its samples, in ru
 
 BLOCK: Final = 16  # rows of a block; bands start at multiples of it
 _GRID: Final = 16  # the grid has at most so many rows and columns
-_ADU: Final = 65535.0
 _BAND_BYTES: Final = 1 << 21
 _SAMPLE: Final = 1 << 17  # samples set aside per channel, at least half as many
 _AT_ONCE: Final = 4  # rows made float64 at once: they stay in the cache
@@ -51,9 +52,10 @@ class RowFacts(NamedTuple):
 
 
 def measure(path: Path, *, scale: float | None = None) -> Statistics:
-    """Return the statistics of the master at ``path``, in units of full scale.
+    """Return the statistics of the image at ``path``, in units of full scale.
 
-    ``scale`` is the value of full scale; without it, 65535 when any sample exceeds 10, else 1. Raises ImageError.
+    ``scale`` is the value of full scale; without it, what the file's samples say. Raises ImageError, also where a
+    sample is no number.
     """
     with open_image(path) as image:
         info = image.info
@@ -67,9 +69,13 @@ def measure(path: Path, *, scale: float | None = None) -> Statistics:
         for channel in range(info.channels):
             first = 0
             for band in bands(channel):
+                if not np.isfinite(band).all():
+                    row, column = np.argwhere(~np.isfinite(band))[0]
+                    where = f"the first one {band[row, column]} at row {first + row}, column {column}"
+                    raise UnreadableImage(path, f"holds samples that are not finite, {where}")
                 accumulator.add(channel, first, RowFacts.of(band, info.width * info.height))
                 first += len(band)
-        return accumulator.finish(bands, scale=scale)
+        return accumulator.finish(bands, scale=scale or full_scale(info, accumulator.extremes[1]))
 
 
 class Accumulator:
@@ -101,10 +107,8 @@ class Accumulator:
         self._blocks[channel, first // BLOCK : first // BLOCK + len(facts.blocks)] = facts.blocks
         self._samples[channel].append(facts.samples)
 
-    def finish(self, read_again: ReadAgain, *, scale: float | None = None) -> Statistics:
-        """Return the statistics; ``read_again`` yields the finished rows of a channel once more."""
-        if scale is None:
-            scale = _ADU if self._high.max() > 10 else 1.0
+    def finish(self, read_again: ReadAgain, *, scale: float) -> Statistics:
+        """Return the statistics in units of ``scale``; ``read_again`` yields the rows of a channel once more."""
         return Statistics(
             channels=tuple(self._channel(c, read_again, scale) for c in range(self._channels)),
             grid=self._grid(scale),

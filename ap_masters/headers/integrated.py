@@ -8,7 +8,6 @@ from ap_masters.headers.index import HeaderIndex
 from ap_masters.headers.spellings import COUNTS, MARKS, OWN_TYPE
 from ap_masters.headers.values import number, whole
 
-
 _MOST_EXPOSURES: Final = 1e6  # in one live stack
 
 

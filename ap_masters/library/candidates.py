@@ -7,11 +7,11 @@ from ap_masters import images
 from ap_masters.config import Settings
 from ap_masters.engines.history import FrameHistory, read_history
 from ap_masters.errors import ImageError, LibraryError
+from ap_masters.images.scale import ADU
 from ap_masters.library import store
 from ap_masters.library.examine import examine
 from ap_masters.library.scan import scan
 from ap_masters.model import FrameOutcome, ImageInfo
-from ap_masters.quality import FULL_SCALE
 from ap_masters.quality.sanity import insane
 from ap_masters.record import Input, Record
 
@@ -29,7 +29,7 @@ def proved(record: Record, master: Path, library: Path, settings: Settings) -> R
     """
     from ap_masters.engines.statistics import measure  # numpy, which no other change by hand needs
 
-    full = FULL_SCALE if record.master.scale == "adu" else 1.0
+    full = ADU if record.master.scale == "adu" else 1.0
     try:
         info = images.read_info(master)
         statistics = measure(master, scale=full)

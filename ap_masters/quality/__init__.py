@@ -11,11 +11,10 @@ from ap_masters.quality.darkcurrent import (
 )
 from ap_masters.quality.drift import comparable, same_settings
 from ap_masters.quality.gate import judge
-from ap_masters.quality.metrics import FULL_SCALE, measures, value_of
+from ap_masters.quality.metrics import measures, value_of
 from ap_masters.quality.sensor import sensor_measures
 
 __all__ = [
-    "FULL_SCALE",
     "DarkSeries",
     "Doubling",
     "Level",

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from ap_masters.images.scale import ADU
 from ap_masters.quality import levels
 from ap_masters.quality.case import ROUNDING, SIGNIFICANT, UNLIT, Case, Severity, beyond, told
-from ap_masters.quality.metrics import FULL_SCALE, value_of
+from ap_masters.quality.metrics import value_of
 from ap_masters.record import Finding
 
 _CLIPPED_PERCENT = 0.1
@@ -12,7 +13,7 @@ _CLIPPED_PERCENT = 0.1
 
 def lit(case: Case) -> Iterator[Finding]:
     """Yield a dark that saw light, or a light with the header of a dark (S2-54)."""
-    limit = case.settings.lit_dark_fraction * FULL_SCALE
+    limit = case.settings.lit_dark_fraction * ADU
     if case.type not in UNLIT:
         return
     bright = [level for level in case.frame_levels if level > limit]

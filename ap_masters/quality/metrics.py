@@ -9,11 +9,11 @@ from collections.abc import Callable
 from statistics import fmean
 from typing import NamedTuple
 
+from ap_masters.images.scale import ADU
 from ap_masters.model import FrameType, Statistics
 from ap_masters.quality import grid, levels
 from ap_masters.record import Measure, Record
 
-FULL_SCALE = 65535.0
 _UNEVEN = 0.02  # blocks are whole strips of 16 rows and so not quite equal: a slope is that much in doubt
 _STEP_ERROR = 0.5  # ADU; cameras regulate their black level in steps of one
 
@@ -27,7 +27,7 @@ def frame_levels(record: Record) -> list[float]:
     """Return the levels of the integrated frames in the order of time, ADU; empty unless all are known."""
     outcomes = [entry.outcome for entry in record.inputs]
     known = [o.level for o in outcomes if o is not None and o.level is not None]
-    return [FULL_SCALE * level for level in known] if len(known) == len(outcomes) else []
+    return [ADU * level for level in known] if len(known) == len(outcomes) else []
 
 
 class Facts(NamedTuple):
@@ -44,17 +44,17 @@ class Facts(NamedTuple):
     @property
     def median(self) -> float:
         """ADU."""
-        return FULL_SCALE * fmean(c.median for c in self.statistics.channels)
+        return ADU * fmean(c.median for c in self.statistics.channels)
 
     @property
     def sigma(self) -> float:
         """Robust sigma of a pixel, ADU."""
-        return FULL_SCALE * levels.ROBUST_SIGMA * fmean(c.mad for c in self.statistics.channels)
+        return ADU * levels.ROBUST_SIGMA * fmean(c.mad for c in self.statistics.channels)
 
     @property
     def blocks(self) -> list[list[float]]:
         """Block medians, ADU."""
-        return [[FULL_SCALE * v for v in row] for row in self.statistics.grid]
+        return [[ADU * v for v in row] for row in self.statistics.grid]
 
     @property
     def block_error(self) -> float:
@@ -146,7 +146,7 @@ def _banding(noise: float | None, facts: Facts, samples: int, slope: float) -> E
     if noise is None:
         return None
     white = facts.sigma * grid.MEDIAN_ERROR / math.sqrt(samples)
-    return Estimate(math.sqrt(max(0.0, (FULL_SCALE * noise) ** 2 - white**2 - slope**2 / 12)))
+    return Estimate(math.sqrt(max(0.0, (ADU * noise) ** 2 - white**2 - slope**2 / 12)))
 
 
 def _row_banding(facts: Facts) -> Estimate | None:
@@ -170,7 +170,7 @@ def _asymmetry(facts: Facts) -> Estimate | None:
 
 
 def _flat_spread(facts: Facts) -> Estimate | None:
-    return Estimate(_stddev(facts).value / FULL_SCALE)
+    return Estimate(_stddev(facts).value / ADU)
 
 
 def _level_spread(facts: Facts) -> Estimate | None:
@@ -215,11 +215,11 @@ def _rejected(facts: Facts, low: bool) -> Estimate | None:
 
 
 def _level(facts: Facts, field: str) -> Estimate:
-    return Estimate(FULL_SCALE * fmean(getattr(c, field) for c in facts.statistics.channels), _STEP_ERROR)
+    return Estimate(ADU * fmean(getattr(c, field) for c in facts.statistics.channels), _STEP_ERROR)
 
 
 def _stddev(facts: Facts) -> Estimate:
-    return Estimate(FULL_SCALE * fmean(c.stddev for c in facts.statistics.channels))
+    return Estimate(ADU * fmean(c.stddev for c in facts.statistics.channels))
 
 
 METRICS: tuple[Metric, ...] = (
@@ -234,7 +234,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("amp glow", "ADU/s", _DARKS, _glow, "brightest border zone above the centre", "e-/s"),
     Metric("row banding", "ADU", _UNLIT, _row_banding, "scatter of row medians beyond white noise and plane", "e-"),
     Metric("column banding", "ADU", _UNLIT, _column_banding, "the same of column medians", "e-"),
-    Metric("flat level", "%", _FLATS, lambda f: Estimate(100 * f.median / FULL_SCALE), "median / full scale"),
+    Metric("flat level", "%", _FLATS, lambda f: Estimate(100 * f.median / ADU), "median / full scale"),
     Metric("flat spread", "", _FLATS, _flat_spread, "standard deviation in [0, 1]"),
     Metric("fall-off", "%", _FLATS, _fall_off, "mean corner block against the centre blocks"),
     Metric("asymmetry", "%", _FLATS, _asymmetry, "larger difference of opposite halves / centre"),

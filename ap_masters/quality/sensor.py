@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ap_masters import images
 from ap_masters.errors import ImageError
+from ap_masters.images.scale import ADU, full_scale
 from ap_masters.model import Combination, FrameType
-from ap_masters.quality.metrics import FULL_SCALE
 from ap_masters.record import Measure, Record
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _unlit(record: Record, master: Path) -> Iterator[Measure]:
     if efficiency is not None and record.calibration is None and len(paths) >= 4:
         theory = efficiency * noise / math.sqrt(len(paths))
         yield _measure("theoretical noise", theory, relative, "ADU", gain, "e-", "frame noise / sqrt(frames)")
-        found = master_noise(paths, master, full=FULL_SCALE if record.master.scale == "unit" else 1.0)
+        found = master_noise(paths, master)
         how = "half the difference of odd and even frames, and the master against their mean"
         yield _measure("master noise", found, 2 * relative, "ADU", gain, "e-", how)
 
@@ -123,11 +123,9 @@ def _late_pairs(paths: Sequence[Path]) -> list[tuple[Path, Path]]:
 
 def pair_of(first: Path, second: Path) -> Pair:
     """Return the temporal variance of a frame from two of them, in ADU². Raises UnreadableImage."""
-    import numpy as np
-
     a, b = _bands(first), _bands(second)
-    variance = clipped_variance(a.astype(np.float64) - b)
-    return Pair(variance / 2, float(a.mean() + b.mean()) / 2, a.size, _quantum(a, b))
+    variance = clipped_variance(a.adu - b.adu)
+    return Pair(variance / 2, float(a.adu.mean() + b.adu.mean()) / 2, a.stored.size, _quantum(a, b))
 
 
 def electrons_per_adu(bright: tuple[Path, Path], dark: tuple[Path, Path]) -> tuple[float, float] | None:
@@ -137,7 +135,7 @@ def electrons_per_adu(bright: tuple[Path, Path], dark: tuple[Path, Path]) -> tup
     is scaled to the level of the first, so a drifting lamp does no harm; uneven light does none either, since
     signal and variance are both averaged over the same pixels.
     """
-    first, second = (_bands(path) for path in bright)
+    first, second = (_bands(path).adu for path in bright)
     if max(_saturated(first), _saturated(second)) > _BRIGHT_FRACTION:
         return None
     base = pair_of(*dark)
@@ -154,24 +152,22 @@ def electrons_per_adu(bright: tuple[Path, Path], dark: tuple[Path, Path]) -> tup
 
 
 def _saturated(frame: "NDArray[Any]") -> float:
-    """Return the fraction of samples at the end of the range; 0 for floating point, whose range is not known."""
-    import numpy as np
-
-    return float((frame >= _SATURATED * np.iinfo(frame.dtype).max).mean()) if frame.dtype.kind in "ui" else 0.0
+    """Return the fraction of samples at the end of the range."""
+    return float((frame >= _SATURATED * ADU).mean())
 
 
-def master_noise(paths: Sequence[Path], master: Path, *, full: float) -> float:
+def master_noise(paths: Sequence[Path], master: Path) -> float:
     """Return the temporal noise in a master, in ADU, measured and not assumed.
 
     Two parts that are independent for any weighting of the frames, and for the median of normal noise (Basu's
     theorem): the noise of the plain mean, from the difference of the odd and the even frames, in which every
-    fixed pattern cancels; and what the master is off that mean. ``full`` turns the master's samples into ADU.
+    fixed pattern cancels; and what the master is off that mean.
     """
     import numpy as np
 
     sums: list[NDArray[np.float64]] = []
     for index, path in enumerate(paths):
-        band = _bands(path, _SAMPLES // 4).astype(np.float64)
+        band = _bands(path, _SAMPLES // 4).adu
         if index < 2:
             sums.append(band)
         else:
@@ -181,13 +177,13 @@ def master_noise(paths: Sequence[Path], master: Path, *, full: float) -> float:
     weight = 1 / (1 / (count - count // 2) + 1 / (count // 2)) / count
     mean_variance = clipped_variance(halves[0] - halves[1]) * weight
     mean = (sums[0] + sums[1]) / count
-    rest = clipped_variance(full * _bands(master, _SAMPLES // 4).astype(np.float64) - mean)
+    rest = clipped_variance(_bands(master, _SAMPLES // 4).adu - mean)
     return math.sqrt(mean_variance + rest)
 
 
 def clipped_percent(path: Path) -> float:
     """Return how many samples of a frame are zero, in per cent."""
-    return 100 * float((_bands(path) <= 0).mean())
+    return 100 * float((_bands(path).stored <= 0).mean())
 
 
 def clipped_variance(values: "NDArray[np.float64]") -> float:
@@ -204,24 +200,41 @@ def clipped_variance(values: "NDArray[np.float64]") -> float:
     return float(kept.var(ddof=1)) if kept.size > 1 else 0.0
 
 
-def _bands(path: Path, samples: int = _SAMPLES) -> "NDArray[Any]":
+class _Bands(NamedTuple):
+    """Samples of an image, as they are stored; ``unit`` is what one of their counts is in ADU."""
+
+    stored: "NDArray[Any]"
+    unit: float
+
+    @property
+    def adu(self) -> "NDArray[np.float64]":
+        """The samples in ADU of the 16-bit range."""
+        import numpy as np
+
+        adu: NDArray[np.float64] = self.stored.astype(np.float64) * self.unit
+        return adu
+
+
+def _bands(path: Path, samples: int = _SAMPLES) -> _Bands:
     """Return about ``samples`` samples from bands spread over the height: an even number of rows in each."""
     import numpy as np
 
     with images.open_image(path) as image:
         height, width = image.info.height, image.info.width * image.info.channels
         if height * width <= samples or height < 4 * _BANDS:
-            return image.read_rows(0, height)
-        rows = min(max(2, samples // width // _BANDS // 2 * 2), height // _BANDS)
-        starts = [int((k + 0.5) * height / _BANDS - rows / 2) // 2 * 2 for k in range(_BANDS)]
-        return np.concatenate([image.read_rows(start, start + rows) for start in starts], axis=1)
+            stored = image.read_rows(0, height)
+        else:
+            rows = min(max(2, samples // width // _BANDS // 2 * 2), height // _BANDS)
+            starts = [int((k + 0.5) * height / _BANDS - rows / 2) // 2 * 2 for k in range(_BANDS)]
+            stored = np.concatenate([image.read_rows(start, start + rows) for start in starts], axis=1)
+        return _Bands(stored, ADU / full_scale(image.info, float(stored.max())))
 
 
-def _quantum(*frames: "NDArray[Any]") -> float:
-    """Return the step between neighbouring values of integer frames; 0 for floating point."""
+def _quantum(*frames: _Bands) -> float:
+    """Return the step between neighbouring values of integer frames, in ADU; 0 for floating point."""
     import numpy as np
 
-    if frames[0].dtype.kind not in "ui":
+    if frames[0].stored.dtype.kind not in "ui":
         return 0.0
-    values = np.unique(np.concatenate([np.unique(frame) for frame in frames])).astype(np.int64)
-    return float(np.gcd.reduce(np.diff(values))) if values.size > 1 else 0.0
+    values = np.unique(np.concatenate([np.unique(frame.stored) for frame in frames])).astype(np.int64)
+    return float(np.gcd.reduce(np.diff(values))) * frames[0].unit if values.size > 1 else 0.0

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ap_masters.config import FlatSettings, QualitySettings
+from ap_masters.images.scale import ADU
 from ap_masters.model import Frame, FrameType, Reason, SetAside
 
-_ADU = 65535.0
 _COLOURS: Final = {"R": "red", "G": "green", "B": "blue", "C": "cyan", "M": "magenta", "Y": "yellow"}
 
 
@@ -97,4 +97,4 @@ def _lit(glimpse: Glimpse, centre: float, quality: QualitySettings) -> str | Non
 
 
 def _percent(level: float) -> str:
-    return f"{level * _ADU:,.0f} ADU ({level:.1%} of full scale)"
+    return f"{level * ADU:,.0f} ADU ({level:.1%} of full scale)"

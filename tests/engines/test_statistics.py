@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ap_masters.engines.counting import median_in_memory
 from ap_masters.engines.order_statistics import order_statistics
 from ap_masters.engines.statistics import BLOCK, Accumulator, RowFacts, measure
+from ap_masters.errors import UnreadableImage
 from ap_masters.images import write_image
 from ap_masters.model import ChannelStatistics
 
@@ -104,6 +105,24 @@ def test_a_master_in_a_file(tmp_path: Path) -> None:
     assert found.column_noise is not None
     assert found.row_noise is not None
     assert found.column_noise > 3 * found.row_noise
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_sample_that_is_no_number_is_refused(tmp_path: Path, value: float) -> None:
+    """Nobody is told the median of that."""
+    pixels = np.full((40, 30), 1000.0, np.float32)
+    pixels[33, 4] = value
+    write_image(tmp_path / "f.fits", pixels, image_type="Dark")
+
+    with pytest.raises(UnreadableImage, match=r"not finite, the first one (nan|inf) at row 33, column 4"):
+        measure(tmp_path / "f.fits")
+
+
+def test_integers_have_the_scale_of_their_type(tmp_path: Path) -> None:
+    """100 of 255 is as bright as 25700 of 65535, however few counts that is."""
+    for dtype, level in ((np.uint8, 100), (np.uint16, 25700)):
+        write_image(tmp_path / "f.xisf", np.full((4, 4), level, dtype), image_type="Dark")
+        assert measure(tmp_path / "f.xisf").channels[0].median == pytest.approx(100 / 255)
 
 
 @given(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ap_masters.images.scale import ADU
 from ap_masters.model import (
     ChannelStatistics,
     FrameOutcome,
@@ -16,7 +17,6 @@ from ap_masters.model import (
     Recipe,
     Statistics,
 )
-from ap_masters.quality import FULL_SCALE
 from ap_masters.record import Input, MasterFile, Record, Software
 
 START = datetime(2026, 3, 1, 20, tzinfo=UTC)
@@ -51,25 +51,25 @@ def make_statistics(
 
     def at(i: int, j: int) -> float:
         scatter = noise.gauss(0, block) if noise else 0.0
-        return (median + scatter + shape((j + 0.5) / GRID - 0.5, (i + 0.5) / GRID - 0.5)) / FULL_SCALE
+        return (median + scatter + shape((j + 0.5) / GRID - 0.5, (i + 0.5) / GRID - 0.5)) / ADU
 
     white = [sigma * math.sqrt(math.pi / 2) / math.sqrt(n) for n in size]
     return Statistics(
         channels=(
             ChannelStatistics(
-                median=median / FULL_SCALE,
-                mean=(median + 0.4 if mean is None else mean) / FULL_SCALE,
-                stddev=stddev / FULL_SCALE,
-                mad=sigma / 1.4826 / FULL_SCALE,
-                minimum=(median - 6 * sigma) / FULL_SCALE,
-                maximum=peak / FULL_SCALE,
+                median=median / ADU,
+                mean=(median + 0.4 if mean is None else mean) / ADU,
+                stddev=stddev / ADU,
+                mad=sigma / 1.4826 / ADU,
+                minimum=(median - 6 * sigma) / ADU,
+                maximum=peak / ADU,
                 hot=hot,
                 cold=cold,
             ),
         ),
         grid=tuple(tuple(at(i, j) for j in range(GRID)) for i in range(GRID)),
-        row_noise=math.hypot(white[0], banding) / FULL_SCALE,
-        column_noise=white[1] / FULL_SCALE,
+        row_noise=math.hypot(white[0], banding) / ADU,
+        column_noise=white[1] / ADU,
     )
 
 
@@ -111,7 +111,7 @@ def make_inputs(
             exposure=300.0,
             set_temperature=set_temperature,
             sensor_temperature=temperatures[i] if temperatures else set_temperature,
-            outcome=FrameOutcome(path=Path(f"/raws/dark é {i:03d}.fits"), level=level / FULL_SCALE),
+            outcome=FrameOutcome(path=Path(f"/raws/dark é {i:03d}.fits"), level=level / ADU),
         )
         for i, level in enumerate(levels)
     )

@@ -1,7 +1,7 @@
 """Read noise, noise of the master, gain and dark current of simulated sensors come out within 2 %."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from ap_masters import images
 from ap_masters.model import Calibration, Combination, FrameType, Recipe
 from ap_masters.quality import dark_measures, dark_series, doublings, sensor_measures, value_of
 from ap_masters.quality.darkcurrent import Level, fit_line
-from ap_masters.quality.sensor import clipped_variance, pair_of
+from ap_masters.quality.sensor import clipped_variance, electrons_per_adu, pair_of
 from ap_masters.record import Input, MasterFile, Record
 from tests.quality.seasons import make_key, make_record
 
@@ -185,6 +185,29 @@ def test_frames_that_are_gone_are_no_error(tmp_path: Path) -> None:
     record = record_of([tmp_path / f"{i}.fits" for i in range(4)], FrameType.BIAS)
 
     assert sensor_measures(record, tmp_path / "master.xisf") == ()
+
+
+@pytest.mark.parametrize("stored", ["float32 from 0 to 1", "float32 counts", "uint32"])
+def test_frames_on_another_scale_are_as_noisy(tmp_path: Path, stored: str) -> None:
+    """Levels and noise are in ADU of the 16-bit range, whatever scale the files have; so is the gain of flats."""
+    kinds: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+        "float32 from 0 to 1": lambda counts: (counts / 65535).astype(np.float32),
+        "float32 counts": lambda counts: counts.astype(np.float32),
+        "uint32": lambda counts: counts.astype(np.uint32) * 65537,
+    }
+    frames = [Sensor().expose(seed) for seed in range(6)]
+    bright = [Sensor().expose(seed, light=20000.0) for seed in (7, 8)]
+    pairs = {}
+    for name, change in (("counts", None), (stored, kinds[stored])):
+        paths = write_frames(tmp_path / name, [change(f) if change else f for f in (*frames, *bright)], "frame")
+        master = write_master(tmp_path / name / "master.xisf", frames)
+        found = sensor_measures(record_of(paths[:6], FrameType.BIAS), master)
+        gain = electrons_per_adu((paths[6], paths[7]), (paths[0], paths[1]))
+        assert gain is not None
+        pairs[name] = [value_of(found, "frame noise"), value_of(found, "master noise"), gain[0]]
+
+    for one, other in zip(*pairs.values(), strict=True):
+        assert getattr(one, "value", one) == pytest.approx(getattr(other, "value", other), rel=1e-3)
 
 
 def test_frames_are_read_in_bands(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.reading import Frames
 from ap_masters.errors import ApMastersError
+from ap_masters.images.scale import ADU
 
-_ADU: Final = 65535.0
 _DEFECT_LINE: Final = re.compile(r"\s*P\s+(\d+)\s+(\d+)", re.IGNORECASE)
 
 
@@ -33,7 +33,7 @@ class MasterPixels:
         self._image = image
         self.turned = turned
         self._scale = np.float32(counts / full_scale)
-        self._pedestal = np.float32(abs(pedestal) * counts / _ADU)
+        self._pedestal = np.float32(abs(pedestal) * counts / ADU)
 
     def run(self, channel: int, start: int, size: int) -> NDArray[np.float32]:
         """Return ``size`` samples from pixel ``start`` on; a grey master serves every channel."""

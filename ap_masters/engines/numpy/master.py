@@ -15,10 +15,11 @@ from ap_masters.engines.counting import median_in_memory
 from ap_masters.engines.history import Outcome, result_keywords
 from ap_masters.engines.numpy.integrate import integrate, worthwhile_workers
 from ap_masters.engines.numpy.order import Order, Shape
-from ap_masters.engines.numpy.prepare import ADU, Prepared, prepare
+from ap_masters.engines.numpy.prepare import Prepared, prepare
 from ap_masters.engines.numpy.reading import Frames
 from ap_masters.engines.statistics import Accumulator
 from ap_masters.images.image import Writer
+from ap_masters.images.scale import ADU
 from ap_masters.model import EngineInfo, Frame, FrameOutcome, Job, Statistics
 
 ENGINE: Final = EngineInfo(name="numpy", version=__version__, definition="ImageIntegration 1.6.0")

@@ -18,10 +18,9 @@ from ap_masters.engines.numpy.reading import Frames, Refused
 from ap_masters.engines.numpy.scales import factors, is_normalized
 from ap_masters.engines.numpy.scaling import Factor, Optimization
 from ap_masters.errors import ApMastersError
+from ap_masters.images.scale import ADU, holds_counts
 from ap_masters.model import Calibration, CalibrationMaster, Frame, Reason, Recipe
 
-ADU: Final = 65535.0
-_COUNTS_BEYOND: Final = 2.0
 _CELLS: Final = {4: 2, 36: 3}  # Bayer and X-Trans patterns, by their length
 
 Levels = list[list[float]]  # by frame and channel, in counts
@@ -77,21 +76,17 @@ def prepare(
 
 
 def _full_scale(raw: Frames, frames: Sequence[Frame], notes: list[str]) -> float:
-    """Return the count that stands for 1.0; for float frames found out from their headers and samples.
-
-    Float samples are either on the [0, 1] scale or counts of the 16-bit range. Rounding and normalization
-    push a sample a little beyond 1 at times, counts go far beyond, so 2 divides the two.
-    """
+    """Return the count that stands for 1.0; for float frames found out from their headers and samples."""
     if raw.full_scale is not None:
         return raw.full_scale
-    counts = any((frame.data_max or 0) > 10 for frame in frames) or any(_holds_counts(raw, i) for i in range(len(raw)))
+    counts = any(_holds_counts(raw, i, frame.data_max) for i, frame in enumerate(frames))
     notes.append("float frames taken as " + ("counts of the 16-bit range" if counts else "values from 0 to 1"))
     return ADU if counts else 1.0
 
 
-def _holds_counts(raw: Frames, index: int) -> bool:
+def _holds_counts(raw: Frames, index: int, data_max: float | None = None) -> bool:
     runs = sampled_runs(raw, index, 0, raw.geometry.plane)
-    return any(float(run.max()) > _COUNTS_BEYOND for run in runs)
+    return any(holds_counts(float(run.max()), data_max) for run in runs)
 
 
 def _levels(source: Frames | Calibrated, full_scale: float, workers: int) -> Levels:

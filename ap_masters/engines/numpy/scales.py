@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from ap_masters.engines.numpy.order import Scales
+from ap_masters.images.scale import ADU
 from ap_masters.model import Normalization, Recipe, RejectionNormalization
 
-_ADU: Final = 65535.0
 _PLACES: Final = float(1 << 24)
 
 
@@ -33,7 +33,7 @@ def factors(levels: Sequence[float], recipe: Recipe, full_scale: float) -> Scale
     equalize = recipe.rejection_normalization is RejectionNormalization.EQUALIZE_FLUXES
     to_first = [_rounded(levels[0] / level) for level in levels]
     target = recipe.target_median
-    to_target = to_first if target is None else [_rounded(target * full_scale / _ADU / level) for level in levels]
+    to_target = to_first if target is None else [_rounded(target * full_scale / ADU / level) for level in levels]
     if combine and equalize:
         return Scales(to_target, to_target)
     return Scales(to_first if equalize else None, to_target if combine else None)

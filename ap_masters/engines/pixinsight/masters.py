@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters import images
+from ap_masters.images.scale import ADU, data_max, holds_counts
 from ap_masters.model import CalibrationMaster, ImageInfo, Job, Keyword
 
-ADU: Final = 65535.0  # counts of the 16-bit range that stand for 1
 _BAND_SAMPLES: Final = 1 << 21
-_HIGHEST_FRACTION: Final = 2.0  # normalized flats reach a little beyond 1, counts go far beyond
-_COUNTED: Final = 10  # a DATAMAX above this means counts, as Siril reads it
 
 
 def usable(job: Job, workdir: Path) -> Job:
@@ -40,13 +38,10 @@ def _on_unit_scale(master: CalibrationMaster, workdir: Path) -> CalibrationMaste
 
 
 def _in_counts(path: Path, info: ImageInfo) -> bool:
-    for keyword in info.keywords:
-        if keyword.name == "DATAMAX" and isinstance(keyword.value, int | float):
-            return keyword.value > _COUNTED
     with images.open_image(path) as image:
         band = max(1, _BAND_SAMPLES // (info.width * info.channels))
         return any(
-            float(image.read_rows(first, min(first + band, info.height)).max()) > _HIGHEST_FRACTION
+            holds_counts(float(image.read_rows(first, min(first + band, info.height)).max()), data_max(info))
             for first in range(0, info.height, band)
         )
 

@@ -10,11 +10,12 @@ from ap_masters.engines.history import HistoryFacts, read_history
 from ap_masters.engines.pixinsight import console
 from ap_masters.engines.pixinsight.causes import Cause, explain_job
 from ap_masters.engines.pixinsight.facts import CALIBRATION, Block, Counts, LogFacts
-from ap_masters.engines.pixinsight.masters import ADU, rewrite
+from ap_masters.engines.pixinsight.masters import rewrite
 from ap_masters.engines.pixinsight.paths import JobPaths, RunPaths, for_pixinsight
 from ap_masters.engines.pixinsight.status import JobStatus, Status
 from ap_masters.engines.statistics import measure
 from ap_masters.errors import ApMastersError
+from ap_masters.images.scale import ADU
 from ap_masters.model import (
     EngineInfo,
     Failed,

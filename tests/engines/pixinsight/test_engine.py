@@ -133,7 +133,7 @@ def test_faults_of_single_jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
 
     failed = {name: result.reason for name, result in results.items() if isinstance(result, Failed)}
     assert bench.launches() == 1
-    assert set(failed) == {"ii-false", "throw", "half-master", "stale", "disk-full"}
+    assert set(failed) == {"ii-false", "throw", "half-master", "stale", "disk-full", "nan"}
     assert failed["ii-false"].startswith("ImageIntegration failed; the log says why: ")
     assert "Cannot execute instance in the global context" in failed["throw"]
     assert "not usable" in failed["half-master"]
