@@ -59,7 +59,7 @@ def combine(
     Raises UsageError for an output that is there already or has no known suffix, NothingToDo for fewer than
     two frames, AllJobsFailed when the engine could not integrate them.
     """
-    _check(output, overwrite=overwrite)
+    _check(output, overwrite=overwrite, record=record_suffix is not None)
     frames, unreadable = _frames(inputs)
     frames, others = _of_one_geometry(frames)
     if len(frames) < 2:
@@ -79,13 +79,32 @@ def combine(
     )
 
 
-def _check(output: Path, *, overwrite: bool) -> None:
+def _check(output: Path, *, overwrite: bool, record: bool) -> None:
     if output.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"{output}: the output's suffix says its format; it is one of {', '.join(_SUFFIXES)}")
     if output.is_dir():
         raise UsageError(f"{output}: is a folder; name a file in it")
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output}: is there already; --overwrite replaces it")
+    if output.exists():
+        if not _is_result(output):
+            raise UsageError(
+                f"{output}: is a frame, and no frame is ever replaced; name the file to write as the last one"
+            )
+        if not overwrite:
+            raise UsageError(f"{output}: is there already; --overwrite replaces it")
+    if record and (other := next((path for path in images.twins(output)[1:] if path.exists()), None)):
+        raise UsageError(f"{output}: would share its record with {other.name}; choose another name")
+
+
+def _is_result(path: Path) -> bool:
+    """Say whether something was combined to this file: it has a record beside it, or says so itself."""
+    if records.record_path(path).exists():
+        return True
+    try:
+        status = path.stat()
+        frame = headers.frame_from(images.read_info(path), size=status.st_size, mtime_ns=status.st_mtime_ns)
+    except (ImageError, OSError):
+        return True  # whatever it is, it is no frame
+    return frame.master
 
 
 def _frames(inputs: Iterable[Path]) -> tuple[list[Frame], list[SetAside]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ap_masters import discover, group, plan
+from ap_masters import discover, group, images, plan
 from ap_masters.config import Settings
 from ap_masters.errors import LibraryError, NothingToDo
 from ap_masters.header_cache import HeaderCache
@@ -36,7 +36,8 @@ def survey(
         raise NothingToDo(no_frames_wanted(inputs, grouping.groups, settings))
     turn = lock.turn(library)  # first: what changes from here on changes the turn as well
     held = holdings.holdings(library, given=holdings.given_folders(settings))
-    in_place = tuple(_records_in_place(held, grouping.groups, library, settings))
+    places = tuple(_masters_in_place(held, grouping.groups, library, settings))
+    in_place = tuple(held.records[place] for place in places)
     to_hash = (*plan.frames_to_hash(grouping.groups, in_place), *_changed_masters(in_place, held))
     known = plan.Holdings(
         masters=held.masters,
@@ -44,6 +45,7 @@ def survey(
         existing=held.existing,
         hashes=hash_files(to_hash),
         made_with=held.made_with,
+        damaged=frozenset(place for place in places if _is_damaged(place, held.records[place])),
     )
     the_plan = plan.make_plan(
         grouping.groups,
@@ -63,15 +65,22 @@ def _passed_over(inputs: Sequence[Path], library: Path) -> list[Path]:
     return [library / SUPERSEDED, library / QUARANTINE] if itself else [library]
 
 
-def _records_in_place(
+def _masters_in_place(
     held: holdings.Holdings, groups: Sequence[Group], library: Path, settings: Settings
-) -> Iterator[Record]:
-    """Yield the records that stand where these groups' masters belong; those of other masters are not even read."""
+) -> Iterator[Path]:
+    """Yield what stands where these groups' masters belong; records of other masters are not even read."""
     for each in groups:
         output = plan.output_path(each, settings)
         for place in (library / output, library / QUARANTINE / output):
-            if place in held.records:
-                yield held.records[place]
+            yield from (path for path in images.twins(place) if path in held.records)
+
+
+def _is_damaged(master: Path, record: Record) -> bool:
+    """Say whether a file is not the one that was published; its bytes are read by who subtracts them."""
+    try:
+        return record.master.size is not None and master.stat().st_size != record.master.size
+    except OSError:
+        return False
 
 
 def _changed_masters(records: Sequence[Record], held: holdings.Holdings) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from ap_masters.build import BuildReport
 from ap_masters.config import CullSettings, Settings
 from ap_masters.engines import Engine
 from ap_masters.engines.numpy import NumpyEngine
-from ap_masters.model import Action, Job, JobResult, JobState, OnProgress, Plan, Progress
+from ap_masters.model import Action, ImageFormat, Job, JobResult, JobState, OnProgress, Plan, Progress
 from ap_masters.survey import survey
 from tests.builders import noisy, write_frame
 from tests.nights import shoot, shoot_flats
@@ -106,6 +106,55 @@ def test_a_limit_that_lets_a_culled_frame_in_rebuilds_its_master(tmp_path: Path)
     report = run(folder, tmp_path / "library", wide)
 
     assert report.plan.steps[0].reasons == ("1 new: warm.fits",)
+
+
+# --- masters that were damaged, and settings that were changed --------------------------------------------
+
+
+@pytest.mark.parametrize("left", [0, 3000], ids=["emptied", "cut short"])
+def test_a_damaged_master_is_rebuilt_and_kept(tmp_path: Path, left: int) -> None:
+    """Its record says how large it was; "up to date" would be a promise about a file that nobody can open."""
+    folder, library = darks(tmp_path / "night"), tmp_path / "library"
+    (built,) = run(folder, library).outcomes
+    assert built.master is not None
+    damaged = built.master.read_bytes()[:left]
+    built.master.write_bytes(damaged)
+
+    report = run(folder, library)
+
+    assert actions(report) == [Action.REBUILD]
+    assert "size" in report.plan.steps[0].reasons[0]
+    assert [path.read_bytes() for path in (library / "superseded").rglob("*.xisf")] == [damaged]
+    assert actions(run(folder, library)) == [Action.UP_TO_DATE]
+
+
+def test_another_format_replaces_the_master_with_its_record(tmp_path: Path) -> None:
+    """A record stands beside one master: the one in the other format goes to ``superseded/``, with its own."""
+    folder, library = darks(tmp_path / "night"), tmp_path / "library"
+    run(folder, library)
+    fits = Settings(format=ImageFormat.FITS)
+
+    report = run(folder, library, fits)
+
+    assert actions(report) == [Action.REBUILD]
+    assert sorted(path.suffix for path in (library / "superseded").rglob("*.x*")) == [".xisf", ".xrs"]
+    assert [path.suffix for path in library.glob("master/**/*.*") if path.suffix != ".xrs"] == [".fit"]
+    assert actions(run(folder, library, fits)) == [Action.UP_TO_DATE]
+
+
+def test_flats_are_calibrated_with_what_the_same_run_built(tmp_path: Path) -> None:
+    """Under another layout the masters of before stay where they are, and serve no more."""
+    folder, library = tmp_path / "night", tmp_path / "library"
+    shoot(folder / "bias", "BIAS")
+    shoot_flats(folder / "flats")
+    run(folder, library)
+    other = Settings(layout="wbpp")
+
+    flat = run(folder, library, other).outcomes[-1].record
+
+    assert flat is not None and flat.calibration is not None and flat.calibration.bias is not None
+    assert flat.calibration.bias.path == library / run(folder, library, other).plan.steps[0].output
+    assert set(actions(run(folder, library, other))) == {Action.UP_TO_DATE}
 
 
 def test_what_another_program_built_meanwhile_is_not_built_again(tmp_path: Path) -> None:

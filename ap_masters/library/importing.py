@@ -114,7 +114,7 @@ def _placed(item: ImportItem, entry: Entry, library: Path, layout: str | None, c
     rival = claimed.setdefault(name.casefold(), entry.path)
     if rival != entry.path:
         return item.model_copy(update={"action": "conflict", "detail": f"{rival} would be filed there as well"})
-    if target.exists():
+    if store.standing(library, output):
         return item.model_copy(update={"action": "conflict", "detail": "another master stands there"})
     return item
 
@@ -150,7 +150,7 @@ def _take(item: ImportItem, root: Path, library: Path, work: Path, now: datetime
         record = _record(item.source, root, copy, now)
         if record.status is MasterStatus.QUARANTINED:
             output = QUARANTINE / output
-        if (library / output).exists():
+        if store.standing(library, output):
             return item.model_copy(update={"action": "conflict", "detail": "another master stands there"})
         store.publish(copy, record, library, output, now=now, suffix=suffix)
     except (ApMastersError, OSError, ValueError) as error:

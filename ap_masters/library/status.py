@@ -49,8 +49,8 @@ def publish(
             record = candidates.proved(record, library / source, library, settings or Settings())
         home = _home(source, record, library, suffix)
         superseded = None
-        if home != source and (library / home).exists():
-            superseded = store.supersede(library, home, now=now, suffix=suffix).relative_to(library).as_posix()
+        if home != source and (before := store.standing(library, home)):
+            superseded = store.supersede(library, before, now=now, suffix=suffix).relative_to(library).as_posix()
         event = Event(at=now, status=MasterStatus.PUBLISHED, reason=reason)
         final = _with_event(record, event).model_copy(
             update={

@@ -6,6 +6,7 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 
+from ap_masters import images
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError
 from ap_masters.library.lock import HOUSEKEEPING
@@ -18,15 +19,16 @@ WORK = HOUSEKEEPING / "work"
 def publish(work: Path, record: Record, library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``work`` to ``library / output`` with its record beside it; return where it stands.
 
-    A master that stands there already is moved to ``superseded/`` first, with its record. The record is
-    written before the master appears, so a master is never seen without one; both appear by one rename each.
+    A master that stands there already, in whatever format, is moved to ``superseded/`` first, with its record. The
+    record is written before the master appears, so a master is never seen without one; both appear by one rename each.
     ``work`` must be on the library's file system. Raises LibraryError with what to do; then the new master is
     still at ``work`` and the old one in one of its two places.
     """
     target = place(library, output)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        previous = supersede(library, output, now=now, suffix=suffix) if target.exists() else None
+        before = standing(library, output)
+        previous = supersede(library, before, now=now, suffix=suffix) if before else None
         final = record.model_copy(
             update={
                 "master": record.master.model_copy(
@@ -55,6 +57,11 @@ def place(library: Path, output: Path) -> Path:
     return library / output
 
 
+def standing(library: Path, output: Path) -> Path | None:
+    """Return what stands where ``output`` belongs, under its name or in another format; a record serves one of them."""
+    return next((name for name in images.twins(output) if place(library, name).exists()), None)
+
+
 def library_around(master: Path) -> Path:
     """Return the library that ``master`` stands in: the nearest folder above it that this program keeps.
 
@@ -77,8 +84,8 @@ def supersede(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs
 def quarantine(library: Path, output: Path, reason: str, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``library / output`` and its record to the same path under ``quarantine/``."""
     new = library / QUARANTINE / output
-    if new.exists():
-        supersede(library, QUARANTINE / output, now=now, suffix=suffix)
+    if before := standing(library, QUARANTINE / output):
+        supersede(library, before, now=now, suffix=suffix)
     event = Event(at=now, status=MasterStatus.QUARANTINED, reason=reason)
     _move(place(library, output), new, event, suffix)
     return new

@@ -1,9 +1,10 @@
 """Groups and what the library holds -> a plan: what would be created, rebuilt, left alone, skipped, and why. Pure."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ap_masters import images
 from ap_masters.config import Settings
 from ap_masters.model import QUARANTINE, Action, FrameType, Group, Job, Master, Plan, SetAside, Step
 from ap_masters.plan.changes import (
@@ -94,17 +95,19 @@ def _decide(
     if served.refusal:
         return draft.step(Action.SKIPPED, served.refusal)
     job = job_of(draft, served.calibration, settings)
-    quarantined = holdings.records.get(library / QUARANTINE / draft.output)
+    kept_back = images.twins(library / QUARANTINE / draft.output)
+    quarantined = next((holdings.records[path] for path in kept_back if path in holdings.records), None)
     if quarantined is not None and not _news(job, quarantined, holdings, settings):
         return draft.step(
             Action.SKIPPED,
-            "the gate quarantined the master of these same frames; look at it, then publish it by hand "
+            "the master of these same frames is in quarantine; look at it, then publish it by hand "
             "(ap-masters library publish) or capture anew",
         )
     target = library / draft.output
-    if target not in holdings.existing:
+    stands = next((path for path in images.twins(target) if path in holdings.existing), None)
+    if stands is None:
         return draft.step(Action.CREATE, *_kept_waiting(job), job=job)
-    record = holdings.records.get(target)
+    record = holdings.records.get(stands)
     if record is None:
         reasons: tuple[str, ...] = ("a master without a readable record stands there; it is kept as superseded",)
     elif other := of_another_group(job.group.key, record.key, settings.group):
@@ -114,10 +117,18 @@ def _decide(
             "Choose another --layout, or another library",
         )
     else:
-        reasons = _news(job, record, holdings, settings)
+        reasons = (*_news_of_the_file(stands, target, holdings), *_news(job, record, holdings, settings))
     if not reasons:
         return draft.step(Action.UP_TO_DATE)
-    return draft.step(Action.REBUILD, *reasons, job=job, supersedes=draft.output)
+    return draft.step(Action.REBUILD, *reasons, job=job, supersedes=stands.relative_to(library))
+
+
+def _news_of_the_file(stands: Path, target: Path, holdings: Holdings) -> Iterator[str]:
+    """Yield why the file of a master has to be made anew, whatever it was made from."""
+    if stands in holdings.damaged:
+        yield "the file has not the size that its record says: it was changed or cut short"
+    if stands != target:
+        yield f"format: {stands.suffix} -> {target.suffix}"
 
 
 def _news(job: Job, record: Record, holdings: Holdings, settings: Settings) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def left_stale(
 
     ``made_with`` holds the SHA-256 of what was subtracted from the frames of each published master.
     """
-    rebuilt = [library / step.output for step in steps if step.supersedes is not None]
+    rebuilt = [library / step.supersedes for step in steps if step.supersedes is not None]
     digests = {records[path].master.sha256: path.name for path in rebuilt if path in records}
     planned = {library / step.output for step in steps}
     return tuple(

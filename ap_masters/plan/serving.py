@@ -19,6 +19,7 @@ class Holdings:
     ``existing`` lists every master file found, with a record or without. ``hashes`` gives the SHA-256 of
     frames whose size, but not whose time, equals a recorded input, so that a frame that was only copied or touched
     does not rebuild its master; and of masters without a record that have changed since they were subtracted.
+    ``damaged`` are masters whose file has another size than their record says.
     ``made_with`` gives the SHA-256 of what was subtracted from the frames of each published master.
     """
 
@@ -26,6 +27,7 @@ class Holdings:
     records: Mapping[Path, Record] = field(default_factory=dict)
     existing: frozenset[Path] = frozenset()
     hashes: Mapping[Path, str] = field(default_factory=dict)
+    damaged: frozenset[Path] = frozenset()
     made_with: Mapping[Path, frozenset[str]] = field(default_factory=dict)
 
 
@@ -82,10 +84,14 @@ def _next_run(promised: Mapping[FrameType, Sequence[Master]], settings: Settings
 def _candidates(
     holdings: Holdings, promised: Mapping[FrameType, Sequence[Master]], library: Path, *, same_run: bool
 ) -> tuple[Master, ...]:
-    """Return all masters that may serve. One that this run rebuilds is promised, and no longer what it was."""
+    """Return all masters that may serve. What this run builds takes the place of an older master of the same group."""
     new = tuple(master for masters in promised.values() for master in masters)
-    replaced = {master.path for master in new}
-    old = (m for m in holdings.masters if m.path not in replaced and library / m.path not in replaced)
+    replaced, groups = {master.path for master in new}, [master.key for master in new if same_run]
+    old = (
+        master
+        for master in holdings.masters
+        if not replaced & {master.path, library / master.path} and master.key not in groups
+    )
     return (*(new if same_run else ()), *old)
 
 

@@ -180,6 +180,29 @@ def test_an_output_that_is_there_stays(run: Run, night: Path) -> None:
     assert output.read_bytes() != b"precious"
 
 
+def test_no_frame_is_ever_replaced(run: Run, night: Path) -> None:
+    """``combine *.fit`` names the last frame as the output: what --overwrite replaces is what was combined before."""
+    frames = sorted(night.glob("*.fit"))
+    before = frames[-1].read_bytes()
+
+    for option in ((), ("--overwrite",)):
+        refused = run("combine", *frames, *option)
+        assert (refused.code, frames[-1].read_bytes()) == (2, before)
+        assert "is a frame" in refused.err
+        assert "--overwrite" not in refused.err
+
+
+def test_a_record_belongs_to_one_file(run: Run, night: Path) -> None:
+    """The same name in the other format would take it away."""
+    assert run("combine", night, night.parent / "out.fits").code == 0
+
+    refused = run("combine", night, night.parent / "out.xisf")
+
+    assert refused.code == 2
+    assert "out.fits" in refused.err
+    assert run("combine", night, night.parent / "out.xisf", "--no-record").code == 0
+
+
 def test_its_own_output_is_no_input(run: Run, night: Path) -> None:
     """``combine *.fit master.fit --overwrite`` twice stacks the same frames twice."""
     output = night / "master.fit"

@@ -141,7 +141,7 @@ def _calibrated(calibration: Calibration, setting: _Setting) -> Calibrated:
 
 def _open_master(master: CalibrationMaster, setting: _Setting) -> MasterPixels:
     """Open a master for subtraction. Raises CannotIntegrate when it is unusable for these frames."""
-    advice = "Choose another master, or build it again."
+    advice = "Choose another master, or move this one away and build it again."
     try:
         image = setting.stack.enter_context(Frames([master.path], setting.workdir))
         own = image.full_scale or (ADU if _holds_counts(image, 0) else 1.0)
