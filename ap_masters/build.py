@@ -214,7 +214,8 @@ class _Run:
                 outcomes[step.job.id] = self._give_up(step, step.job, waiting)
                 continue
             job = self._looked_at(self._resolve(step.job))
-            if lack := plan.shortage(job, self.settings, self.engine.name) or _missing_list(job):
+            lack = plan.shortage(job, self.settings, self.engine.name) or _missing_list(job) or self._changed(job)
+            if lack:
                 self.log.write(run_log.started_job(job))
                 failure = Failed(job_id=job.id, reason=lack, dropped=job.group.dropped)
                 outcomes[job.id] = self._fail(step, job, failure)
@@ -294,8 +295,19 @@ class _Run:
         )
         return job.model_copy(update={"calibration": calibration})
 
+    def _changed(self, job: Job) -> str | None:
+        """Return which master that is to be subtracted has not the bytes of its record any more."""
+        chosen = job.calibration
+        for master in (chosen.bias, chosen.dark) if chosen else ():
+            if master and master.sha256 and master.job_id is None and self._digest(master.path) != master.sha256:
+                return (
+                    f"{master.path} is damaged: its bytes are not those of its record. Restore it from a mirror, "
+                    "or move it away and build it again"
+                )
+        return None
+
     def _digest(self, path: Path) -> str | None:
-        """Return the SHA-256 of a master without a record, read once in a run; None where it cannot be read."""
+        """Return the SHA-256 of a master, read once in a run; None where it cannot be read."""
         if path not in self.digests:
             self.digests |= hash_files([path])
         return self.digests.get(path)

@@ -379,5 +379,5 @@ def test_the_same_frames_that_were_quarantined_are_not_built_again() -> None:
     job = job_of(plan_of(dark), FrameType.DARK)
     holdings = Holdings(records={LIBRARY / "quarantine" / job.output: built(job)})
 
-    assert "quarantined" in only(plan_of(dark, holdings=holdings)).reasons[0]
+    assert "is in quarantine" in only(plan_of(dark, holdings=holdings)).reasons[0]
     assert only(plan_of(one_less(dark), holdings=holdings)).action is Action.CREATE

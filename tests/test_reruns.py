@@ -128,6 +128,25 @@ def test_a_damaged_master_is_rebuilt_and_kept(tmp_path: Path, left: int) -> None
     assert actions(run(folder, library)) == [Action.UP_TO_DATE]
 
 
+@pytest.mark.parametrize("kind", [ImageFormat.FITS, ImageFormat.XISF])
+def test_a_master_whose_pixels_have_changed_is_not_subtracted(tmp_path: Path, kind: ImageFormat) -> None:
+    """Its size is right, its bytes are not those of its record: one flipped bit would be in every flat."""
+    library, settings = tmp_path / "library", Settings(format=kind)
+    shoot(tmp_path / "bias", "BIAS")
+    (bias,) = run(tmp_path / "bias", library, settings).outcomes
+    assert bias.master is not None
+    content = bytearray(bias.master.read_bytes())
+    content[-5000] ^= 0x40
+    bias.master.write_bytes(content)
+    shoot_flats(tmp_path / "flats")
+
+    report = run(tmp_path / "flats", library, settings)
+
+    assert report.exit_code == 5
+    assert report.outcomes[0].failure is not None
+    assert "is damaged" in report.outcomes[0].failure.reason
+
+
 def test_another_format_replaces_the_master_with_its_record(tmp_path: Path) -> None:
     """A record stands beside one master: the one in the other format goes to ``superseded/``, with its own."""
     folder, library = darks(tmp_path / "night"), tmp_path / "library"

@@ -12,7 +12,7 @@ from ap_masters.headers.integrated import evidence_of
 from ap_masters.headers.names import FolderHint
 from ap_masters.headers.spellings import Spelling
 from ap_masters.headers.traps import traps
-from ap_masters.headers.values import local_moment, moment, number, pair, text, whole
+from ap_masters.headers.values import local_moment, longitude, moment, number, pair, text, whole
 from ap_masters.model import Decision, Frame, FrameType, ImageInfo
 
 # A set-point of 0 further than this from the sensor is a capture program's default, not a set-point.
@@ -232,7 +232,7 @@ class Reading:
                     self._fields.setdefault(field, int(value))
 
     def read_times(self) -> None:
-        """Set start (UTC), local start and night: local noon to noon where local time is known, else UTC."""
+        """Set start (UTC), local start and night: noon to noon in local time, or in that of the site's longitude."""
         started = self._read_start()
         for keyword in spellings.LOCAL:
             local = local_moment(self._header.get(keyword))
@@ -240,8 +240,14 @@ class Reading:
                 self._fields["local_started"] = local
                 self._decide_night(local, f"{_source(keyword)}, local noon to noon")
                 return
-        if started is not None:
-            self._decide_night(started, "UTC noon to noon, as the header has no local time")
+        if started is None:
+            return
+        for keyword in spellings.LONGITUDES:
+            if east := longitude(self._header.get(keyword)):  # nought is what programs write that were told none
+                noon = f"noon to noon at the longitude of {_source(keyword)}, as the header has no local time"
+                self._decide_night(started + timedelta(hours=east / 15), noon)
+                return
+        self._decide_night(started, "UTC noon to noon, as the header has no local time")
 
     def _read_start(self) -> datetime | None:
         clock = next((value for name in spellings.CLOCKS if (value := self._header.get(name)) is not None), None)

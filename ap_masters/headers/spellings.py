@@ -97,6 +97,7 @@ BAYER_OFFSETS: Final = (("XBAYROFF", "YBAYROFF"), ("BAYOFFX", "BAYOFFY"))
 STARTED: Final = ("DATE-OBS", "DATE_OBS", "DATEOBS", "DATE-BEG", "Observation:Time:Start")
 CLOCKS: Final = ("TIME-OBS", "UT", "UTSTART", "UTC", "TIME-BEG")  # the time, where DATE-OBS is only a date
 LOCAL: Final = ("DATE-LOC", "LOCALTIM")
+LONGITUDES: Final = ("SITELONG", "LONG-OBS", "OBSGEO-L", "Observation:Location:Longitude")  # degrees, east of Greenwich
 ENDED: Final = ("DATE-END", "Observation:Time:End")
 JULIAN_START: Final = "EXPSTART"  # Siril's stacks
 JULIAN_END: Final = "EXPEND"

@@ -12,6 +12,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([ED][+-]?\d+)?")
 _OLD_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{2}|\d{4})")
 _DATE = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?!\d)")
 _CLOCK = re.compile(r"(?<![\d:+-])(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)? *(?:UTC?|Z)?$", re.IGNORECASE)
+_SEXAGESIMAL = re.compile(r"([+-]?)(\d{1,3})[ :](\d{1,2})(?:[ :](\d{1,2}(?:\.\d*)?))?")
 _US_TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) +(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d+))? *([AP]M)?(?: +(?:STD|DST))?")
 
 # No frame of ours is older than digital cameras; .NET programs write the year 1 for "not set".
@@ -66,6 +67,17 @@ def pair(value: Raw) -> tuple[int, int] | None:
         return single, single
     match = re.fullmatch(r"([1-9]\d?)\s*[*xX, ]\s*([1-9]\d?)", value.strip(" '\"")) if isinstance(value, str) else None
     return (int(match[1]), int(match[2])) if match else None
+
+
+def longitude(value: Raw) -> float | None:
+    """Return degrees east of Greenwich, -180 to 180, from a number (``240.5``) or ``'-71 03 30'``; else None."""
+    degrees = number(value)
+    if degrees is None and isinstance(value, str) and (match := _SEXAGESIMAL.fullmatch(value.strip(" '\""))):
+        size = float(match[2]) + float(match[3]) / 60 + float(match[4] or 0) / 3600
+        degrees = -size if match[1] == "-" else size
+    if degrees is None or not -180 <= degrees <= 360:
+        return None
+    return degrees - 360 if degrees > 180 else degrees
 
 
 def moment(value: Raw, clock: Raw = None) -> datetime | None:

@@ -76,7 +76,7 @@ def master_keywords(
         *_type(key),
         *_exposure(key, frames),
         *_stated(key, _FROM_KEY),
-        *_shared(frames),
+        *_shared(frames, calibration),
         *_temperature(key, frames),
         *_times(frames),
         *_making(frames, recipe, calibration, scale),
@@ -107,13 +107,13 @@ def _stated(values: GroupKey | Frame, rows: Sequence[tuple[str, str, str]]) -> I
             yield Keyword(name, value, comment)
 
 
-def _shared(frames: Sequence[Frame]) -> Iterator[Keyword]:
-    """Yield what all frames state alike."""
+def _shared(frames: Sequence[Frame], calibration: Calibration | None) -> Iterator[Keyword]:
+    """Yield what all frames state alike; calibration has taken their pedestal off."""
     if frames:
         alike = [row for row in _SHARED if len({getattr(frame, row[0]) for frame in frames}) == 1]
         yield from _stated(frames[0], alike)
         pedestals = {frame.pedestal for frame in frames}
-        if len(pedestals) == 1 and (pedestal := pedestals.pop()):
+        if calibration is None and len(pedestals) == 1 and (pedestal := pedestals.pop()):
             yield Keyword("PEDESTAL", _plain(pedestal), "[ADU] add for zero-based counts")
 
 

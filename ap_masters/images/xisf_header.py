@@ -242,11 +242,16 @@ def _plain(text: str) -> str:
 
 
 def _properties(root: Element, image: Element) -> Iterator[tuple[str, str]]:
-    """Yield the scalar and text properties of the image, then those of the file; vectors are left out."""
+    """Yield the scalar and text properties of the image, then those of the file; vectors are left out.
+
+    A colour filter array, which is an element of its own, comes as the property that PixInsight has for it.
+    """
     for holder in (image, *root.findall("Metadata"), root):
         for element in holder.iterfind("Property"):
             if (text := _property_text(element)) is not None:
                 yield element.get("id", ""), text
+    for array in image.iterfind("ColorFilterArray"):
+        yield "PCL:CFASourcePattern", array.get("pattern", "")
 
 
 def _property_text(element: Element) -> str | None:

@@ -10,7 +10,7 @@ from ap_masters.layouts import pattern, template
 from ap_masters.layouts.siril import siril_expressions
 from ap_masters.layouts.table import LAYOUTS, Layout
 from ap_masters.layouts.tokens import Naming, naming_of
-from ap_masters.model import FrameType
+from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType
 
 __all__ = [
     "LAYOUTS",
@@ -27,6 +27,7 @@ __all__ = [
     "suffix_of",
 ]
 
+_KEPT_FOR = {QUARANTINE.as_posix(), SUPERSEDED.as_posix()}  # masters that are not in use
 _SUFFIX = re.compile(r"\.(?:xisf|fits?|fts)(?:\.(?:gz|fz))?$", re.IGNORECASE)
 
 
@@ -36,13 +37,18 @@ def render(layout: str, named: Naming, *, suffix: str | None = None) -> Path:
     ``layout`` is a name of ``LAYOUTS`` or a path of the user's own with values in it. The result never leaves
     the library, whatever the header says, and no component is longer than 180 characters and the suffix. Two
     namings may share a path; who files them compares with ``same_path``. Raises ConfigError for an unknown
-    layout.
+    layout, and for one that files masters where a library keeps those that are not in use.
     """
     row = _row(layout)
     if row is None:
         path = template.write(_SUFFIX.sub("", layout), named)
     else:
         path = pattern.write(pattern.components(row.patterns[named.key.type], row.text), named)
+    if path.parts[0].casefold() in _KEPT_FOR:
+        raise ConfigError(
+            f"The layout {layout!r} files masters in '{path.parts[0]}/', where a library keeps other ones; "
+            "choose another folder"
+        )
     return Path(path.parent, path.name + (suffix or suffix_of(layout)))
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from ap_masters import layouts
+from ap_masters import headers, images, layouts
 from ap_masters import record as records
 from ap_masters.errors import ApMastersError, LibraryError, RecordError
 from ap_masters.library import foreign, store
@@ -18,6 +18,8 @@ from ap_masters.record import Event, Record
 from ap_masters.safe import one_line
 
 Action = Literal["import", "imported", "quarantined", "already there", "conflict", "refused", "failed"]
+
+_SINGLE = "a single frame? Its samples are integers, and neither its header nor its name say that it is a master"
 
 
 class ImportItem(Noun):
@@ -96,17 +98,27 @@ def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportIte
             yield _refused(item, f"it is {entry.status} there")
         elif (entry.size, store.sha256(path)) in there:
             yield item.model_copy(update={"action": "already there"})
+        elif entry.record is None and _is_single(path):
+            yield _refused(item, _SINGLE)
         else:
             yield _placed(item, entry, library, layout, claimed)
     for problem in found.problems:
         yield _refused(ImportItem(source=source / problem.path, action="refused"), problem.detail)
 
 
+def _is_single(path: Path) -> bool:
+    """Say whether a file looks as it came from a camera; masters are of floats, or say what they are."""
+    info = images.read_info(path)
+    status = path.stat()
+    frame = headers.frame_from(info, size=status.st_size, mtime_ns=status.st_mtime_ns, root=path.parent)
+    return not frame.master and info.full_scale is not None
+
+
 def _placed(item: ImportItem, entry: Entry, library: Path, layout: str | None, claimed: dict[str, str]) -> ImportItem:
     """Return the item with its place in the library, or with what stands in its way."""
     try:
         output = Path(entry.path) if layout is None else _output(entry, layout)
-        target = store.place(library, output)
+        stands = store.standing(library, output)
     except ApMastersError as error:
         return _refused(item, str(error))
     name = output.as_posix()
@@ -114,7 +126,7 @@ def _placed(item: ImportItem, entry: Entry, library: Path, layout: str | None, c
     rival = claimed.setdefault(name.casefold(), entry.path)
     if rival != entry.path:
         return item.model_copy(update={"action": "conflict", "detail": f"{rival} would be filed there as well"})
-    if store.standing(library, output):
+    if stands:
         return item.model_copy(update={"action": "conflict", "detail": "another master stands there"})
     return item
 

@@ -90,7 +90,7 @@ def _candidates(
     old = (
         master
         for master in holdings.masters
-        if not replaced & {master.path, library / master.path} and master.key not in groups
+        if not (replaced | holdings.damaged) & {master.path, library / master.path} and master.key not in groups
     )
     return (*(new if same_run else ()), *old)
 

@@ -197,6 +197,17 @@ def test_a_decision_for_every_property() -> None:
     assert reasons(read(sample("ekos-2020-dark")))["night"] == "UTC noon to noon, as the header has no local time"
 
 
+def test_a_night_where_the_site_is() -> None:
+    """Without local time, noon is where the sun says: four in the morning in California is still the same night."""
+    nights = {
+        frame_with(DATE_OBS=f"2026-01-30T{clock}", SITELONG="-120 00 00").night
+        for clock in ("04:00:00", "11:59:00", "12:01:00")
+    }
+
+    assert nights == {date(2026, 1, 29)}
+    assert frame_with(DATE_OBS="2026-01-30T12:01:00", SITELONG="0 0 0.000").night == date(2026, 1, 30)
+
+
 # --- spellings ---
 
 
@@ -494,6 +505,11 @@ def test_history_of_masters(line: str, count: int | None) -> None:
 def test_raw_frames_are_no_masters(path: str, cards: Mapping[str, Any]) -> None:
     """A folder named masters, or a count of one, proves nothing."""
     assert not read(image_with(tuple(Keyword(*card) for card in cards.items()), path), root=".").master
+
+
+def test_an_absurd_number_of_exposures_is_none() -> None:
+    """5 s made of exposures of 1E-308 s: no count at all, and no error either."""
+    assert not frame_with(EXPTIME=5.0, SUBEXP=1e-308).master
 
 
 def test_a_live_stack_has_the_exposure_of_one_frame() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ap_masters.headers.values import Raw, julian, local_moment, moment, number, pair, text, whole
+from ap_masters.headers.values import Raw, julian, local_moment, longitude, moment, number, pair, text, whole
 
 ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text())
 
@@ -40,7 +40,7 @@ def test_numbers_are_read_as_numbers(value: Raw, expected: float | None) -> None
 @settings(deadline=None)
 def test_no_value_raises(value: Raw) -> None:
     """Whatever stands in a header, reading it raises nothing."""
-    for read in (number, text, whole, pair, moment, local_moment, julian):
+    for read in (number, text, whole, pair, moment, local_moment, julian, longitude):
         read(value)
 
 
@@ -113,6 +113,24 @@ def test_start_times(value: Raw, clock: Raw, expected: datetime | None) -> None:
 def test_local_times(value: str, expected: datetime | None) -> None:
     """Local time is ISO 8601, or TheSkyX's American form."""
     assert local_moment(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (-120.5, -120.5),
+        (239.5, -120.5),
+        ("-120.5", -120.5),
+        ("-71 03 30", -71.0583),
+        ("+008:30:00.0", 8.5),
+        ("0 0 0.000", 0),
+        (361, None),
+        ("somewhere", None),
+    ],
+)
+def test_longitudes(value: Raw, expected: float | None) -> None:
+    """East of Greenwich, as numbers or in degrees, minutes and seconds; INDI counts to 360."""
+    assert longitude(value) == (expected if expected is None else pytest.approx(expected, abs=1e-4))
 
 
 def test_julian_dates() -> None:

@@ -153,6 +153,14 @@ def test_darks_have_no_filter_and_no_night() -> None:
     assert "FILTER" not in cards_of(run(DARK, filter="Dark"))
 
 
+def test_calibration_takes_the_pedestal_off() -> None:
+    """A reader that honours it would shift samples that count from zero."""
+    frames = run(FLAT, pedestal=100.0)
+
+    assert cards_of(frames)["PEDESTAL"] == 100
+    assert "PEDESTAL" not in cards_of(frames, Calibration(constant=500.0))
+
+
 def test_what_frames_do_not_share_is_left_out() -> None:
     """Only what all frames state alike is said of the master."""
     frames = run(DARK, row_order="TOP-DOWN", electrons_per_adu=0.25)

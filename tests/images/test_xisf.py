@@ -1,5 +1,6 @@
 """XISF images: every storage the specification allows reads as the samples that were put in."""
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,7 @@ def test_properties_are_text(tmp_path: Path) -> None:
       <Property id="Broken" type="String" location="inline:base64">!!!</Property>
       <Property id="Vector" type="F64Vector" length="1" location="inline:base64">AAAAAAAA8D8=</Property>
       <Property id="Attached" type="String" location="attachment:1:2"/>
+      <ColorFilterArray pattern="GBRG" width="2" height="2"/>
     """
     metadata = '<Metadata><Property id="XISF:CreatorApplication" type="String">PixInsight 1.9.3</Property></Metadata>'
 
@@ -237,7 +239,17 @@ def test_properties_are_text(tmp_path: Path) -> None:
         ("Long", "Hällo"),
         ("Hex", "ABC"),
         ("XISF:CreatorApplication", "PixInsight 1.9.3"),
+        ("PCL:CFASourcePattern", "GBRG"),
     )
+
+
+def test_a_number_of_thousands_of_digits_is_none_that_python_reads(tmp_path: Path) -> None:
+    """It must not end the reading of a whole folder."""
+    inner = f'<FITSKeyword name="GAIN" value="{"1" * 5000}" comment=""/>'
+
+    (keyword,) = read_info(xisf_file(tmp_path / "i.xisf", _image(GREY, inner=inner))).keywords
+
+    assert keyword.value == math.inf
 
 
 # --- refusals ---------------------------------------------------------------------------------------------

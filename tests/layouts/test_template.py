@@ -95,6 +95,8 @@ def test_a_path_that_would_have_to_be_guessed_is_not_read(template: str) -> None
         ("{{ camera }}./x", "relative to the library"),
         ('{{ camera | replace("-", "/../") }}', "relative to the library"),
         ("{{ camera.__class__.__mro__ }}", "cannot be filled in"),
+        ("Superseded/{{ camera }}", "where a library keeps other ones"),
+        ("quarantine/{{ camera }}", "where a library keeps other ones"),
     ],
 )
 def test_a_path_of_ones_own_that_cannot_be_used_says_why(template: str, message: str) -> None:

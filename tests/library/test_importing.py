@@ -122,14 +122,15 @@ def test_nothing_in_the_library_is_replaced(source: Path, tmp_path: Path) -> Non
 
 
 def test_what_is_no_master_is_refused_with_the_reason(source: Path, tmp_path: Path) -> None:
-    """A broken file and one without a type."""
+    """A broken file, one without a type, and a frame as it came from the camera."""
     (source / "broken.fits").write_bytes(b"SIMPLE  = nonsense")
     write_frame(source / "x.fits", IMAGETYP=None)
+    write_frame(source / "dark_0001.fits", IMAGETYP="DARK")
 
     report = import_masters(source, tmp_path / "library", now=LATER, apply=True)
 
     refused = {item.source.name: item.detail for item in report.items if item.action == "refused"}
-    assert set(refused) == {"broken.fits", "x.fits"}
+    assert set(refused) == {"broken.fits", "x.fits", "dark_0001.fits"}
     assert all(refused.values())
 
 
