@@ -296,6 +296,17 @@ def test_two_groups_on_one_path_are_refused_with_both_named() -> None:
     assert [step.action for step in steps if step.key.type is FrameType.BIAS] == [Action.CREATE]
 
 
+def test_groups_under_one_name_are_told_apart() -> None:
+    """Also where what differs is not among the words of a key, as the telescope."""
+    groups = [make_group(FrameType.FLAT, telescope=name) for name in ("RedCat 51", "Edge HD 8")]
+
+    steps = plan_of(make_group(FrameType.BIAS), *groups).steps
+
+    told = {step.reasons[0] for step in steps if step.action is Action.CONFLICT}
+    assert len(told) == 1
+    assert "telescope RedCat 51 | " in told.pop()
+
+
 def test_flats_wait_for_the_dark_flat_of_the_same_run() -> None:
     """One run, two stages: what the flat needs comes first, and the job names it."""
     groups = [make_group(t) for t in (FrameType.FLAT, FrameType.DARK_FLAT, FrameType.BIAS)]

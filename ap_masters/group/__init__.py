@@ -14,6 +14,9 @@ from ap_masters.model import CALIBRATION_TYPES, Frame, FrameType, Grade, Group, 
 
 __all__ = ["Grouping", "group_frames"]
 
+_TURNED = 2.0  # degrees by which a rotator that was not moved may come back elsewhere
+_LONGER = 1.02  # focal length over another of the same telescope, as plate solving finds it
+
 
 class Grouping(Noun):
     """The groups in a stable order (type, then key), and the frames that could not be grouped.
@@ -153,7 +156,7 @@ def _group(key: GroupKey, members: list[Frame], settings: CullSettings, counts: 
         dropped=culled.dropped,
         grade=_grade(len(culled.kept), counts.of(key.type)),
         notes=tuple(conclusions(culled.kept)),
-        warnings=(*_unknowns(key), *culled.warnings, *_summed_up(culled.kept)),
+        warnings=(*_unknowns(key), *_optics(key, culled.kept), *culled.warnings, *_summed_up(culled.kept)),
     )
 
 
@@ -173,6 +176,18 @@ def _unknowns(key: GroupKey) -> Iterator[str]:
         yield "no header names the camera: frames of several cameras would be taken for one"
     if key.temperature is None:
         yield "no header has a temperature (NO_TEMP): frames of all temperatures are together"
+
+
+def _optics(key: GroupKey, frames: Sequence[Frame]) -> Iterator[str]:
+    """Yield warnings on flats through different optics: their vignetting and their dust are not the same."""
+    if key.type is not FrameType.FLAT:
+        return
+    angles = sorted(frame.rotation for frame in frames if frame.rotation is not None)
+    if any(abs((angle - angles[0] + 180) % 360 - 180) > _TURNED for angle in angles):
+        yield f"rotator angles from {angles[0]:g} to {angles[-1]:g}°: build the flats of each angle by themselves"
+    lengths = sorted(frame.focal_length for frame in frames if frame.focal_length is not None)
+    if lengths and lengths[-1] > lengths[0] * _LONGER:
+        yield f"focal lengths from {lengths[0]:g} to {lengths[-1]:g} mm: are these flats of one telescope?"
 
 
 def _summed_up(frames: Sequence[Frame]) -> Iterator[str]:

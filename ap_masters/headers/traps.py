@@ -66,6 +66,15 @@ def _signed_samples(_: Frame, __: HeaderIndex, info: ImageInfo) -> str | None:
     return "signed 16-bit samples: if BZERO was left out, levels above 32767 read as negative"
 
 
+def _wide_integers(_: Frame, __: HeaderIndex, info: ImageInfo) -> str | None:
+    if info.format is not ImageFormat.FITS or info.sample not in {"int32", "uint32", "int64", "uint64"}:
+        return None
+    return (
+        f"{info.sample} samples: as in PixInsight, white is {info.full_scale:.0f}, so counts of a 16-bit camera "
+        "are nearly black; save them as 16 bits"
+    )
+
+
 def _several_images(_: Frame, __: HeaderIndex, info: ImageInfo) -> str | None:
     return f"the file holds {info.images} images: only the first is used" if info.images > 1 else None
 
@@ -78,5 +87,6 @@ _FOR_RAWS: Final[tuple[_Check, ...]] = (
     _calibrated,
     _hot_cooler,
     _signed_samples,
+    _wide_integers,
     _several_images,
 )

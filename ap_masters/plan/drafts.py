@@ -1,7 +1,7 @@
 """Groups on their way into the plan: recipe, place, and the refusals that need no look at the library."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -135,6 +135,17 @@ def refuse_inconsistent_exposures(drafts: Sequence[Draft]) -> None:
                 )
 
 
+def _told_apart(rivals: Sequence[Draft]) -> Iterator[str]:
+    """Yield the rivals in words, with whatever of their keys differs and is not among the words."""
+    keys = [rival.group.key for rival in rivals]
+    differing = [name for name in GroupKey.model_fields if len({getattr(key, name) for key in keys}) > 1]
+    for key in keys:
+        words = key.describe()
+        values = ((name, getattr(key, name)) for name in differing)
+        more = [f"{name.replace('_', ' ')} {value}" for name, value in values if str(value) not in words]
+        yield f"{words}, {', '.join(more)}" if more else words
+
+
 def refuse_collisions(drafts: Sequence[Draft]) -> None:
     """Mark every draft whose path another draft claims; Windows and macOS see no difference of case."""
     claims: dict[str, list[Draft]] = defaultdict(list)
@@ -143,7 +154,7 @@ def refuse_collisions(drafts: Sequence[Draft]) -> None:
             claims[draft.output.as_posix().casefold()].append(draft)
     for rivals in claims.values():
         if len(rivals) > 1:
-            names = " | ".join(rival.group.key.describe() for rival in rivals)
+            names = " | ".join(_told_apart(rivals))
             for rival in rivals:
                 rival.action = Action.CONFLICT
                 rival.reasons = (

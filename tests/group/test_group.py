@@ -214,6 +214,30 @@ def test_sizes_are_kept_apart_with_a_warning() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("frame_type", "change", "words"),
+    [
+        (
+            FLAT,
+            {"rotation": 90.0},
+            ("rotator angles from 0.5 to 90°: build the flats of each angle by themselves",),
+        ),
+        (FLAT, {"rotation": 359.5}, ()),
+        (FLAT, {"focal_length": 1400.0}, ("focal lengths from 980 to 1400 mm: are these flats of one telescope?",)),
+        (FLAT, {"focal_length": 981.0}, ()),
+        (DARK, {"rotation": 90.0, "focal_length": 1400.0}, ()),
+    ],
+)
+def test_flats_through_different_optics_are_warned_of(
+    frame_type: FrameType, change: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    """They go together, as the user may know better, but not in silence; darks see no optics."""
+    first = frame(1, frame_type, rotation=0.5, focal_length=980.0)
+    second = frame(2, frame_type, **({"rotation": 0.5, "focal_length": 980.0} | change))
+
+    assert [group.warnings for group in grouped([first, second]).groups] == [words]
+
+
 # --- what is set aside ---
 
 

@@ -566,6 +566,16 @@ def test_signed_samples_are_reported() -> None:
     assert frame.warnings[0].startswith("signed 16-bit samples")
 
 
+def test_wide_integers_are_reported() -> None:
+    """Counts of a 16-bit camera in 32 bits are nearly black, here as in PixInsight."""
+    frame = read(image_with(keywords(IMAGETYP="BIAS"), sample="int32", full_scale=4294967295.0))
+
+    assert frame.warnings == (
+        "int32 samples: as in PixInsight, white is 4294967295, so counts of a 16-bit camera are nearly black; "
+        "save them as 16 bits",
+    )
+
+
 def test_more_than_one_image_is_reported() -> None:
     """Of several images in a file the first is used, which is said."""
     assert read(image_with(keywords(IMAGETYP="BIAS"), images=3)).warnings == (
