@@ -63,7 +63,9 @@ def combine(
     frames, unreadable = _frames(inputs)
     frames, others = _of_one_geometry(frames)
     if len(frames) < 2:
-        raise NothingToDo(f"{len(frames)} of {len(inputs)} file(s) can be combined{_first(unreadable)}; two are needed")
+        raise NothingToDo(
+            f"{len(frames)} of {len(inputs)} file(s) can be combined{_first((*unreadable, *others))}; two are needed"
+        )
     job = _job(frames, output, recipe, frame_type, scale)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".ap-masters-", dir=output.parent) as work:
@@ -134,8 +136,8 @@ def _of_one_geometry(frames: Sequence[Frame]) -> tuple[list[Frame], list[SetAsid
     return [frame for frame, shape in zip(frames, shapes, strict=True) if shape == usual], others
 
 
-def _first(unreadable: Sequence[SetAside]) -> str:
-    return f" ({unreadable[0].path.name}: {unreadable[0].detail})" if unreadable else ""
+def _first(aside: Sequence[SetAside]) -> str:
+    return f" ({aside[0].path.name}: {aside[0].detail})" if aside else ""
 
 
 def _job(

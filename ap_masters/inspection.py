@@ -36,6 +36,8 @@ def inspect(path: Path) -> InspectedImage | Record | LogFacts:
     """
     from ap_masters.engines.pixinsight import console
 
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; name a file in it")
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file")
     if images.is_image_name(path):

@@ -39,7 +39,9 @@ def combine(
     frame_type: Annotated[
         FrameType | None, typer.Option("--type", help="What the frames are, where their headers do not say.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it is there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace OUTPUT if it is there; a frame is never replaced.")
+    ] = False,
     record: Annotated[bool, typer.Option("--record/--no-record", help="Write the .xrs record beside it.")] = True,
 ) -> None:
     """Stack any frames into one file: the median by default, as PULSAR's med; more by --method and --rejection."""
