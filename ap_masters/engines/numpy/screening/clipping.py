@@ -44,8 +44,8 @@ class Tile(NamedTuple):
 class Limits(NamedTuple):
     """Nothing is rejected where the median lies from ``low`` to ``high``: counts, less that of the middle.
 
-    As much is known of the median at once: it is not below ``least`` (nothing is known of that where it is None), nor
-    above ``greatest``.
+    As much is known of the median at once: it is not below ``least`` (nothing is known of that where it is None); and
+    where ``greatest`` does not exceed ``high``, neither does the median.
     """
 
     low: F32
@@ -61,20 +61,24 @@ def sigma_limits(tile: Tile, recipe: Recipe, scratch: Scratch) -> Limits:
     """Return the limits for sigma clipping.
 
     Nothing goes when median - least <= k_low s and greatest - median <= k_high s; s^2 is sum (x - mean)^2 / (n - 1).
-    And no median is further from a mean than the root of sum (x - mean)^2 / n.
+    And no median is further from the mean than the root of sum (x - mean)^2 / n: that is q s, q^2 = (n - 1) / n. So the
+    upper limit holds at once where mean + q s <= least + k_low s. For a lower bound of s in place of s that asks
+    for more, as long as k_low is not less than q: then that bound serves for both.
     """
-    deviation, reach = _deviations(tile, scratch)
+    found = tile.moments
+    deviation = _least_deviation(tile, scratch)
     least, greatest = _ends(tile, scratch)
-    found, blur = tile.moments, tile.blur
-    mean = scratch.row("mean", np.float32, len(reach))
-    np.multiply(found.key_total, np.float32((1 << found.shift) / found.n), out=mean, casting="same_kind")
-    upper = np.add(mean, reach, out=mean)
-    np.add(upper, np.float32(blur + _ROUNDING), out=upper)
+    reach, highest = (scratch.row(name, np.float32, len(deviation)) for name in ("reach", "highest median"))
+    np.multiply(found.key_total, np.float32((1 << found.shift) / found.n), out=highest, casting="same_kind")
+    q = sqrt((found.n - 1) / found.n)
+    np.multiply(deviation, np.float32(q), out=reach)
+    np.add(highest, reach, out=highest)
+    np.add(highest, np.float32(tile.blur + _ROUNDING if recipe.sigma_low >= q else np.inf), out=highest)
     np.multiply(deviation, np.float32(recipe.sigma_high), out=reach)
     np.subtract(greatest, reach, out=greatest)
     np.multiply(deviation, np.float32(recipe.sigma_low), out=reach)
     np.add(least, reach, out=least)
-    return Limits(greatest, least, None, upper)
+    return Limits(greatest, least, None, highest)
 
 
 def averaged_limits(tile: Tile, recipe: Recipe, scratch: Scratch) -> Limits:
@@ -189,30 +193,21 @@ def _level(tile: Tile, scratch: Scratch) -> F32:
     return level
 
 
-def _deviations(tile: Tile, scratch: Scratch) -> tuple[F32, F32]:
-    """Return a lower bound of sqrt(sum (x - mean)^2 / (n - 1)), and an upper one of sqrt(sum (x - mean)^2 / n).
+def _least_deviation(tile: Tile, scratch: Scratch) -> F32:
+    """Return a lower bound of sqrt(sum (x - mean)^2 / (n - 1)).
 
     The root of a sum of squared deviations differs from that of the keys by at most that of the parts cut off, that is
     by half of the most there can be, times sqrt(n).
     """
     found, n = tile.moments, tile.moments.n
-    lower, upper, part = (
-        scratch.row(name, np.float32, len(found.middle))
-        for name in ("lower deviation", "upper deviation", "part of it")
-    )
-    np.multiply(found.key_total, np.float32(1 / sqrt(n)), out=part, casting="same_kind")
+    bound, part = (scratch.row(name, np.float32, len(found.middle)) for name in ("least deviation", "part of it"))
+    np.multiply(found.key_total, np.float32(sqrt((1 + _SQUARE) / n)), out=part, casting="same_kind")
     np.multiply(part, part, out=part)
-    np.subtract(found.squares, part, out=upper, casting="same_kind")
-    np.add(found.squares, part, out=part, casting="same_kind")
-    np.multiply(part, np.float32(_SQUARE), out=part)
-    np.subtract(upper, part, out=lower)
-    np.add(upper, part, out=upper)
-    unit, blur = 1 << found.shift, tile.blur
-    for bound, factor in ((lower, MARGIN / sqrt(max(n - 1, 1))), (upper, 1 / MARGIN / sqrt(n))):
-        np.sqrt(np.maximum(bound, 0, out=bound), out=bound)
-        np.multiply(bound, np.float32(unit * factor), out=bound)
-    if blur:
-        np.subtract(lower, np.float32(blur * sqrt(n / max(n - 1, 1)) / 2), out=lower)
-        np.maximum(lower, 0, out=lower)
-        np.add(upper, np.float32(blur / 2), out=upper)
-    return lower, upper
+    np.multiply(found.squares, np.float32(1 - _SQUARE), out=bound, casting="same_kind")
+    np.subtract(bound, part, out=bound)
+    np.sqrt(np.maximum(bound, 0, out=bound), out=bound)
+    np.multiply(bound, np.float32((1 << found.shift) * MARGIN / sqrt(max(n - 1, 1))), out=bound)
+    if tile.blur:
+        np.subtract(bound, np.float32(tile.blur * sqrt(n / max(n - 1, 1)) / 2), out=bound)
+        np.maximum(bound, 0, out=bound)
+    return bound
