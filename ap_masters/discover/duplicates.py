@@ -12,6 +12,7 @@ from ap_masters.model import Frame
 _log = logging.getLogger(__name__)
 
 _PIECE: Final = 65536
+_PACKINGS: Final = {".gz", ".fz"}
 
 Hash = Callable[[Frame], str | None]
 
@@ -28,7 +29,28 @@ def duplicates_of(frames: Sequence[Frame], *, sample: Hash, digest: Hash) -> dic
     for same in alike:
         original, *copies = sorted(frame.path for frame in same)
         found |= dict.fromkeys(copies, original)
+    return found | _packed_copies([frame for frame in frames if frame.path not in found])
+
+
+def _packed_copies(frames: Sequence[Frame]) -> dict[Path, Path]:
+    """Return the files that were packed beside, or away from, their originals: of one name, start and header.
+
+    Their bytes differ, and no camera starts two exposures at once.
+    """
+    found: dict[Path, Path] = {}
+    for alike in _agreeing((f for f in frames if f.started), lambda f: (_unpacked(f), f.started, *_header_of(f)[1:])):
+        plain, packed = (
+            sorted(frame.path for frame in alike if (frame.path.suffix.lower() in _PACKINGS) is is_packed)
+            for is_packed in (False, True)
+        )
+        if plain:
+            found |= dict.fromkeys(packed, plain[0])
     return found
+
+
+def _unpacked(frame: Frame) -> str:
+    name = frame.path.name.casefold()
+    return name.removesuffix(frame.path.suffix.lower()) if frame.path.suffix.lower() in _PACKINGS else name
 
 
 def sample_of(path: Path, size: int) -> str | None:
@@ -62,7 +84,7 @@ def _time_of(frame: Frame) -> object:
     return frame.started or frame.size  # None would equal nothing
 
 
-def _header_of(frame: Frame) -> object:
+def _header_of(frame: Frame) -> tuple[object, ...]:
     """Return what copies of one frame have in common, without opening them."""
     return frame.size, frame.type, frame.exposure, frame.sensor_temperature, frame.width, frame.height
 

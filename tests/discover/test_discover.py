@@ -1,5 +1,6 @@
 """Discovery: every image file found once, and in exactly one place: a frame, or set aside with its reason."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -199,6 +200,20 @@ def test_a_folder_keeps_its_own_name_beside_a_link_to_it(tmp_path: Path) -> None
     (tmp_path / "a").symlink_to(tmp_path / "z", target_is_directory=True)
 
     assert names(find(tmp_path), tmp_path) == ["z/x.fits"]
+
+
+def test_a_frame_and_its_packed_copy_are_one(tmp_path: Path) -> None:
+    """``gzip -k`` for the archive must not weigh a frame twice; where only the packed one is left, it counts."""
+    for minute in (1, 2):
+        path = write_frame(tmp_path / f"dark {minute}.fits", noisy(minute), DATE_OBS=at(minute))
+        packed = path.with_name(f"{path.name}.gz")
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+    found = find(tmp_path)
+
+    assert names(found, tmp_path) == ["dark 1.fits", "dark 2.fits.gz"]
+    assert reasons(found, tmp_path) == {"dark 1.fits.gz": Reason.DUPLICATE}
 
 
 def test_a_link_to_a_frame_that_is_here_is_a_duplicate(tmp_path: Path) -> None:
