@@ -299,7 +299,12 @@ class _Run:
         """Return which master that is to be subtracted has not the bytes of its record any more."""
         chosen = job.calibration
         for master in (chosen.bias, chosen.dark) if chosen else ():
-            if master and master.sha256 and master.job_id is None and self._digest(master.path) != master.sha256:
+            if master is None or master.sha256 is None or master.job_id is not None:
+                continue
+            found = self._digest(master.path)
+            if found is None:
+                return f"{master.path} cannot be read any more; is it still there?"
+            if found != master.sha256:
                 return (
                     f"{master.path} is damaged: its bytes are not those of its record. Restore it from a mirror, "
                     "or move it away and build it again"

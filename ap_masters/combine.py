@@ -88,13 +88,18 @@ def _check(output: Path, *, overwrite: bool, record: bool) -> None:
         raise UsageError(f"{output}: is a folder; name a file in it")
     if output.exists():
         if not _is_result(output):
-            raise UsageError(
-                f"{output}: is a frame, and no frame is ever replaced; name the file to write as the last one"
-            )
+            raise UsageError(f"{output}: is a frame, or may be one, and is not replaced; name the file to write last")
         if not overwrite:
             raise UsageError(f"{output}: is there already; --overwrite replaces it")
-    if record and (other := next((path for path in images.twins(output)[1:] if path.exists()), None)):
+    if record and (other := _rival(output)):
         raise UsageError(f"{output}: would share its record with {other.name}; choose another name")
+
+
+def _rival(output: Path) -> Path | None:
+    """Return another image in the folder whose record would be the same file."""
+    here = output.parent.iterdir() if output.parent.is_dir() else ()
+    alike = (p for p in here if images.is_image_name(p) and records.shared_name(p) == records.shared_name(output))
+    return next((path for path in alike if not (output.exists() and path.samefile(output))), None)
 
 
 def _is_result(path: Path) -> bool:
@@ -105,7 +110,7 @@ def _is_result(path: Path) -> bool:
         status = path.stat()
         frame = headers.frame_from(images.read_info(path), size=status.st_size, mtime_ns=status.st_mtime_ns)
     except (ImageError, OSError):
-        return True  # whatever it is, it is no frame
+        return False  # it may be a frame that is damaged, or still being written
     return frame.master
 
 

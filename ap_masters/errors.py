@@ -11,6 +11,7 @@
     ├── AttentionNeeded (8)        a check of the library found something: masters due, gaps, faults, mismatches
     ├── ImageError (1)             a file that cannot be read or written as an image
     │   ├── UnreadableImage
+    │   │   └── NotFinite
     │   ├── ChecksumMismatch
     │   └── UnwritableImage
     ├── LibraryError (1)           the library folder refuses: locked, not writable, a name that leaves it
@@ -92,6 +93,10 @@ class ImageError(ApMastersError):
 
 class UnreadableImage(ImageError):
     """The file is not an image this program reads, is cut short, or contradicts itself."""
+
+
+class NotFinite(UnreadableImage):
+    """A file of floats holds samples that are no numbers."""
 
 
 class ChecksumMismatch(ImageError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ap_masters import headers, images
 from ap_masters import record as records
-from ap_masters.errors import RecordError, UsageError
+from ap_masters.errors import NotFinite, RecordError, UsageError
 from ap_masters.model import Frame, ImageInfo, Statistics
 from ap_masters.record import Record
 
@@ -23,7 +23,8 @@ class InspectedImage(NamedTuple):
 
     info: ImageInfo
     frame: Frame
-    statistics: Statistics
+    statistics: Statistics | None
+    trouble: str | None  # why there are no statistics
     history: HistoryFacts
     record: Record | None
 
@@ -67,10 +68,17 @@ def _image(path: Path) -> InspectedImage:
     from ap_masters.engines import history, statistics
 
     info = images.read_info(path)
+    measured: Statistics | None = None
+    trouble: str | None = None
+    try:
+        measured = statistics.measure(path)
+    except NotFinite as error:
+        trouble = error.what
     return InspectedImage(
         info=info,
         frame=_understood(path, info),
-        statistics=statistics.measure(path),
+        statistics=measured,
+        trouble=trouble,
         history=history.read_history(info.keywords),
         record=_record_beside(path),
     )

@@ -258,6 +258,11 @@ def record_path(master: Path, suffix: str = ".xrs") -> Path:
     return master.with_suffix(suffix)
 
 
+def shared_name(master: Path) -> str:
+    """Return what masters that would share a record have in common, on systems that see no difference of case too."""
+    return record_path(master).as_posix().casefold()
+
+
 def to_json(record: Record) -> str:
     """Return the record as strict, indented JSON. Raises RecordError where a number is not finite."""
     data = record.model_dump(mode="json", by_alias=True)

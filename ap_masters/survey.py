@@ -1,17 +1,17 @@
 """Files -> frames -> groups -> plan: what a build would do, from headers and records alone."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ap_masters import discover, group, images, plan
+from ap_masters import discover, group, plan
 from ap_masters.config import Settings
 from ap_masters.errors import LibraryError, NothingToDo
 from ap_masters.header_cache import HeaderCache
 from ap_masters.library import holdings, lock, store
 from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Plan, SetAside
-from ap_masters.record import Record
+from ap_masters.record import Record, shared_name
 
 
 def survey(
@@ -36,8 +36,9 @@ def survey(
         raise NothingToDo(no_frames_wanted(inputs, grouping.groups, settings))
     turn = lock.turn(library)  # first: what changes from here on changes the turn as well
     held = holdings.holdings(library, given=holdings.given_folders(settings))
-    places = tuple(_masters_in_place(held, grouping.groups, library, settings))
-    in_place = tuple(held.records[place] for place in places)
+    by_record = {shared_name(path): path for path in held.records}
+    places = tuple(_masters_in_place(by_record, grouping.groups, library, settings))
+    in_place = tuple(held.records[place] for place in places if place in held.records)
     to_hash = (*plan.frames_to_hash(grouping.groups, in_place), *_changed_masters(in_place, held))
     known = plan.Holdings(
         masters=held.masters,
@@ -45,7 +46,7 @@ def survey(
         existing=held.existing,
         hashes=hash_files(to_hash),
         made_with=held.made_with,
-        damaged=frozenset(place for place in places if _is_damaged(place, held.records[place])),
+        damaged=frozenset(p for p in places if p in held.records and _is_damaged(p, held.records[p])),
     )
     the_plan = plan.make_plan(
         grouping.groups,
@@ -66,13 +67,14 @@ def _passed_over(inputs: Sequence[Path], library: Path) -> list[Path]:
 
 
 def _masters_in_place(
-    held: holdings.Holdings, groups: Sequence[Group], library: Path, settings: Settings
+    held: Mapping[str, Path], groups: Sequence[Group], library: Path, settings: Settings
 ) -> Iterator[Path]:
     """Yield what stands where these groups' masters belong; records of other masters are not even read."""
     for each in groups:
         output = plan.output_path(each, settings)
         for place in (library / output, library / QUARANTINE / output):
-            yield from (path for path in images.twins(place) if path in held.records)
+            if shared_name(place) in held:
+                yield held[shared_name(place)]
 
 
 def _is_damaged(master: Path, record: Record) -> bool:

@@ -102,6 +102,19 @@ def test_float_frames_have_the_same_level_in_either_scale(tmp_path: Path, scale:
     assert unfit(FLAT, [frame], [seen], *SETTINGS) == ()
 
 
+def test_a_sample_that_is_no_number_hides_no_scale(tmp_path: Path) -> None:
+    """Counts with a hole are counts, not samples that are all saturated; the engine will tell of the hole."""
+    pixels = np.full((64, 96), 30000, np.float32)
+    pixels[::5, 7] = np.nan
+    path = tmp_path / "hole.fits"
+    images.write_image(path, pixels, nina_keywords(IMAGETYP="FLAT"), image_type="Flat")
+
+    (seen,) = glimpses([frame_of(path)])
+
+    assert seen is not None
+    assert seen.saturated == 0
+
+
 def test_a_frame_that_cannot_be_read_is_left_to_the_engine(tmp_path: Path) -> None:
     """Nothing is said of it here, and nothing breaks."""
     path = write_frame(tmp_path / "a.fits", IMAGETYP="FLAT")

@@ -50,6 +50,7 @@ def _image(screen: Screen, found: "InspectedImage") -> None:
             properties=dict(info.properties),
             frame=documents.frame(found.frame),
             statistics=found.statistics,
+            trouble=found.trouble,
             history=found.history._asdict() | {"frames": [frame._asdict() for frame in found.history.frames]},
             record=found.record,
         )
@@ -58,7 +59,10 @@ def _image(screen: Screen, found: "InspectedImage") -> None:
     screen.line(f"{info.path}: {what}, {info.format.upper()}, {info.width}x{info.height}x{info.channels} {info.sample}")
     _header(screen, info.keywords)
     _understood(screen, found.frame)
-    _statistics(screen, found.statistics)
+    if found.statistics is not None:
+        _statistics(screen, found.statistics)
+    else:
+        screen.warning(f"no statistics: it {found.trouble}")
     if found.record is not None:
         _record(screen, found.record)
 

@@ -99,4 +99,5 @@ def _read(path: Path, found: Found) -> Entry:
     except OSError as error:
         return entry._replace(problem=f"the file cannot be read: {error.strerror or error}", passing=True)
     except Exception as error:  # noqa: BLE001 - one file that nobody thought of must not cost all others
-        return entry._replace(problem=f"its header cannot be understood ({type(error).__name__}: {error})")
+        why = f"its header cannot be understood ({type(error).__name__}: {error})"
+        return entry._replace(problem=why, passing=True)  # the next version of this program may do better

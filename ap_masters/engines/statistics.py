@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ap_masters.engines.counting import median_in_memory
 from ap_masters.engines.network import apply_network, selecting_network
 from ap_masters.engines.order_statistics import order_statistics
-from ap_masters.errors import UnreadableImage
+from ap_masters.errors import NotFinite
 from ap_masters.images import open_image
 from ap_masters.images.scale import full_scale
 from ap_masters.model import ChannelStatistics, Statistics
@@ -72,7 +72,7 @@ def measure(path: Path, *, scale: float | None = None) -> Statistics:
                 if not np.isfinite(band).all():
                     row, column = np.argwhere(~np.isfinite(band))[0]
                     where = f"the first one {band[row, column]} at row {first + row}, column {column}"
-                    raise UnreadableImage(path, f"holds samples that are not finite, {where}")
+                    raise NotFinite(path, f"holds samples that are not finite, {where}")
                 accumulator.add(channel, first, RowFacts.of(band, info.width * info.height))
                 first += len(band)
         return accumulator.finish(bands, scale=scale or full_scale(info, accumulator.extremes[1]))

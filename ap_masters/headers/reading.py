@@ -244,8 +244,9 @@ class Reading:
             return
         for keyword in spellings.LONGITUDES:
             if east := longitude(self._header.get(keyword)):  # nought is what programs write that were told none
-                noon = f"noon to noon at the longitude of {_source(keyword)}, as the header has no local time"
-                self._decide_night(started + timedelta(hours=east / 15), noon)
+                local = (started + timedelta(hours=east / 15)).replace(tzinfo=None)
+                self._fields["local_started"] = local  # which goes into the master, so that its night can be told too
+                self._decide_night(local, f"{_source(keyword)}, noon to noon there, as the header has no local time")
                 return
         self._decide_night(started, "UTC noon to noon, as the header has no local time")
 

@@ -10,8 +10,11 @@ Raw = str | int | float | bool | None
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([ED][+-]?\d+)?")
 _OLD_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{2}|\d{4})")
-_DATE = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?!\d)")
-_CLOCK = re.compile(r"(?<![\d:+-])(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)? *(?:UTC?|Z)?$", re.IGNORECASE)
+_UNPADDED = re.compile(
+    r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})"
+    r"(?:[T ] *(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)? *(UTC?|Z|[+-]\d{1,2}:?\d{2})?)?",
+    re.IGNORECASE,
+)
 _SEXAGESIMAL = re.compile(r"([+-]?)(\d{1,3})[ :](\d{1,2})(?:[ :](\d{1,2}(?:\.\d*)?))?")
 _US_TIME = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) +(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d+))? *([AP]M)?(?: +(?:STD|DST))?")
 
@@ -117,32 +120,35 @@ def _iso(value: str, clock: Raw) -> datetime | None:
     if old:
         value = f"{_full_year(old[3])}-{int(old[2]):02d}-{int(old[1]):02d}"
     if "T" not in value and ":" not in value and isinstance(clock, str) and ":" in clock:
-        value = f"{value}T{clock.strip()}"
+        time = clock.strip()
+        return _stamp(f"{value}T{time}") or _stamp(time) or _stamp(value)  # a clock may hold a date of its own
+    return _stamp(value)
+
+
+def _stamp(value: str) -> datetime | None:
+    stamp: datetime | None
     try:
         stamp = datetime.fromisoformat(value)
     except ValueError:
-        return _by_its_numbers(value)
+        unpadded = _UNPADDED.fullmatch(value)
+        stamp = _by_parts(unpadded) if unpadded else None
     # The margin of a year keeps every later shift by a zone or by half a day inside what datetime can hold.
-    return stamp if _EARLIEST_YEAR <= stamp.year < _LATEST_YEAR else None
+    return stamp if stamp and _EARLIEST_YEAR <= stamp.year < _LATEST_YEAR else None
 
 
-def _by_its_numbers(value: str) -> datetime | None:
-    """Return a time whose parts are not padded, or whose last second is a leap second, as observatories wrote them.
-
-    A clock that makes no sense is left out; the date is worth more than nothing.
-    """
-    date, clock = _DATE.match(value), _CLOCK.search(value)
-    if date is None or not _EARLIEST_YEAR <= int(date[1]) < _LATEST_YEAR:
+def _by_parts(match: re.Match[str]) -> datetime | None:
+    """Return a time whose parts are not padded, or whose last second is a leap second, as observatories wrote them."""
+    year, _, month, day, *clock, fraction, zone = match.groups()
+    hours, minutes, seconds = (int(part or 0) for part in clock)
+    if seconds > 60:
         return None
+    time = f"{hours:02}:{minutes:02}:{min(seconds, 59):02}.{(fraction or '0')[:6]:0<6}"
+    offset = zone if zone and zone[0] in "+-" else ""
     try:
-        day = datetime(int(date[1]), int(date[3]), int(date[4]))
+        stamp = datetime.fromisoformat(f"{year}-{int(month):02}-{int(day):02}T{time}{offset}")
     except ValueError:
         return None
-    hours, minutes, seconds = (int(part or 0) for part in clock.groups()[:3]) if clock else (0, 0, 0)
-    if clock is None or hours > 23 or minutes > 59 or seconds > 60:
-        return day
-    fraction = int((clock[4] or "0")[:6].ljust(6, "0"))
-    return day + timedelta(hours=hours, minutes=minutes, seconds=seconds, microseconds=fraction)
+    return stamp + timedelta(seconds=seconds // 60)
 
 
 def _full_year(year: str) -> int:

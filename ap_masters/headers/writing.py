@@ -113,7 +113,8 @@ def _shared(frames: Sequence[Frame], calibration: Calibration | None) -> Iterato
         alike = [row for row in _SHARED if len({getattr(frame, row[0]) for frame in frames}) == 1]
         yield from _stated(frames[0], alike)
         pedestals = {frame.pedestal for frame in frames}
-        if calibration is None and len(pedestals) == 1 and (pedestal := pedestals.pop()):
+        subtracted = calibration is not None and calibration.state
+        if not subtracted and len(pedestals) == 1 and (pedestal := pedestals.pop()):
             yield Keyword("PEDESTAL", _plain(pedestal), "[ADU] add for zero-based counts")
 
 

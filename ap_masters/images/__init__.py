@@ -22,25 +22,19 @@ if TYPE_CHECKING:
     from ap_masters.images.files import Kept
     from ap_masters.images.image import Image, Writer
 
-__all__ = ["SUFFIXES", "create", "is_image_name", "open_image", "read_image", "read_info", "twins", "write_image"]
+__all__ = ["SUFFIXES", "create", "is_image_name", "open_image", "read_image", "read_info", "write_image"]
 
 SUFFIXES: Final = frozenset(
     {".fit", ".fits", ".fts", ".xisf"}
     | {f"{fits}{packed}" for fits in (".fit", ".fits", ".fts") for packed in (".gz", ".fz")}
 )
 _ENDINGS: Final = tuple(SUFFIXES)
-_WRITTEN: Final = (".xisf", ".fit", ".fits", ".fts")  # by the names of masters
 Compression = Literal["none", "zlib", "lz4", "zstd"]
 
 
 def is_image_name(path: Path | str) -> bool:
     """Say whether a file of that name should hold an image this program reads, in small or capital letters."""
     return str(path).lower().endswith(_ENDINGS)
-
-
-def twins(path: Path) -> tuple[Path, ...]:
-    """Return the names that a master at ``path`` has in either format, its own first: they would share a record."""
-    return (path, *(other for suffix in _WRITTEN if (other := path.with_suffix(suffix)) != path))
 
 
 def read_info(path: Path) -> ImageInfo:

@@ -70,5 +70,7 @@ def _untiled(path: Path, layout: FitsLayout) -> Iterator[memoryview]:
                     plane = (channel,) if info.channels > 1 else ()
                     band = hdu.section[(*plane, slice(first, first + rows), slice(None))]
                     yield np.ascontiguousarray(band, info.sample).reshape(-1).view(np.uint8).data
+    except MemoryError:
+        raise
     except Exception as error:
         raise UnreadableImage(path, f"does not decompress: {error or type(error).__name__}; copy it again") from error

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ap_masters.model import ImageInfo
+from ap_masters.model import ImageFormat, ImageInfo
 
 ADU: Final = 65535.0  # counts of the 16-bit range
 _COUNTED: Final = 10  # a DATAMAX above this means counts, as Siril reads it
@@ -18,15 +18,18 @@ def holds_counts(greatest: float, data_max: float | None) -> bool:
 
 
 def full_scale(info: ImageInfo, greatest: float) -> float:
-    """Return the value that stands for white in a file whose samples reach up to ``greatest``."""
+    """Return the value that stands for white in a file whose physical samples reach up to ``greatest``."""
     if info.full_scale is not None:
         return info.full_scale
     return ADU if holds_counts(greatest, data_max(info)) else 1.0
 
 
 def data_max(info: ImageInfo) -> float | None:
-    """Return what a header says of its greatest sample."""
-    for keyword in info.keywords:
-        if keyword.name == "DATAMAX" and isinstance(keyword.value, int | float):
-            return float(keyword.value)
-    return None
+    """Return what a FITS header says of its greatest sample; XISF's bounds, which are applied, say it there."""
+    if info.format is not ImageFormat.FITS:
+        return None
+    stated = next((keyword.value for keyword in info.keywords if keyword.name == "DATAMAX"), None)
+    try:
+        return None if stated is None or isinstance(stated, bool) else float(stated)
+    except ValueError:
+        return None

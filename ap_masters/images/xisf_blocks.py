@@ -131,14 +131,7 @@ def _decompress(path: Path, block: Block, codec: str, packed: Bytes, needed: int
     """Return the whole block, still shuffled."""
     try:
         parts = [_CODECS[codec].decompress(part, size) for part, size in _subblocks(path, block, packed, needed)]
-    except (
-        zlib.error,
-        zstandard.ZstdError,
-        lz4.block.LZ4BlockError,
-        ValueError,
-        ArithmeticError,
-        MemoryError,
-    ) as error:
+    except _BROKEN as error:
         raise UnreadableImage(path, f"has {codec} pixels that do not decompress: {error}") from error
     whole = parts[0] if len(parts) == 1 else b"".join(parts)
     if len(whole) != needed:

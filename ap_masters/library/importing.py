@@ -1,5 +1,6 @@
 """Existing masters taken into a library: what would be done first, then verified copies; the source is only read."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,13 +14,13 @@ from ap_masters.library.copying import copy_verified
 from ap_masters.library.entries import Entry
 from ap_masters.library.lock import library_lock
 from ap_masters.library.scan import RECORD_SUFFIXES, scan
-from ap_masters.model import QUARANTINE, MasterStatus, Noun
+from ap_masters.model import QUARANTINE, GroupKey, MasterStatus, Noun
 from ap_masters.record import Event, Record
 from ap_masters.safe import one_line
 
 Action = Literal["import", "imported", "quarantined", "already there", "conflict", "refused", "failed"]
 
-_SINGLE = "a single frame? Its samples are integers, and neither its header nor its name say that it is a master"
+_SINGLES = "of these settings in one folder, whose samples are integers: frames to be integrated, and no masters?"
 
 
 class ImportItem(Noun):
@@ -89,6 +90,7 @@ def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportIte
     there = {(entry.size, entry.sha256 or store.sha256(library / entry.path)) for entry in scan(library).entries}
     claimed: dict[str, str] = {}
     found = scan(source, believe=True)
+    alike = Counter(_kind(entry) for entry in found.entries)
     for entry in found.entries:
         path = source / entry.path
         item = ImportItem(source=path, action="import", description=entry.key.describe())
@@ -98,16 +100,21 @@ def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportIte
             yield _refused(item, f"it is {entry.status} there")
         elif (entry.size, store.sha256(path)) in there:
             yield item.model_copy(update={"action": "already there"})
-        elif entry.record is None and _is_single(path):
-            yield _refused(item, _SINGLE)
+        elif entry.record is None and (number := alike[_kind(entry)]) > 1 and _is_single(path):
+            yield _refused(item, f"one of {number} {_SINGLES}")
         else:
             yield _placed(item, entry, library, layout, claimed)
     for problem in found.problems:
         yield _refused(ImportItem(source=source / problem.path, action="refused"), problem.detail)
 
 
+def _kind(entry: Entry) -> tuple[str, GroupKey]:
+    """Return what frames of one set have in common, and masters of one folder have not."""
+    return Path(entry.path).parent.as_posix(), entry.key
+
+
 def _is_single(path: Path) -> bool:
-    """Say whether a file looks as it came from a camera; masters are of floats, or say what they are."""
+    """Say whether a file may be as it came from a camera; masters are of floats, or say what they are."""
     info = images.read_info(path)
     status = path.stat()
     frame = headers.frame_from(info, size=status.st_size, mtime_ns=status.st_mtime_ns, root=path.parent)
@@ -123,7 +130,7 @@ def _placed(item: ImportItem, entry: Entry, library: Path, layout: str | None, c
         return _refused(item, str(error))
     name = output.as_posix()
     item = item.model_copy(update={"output": name})
-    rival = claimed.setdefault(name.casefold(), entry.path)
+    rival = claimed.setdefault(records.shared_name(output), entry.path)
     if rival != entry.path:
         return item.model_copy(update={"action": "conflict", "detail": f"{rival} would be filed there as well"})
     if stands:

@@ -58,8 +58,14 @@ def place(library: Path, output: Path) -> Path:
 
 
 def standing(library: Path, output: Path) -> Path | None:
-    """Return what stands where ``output`` belongs, under its name or in another format; a record serves one of them."""
-    return next((name for name in images.twins(output) if place(library, name).exists()), None)
+    """Return what stands where ``output`` belongs, under its name or in another format: they would share a record."""
+    target = place(library, output)
+    if target.exists():
+        return output
+    name = records.shared_name(target)
+    others = target.parent.iterdir() if target.parent.is_dir() else ()
+    rivals = sorted(path for path in others if images.is_image_name(path) and records.shared_name(path) == name)
+    return output.with_name(rivals[0].name) if rivals else None
 
 
 def library_around(master: Path) -> Path:

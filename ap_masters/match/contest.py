@@ -129,6 +129,7 @@ class Contest:
         dark_flat = master.key.type is DARK_FLAT
         off = self._off(master)
         made = master.created or master.ended or master.started
+        older = -comparison.aware(made).timestamp() if made else float("inf")
         return Standing(
             unknown=unknown,
             outside=dark_flat and not inside,
@@ -137,7 +138,7 @@ class Contest:
             earlier=dark_flat and inside and self.settings.prefer_later and gap is not None and gap < 0,
             gap=seconds,
             fewer=-(master.frames or 0),
-            older=-comparison.aware(made).timestamp() if made else float("inf"),
+            older=float("-inf") if master.job_id else older,  # still to be made: by then the youngest of all
             path=master.path.as_posix(),
         )
 

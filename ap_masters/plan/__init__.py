@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ap_masters import images
 from ap_masters.config import Settings
 from ap_masters.model import QUARANTINE, Action, FrameType, Group, Job, Master, Plan, SetAside, Step
 from ap_masters.plan.changes import (
@@ -95,8 +94,8 @@ def _decide(
     if served.refusal:
         return draft.step(Action.SKIPPED, served.refusal)
     job = job_of(draft, served.calibration, settings)
-    kept_back = images.twins(library / QUARANTINE / draft.output)
-    quarantined = next((holdings.records[path] for path in kept_back if path in holdings.records), None)
+    kept_back = holdings.standing(library / QUARANTINE / draft.output) or library / QUARANTINE / draft.output
+    quarantined = holdings.records.get(kept_back)
     if quarantined is not None and not _news(job, quarantined, holdings, settings):
         return draft.step(
             Action.SKIPPED,
@@ -104,7 +103,7 @@ def _decide(
             "(ap-masters library publish) or capture anew",
         )
     target = library / draft.output
-    stands = next((path for path in images.twins(target) if path in holdings.existing), None)
+    stands = holdings.standing(target)
     if stands is None:
         return draft.step(Action.CREATE, *_kept_waiting(job), job=job)
     record = holdings.records.get(stands)
@@ -117,15 +116,17 @@ def _decide(
             "Choose another --layout, or another library",
         )
     else:
-        reasons = (*_news_of_the_file(stands, target, holdings), *_news(job, record, holdings, settings))
+        reasons = (*_news_of_the_file(stands, target, record, holdings), *_news(job, record, holdings, settings))
     if not reasons:
         return draft.step(Action.UP_TO_DATE)
     return draft.step(Action.REBUILD, *reasons, job=job, supersedes=stands.relative_to(library))
 
 
-def _news_of_the_file(stands: Path, target: Path, holdings: Holdings) -> Iterator[str]:
+def _news_of_the_file(stands: Path, target: Path, record: Record, holdings: Holdings) -> Iterator[str]:
     """Yield why the file of a master has to be made anew, whatever it was made from."""
-    if stands in holdings.damaged:
+    if record.master.name != stands.name:
+        yield f"the record beside it is that of {record.master.name}"
+    elif stands in holdings.damaged:
         yield "the file has not the size that its record says: it was changed or cut short"
     if stands != target:
         yield f"format: {stands.suffix} -> {target.suffix}"

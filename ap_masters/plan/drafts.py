@@ -141,9 +141,8 @@ def _told_apart(rivals: Sequence[Draft]) -> Iterator[str]:
     differing = [name for name in GroupKey.model_fields if len({getattr(key, name) for key in keys}) > 1]
     for key in keys:
         words = key.describe()
-        values = ((name, getattr(key, name)) for name in differing)
-        more = [f"{name.replace('_', ' ')} {value}" for name, value in values if str(value) not in words]
-        yield f"{words}, {', '.join(more)}" if more else words
+        untold = (name for name in differing if key.model_copy(update={name: None}).describe() == words)
+        yield ", ".join([words, *(f"{name.replace('_', ' ')} {getattr(key, name)}" for name in untold)])
 
 
 def refuse_collisions(drafts: Sequence[Draft]) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from ap_masters import layouts, match
 from ap_masters.config import Settings
 from ap_masters.model import Calibration, CalibrationMaster, Decision, FrameType, Group, Master
-from ap_masters.record import Record
+from ap_masters.record import Record, shared_name
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,14 @@ class Holdings:
     hashes: Mapping[Path, str] = field(default_factory=dict)
     damaged: frozenset[Path] = frozenset()
     made_with: Mapping[Path, frozenset[str]] = field(default_factory=dict)
+
+    def standing(self, target: Path) -> Path | None:
+        """Return the master that stands at ``target``, or one in another format, whose record would be the same."""
+        return target if target in self.existing else self._by_record.get(shared_name(target))
+
+    @cached_property
+    def _by_record(self) -> Mapping[str, Path]:
+        return {shared_name(path): path for path in sorted(self.existing, reverse=True)}
 
 
 _DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
@@ -84,14 +93,10 @@ def _next_run(promised: Mapping[FrameType, Sequence[Master]], settings: Settings
 def _candidates(
     holdings: Holdings, promised: Mapping[FrameType, Sequence[Master]], library: Path, *, same_run: bool
 ) -> tuple[Master, ...]:
-    """Return all masters that may serve. What this run builds takes the place of an older master of the same group."""
+    """Return all masters that may serve. One that this run rebuilds is promised, and no longer what it was."""
     new = tuple(master for masters in promised.values() for master in masters)
-    replaced, groups = {master.path for master in new}, [master.key for master in new if same_run]
-    old = (
-        master
-        for master in holdings.masters
-        if not (replaced | holdings.damaged) & {master.path, library / master.path} and master.key not in groups
-    )
+    replaced = {master.path for master in new}
+    old = (m for m in holdings.masters if m.path not in replaced and library / m.path not in replaced)
     return (*(new if same_run else ()), *old)
 
 

@@ -170,14 +170,15 @@ def test_frames_of_unknown_type_make_no_master_of_a_type(run: Run, night: Path) 
 def test_an_output_that_is_there_stays(run: Run, night: Path) -> None:
     """Nothing is overwritten silently; --overwrite says so."""
     output = night.parent / "master.xisf"
-    output.write_bytes(b"precious")
+    assert run("combine", night, output).code == 0
+    precious = output.read_bytes()
 
-    refused = run("combine", night, output)
-    assert (refused.code, output.read_bytes()) == (2, b"precious")
+    refused = run("combine", night, output, "--method", "average")
+    assert (refused.code, output.read_bytes()) == (2, precious)
     assert "--overwrite replaces it" in refused.err
 
-    assert run("combine", night, output, "--overwrite").code == 0
-    assert output.read_bytes() != b"precious"
+    assert run("combine", night, output, "--method", "average", "--overwrite").code == 0
+    assert output.read_bytes() != precious
 
 
 def test_no_frame_is_ever_replaced(run: Run, night: Path) -> None:
@@ -190,6 +191,9 @@ def test_no_frame_is_ever_replaced(run: Run, night: Path) -> None:
         assert (refused.code, frames[-1].read_bytes()) == (2, before)
         assert "is a frame" in refused.err
         assert "--overwrite" not in refused.err
+    frames[-1].write_bytes(before[:3000])  # nor one that is still being copied
+    assert run("combine", *frames, "--overwrite").code == 2
+    assert frames[-1].read_bytes() == before[:3000]
 
 
 def test_a_record_belongs_to_one_file(run: Run, night: Path) -> None:

@@ -14,8 +14,8 @@ from ap_masters.engines.counting import median_in_memory
 from ap_masters.engines.order_statistics import order_statistics
 from ap_masters.engines.statistics import BLOCK, Accumulator, RowFacts, measure
 from ap_masters.errors import UnreadableImage
-from ap_masters.images import write_image
-from ap_masters.model import ChannelStatistics
+from ap_masters.images import create, write_image
+from ap_masters.model import ChannelStatistics, Keyword
 
 Image = NDArray[np.float32]
 
@@ -123,6 +123,17 @@ def test_integers_have_the_scale_of_their_type(tmp_path: Path) -> None:
     for dtype, level in ((np.uint8, 100), (np.uint16, 25700)):
         write_image(tmp_path / "f.xisf", np.full((4, 4), level, dtype), image_type="Dark")
         assert measure(tmp_path / "f.xisf").channels[0].median == pytest.approx(100 / 255)
+
+
+@pytest.mark.parametrize("suffix", [".xisf", ".fits"])
+def test_masters_in_adu_have_the_same_statistics(tmp_path: Path, suffix: str) -> None:
+    """XISF's bounds bring samples to [0, 1]; a FITS header says by DATAMAX what they are, however small."""
+    path, keywords = tmp_path / f"m{suffix}", (Keyword("DATAMAX", 65535),)
+    with create(path, width=6, height=4, channels=1, keywords=keywords, image_type="MasterBias", adu=True) as writer:
+        writer.write_rows(0, 0, np.full((4, 6), 1.5, np.float32))
+        writer.finish()
+
+    assert measure(path).channels[0].median == pytest.approx(1.5 / 65535)
 
 
 @given(

@@ -12,7 +12,7 @@ from ap_masters.library.audit import audit
 from ap_masters.library.importing import ImportReport, import_masters
 from ap_masters.library.scan import scan
 from ap_masters.model import FrameType, MasterStatus
-from tests.builders import write_frame
+from tests.builders import noisy, write_frame
 from tests.library.shelves import NOW, draft, key, record_of, shelve, write_pixels
 
 LATER = NOW + timedelta(days=1)
@@ -122,16 +122,27 @@ def test_nothing_in_the_library_is_replaced(source: Path, tmp_path: Path) -> Non
 
 
 def test_what_is_no_master_is_refused_with_the_reason(source: Path, tmp_path: Path) -> None:
-    """A broken file, one without a type, and a frame as it came from the camera."""
+    """A broken file, one without a type, and frames as they came from the camera."""
     (source / "broken.fits").write_bytes(b"SIMPLE  = nonsense")
     write_frame(source / "x.fits", IMAGETYP=None)
-    write_frame(source / "dark_0001.fits", IMAGETYP="DARK")
+    for number in (1, 2):
+        write_frame(source / f"dark_{number}.fits", noisy(number), IMAGETYP="DARK")
 
     report = import_masters(source, tmp_path / "library", now=LATER, apply=True)
 
     refused = {item.source.name: item.detail for item in report.items if item.action == "refused"}
-    assert set(refused) == {"broken.fits", "x.fits", "dark_0001.fits"}
+    assert set(refused) == {"broken.fits", "x.fits", "dark_1.fits", "dark_2.fits"}
     assert all(refused.values())
+
+
+def test_masters_of_16_bits_are_taken(tmp_path: Path) -> None:
+    """PULSAR's are, and neither header nor name says what they are; but there is one of each in a folder."""
+    for day in ("2024_05_20", "2024_06_20"):
+        write_frame(tmp_path / "old" / day / "dark120s.fit", noisy(7), IMAGETYP="DARK", EXPTIME=120.0, EXPOSURE=120.0)
+
+    report = import_masters(tmp_path / "old", tmp_path / "library", now=LATER)
+
+    assert [item.action for item in report.items] == ["import", "import"]
 
 
 def test_a_damaged_master_is_not_taken(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """What has to be known before the first row: the scale of the samples, the masters to subtract, the frames' levels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from ap_masters.errors import ApMastersError
 from ap_masters.images.scale import ADU, holds_counts
 from ap_masters.model import Calibration, CalibrationMaster, Frame, Reason, Recipe
 
+_RUN: Final = 1 << 20  # samples read at once
 _CELLS: Final = {4: 2, 36: 3}  # Bayer and X-Trans patterns, by their length
 
 Levels = list[list[float]]  # by frame and channel, in counts
@@ -60,7 +61,7 @@ def prepare(
     Raises Refused for a frame that has to be left out, CannotIntegrate for an unusable master.
     """
     notes: list[str] = []
-    full_scale = _full_scale(raw, frames, notes)
+    full_scale = _full_scale(raw, notes)
     source: Frames | Calibrated = raw
     dark_scaling = None
     if calibration is not None:
@@ -75,18 +76,18 @@ def prepare(
     return Prepared(source, full_scale, levels, scales, dark_scaling, tuple(notes))
 
 
-def _full_scale(raw: Frames, frames: Sequence[Frame], notes: list[str]) -> float:
+def _full_scale(raw: Frames, notes: list[str]) -> float:
     """Return the count that stands for 1.0; for float frames found out from their headers and samples."""
     if raw.full_scale is not None:
         return raw.full_scale
-    counts = any(_holds_counts(raw, i, frame.data_max) for i, frame in enumerate(frames))
+    runs = (run for index in range(len(raw)) for run in sampled_runs(raw, index, 0, raw.geometry.plane))
+    counts = _holds_counts(raw, runs)
     notes.append("float frames taken as " + ("counts of the 16-bit range" if counts else "values from 0 to 1"))
     return ADU if counts else 1.0
 
 
-def _holds_counts(raw: Frames, index: int, data_max: float | None = None) -> bool:
-    runs = sampled_runs(raw, index, 0, raw.geometry.plane)
-    return any(holds_counts(float(run.max()), data_max) for run in runs)
+def _holds_counts(raw: Frames, runs: Iterable[NDArray[Any]]) -> bool:
+    return holds_counts(0, raw.data_max) or any(holds_counts(float(run.max()), None) for run in runs)
 
 
 def _levels(source: Frames | Calibrated, full_scale: float, workers: int) -> Levels:
@@ -125,7 +126,7 @@ def _calibrated(calibration: Calibration, setting: _Setting) -> Calibrated:
         dark_holds_bias=calibration.dark.includes_bias if calibration.dark else True,
         constant=(calibration.constant or 0.0) * unit,
     )
-    pedestals = [(frame.pedestal or 0.0) * unit for frame in setting.frames]
+    pedestals = [(frame.pedestal or 0.0) * unit if calibration.state else 0.0 for frame in setting.frames]
     defects = read_defects(calibration.defects, geometry.width, geometry.height) if calibration.defects else None
     if defects is not None and masters.dark is not None and masters.dark.turned:  # the list was made of the dark
         row, column = np.divmod(defects, geometry.width)
@@ -139,12 +140,20 @@ def _calibrated(calibration: Calibration, setting: _Setting) -> Calibrated:
     return Calibrated(setting.raw, masters, pedestals=pedestals, dark_scaling=scaling, defects=defects)
 
 
+def _all_runs(image: Frames) -> Iterator[NDArray[Any]]:
+    """Yield all samples of the first frame: of a master in counts, few may be beyond what fractions reach."""
+    plane = image.geometry.plane
+    for channel in range(image.geometry.channels):
+        for start in range(0, plane, _RUN):
+            yield image.read(0, channel, start, min(_RUN, plane - start))
+
+
 def _open_master(master: CalibrationMaster, setting: _Setting) -> MasterPixels:
     """Open a master for subtraction. Raises CannotIntegrate when it is unusable for these frames."""
     advice = "Choose another master, or move this one away and build it again."
     try:
         image = setting.stack.enter_context(Frames([master.path], setting.workdir))
-        own = image.full_scale or (ADU if _holds_counts(image, 0) else 1.0)
+        own = image.full_scale or (ADU if _holds_counts(image, _all_runs(image)) else 1.0)
     except Refused as refused:
         raise CannotIntegrate(str(refused), advice) from refused
     geometry, wanted = image.geometry, setting.raw.geometry

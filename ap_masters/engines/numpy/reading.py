@@ -14,6 +14,7 @@ from ap_masters.errors import ImageError
 from ap_masters.images import open_image
 from ap_masters.images.files import PositionalFile
 from ap_masters.images.image import Image
+from ap_masters.images.scale import data_max
 from ap_masters.model import ImageInfo, Reason, SetAside
 
 _OPEN_FILES: Final = 128  # systems allow 256 and more
@@ -123,6 +124,7 @@ class Frames:
             raise
         self.full_scale = infos[0].full_scale
         self.keywords = infos[0].keywords
+        self.data_max = max((stated for info in infos if (stated := data_max(info))), default=None)
         self.dtype, self.zero = _work_type(self.geometry.sample, self._places)
         self._local = threading.local()
 
