@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ap_masters import __version__
-from ap_masters.errors import RecordError
+from ap_masters.errors import RecordError, UsageError
 from ap_masters.model import (
     Calibration,
     Decision,
@@ -346,8 +346,22 @@ def write(record: Record, path: Path) -> None:
     write_text(path, to_json(record))
 
 
+def _is_image(path: Path) -> bool:
+    """Say whether a file begins as images do: FITS, XISF, or either in gzip."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8).startswith((b"SIMPLE", b"XISF0100", b"\x1f\x8b"))
+    except OSError:
+        return False
+
+
 def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` in one step, so that a reader never sees half of it."""
+    """Replace ``path`` by ``text`` in one step, so that a reader never sees half of it.
+
+    Raises UsageError where an image stands there: no text takes the place of a frame or a master.
+    """
+    if _is_image(path):
+        raise UsageError(f"{path}: is an image, and no text replaces one; choose another name")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from ap_masters import record as records
-from ap_masters.errors import RecordError
+from ap_masters.errors import RecordError, UsageError
 from ap_masters.model import (
     EngineInfo,
     FrameOutcome,
@@ -49,6 +49,16 @@ def make_result(job: Job) -> Integrated:
         started=datetime(2026, 3, 1, tzinfo=UTC),
         seconds=1.5,
     )
+
+
+def test_no_text_takes_the_place_of_an_image(tmp_path: Path) -> None:
+    """A report, an index or a list that is sent to a frame's name by mistake is refused, whatever the name's suffix."""
+    for begin in (b"SIMPLE  =", b"XISF0100", b"\x1f\x8b\x08"):
+        frame = tmp_path / "frame"
+        frame.write_bytes(begin + b"precious")
+        with pytest.raises(UsageError, match="is an image"):
+            records.write_text(frame, "text")
+        assert frame.read_bytes() == begin + b"precious"
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -205,6 +205,8 @@ def validate(
         found = _lights(lights or [], library)
         result = validate.validate_lights(found, masters, settings.match, settings.counts)
     if csv is not None:
+        if plan is not None and csv.exists() and csv.samefile(plan):
+            raise UsageError(f"{csv}: is the plan itself; name another file for what is missing")
         write_text(csv, capture.capture_csv(result.gaps))
     written = validate.write_note(library, result, now=datetime.now(UTC)) if note else None
     if screen.json:

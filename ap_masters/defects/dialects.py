@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.defects.search import Defect, DefectMap, Kind
-from ap_masters.errors import UsageError
+from ap_masters.errors import ImageError, UsageError
 from ap_masters.safe import one_line
 
 Parse = Callable[[str, int | None], Iterator[Defect]]
@@ -151,6 +151,7 @@ _ROWS: Final = (
     Dialect("defect-map", ".xisf", "PixInsight DefectMap image: bad pixels are black", ImageForm(bad=0, good=65535)),
     Dialect("mask", ".fits", "FITS mask: bad pixels are 1", ImageForm(bad=1, good=0)),
 )
+_OF_EXPOSURES: Final = frozenset({"IMAGETYP", "FRAME", "EXPTIME", "EXPOSURE", "DATE-OBS", "INSTRUME"})
 DIALECTS: Final[Mapping[str, Dialect]] = {row.name: row for row in _ROWS}
 
 
@@ -179,8 +180,20 @@ def write_defects(defects: DefectMap, path: Path, dialect: str) -> Path:
     return target
 
 
+def _is_map(path: Path) -> bool:
+    """Say whether an image may be a map of defects: no exposure made it."""
+    try:
+        info = images.read_info(path)
+    except ImageError:
+        return False
+    return info.image_type == "DefectMap" or not _OF_EXPOSURES & {keyword.name for keyword in info.keywords}
+
+
 def _write_image(defects: DefectMap, path: Path, form: ImageForm) -> None:
     import numpy as np
+
+    if path.exists() and not _is_map(path):
+        raise UsageError(f"{path}: is a frame or a master, which no map replaces; choose another name")
 
     pixels = np.full((defects.height, defects.width), form.good, np.uint16)
     places = np.array([(d.y, d.x) for d in defects.defects], dtype=np.int64).reshape(-1, 2)

@@ -10,6 +10,7 @@ from ap_masters.config import LibrarySettings, QualitySettings, RefreshPolicy, R
 from ap_masters.errors import ConfigError
 from ap_masters.library.entries import Entry
 from ap_masters.model import Frame, FrameType, GroupKey, MasterStatus, Noun
+from ap_masters.quality import same_settings
 from ap_masters.record import Finding
 from ap_masters.safe import one_line
 
@@ -85,6 +86,18 @@ class _View:
         for frame in frames:
             self._take(frame)
 
+        self._alike: dict[tuple[object, ...], list[Entry]] = defaultdict(list)
+        for entry in self.published:
+            self._alike[entry.key.type, _mode(entry.key)].append(entry)
+
+    def has_successor(self, entry: Entry) -> bool:
+        """Say whether a later master of the same settings is published, as layouts with dates keep them all."""
+        alike = self._alike[entry.key.type, _mode(entry.key)]
+        return entry.taken is not None and any(
+            other.taken is not None and other.taken > entry.taken and same_settings(other.key, entry.key)
+            for other in alike
+        )
+
     def _take(self, frame: Frame) -> None:
         if frame.sensor_temperature is not None and frame.set_temperature is not None:
             place = (_camera(frame), frame.set_temperature)
@@ -154,6 +167,8 @@ def _requested(entry: Entry, _view: _View) -> Iterator[Reason]:
 
 def _aged(entry: Entry, view: _View) -> Iterator[Reason]:
     rule = view.policy.of(entry.key.type)
+    if view.has_successor(entry):
+        return
     if entry.taken is None:
         if rule.max_age_days or rule.anchors:
             yield Reason(cause="age", detail="nobody knows when its frames were taken")

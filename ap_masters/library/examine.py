@@ -1,6 +1,8 @@
 """A new master against what the library holds: measured, compared with its predecessor, judged."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -55,8 +57,22 @@ def _dark_current(record: Record, others: Sequence[Entry]) -> tuple[Measure, ...
         return ()
     published = (entry for entry in others if entry.status is MasterStatus.PUBLISHED)
     # Its own predecessors have its exposure and temperature: the new master stands for them.
-    known = [e.level for e in published if e.level is not None and not same_settings(e.key, record.key)]
+    others = [e for e in published if e.level is not None and not same_settings(e.key, record.key)]
+    known = [entry.level for entry in _nearest(others, record.started) if entry.level is not None]
     return dark_measures(record.key, [*known, Level(record.key, median.value, record.electrons_per_adu)])
+
+
+def _nearest(entries: Sequence[Entry], when: datetime | None) -> Iterable[Entry]:
+    """Return of masters that differ in their season alone the nearest one: black levels wander from year to year."""
+
+    def apart(entry: Entry) -> float:
+        return abs((entry.taken - when).total_seconds()) if entry.taken and when else math.inf
+
+    chosen: dict[GroupKey, Entry] = {}
+    for entry in sorted(entries, key=apart):
+        temperature = None if entry.key.temperature is None else float(round(entry.key.temperature))
+        chosen.setdefault(entry.key.model_copy(update={"night": None, "temperature": temperature}), entry)
+    return chosen.values()
 
 
 def _reference(record: Record, library: Path, others: Sequence[Entry]) -> Record | None:

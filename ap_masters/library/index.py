@@ -70,6 +70,8 @@ def write_index(library: Path, path: Path) -> Index:
     markdown_path = library / path
     with library_lock(library):
         index = build_index(scan(library), markdown_path)
+        if markdown_path == Path(index.json_path):
+            raise LibraryError(f"{markdown_path}: is the index in JSON; the one in Markdown needs another name")
         try:
             markdown_path.parent.mkdir(parents=True, exist_ok=True)
             records.write_text(index.json_path, to_json(index))

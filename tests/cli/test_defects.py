@@ -90,3 +90,14 @@ def test_report_writes_one_page(run: Run, small_library: Path, tmp_path: Path) -
     assert "masterBias" in text
     assert "<script" not in text
     assert "http://" not in text.replace("http://www.w3.org/", "")
+
+
+def test_no_map_takes_the_place_of_a_frame(run: Run, tmp_path: Path, dark: Path) -> None:
+    """Nor of the master it is made from; a map of before is replaced."""
+    frame = write_frame(tmp_path / "frame.fits")
+    for precious, dialect in ((frame, "mask"), (dark, "defect-map")):
+        before = precious.read_bytes()
+        assert run("defects", dark, precious, "--overwrite", "--dialect", dialect).code == 2
+        assert precious.read_bytes() == before
+    for _ in range(2):
+        assert run("defects", dark, tmp_path / "map.fits", "--overwrite").code == 0

@@ -43,6 +43,14 @@ def test_a_fresh_library_owes_nothing() -> None:
     assert (found.exit_code, found.masters, found.policy) == (0, 4, "nina-seasonal")
 
 
+def test_a_master_with_a_successor_is_not_due_for_its_age() -> None:
+    """Layouts with dates keep both published; of another gain there is none, and it stays due."""
+    old, new = (entry(FrameType.BIAS, days_ago=days, path=f"{days}.xisf") for days in (700, 5))
+    other = entry(FrameType.BIAS, days_ago=700, path="other.xisf", key=make_key(FrameType.BIAS, gain=0.0))
+
+    assert causes(due([old, new, other], LibrarySettings(), now=NOW)) == {"other.xisf": ["age"]}
+
+
 @pytest.mark.parametrize(("days", "is_due"), [(364, False), (365, False), (366, True)])
 def test_biases_are_due_after_a_year(days: int, is_due: bool) -> None:
     """S1-07: 366 days old is due, 364 is not."""
