@@ -282,6 +282,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the frames go; a temporary folder by default")
     given = parser.parse_args()
     compileall.compile_dir(Path(ap_masters.__file__).parent, quiet=1)  # as an installation does
+    if given.folder is not None:
+        given.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ap-masters-benchmark-", dir=given.folder) as place:
         folder = Path(place)
         lines = (
