@@ -10,6 +10,8 @@ from ap_masters import headers, images, recipes
 from ap_masters import record as records
 from ap_masters.engines import Engine
 from ap_masters.errors import AllJobsFailed, ImageError, NothingToDo, UnwritableImage, UsageError
+from ap_masters.inspection import read_frame
+from ap_masters.library import store
 from ap_masters.model import (
     CALIBRATION_TYPES,
     Failed,
@@ -91,15 +93,10 @@ def _check(output: Path, *, overwrite: bool, record: bool) -> None:
             raise UsageError(f"{output}: is a frame, or may be one, and is not replaced; name the file to write last")
         if not overwrite:
             raise UsageError(f"{output}: is there already; --overwrite replaces it")
-    if record and (other := _rival(output)):
-        raise UsageError(f"{output}: would share its record with {other.name}; choose another name")
-
-
-def _rival(output: Path) -> Path | None:
-    """Return another image in the folder whose record would be the same file."""
-    here = output.parent.iterdir() if output.parent.is_dir() else ()
-    alike = (p for p in here if images.is_image_name(p) and records.shared_name(p) == records.shared_name(output))
-    return next((path for path in alike if not (output.exists() and path.samefile(output))), None)
+    others = store.sharing(output) if record else ()
+    for other in others:
+        if not (output.exists() and other.samefile(output)):
+            raise UsageError(f"{output}: would share its record with {other.name}; choose another name")
 
 
 def _is_result(path: Path) -> bool:
@@ -107,11 +104,9 @@ def _is_result(path: Path) -> bool:
     if records.record_path(path).exists():
         return True
     try:
-        status = path.stat()
-        frame = headers.frame_from(images.read_info(path), size=status.st_size, mtime_ns=status.st_mtime_ns)
+        return read_frame(path).master
     except (ImageError, OSError):
         return False  # it may be a frame that is damaged, or still being written
-    return frame.master
 
 
 def _frames(inputs: Iterable[Path]) -> tuple[list[Frame], list[SetAside]]:

@@ -58,14 +58,18 @@ def place(library: Path, output: Path) -> Path:
 
 
 def standing(library: Path, output: Path) -> Path | None:
-    """Return what stands where ``output`` belongs, under its name or in another format: they would share a record."""
+    """Return what stands where ``output`` belongs, under its name or in another format; see ``sharing``."""
     target = place(library, output)
     if target.exists():
         return output
-    name = records.shared_name(target)
-    others = target.parent.iterdir() if target.parent.is_dir() else ()
-    rivals = sorted(path for path in others if images.is_image_name(path) and records.shared_name(path) == name)
-    return output.with_name(rivals[0].name) if rivals else None
+    return next((output.with_name(path.name) for path in sharing(target)), None)
+
+
+def sharing(master: Path) -> list[Path]:
+    """Return the images in the folder of ``master`` whose record would be the same file as its own, by name."""
+    folder, name = master.parent, records.shared_name(master)
+    there = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in there if images.is_image_name(path) and records.shared_name(path) == name)
 
 
 def library_around(master: Path) -> Path:
