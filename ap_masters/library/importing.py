@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from ap_masters import headers, images, layouts
+from ap_masters import layouts
 from ap_masters import record as records
 from ap_masters.errors import ApMastersError, LibraryError, RecordError
 from ap_masters.library import foreign, store
@@ -115,10 +115,8 @@ def _kind(entry: Entry) -> tuple[str, GroupKey]:
 
 def _is_single(path: Path) -> bool:
     """Say whether a file may be as it came from a camera; masters are of floats, or say what they are."""
-    info = images.read_info(path)
-    status = path.stat()
-    frame = headers.frame_from(info, size=status.st_size, mtime_ns=status.st_mtime_ns, root=path.parent)
-    return not frame.master and info.full_scale is not None
+    frame, _ = foreign.read_master(path, root=path.parent)
+    return not frame.master and not frame.sample.startswith("float")
 
 
 def _placed(item: ImportItem, entry: Entry, library: Path, layout: str | None, claimed: dict[str, str]) -> ImportItem:
