@@ -1,8 +1,9 @@
 """Files -> frames -> groups -> plan: what a build would do, from headers and records alone."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from ap_masters import discover, group, plan
@@ -11,7 +12,7 @@ from ap_masters.errors import LibraryError, NothingToDo
 from ap_masters.header_cache import HeaderCache
 from ap_masters.library import holdings, lock, store
 from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Plan, SetAside
-from ap_masters.record import Record, shared_name
+from ap_masters.record import Record
 
 
 def survey(
@@ -36,17 +37,14 @@ def survey(
         raise NothingToDo(no_frames_wanted(inputs, grouping.groups, settings))
     turn = lock.turn(library)  # first: what changes from here on changes the turn as well
     held = holdings.holdings(library, given=holdings.given_folders(settings))
-    by_record = {shared_name(path): path for path in held.records}
-    places = tuple(_masters_in_place(by_record, grouping.groups, library, settings))
-    in_place = tuple(held.records[place] for place in places if place in held.records)
-    to_hash = (*plan.frames_to_hash(grouping.groups, in_place), *_changed_masters(in_place, held))
-    known = plan.Holdings(
-        masters=held.masters,
-        records=held.records,
-        existing=held.existing,
+    known = plan.Holdings(held.masters, held.records, held.existing, made_with=held.made_with)
+    in_place = dict(_in_place(known, grouping.groups, library, settings))
+    records = tuple(in_place.values())
+    to_hash = (*plan.frames_to_hash(grouping.groups, records), *_changed_masters(records, held))
+    known = replace(
+        known,
         hashes=hash_files(to_hash),
-        made_with=held.made_with,
-        damaged=frozenset(p for p in places if p in held.records and _is_damaged(p, held.records[p])),
+        damaged=frozenset(path for path, record in in_place.items() if _is_damaged(path, record)),
     )
     the_plan = plan.make_plan(
         grouping.groups,
@@ -66,15 +64,16 @@ def _passed_over(inputs: Sequence[Path], library: Path) -> list[Path]:
     return [library / SUPERSEDED, library / QUARANTINE] if itself else [library]
 
 
-def _masters_in_place(
-    held: Mapping[str, Path], groups: Sequence[Group], library: Path, settings: Settings
-) -> Iterator[Path]:
-    """Yield what stands where these groups' masters belong; records of other masters are not even read."""
+def _in_place(
+    known: plan.Holdings, groups: Sequence[Group], library: Path, settings: Settings
+) -> Iterator[tuple[Path, Record]]:
+    """Yield what stands where these groups' masters belong, with its record; those of others are not even read."""
     for each in groups:
         output = plan.output_path(each, settings)
         for place in (library / output, library / QUARANTINE / output):
-            if shared_name(place) in held:
-                yield held[shared_name(place)]
+            master = known.standing(place)
+            if master is not None and master in known.records:
+                yield master, known.records[master]
 
 
 def _is_damaged(master: Path, record: Record) -> bool:
