@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,6 +35,12 @@ class ImageFormat(StrEnum):
 
     FITS = "fits"
     XISF = "xisf"
+
+
+# How their files begin.
+FITS_MAGIC: Final = b"SIMPLE"
+XISF_MAGIC: Final = b"XISF0100"
+GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
 class ImageInfo(NamedTuple):

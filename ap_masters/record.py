@@ -19,6 +19,9 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from ap_masters import __version__
 from ap_masters.errors import RecordError, UsageError
 from ap_masters.model import (
+    FITS_MAGIC,
+    GZIP_MAGIC,
+    XISF_MAGIC,
     Calibration,
     Decision,
     EngineInfo,
@@ -350,7 +353,7 @@ def _is_image(path: Path) -> bool:
     """Say whether a file begins as images do: FITS, XISF, or either in gzip."""
     try:
         with path.open("rb") as file:
-            return file.read(8).startswith((b"SIMPLE", b"XISF0100", b"\x1f\x8b"))
+            return file.read(8).startswith((FITS_MAGIC, XISF_MAGIC, GZIP_MAGIC))
     except OSError:
         return False
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from ap_masters.errors import UnreadableImage
 from ap_masters.images.files import Kept, PositionalFile
-from ap_masters.images.fits_header import GZIP_MAGIC, FitsLayout, damaged_gzip, read_fits
+from ap_masters.images.fits_header import FitsLayout, damaged_gzip, read_fits
 from ap_masters.images.raster import Raster, Samples, decompressed, stored_in
+from ap_masters.model import GZIP_MAGIC
 
 Keep = Callable[[Iterable[memoryview | bytes]], Kept]
 _CHUNK: Final = 1 << 20

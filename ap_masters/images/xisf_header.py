@@ -18,7 +18,6 @@ from ap_masters.errors import UnreadableImage
 from ap_masters.images.fits_cards import COMMENTARY
 from ap_masters.model import ImageFormat, ImageInfo, Keyword
 
-XISF_MAGIC: Final = b"XISF0100"
 _PREAMBLE: Final = 16  # magic, header length, reserved
 _LARGEST_HEADER: Final = 1 << 27  # embedded blocks and previews included
 _LARGEST_SIDE: Final = 1 << 24
