@@ -461,6 +461,20 @@ def test_c_26_absent_on_both_sides_is_equal() -> None:
     assert match_light(light(**ccd), [make_master(DARK, **ccd)], SETTINGS).dark is not None
 
 
+@pytest.mark.parametrize(("hours", "taken"), [(0, "new.xisf"), (-1, "old.xisf")])
+def test_a_promised_master_wins_a_tie_and_nothing_else(hours: int, taken: str) -> None:
+    """So the next run, for which it is the youngest, decides the same; a master nearer in time serves all the same."""
+    older = make_master(DARK_FLAT, "old.xisf", started=LAST_FLAT, created=LAST_FLAT + timedelta(days=1))
+    promised = make_master(
+        DARK_FLAT, "new.xisf", started=LAST_FLAT + timedelta(hours=hours), source="this run", job_id="dark-flat-1"
+    )
+
+    found = match_flat(flats(), [older, promised], SETTINGS)
+
+    assert found.calibration is not None and found.calibration.dark is not None
+    assert found.calibration.dark.path.name == taken
+
+
 def test_c_07_a_master_promised_by_this_run_serves_like_any_other() -> None:
     """The best match wins wherever it comes from, and the job that will make it is named."""
     promised = make_master(

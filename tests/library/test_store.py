@@ -85,6 +85,31 @@ def test_a_quarantined_master_keeps_its_record_and_reason(tmp_path: Path) -> Non
     assert not records.record_path(tmp_path / OUTPUT).exists()
 
 
+@pytest.mark.parametrize("suffix", [".fit", ".FITS"])
+def test_a_master_in_another_format_gives_way_with_its_record(tmp_path: Path, suffix: str) -> None:
+    """The record that both would have goes to ``superseded/`` with the master it is of."""
+    twin = OUTPUT.with_suffix(suffix)
+    old = store.publish(work_master(tmp_path / "1", b"old"), make_record(), tmp_path, twin, now=NOW)
+
+    new = store.publish(work_master(tmp_path / "2", b"new"), make_record(), tmp_path, OUTPUT, now=NOW)
+
+    (kept,) = (tmp_path / SUPERSEDED).rglob(f"*{suffix}")
+    assert not old.exists()
+    assert kept.read_bytes() == b"old"
+    assert records.read(records.record_path(kept)).master.name == kept.name
+    assert records.read(records.record_path(new)).master.name == new.name
+
+
+def test_quarantine_keeps_one_master_of_a_name(tmp_path: Path) -> None:
+    """What stands there in another format gives way as well."""
+    for content, output in ((b"old", OUTPUT.with_suffix(".fit")), (b"new", OUTPUT)):
+        store.publish(work_master(tmp_path / content.decode(), content), make_record(), tmp_path, output, now=NOW)
+        store.quarantine(tmp_path, output, "light leak", now=NOW)
+
+    assert {path.suffix for path in (tmp_path / QUARANTINE).rglob("*") if path.is_file()} == {".xisf", ".xrs"}
+    assert [path.read_bytes() for path in (tmp_path / SUPERSEDED).rglob("*.fit")] == [b"old"]
+
+
 @pytest.mark.parametrize("hostile", ["../out.xisf", "a/../../out.xisf", "/tmp/out.xisf", ""])
 def test_a_path_that_leaves_the_library_is_refused(tmp_path: Path, hostile: str) -> None:
     """Whatever a layout rendered, nothing is written outside the library."""
