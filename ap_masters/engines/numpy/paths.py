@@ -40,12 +40,16 @@ class Path(ABC):
         """Get ready for tiles of up to ``tile`` pixels."""
 
     @abstractmethod
-    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
-        """Read the tile of ``len(out)`` pixels from ``start`` on; combine what is proven, return where the rest is."""
+    def screen(self, channel: int, start: int, size: int) -> Unfinished:
+        """Read the tile of ``size`` pixels from ``start`` on; return which stacks are more than combined."""
 
     @abstractmethod
     def columns(self, pixels: Indices) -> NDArray[Any]:
-        """Return some stacks of the last tile, (frames, pixels)."""
+        """Return some stacks of the last tile, (frames, pixels); once combined, of unfinished ones only."""
+
+    @abstractmethod
+    def combine(self, out: NDArray[np.float32]) -> None:
+        """Combine the last tile into ``out``; what stands there for unfinished stacks means nothing."""
 
     @abstractmethod
     def exactly(self, columns: NDArray[Any], known: Known, worthwhile: int) -> Exactly:
@@ -69,16 +73,18 @@ class ShortIntegers(Path):
         self._scratch = Scratch(tile)
         self._tiles = tiles_for(order, self._scratch, Samples(order.source.dtype, order.source.zero))
 
-    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
-        """Read a tile, combine what is proven."""
+    def screen(self, channel: int, start: int, size: int) -> Unfinished:
+        """Read a tile and screen it."""
         source = self._order.source
-        rest = self._tiles.screen(Unread(len(out), lambda index: source.read(index, channel, start, len(out))))
-        self._tiles.combine(out)
-        return rest
+        return self._tiles.screen(Unread(size, lambda index: source.read(index, channel, start, size)))
 
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""
         return self._tiles.columns(pixels)
+
+    def combine(self, out: NDArray[np.float32]) -> None:
+        """Combine the last tile."""
+        self._tiles.combine(out)
 
     def exactly(self, columns: NDArray[Any], known: Known, worthwhile: int) -> Exactly:
         """Integrate such stacks."""
@@ -98,17 +104,19 @@ class ScaledIntegers(Path):
         reader = self._reader
         self._tiles = tiles_for(order, self._scratch, Samples(reader.dtype, reader.zero, reader.slack))
 
-    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
-        """Read a tile, combine what is proven."""
-        self._reader.begin(channel, start, len(out))
+    def screen(self, channel: int, start: int, size: int) -> Unfinished:
+        """Read a tile and screen it."""
+        self._reader.begin(channel, start, size)
         reader = self._reader
-        rest = self._tiles.screen(Unread(len(out), reader.read, reader.outside, reader.fractions()))
-        self._reader.average(out, self._order.divisor)
-        return rest
+        return self._tiles.screen(Unread(size, reader.read, reader.outside, reader.fractions()))
 
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""
         return self._reader.columns(pixels)
+
+    def combine(self, out: NDArray[np.float32]) -> None:
+        """Average the last tile."""
+        self._reader.average(out, self._order.divisor)
 
     def exactly(self, columns: NDArray[Any], known: Known, worthwhile: int) -> Exactly:
         """Integrate such stacks."""
@@ -127,20 +135,23 @@ class AnySamples(Path):
         self._channel = 0
         self._values: list[NDArray[np.float64]] = []
 
-    def screen(self, channel: int, start: int, out: NDArray[np.float32]) -> Unfinished:
-        """Read a tile; all of it is the rest."""
+    def screen(self, channel: int, start: int, size: int) -> Unfinished:
+        """Read a tile; all of it is unfinished."""
         source = self._order.source
         self._channel = channel
-        self._values = self._scratch.rows("value", len(source), np.float64, len(out))
+        self._values = self._scratch.rows("value", len(source), np.float64, size)
         for index, row in enumerate(self._values):
-            np.copyto(row, source.read(index, channel, start, len(out)))
+            np.copyto(row, source.read(index, channel, start, size))
             if source.zero:
                 row += source.zero
-        return Unfinished(np.arange(len(out)))
+        return Unfinished(np.arange(size))
 
     def columns(self, pixels: Indices) -> NDArray[Any]:
         """Return some stacks of the last tile."""
         return take_columns(self._values, pixels)
+
+    def combine(self, out: NDArray[np.float32]) -> None:
+        """Do nothing: no stack is combined that is not integrated."""
 
     def exactly(self, columns: NDArray[Any], known: Known, worthwhile: int) -> Exactly:
         """Integrate such stacks: rejection and combination may each have factors of their own."""

@@ -85,7 +85,7 @@ class Tiles(ABC):
         """Read a tile; return where stacks may lose something."""
 
     def columns(self, pixels: Indices) -> Row:
-        """Return samples of some stacks of the last tile, (frames, pixels)."""
+        """Return samples of some stacks of the last tile, (frames, pixels); once combined, of unfinished ones only."""
         columns = take_columns(self._rows, pixels)
         if self._pivot is not None:
             columns += self._pivot.take(pixels)
@@ -145,7 +145,6 @@ class MeasuredTiles(Tiles):
         if self._limits is None and not self._averages:
             for index, row in enumerate(rows):
                 np.copyto(row, tile.read(index))
-            self._sort()
             return Unfinished(np.arange(0))
         found = moments(rows, tile.read, Wanted(self._squares, not self._slack), self._float, self._scratch)
         self._pivot = found.middle
@@ -157,18 +156,27 @@ class MeasuredTiles(Tiles):
             np.logical_or(marked, tile.outside(), out=marked)
         fresh = np.flatnonzero(marked)
         sums = self._sums(found, fresh) if self._squares and not self._slack else None
-        if self._averages:
-            self._total = found.total
-        else:
-            self._sort()
+        self._total = found.total if self._averages else None
         return Unfinished(fresh, sums)
 
+    def combine(self, out: NDArray[np.float32]) -> None:
+        """Combine all samples of every stack of the last tile into ``out``, whatever the stacks lose."""
+        if not self._averages:
+            self._sort()
+        super().combine(out)
+
     def _sort(self) -> None:
-        """Bring copies of the rows into the order that combining wants; those of wide stacks need not be right."""
-        dtype = self._dtype if self._pivot is None else np.dtype(np.int16)
-        *ordered, spare = self._scratch.rows("ordered", self._count + 1, dtype, len(self._rows[0]))
-        for row, copy in zip(self._rows, ordered, strict=True):
-            np.copyto(copy, row.view(dtype))
+        """Bring the rows into the order that combining wants: copies of them, where stacks may be unfinished.
+
+        Differences of wide stacks may be wrong, and need not be right.
+        """
+        length = len(self._rows[0])
+        if self._pivot is None:
+            ordered, spare = list(self._rows), self._scratch.row("spare", self._dtype, length)
+        else:
+            *ordered, spare = self._scratch.rows("ordered", self._count + 1, np.int16, length)
+            for row, copy in zip(self._rows, ordered, strict=True):
+                np.copyto(copy, row.view(np.int16))
         apply_network(self._network, ordered, spare)
         self._sorted = ordered
 

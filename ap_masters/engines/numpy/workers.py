@@ -45,8 +45,10 @@ class BandWorker:
         samples = []
         for start, size in even_runs(len(pixels), self._tile):
             position = task.first * width + start
-            rest.add(start, self._path.screen(task.channel, position, pixels[start : start + size]))
+            unfinished = self._path.screen(task.channel, position, size)
             few = self._path.columns(np.arange(-position % self._stride, size, self._stride))
+            self._path.combine(pixels[start : start + size])
+            rest.add(start, unfinished)
             samples.append(few.astype(np.float32) + np.float32(self._path.zero))
         rest.integrate()
         rows = pixels.reshape(task.rows, width)
