@@ -144,7 +144,16 @@ def test_a_colour_master_counts_by_its_worst_channel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wish", [{"count": 0}, {"count": None}, {"sigma": 0}, {"sigma": -1}, {"hot": False}, {"hot": False, "sigma": 5}]
+    "wish",
+    [
+        {"count": 0},
+        {"count": None},
+        {"sigma": 0},
+        {"sigma": -1},
+        {"sigma": float("nan")},
+        {"hot": False},
+        {"hot": False, "sigma": 5},
+    ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, wish: dict[str, Any]) -> None:
     """Neither hot nor cold, or no number."""

@@ -28,6 +28,10 @@ app = typer.Typer(cls=_FindsUnlessTold, no_args_is_help=True, help="Lists of hot
 
 Count = Annotated[int, typer.Option(min=1, help="How many pixels of each kind.")]
 Sigma = Annotated[float | None, typer.Option(help="All pixels beyond so many robust sigma, in place of a number.")]
+Size = Annotated[
+    str | None,
+    typer.Option(metavar="WxH", help="Width and height of the frames, such as 4144x2822: lists do not tell them."),
+]
 Hot = Annotated[bool, typer.Option("--hot/--no-hot", help="Hot pixels.")]
 Cold = Annotated[bool, typer.Option("--cold/--no-cold", help="Cold pixels.")]
 
@@ -57,8 +61,8 @@ def find(
 
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: is there already; --overwrite replaces it")
-    found = defects.find_defects(master, count=count, sigma=sigma, hot=hot, cold=cold)
     chosen = dialect or _by_suffix(output)
+    found = defects.find_defects(master, count=count, sigma=sigma, hot=hot, cold=cold)
     written = defects.write_defects(defects.flip(found) if flip else found, output, chosen)
     number = {kind: len(found.of(kind)) for kind in ("hot", "cold")}
     if screen.json:
@@ -70,8 +74,11 @@ def find(
 def _by_suffix(output: Path) -> str:
     from ap_masters.defects import DIALECTS
 
-    suffix = ".fits" if output.suffix.lower() in {".fit", ".fts"} else output.suffix.lower()
-    return next((row.name for row in DIALECTS.values() if row.suffix == suffix), "iris")
+    suffix = ".fits" if output.suffix.lower() in {".fit", ".fts"} else output.suffix.lower() or ".lst"
+    found = next((row.name for row in DIALECTS.values() if row.suffix == suffix), None)
+    if found is None:
+        raise UsageError(f"{output}: the suffix does not tell how to write the list; say it with --dialect")
+    return found
 
 
 @app.command()
@@ -84,19 +91,21 @@ def diff(
     sigma: Sigma = None,
     hot: Hot = True,
     cold: Cold = False,
+    size: Size = None,
 ) -> None:
-    """Show which defects appeared and which healed from one master, or list, to the next."""
+    """Show which defects appeared and which healed from one master, list or map to the next."""
     from ap_masters import defects
     from ap_masters.images import is_image_name
 
-    size = next((_size(path) for path in (before, after) if is_image_name(path)), None)
+    of_images = (_size(path) for path in (before, after) if is_image_name(path))
+    known = _parse_size(size) if size else next(of_images, None)
 
     def read(path: Path) -> "DefectMap":
-        if is_image_name(path):
+        if is_image_name(path) and not defects.is_map(path):
             return defects.find_defects(path, count=count, sigma=sigma, hot=hot, cold=cold)
-        return defects.read_defects(path, size=size)
+        return defects.read_defects(path, size=known)
 
-    changes = defects.diff(*_of_one_size(read(before), read(after), known=size is not None))
+    changes = defects.diff(*_of_one_size(read(before), read(after), known=known is not None))
     if screen.json:
         appeared, healed = ([d._asdict() for d in some] for some in (changes.appeared, changes.healed))
         screen.document("defects diff", appeared=appeared, healed=healed, stayed=changes.stayed)
@@ -104,6 +113,13 @@ def diff(
     rows = [("appeared", d) for d in changes.appeared] + [("healed", d) for d in changes.healed]
     screen.table(("", "x", "y", "value", "kind"), [(w, str(d.x), str(d.y), f"{d.value:g}", d.kind) for w, d in rows])
     screen.line(f"{len(changes.appeared)} appeared, {len(changes.healed)} healed, {changes.stayed} stayed")
+
+
+def _parse_size(size: str) -> tuple[int, int]:
+    width, _, height = size.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise UsageError(f"--size {size}: is no size of frames; say it like 4144x2822")
+    return int(width), int(height)
 
 
 def _size(master: Path) -> tuple[int, int]:

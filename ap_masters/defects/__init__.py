@@ -5,7 +5,7 @@ first row stored, whatever ROWORDER says. ROWORDER only tells whether that row i
 a list fits every frame that was written in the same order as the dark; for frames in the other order, ``flip`` it.
 """
 
-from ap_masters.defects.dialects import DIALECTS, Dialect, read_defects, write_defects
+from ap_masters.defects.dialects import DIALECTS, Dialect, is_map, read_defects, write_defects
 from ap_masters.defects.search import Defect, DefectDiff, DefectMap, diff, find_defects, flip
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "diff",
     "find_defects",
     "flip",
+    "is_map",
     "read_defects",
     "write_defects",
 ]

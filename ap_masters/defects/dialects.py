@@ -180,19 +180,24 @@ def write_defects(defects: DefectMap, path: Path, dialect: str) -> Path:
     return target
 
 
-def _is_map(path: Path) -> bool:
-    """Say whether an image may be a map of defects: no exposure made it."""
+def is_map(path: Path) -> bool:
+    """Say whether an image is a map of defects: it says so, or no exposure made it and it has two values at most."""
+    import numpy as np
+
     try:
         info = images.read_info(path)
+        if info.image_type == "DefectMap" or _OF_EXPOSURES & {keyword.name for keyword in info.keywords}:
+            return info.image_type == "DefectMap"
+        pixels = images.read_image(path)[1]
     except ImageError:
         return False
-    return info.image_type == "DefectMap" or not _OF_EXPOSURES & {keyword.name for keyword in info.keywords}
+    return bool(np.isin(pixels, (pixels.min(), pixels.max())).all())
 
 
 def _write_image(defects: DefectMap, path: Path, form: ImageForm) -> None:
     import numpy as np
 
-    if path.exists() and not _is_map(path):
+    if path.exists() and not is_map(path):
         raise UsageError(f"{path}: is a frame or a master, which no map replaces; choose another name")
 
     pixels = np.full((defects.height, defects.width), form.good, np.uint16)
@@ -220,7 +225,7 @@ def read_defects(path: Path, dialect: str | None = None, *, size: tuple[int, int
     if isinstance(form, ImageForm):
         raise UsageError(f"{path}: the dialect '{row.name}' is an image")
     if form.flipped and size is None:
-        raise UsageError(f"{path}: Siril counts rows from the other end; give the size of the frames")
+        raise UsageError(f"{path}: Siril counts rows from the other end; give the size of the frames (--size)")
     try:
         found = tuple(form.parse(text, size[1] if size else None))
     except (ValueError, TypeError, KeyError) as error:

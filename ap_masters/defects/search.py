@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -70,7 +71,11 @@ def find_defects(
     values stand in the order of rows and columns, so the same master always gives the same list. In an image of
     several channels a pixel counts by its worst. Raises UsageError, UnreadableImage.
     """
-    if not (hot or cold) or (sigma is None and (count is None or count < 1)) or (sigma is not None and sigma <= 0):
+    if (
+        not (hot or cold)
+        or (sigma is None and (count is None or count < 1))
+        or not 0 < (1.0 if sigma is None else sigma) < inf
+    ):
         raise UsageError("Ask for hot or cold pixels, and for a count or a number of sigma above zero")
     with images.open_image(master) as image:
         info = image.info

@@ -61,24 +61,46 @@ def test_a_list_that_is_there_stays(run: Run, dark: Path, tmp_path: Path) -> Non
 
 
 def test_diff_tells_what_appeared_and_healed(run: Run, dark: Path, tmp_path: Path) -> None:
-    """Between two masters, a master and a list, and two lists."""
+    """Between two masters, a master and a list or map, and two lists or maps."""
     pixels = noisy(2)
     pixels[2, 3] = pixels[7, 11] = 30000
     pixels[5, 5] = np.uint16(29000)
     later = write_frame(tmp_path / "later.fits", pixels)
+    maps = {}
     for path in (dark, later):
-        run("defects", path, path.with_suffix(".lst"), "--count", "3")
+        for suffix, dialect in (
+            (".lst", "iris"),
+            (".siril.lst", "siril"),
+            (".xisf", "defect-map"),
+            (".mask.fits", "mask"),
+        ):
+            maps[path, dialect] = path.with_suffix(suffix)
+            run("defects", path, path.with_suffix(suffix), "--count", "3", "--dialect", dialect)
+    pairs: list[tuple[object, ...]] = [(dark, later), (maps[dark, "iris"], later)]
+    pairs += [(maps[dark, dialect], maps[later, dialect]) for dialect in ("iris", "defect-map", "mask")]
+    pairs.append((maps[dark, "siril"], maps[later, "siril"], "--size", "16x12"))
 
-    for pair in (
-        (dark, later),
-        (dark.with_suffix(".lst"), later),
-        (dark.with_suffix(".lst"), later.with_suffix(".lst")),
-    ):
+    for pair in pairs:
         document = run("defects", "diff", *pair, "--count", "3", "--json").document
         assert [(d["x"], d["y"]) for d in document["appeared"]] == [(5, 5)]
         assert [(d["x"], d["y"]) for d in document["healed"]] == [(15, 0)]
         assert document["stayed"] == 2
     assert "1 appeared, 1 healed, 2 stayed" in run("defects", "diff", dark, later, "--count", "3").out
+
+
+@pytest.mark.parametrize("said", [("a.dat",), ("a.lst", "--sigma", "nan"), ("a.lst", "--sigma", "inf")])
+def test_what_makes_no_list_is_a_usage_error(run: Run, dark: Path, tmp_path: Path, said: tuple[str, ...]) -> None:
+    """A suffix that says nothing, and a distance that is none."""
+    assert run("defects", dark, tmp_path / said[0], *said[1:]).code == 2
+    assert not (tmp_path / said[0]).exists()
+
+
+@pytest.mark.parametrize("size", ["20", "20x", "0x16", "axb"])
+def test_a_size_is_width_and_height(run: Run, dark: Path, tmp_path: Path, size: str) -> None:
+    """And nothing else."""
+    run("defects", dark, tmp_path / "a.lst", "--count", "3", "--dialect", "siril")
+
+    assert run("defects", "diff", tmp_path / "a.lst", tmp_path / "a.lst", "--size", size).code == 2
 
 
 def test_report_writes_one_page(run: Run, small_library: Path, tmp_path: Path) -> None:
