@@ -12,6 +12,7 @@ from ap_masters.errors import ApMastersError
 from ap_masters.safe import one_line
 
 _INTERRUPTED = 130
+_STOPPED = "interrupted: what was finished stands, nothing half-made is left, and the same command does the rest"
 _OBJECTS = 50_000  # made before garbage is looked for: loading libraries makes many, and none in vain
 
 
@@ -34,13 +35,18 @@ def main(argv: list[str] | None = None) -> None:
     try:
         application(arguments[0] if arguments else None)(args=arguments)
     except ApMastersError as error:
-        _complain(str(error), error.exit_code, json_wanted="--json" in arguments)
+        _complain(arguments, str(error), error.exit_code)
         raise SystemExit(error.exit_code) from error
-    except KeyboardInterrupt as error:  # while commands were still being loaded; after that typer sees to it
-        raise SystemExit(_INTERRUPTED) from error
     except OSError as error:  # a disk or a permission that no room could say more about
-        _complain(str(error), ApMastersError.exit_code, json_wanted="--json" in arguments)
+        _complain(arguments, str(error), ApMastersError.exit_code)
         raise SystemExit(ApMastersError.exit_code) from error
+    except KeyboardInterrupt as error:  # while commands were still being loaded; after that typer sees to it
+        _complain(arguments, _STOPPED, _INTERRUPTED)
+        raise SystemExit(_INTERRUPTED) from error
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            _complain(arguments, _STOPPED, _INTERRUPTED)
+        raise
 
 
 def _end_like_ctrl_c() -> None:
@@ -55,10 +61,11 @@ def _interrupt(number: int, where: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _complain(message: str, exit_code: int, *, json_wanted: bool) -> None:
+def _complain(arguments: list[str], message: str, exit_code: int) -> None:
     for line in message.splitlines():
         print(f"ap-masters: {one_line(line)}", file=sys.stderr)
-    if json_wanted:
+    if "--json" in arguments:
+        from ap_masters.cli.app import command_of
         from ap_masters.cli.display import error_document
 
-        print(json.dumps(error_document(message, exit_code), indent=1))
+        print(json.dumps(error_document(command_of(arguments), message, exit_code), indent=1))

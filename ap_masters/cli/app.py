@@ -44,6 +44,15 @@ def application(word: str | None = None) -> typer.Typer:
     return app
 
 
+def command_of(arguments: list[str]) -> str:
+    """Return the command that a command line names, as its document does: ``build``, ``library due``."""
+    words = [word for word in arguments if not word.startswith("-")]
+    named = 2 if words and words[0] in _GROUPS else 1
+    if words[:1] == ["defects"] and words[1:2] not in (["find"], ["diff"]):
+        words.insert(1, "find")
+    return " ".join(words[:named])
+
+
 def _room(module: str) -> ModuleType:
     return import_module(f"ap_masters.cli.{module}")
 

@@ -110,6 +110,7 @@ class _OneLine(logging.Handler):
             print(f"{record.levelname.lower()}: {one_line(line)}", file=sys.stderr, flush=True)
 
 
-def error_document(message: str, exit_code: int) -> Mapping[str, Any]:
+def error_document(command: str, message: str, exit_code: int) -> Mapping[str, Any]:
     """Return what ``--json`` prints when a command fails."""
-    return {"schema_version": SCHEMA_VERSION, "error": {"message": message, "exit_code": exit_code}}
+    error = {"message": message, "exit_code": exit_code}
+    return {"schema_version": SCHEMA_VERSION, "command": command, "error": error}

@@ -1,5 +1,6 @@
 """The exit codes of ``docs/commands.md``, each from a situation it stands for."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -156,20 +157,40 @@ def test_130_interrupted_and_taken_up_again(tmp_path: Path) -> None:
     """Ctrl-C ends the program at once; nothing half-made is left, and the same command does the rest."""
     night, library = tmp_path / "night", tmp_path / "masters"
     write_night(night, width=200, height=150)
-    command = [sys.executable, "-m", "ap_masters", "build", str(night), str(library), *NUMPY]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    command = [sys.executable, "-m", "ap_masters", "build", str(night), str(library), *NUMPY, "--json"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         assert process.stderr is not None
         next(line for line in process.stderr if line.startswith("Success"))
         process.send_signal(signal.SIGINT)
-        process.stderr.read()
+        told, document = process.stderr.read(), json.loads(process.stdout.read())
 
+    assert "interrupted: what was finished stands" in told
     left = list(library.rglob("*.xisf"))
+    assert (document["command"], document["error"]["exit_code"]) == ("build", 130)
     assert process.returncode == 130
     assert left
     assert all(path.with_suffix(".xrs").is_file() and path.parent.name == "master" for path in left)
 
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert len(list((library / "master").glob("*.xisf"))) == 6
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        (["inspect", "gone.fits"], "inspect"),
+        (["defects", "gone.fits", "a.lst"], "defects find"),
+        (["defects", "diff", "gone.lst", "a.lst"], "defects diff"),
+        (["library", "publish", "gone.xisf", "--reason", "r"], "library publish"),
+    ],
+)
+def test_a_failure_says_of_which_command_it_is(run: Run, line: list[str], command: str) -> None:
+    """With --json, as every document does."""
+    done = run(*line, "--json")
+
+    assert done.document["command"] == command
+    assert done.document["error"]["exit_code"] == done.code != 0
 
 
 def test_a_reader_that_leaves_is_no_fault(tmp_path: Path, small_night: Path) -> None:
