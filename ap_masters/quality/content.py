@@ -25,6 +25,14 @@ def lit(case: Case) -> Iterator[Finding]:
         yield Finding(severity="refuse", metric="level", message=message, value=level, limit=limit, unit="ADU")
 
 
+def over_subtracted(case: Case) -> Iterator[Finding]:
+    """Yield a bias or dark most of whose samples are below zero: more was subtracted than the frames hold."""
+    median, sigma = case.value("median"), case.value("robust sigma")
+    if case.type in UNLIT and median is not None and sigma is not None and median < -sigma:
+        message = f"a median of {median:.1f} ADU: more was subtracted than the frames hold; look at the constant or master"
+        yield Finding(severity="refuse", metric="median", message=message, value=median, limit=-sigma, unit="ADU")
+
+
 def mixed(case: Case) -> Iterator[Finding]:
     """Yield what speaks against one kind of frames: their levels fall into two parts (S2-54)."""
     if case.type not in UNLIT:

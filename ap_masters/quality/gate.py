@@ -11,6 +11,7 @@ from ap_masters.record import Finding, Record
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     content.lit,
+    content.over_subtracted,
     content.mixed,
     drift.drifts,
     drift.cooler,

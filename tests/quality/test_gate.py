@@ -193,6 +193,16 @@ def test_a_lit_dark_is_refused(frame_type: FrameType) -> None:
     assert "refuse" in of(one_frame.findings, "level")
 
 
+def test_a_dark_that_more_was_subtracted_from_than_it_holds_is_refused() -> None:
+    """As by too large a constant; that half of a dark's samples are below zero once its bias is gone is no fault."""
+    settled = judged(statistics=make_statistics(median=-1.0))
+    negative = judged(statistics=make_statistics(median=-500.0))
+
+    assert of(settled.findings, "median") == []
+    assert of(negative.findings, "median") == ["refuse"]
+    assert negative.status is MasterStatus.QUARANTINED
+
+
 def test_a_mixed_group_is_refused() -> None:
     """Frames of two levels do not belong into one master."""
     record = judged(inputs=make_inputs([500.0, 501.0] * 8 + [620.0, 621.0] * 8))
