@@ -29,7 +29,9 @@ def over_subtracted(case: Case) -> Iterator[Finding]:
     """Yield a bias or dark most of whose samples are below zero: more was subtracted than the frames hold."""
     median, sigma = case.value("median"), case.value("robust sigma")
     if case.type in UNLIT and median is not None and sigma is not None and median < -sigma:
-        message = f"a median of {median:.1f} ADU: more was subtracted than the frames hold; look at the constant or master"
+        message = (
+            f"a median of {median:.1f} ADU: more was subtracted than the frames hold; look at the constant or master"
+        )
         yield Finding(severity="refuse", metric="median", message=message, value=median, limit=-sigma, unit="ADU")
 
 

@@ -160,3 +160,25 @@ def test_a_library_that_cannot_be_written_is_named(run: Run, night: Path, tmp_pa
     assert str(tmp_path / "masters") in done.err
     assert "Traceback" not in done.err
     assert (tmp_path / "masters").read_text(encoding="utf-8") == "mine"
+
+
+_FEW_HANDLES = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+from ap_masters.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_more_frames_than_files_may_be_open(tmp_path: Path) -> None:
+    """Where a system allows few open files, frames are opened in turn; none is called unreadable."""
+    for n in range(60):
+        write_frame(tmp_path / "night" / f"dark{n}.fits", noisy(n))
+    command = [sys.executable, "-c", _FEW_HANDLES, "build", str(tmp_path / "night"), str(tmp_path / "lib"), *NUMPY]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    (written,) = (tmp_path / "lib").rglob("*.xrs")
+    assert len(records.read(written).inputs) == 60

@@ -17,7 +17,7 @@ from ap_masters.images.image import Image
 from ap_masters.images.scale import data_max
 from ap_masters.model import ImageInfo, Reason, SetAside
 
-_OPEN_FILES: Final = 128  # systems allow 256 and more
+_OPEN_FILES: Final = 128  # systems allow 256 and more, unless told otherwise
 _SPOOL_BYTES: Final = 1 << 22
 
 
@@ -64,11 +64,21 @@ class Place(NamedTuple):
     zero: int = 0
 
 
+def _easily_open() -> int:
+    """Return how many files may stay open: half of what the process may open, for others need some too."""
+    try:
+        import resource  # not on Windows, where 512 are allowed at least
+    except ImportError:
+        return _OPEN_FILES
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(_OPEN_FILES, allowed // 2) if allowed > 0 else _OPEN_FILES
+
+
 class Handles:
     """Open files by path: as many as the system easily allows stay open, further ones are opened for each read."""
 
-    def __init__(self, limit: int = _OPEN_FILES) -> None:
-        self._limit = limit
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = _easily_open() if limit is None else limit
         self._open: dict[Path, PositionalFile] = {}
         self._lock = threading.Lock()
 
