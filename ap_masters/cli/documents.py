@@ -121,6 +121,7 @@ def _row(of: "Row") -> Document:
         "dark": _coverage(of.dark),
         "flat": _coverage(of.flat) if of.flat else None,
         "problems": of.problems,
+        "warnings": of.warnings,
     }
 
 

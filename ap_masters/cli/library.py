@@ -238,14 +238,16 @@ def _validation(screen: Screen, result: "Validation") -> None:
         ],
     )
     for row in result.rows:
-        for problem in row.problems if not row.served else ():
-            screen.warning(f"{row.description}: {problem}")
+        for said in (*(row.problems if not row.served else ()), *row.warnings):
+            screen.warning(f"{row.description}: {said}")
     screen.table(
-        ("capture", "type", "exposure", "gain", "offset", "set-point", "filter", "why"),
+        ("capture", "type", "camera", "binning", "exposure", "gain", "offset", "set-point", "filter", "why"),
         [
             (
                 str(gap.count),
                 gap.type,
+                gap.camera or "",
+                gap.binning or "",
                 *("" if v is None else f"{v:g}" for v in (gap.exposure, gap.gain, gap.offset, gap.temperature)),
                 gap.filter or "",
                 gap.reason,

@@ -2,11 +2,12 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from ap_masters.decoding import text_of
 from ap_masters.errors import UsageError
@@ -51,8 +52,28 @@ class Gap(Noun):
     reason: str
 
 
+def _number(text: str) -> float:
+    """Read a number with a point, or with a comma as much of Europe writes it."""
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text):
+        raise ValueError("may be a thousand or a fraction: write it with a point, or without the comma")
+    try:
+        return float(text.replace(",", ".", 1) if re.fullmatch(r"[+-]?\d+,\d+", text) else text)
+    except ValueError:
+        raise ValueError("is no number") from None
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("is no whole number") from None
+
+
 def _binning(text: str) -> int:
-    return int(text.lower().split("x")[0])
+    try:
+        return int(text.lower().split("x")[0])
+    except ValueError:
+        raise ValueError("is no binning such as 2 or 2x2") from None
 
 
 def _yes(text: str) -> bool:
@@ -68,11 +89,13 @@ class _Column(NamedTuple):
 
 
 _COLUMNS: Final = (
-    _Column(frozenset({"exposure", "exptime", "seconds", "exposure_s", "duration"}), "exposure", float),
-    _Column(frozenset({"gain"}), "gain", float),
-    _Column(frozenset({"offset"}), "offset", float),
-    _Column(frozenset({"temperature", "temp", "set-temp", "set_temp", "setpoint", "set-point"}), "temperature", float),
-    _Column(frozenset({"count", "frames", "number"}), "count", int),
+    _Column(frozenset({"exposure", "exptime", "seconds", "exposure_s", "duration"}), "exposure", _number),
+    _Column(frozenset({"gain"}), "gain", _number),
+    _Column(frozenset({"offset"}), "offset", _number),
+    _Column(
+        frozenset({"temperature", "temp", "set-temp", "set_temp", "setpoint", "set-point"}), "temperature", _number
+    ),
+    _Column(frozenset({"count", "frames", "number"}), "count", _whole),
     _Column(frozenset({"filter"}), "filter", str),
     _Column(frozenset({"camera", "instrume"}), "camera", str),
     _Column(frozenset({"telescope", "telescop"}), "telescope", str),
@@ -88,7 +111,7 @@ def read_plan(path: Path) -> tuple[PlannedLight, ...]:
 
     ``exposure`` has to be there; gain, offset, temperature, count, filter, camera, telescope, readout, binning,
     optional and name may. Other columns and lines that begin with ``#`` are passed over. Raises UsageError with
-    the line that cannot be read.
+    the line that cannot be read, and why.
     """
     try:
         text = text_of(path.read_bytes())
@@ -104,17 +127,26 @@ def parse_plan(text: str, *, where: Path) -> tuple[PlannedLight, ...]:
         raise UsageError(f"{where}: the plan is empty. It needs a heading 'exposure' and a row per exposure")
     delimiter = ";" if lines[0][1].count(";") > lines[0][1].count(",") else ","
     cells = list(csv.reader((line for _, line in lines), delimiter=delimiter))
-    columns = [_column(heading) for heading in cells[0]]
+    headings = [heading.strip() for heading in cells[0]]
+    columns = [_column(heading) for heading in headings]
     if not any(column and column.field == "exposure" for column in columns):
-        raise UsageError(f"{where}: there is no column 'exposure' in {', '.join(cells[0])}")
+        raise UsageError(f"{where}: there is no column 'exposure' in {', '.join(headings)}")
     plan = []
     for (number, _), row in zip(lines[1:], cells[1:], strict=True):
         try:
-            fields = {c.field: c.read(v.strip()) for c, v in zip(columns, row, strict=False) if c and v.strip()}
+            told = zip(headings, columns, map(str.strip, row), strict=False)
+            fields = {column.field: _read(column, heading, text) for heading, column, text in told if column and text}
             plan.append(PlannedLight.model_validate(fields))
         except ValueError as error:
-            raise UsageError(f"{where}, line {number}: cannot be read: {_first_line(error)}") from error
+            raise UsageError(f"{where}, line {number}: {_in_words(error)}") from error
     return tuple(plan)
+
+
+def _read(column: _Column, heading: str, text: str) -> object:
+    try:
+        return column.read(text)
+    except ValueError as error:
+        raise ValueError(f"{one_line(heading)} '{one_line(text)}' {error}") from None
 
 
 def _column(heading: str) -> _Column | None:
@@ -122,8 +154,14 @@ def _column(heading: str) -> _Column | None:
     return next((column for column in _COLUMNS if word in column.headings), None)
 
 
-def _first_line(error: ValueError) -> str:
-    return one_line(str(error).replace("\n", ", "))
+def _in_words(error: ValueError) -> str:
+    """Return what is wrong with a row: a cell that cannot be read, or values out of their range."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    told = (
+        f"{'.'.join(map(str, e['loc']))} {e['input']}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in error.errors()
+    )
+    return one_line("; ".join(told))
 
 
 def capture_csv(gaps: Sequence[Gap]) -> str:

@@ -48,6 +48,7 @@ class Row(Noun):
     flat: Coverage | None = None
     bias: str | None = None
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def served(self) -> bool:
@@ -149,6 +150,7 @@ def _row(light: PlannedLight, found: LightMatch, counts: CountSettings, *, light
         flat=_coverage(found.flat, counts.flat.recommended) if with_flat else None,
         bias=found.bias.path.as_posix() if found.bias else None,
         problems=found.problems,
+        warnings=found.warnings,
     )
 
 

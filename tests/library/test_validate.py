@@ -133,11 +133,14 @@ def test_only_published_masters_serve() -> None:
         ("", "empty"),
         ("# nothing\n\n", "empty"),
         ("gain,offset\n1,2\n", "no column 'exposure'"),
-        ("exposure\nlong\n", "line 2"),
-        ("exposure,gain\n300,100\n120,high\n", "line 3"),
-        ("exposure,count\n300,0\n", "line 2"),
-        ("exposure\nnan\n", "line 2"),
-        ("exposure\n-1\n", "line 2"),
+        ("exposure\nlong\n", "line 2: exposure 'long' is no number"),
+        ("exposure,gain\n300,100\n120,high\n", "line 3: gain 'high' is no number"),
+        ("exposure,count\n300,0\n", "line 2: count 0: input should be greater than or equal to 1"),
+        ("exposure,count\n300,2.5\n", "line 2: count '2.5' is no whole number"),
+        ("exposure,bin\n300,two\n", "line 2: bin 'two' is no binning"),
+        ("exposure\nnan\n", "line 2: exposure nan"),
+        ("exposure\n-1\n", "line 2: exposure -1"),
+        ("exposure;gain\n1,200;100\n", "line 2: exposure '1,200' may be a thousand or a fraction"),
         ("gain\n100\n", "exposure"),
     ],
 )
@@ -162,6 +165,13 @@ def test_headings_go_by_several_names() -> None:
     assert row == PlannedLight(exposure=120, temperature=-10, x_binning=2, readout_mode="Low Noise", name="L")
 
 
+def test_commas_may_be_decimal() -> None:
+    """A spreadsheet in much of Europe writes 2,5, with semicolons between the columns."""
+    (row, other) = parse_plan("exposure;temperature;gain\n2,5;-10,5;100\n0,125;;0\n", where=Path("plan.csv"))
+
+    assert (row.exposure, row.temperature, row.gain, other.exposure) == (2.5, -10.5, 100, 0.125)
+
+
 # --- lights -----------------------------------------------------------------------------------------------
 
 
@@ -173,6 +183,14 @@ def test_lights_are_asked_for_once_per_setting() -> None:
     found = validate_lights(lights, masters, MATCH, COUNTS)
 
     assert [(row.light.filter, row.lights, row.served) for row in found.rows] == [("Ha", 20, True), ("L", 20, True)]
+
+
+def test_what_matching_warns_of_is_told() -> None:
+    """Also where a master serves."""
+    (row,) = validate_lights([light(filter=None)], [master(warnings=("frames of two nights",))], MATCH, COUNTS).rows
+
+    assert row.dark.master is not None
+    assert "frames of two nights" in row.warnings[0]
 
 
 def test_what_lights_lack_becomes_a_capture_list() -> None:
