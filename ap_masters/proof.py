@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ap_masters import images
 from ap_masters.errors import ImageError
+from ap_masters.images.rewriting import rewrite
 from ap_masters.images.scale import ADU
 from ap_masters.model import ImageInfo, Integrated, Job, Keyword
 from ap_masters.quality.sanity import insane
@@ -69,29 +70,14 @@ def restore_keywords(job: Job, master: Path) -> tuple[str, ...]:
     """Write the master anew with the keywords it lost; return their names, empty when nothing was missing.
 
     ImageIntegration drops EXPTIME, GAIN, OFFSET and temperatures; the script puts them back, and where it
-    could not, this does. Pixels pass unchanged, by bands. Raises ImageError.
+    could not, this does. Pixels pass unchanged. Raises ImageError.
     """
     lost = lost_keywords(job, master)
     if not lost:
         return ()
     names = {keyword.name for keyword in lost}
     fresh = master.with_name(f"restored-{master.name}")
-    with images.open_image(master) as image:
-        info = image.info
-        keywords = (*(k for k in info.keywords if k.name not in names), *lost)
-        band = max(1, 1 << 22 // max(1, info.width * info.channels))
-        with images.create(
-            fresh,
-            width=info.width,
-            height=info.height,
-            channels=info.channels,
-            keywords=keywords,
-            image_type=job.image_type,
-        ) as writer:
-            for first in range(0, info.height, band):
-                rows = image.read_rows(first, min(first + band, info.height))
-                for channel in range(info.channels):
-                    writer.write_rows(channel, first, rows[channel].astype("float32", copy=False))
-            writer.finish()
+    kept = (keyword for keyword in images.read_info(master).keywords if keyword.name not in names)
+    rewrite(master, fresh, keywords=(*kept, *lost), image_type=job.image_type, adu=job.scale == "adu")
     fresh.replace(master)
     return tuple(sorted(names))

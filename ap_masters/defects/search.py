@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ap_masters import images
 from ap_masters.errors import UsageError
+from ap_masters.images.rewriting import bands
 from ap_masters.images.scale import ADU, holds_counts
 from ap_masters.model import ImageInfo, Noun
 
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ap_masters.images.image import Image
+
 log = logging.getLogger(__name__)
 
 _ROBUST_SIGMA = 1.4826
-_BAND_SAMPLES = 1 << 22
 
 Kind = Literal["hot", "cold"]
 
@@ -183,10 +185,9 @@ class _Band(NamedTuple):
     pixels: "NDArray[Any]"
 
 
-def _bands(image: Any, info: ImageInfo) -> Iterator[_Band]:
-    rows = max(1, _BAND_SAMPLES // (info.width * info.channels))
-    for first in range(0, info.height, rows):
-        yield _Band(first, image.read_rows(first, min(first + rows, info.height)))
+def _bands(image: "Image", info: ImageInfo) -> Iterator[_Band]:
+    for first, end in bands(info):
+        yield _Band(first, image.read_rows(first, end))
 
 
 def _extreme(bands: Iterator[_Band], kind: Kind, count: int) -> list[Defect]:

@@ -47,6 +47,10 @@ class Image(Protocol):
         """
         ...
 
+    def read_stored(self, first: int, last: int) -> NDArray[Any]:
+        """Return the same rows as they are stored, no scale applied, in native byte order."""
+        ...
+
     def close(self) -> None:
         """Let go of the file."""
         ...

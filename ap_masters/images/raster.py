@@ -37,10 +37,17 @@ class Raster:
 
         Raises UnreadableImage when the file ends before them, ValueError when there are no such rows.
         """
+        return physical(self._raw(first, last), self._samples, self.info.sample)
+
+    def read_stored(self, first: int, last: int) -> NDArray[Any]:
+        """Return the same rows as they are stored, in native byte order. Raises as ``read_rows`` does."""
+        raw = self._raw(first, last)
+        return np.ascontiguousarray(raw, raw.dtype.newbyteorder("="))
+
+    def _raw(self, first: int, last: int) -> NDArray[Any]:
         if not 0 <= first <= last <= self.info.height:
             raise ValueError(f"rows {first} to {last} of an image of {self.info.height} rows")
-        raw = self._raw_interleaved(first, last) if self._samples.interleaved else self._raw_planar(first, last)
-        return physical(raw, self._samples, self.info.sample)
+        return self._raw_interleaved(first, last) if self._samples.interleaved else self._raw_planar(first, last)
 
     def _raw_planar(self, first: int, last: int) -> NDArray[Any]:
         info, samples = self.info, self._samples

@@ -2,13 +2,11 @@
 
 import tempfile
 from pathlib import Path
-from typing import Final
 
 from ap_masters import images
+from ap_masters.images.rewriting import bands, rewrite
 from ap_masters.images.scale import ADU, data_max, holds_counts
-from ap_masters.model import CalibrationMaster, ImageInfo, Job, Keyword
-
-_BAND_SAMPLES: Final = 1 << 21
+from ap_masters.model import CalibrationMaster, ImageInfo, Job
 
 
 def usable(job: Job, workdir: Path) -> Job:
@@ -39,31 +37,4 @@ def _on_unit_scale(master: CalibrationMaster, workdir: Path) -> CalibrationMaste
 
 def _in_counts(path: Path, info: ImageInfo) -> bool:
     with images.open_image(path) as image:
-        band = max(1, _BAND_SAMPLES // (info.width * info.channels))
-        return any(
-            holds_counts(float(image.read_rows(first, min(first + band, info.height)).max()), data_max(info))
-            for first in range(0, info.height, band)
-        )
-
-
-def rewrite(
-    source: Path, goal: Path, *, factor: float, image_type: str, keywords: tuple[Keyword, ...], adu: bool = False
-) -> None:
-    """Write ``source`` anew as ``goal``, by bands, every sample times ``factor``. Raises ImageError."""
-    with images.open_image(source) as image:
-        info = image.info
-        band = max(1, _BAND_SAMPLES // (info.width * info.channels))
-        with images.create(
-            goal,
-            width=info.width,
-            height=info.height,
-            channels=info.channels,
-            keywords=keywords,
-            image_type=image_type,
-            adu=adu,
-        ) as writer:
-            for first in range(0, info.height, band):
-                rows = image.read_rows(first, min(first + band, info.height))
-                for channel in range(info.channels):
-                    writer.write_rows(channel, first, (rows[channel] * factor).astype("float32", copy=False))
-            writer.finish()
+        return any(holds_counts(float(image.read_rows(*band).max()), data_max(info)) for band in bands(info))

@@ -10,11 +10,11 @@ from ap_masters.engines.history import HistoryFacts, read_history
 from ap_masters.engines.pixinsight import console
 from ap_masters.engines.pixinsight.causes import Cause, explain_job
 from ap_masters.engines.pixinsight.facts import CALIBRATION, Block, Counts, LogFacts
-from ap_masters.engines.pixinsight.masters import rewrite
 from ap_masters.engines.pixinsight.paths import JobPaths, RunPaths, for_pixinsight
 from ap_masters.engines.pixinsight.status import JobStatus, Status
 from ap_masters.engines.statistics import measure
 from ap_masters.errors import ApMastersError
+from ap_masters.images.rewriting import rewrite
 from ap_masters.images.scale import ADU
 from ap_masters.model import (
     EngineInfo,
@@ -113,7 +113,7 @@ def _rewrite(master: Path, job: Job, info: ImageInfo) -> None:
     """Write the master anew on the scale and with the image type it shall have."""
     fresh = master.with_name(f"typed-{master.name}")
     adu = job.scale == "adu"
-    rewrite(master, fresh, factor=ADU if adu else 1.0, image_type=job.image_type, keywords=info.keywords, adu=adu)
+    rewrite(master, fresh, factor=ADU if adu else None, image_type=job.image_type, keywords=info.keywords, adu=adu)
     fresh.replace(master)
 
 

@@ -1,0 +1,48 @@
+"""What a job promised and its master carries: keywords that were lost are put back, and nothing else changes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ap_masters import images
+from ap_masters.images.scale import ADU
+from ap_masters.model import Keyword
+from ap_masters.proof import lost_keywords, restore_keywords
+from tests.engines.pixinsight.jobs import make_job
+
+GAIN, EXPTIME = Keyword("GAIN", 100, "sensor gain"), Keyword("EXPTIME", 300.0)
+PIXELS = np.random.default_rng(3).random((1, 70, 41), np.float32)
+
+
+def _master(path: Path, *keywords: Keyword, adu: bool = False) -> Path:
+    images.write_image(path, PIXELS * np.float32(ADU if adu else 1), keywords, image_type="MasterDark", adu=adu)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".xisf", ".fits"])
+@pytest.mark.parametrize("scale", ["unit", "adu"])
+def test_lost_keywords_are_put_back(tmp_path: Path, suffix: str, scale: str) -> None:
+    """Beside those the master has; every sample and its scale stay as they were, bit by bit."""
+    adu = scale == "adu"
+    job = make_job(keywords=(GAIN, EXPTIME), scale=scale)
+    master = _master(tmp_path / f"master é{suffix}", Keyword("EXPTIME", "300."), Keyword("FILTER", "Ha"), adu=adu)
+    whole = _master(tmp_path / f"whole{suffix}", GAIN, adu=adu)
+
+    assert restore_keywords(job, master) == ("GAIN",)
+
+    info, pixels = images.read_image(master)
+    np.testing.assert_array_equal(pixels, images.read_image(whole)[1])
+    assert info.full_scale == images.read_info(whole).full_scale
+    assert {("GAIN", 100), ("FILTER", "Ha")} <= {(k.name, k.value) for k in info.keywords}
+    assert lost_keywords(job, master) == ()
+    assert sorted(tmp_path.iterdir()) == sorted([master, whole])
+
+
+def test_nothing_is_written_where_nothing_is_lost(tmp_path: Path) -> None:
+    """A number is the same number however it is spelled."""
+    master = _master(tmp_path / "m.xisf", Keyword("GAIN", "100."), EXPTIME)
+    before = master.read_bytes()
+
+    assert restore_keywords(make_job(keywords=(GAIN, EXPTIME)), master) == ()
+    assert master.read_bytes() == before
