@@ -19,7 +19,7 @@ _SPELLINGS: Final = {
     FrameType.BIAS: ("BIAS", "BIASES", "ZERO", "OFFSET"),
     FrameType.DARK: ("DARK", "DARKS"),
     FrameType.DARK_FLAT: ("DARKFLAT", "FLATDARK", "DARKFLATS", "FLATDARKS"),
-    FrameType.FLAT: ("FLAT", "FLATS", "SKYFLAT", "TWILIGHTFLAT", "DOMEFLAT", "LAMPFLAT"),
+    FrameType.FLAT: ("FLAT", "FLATS", "SKYFLAT", "SFLAT", "TWIFLAT", "TWILIGHTFLAT", "DOMEFLAT", "DFLAT", "LAMPFLAT"),
     FrameType.LIGHT: ("LIGHT", "LIGHTS", "SNAPSHOT", "SCIENCE", "OBJECT", "EXPOSE", "TRICOLOR", "STACK"),
 }
 _TYPE_OF: Final = {spelling: kind for kind, spellings in _SPELLINGS.items() for spelling in spellings}
@@ -54,9 +54,9 @@ def read_type(spelling: str) -> TypeText:
 
     Dark flats are told from darks and flats because whole words are looked up, never parts of words.
     """
-    reduced = re.sub(r"[\s_-]+", "", spelling).upper()
-    master = reduced.startswith(("MASTER", "SUPER"))
-    reduced = re.sub(r"^(MASTER|SUPER)+", "", reduced)
+    reduced = re.sub(r"[\s_()-]+", "", spelling).upper()
+    master = reduced.startswith(("MASTER", "SUPER")) or reduced.endswith("MASTER")
+    reduced = re.sub(r"^(MASTER|SUPER)+|MASTER$", "", reduced)
     reduced = re.sub(r"(FRAMES?|FIELDS?|IMAGES?)$", "", reduced)
     return TypeText(_TYPE_OF.get(reduced), master)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ap_masters.headers.index import HeaderIndex
-from ap_masters.headers.spellings import COUNTS, MARKS, OWN_TYPE
+from ap_masters.headers.spellings import COUNTS, MARKS, OWN_TYPE, TRUE_MARKS
 from ap_masters.headers.values import number, whole
 
 _MOST_EXPOSURES: Final = 1e6  # in one live stack
@@ -36,7 +36,8 @@ def evidence_of(header: HeaderIndex, *, type_says_master: str | None, name_says_
     count, keyword = max(counts, default=(None, ""))  # SNAPSHOT is often 1 beside a real NCOMBINE
     line, line_count = _history(header.remarks)
     sub_exposures = _sub_exposures(header)
-    mark = next((name for name in MARKS if header.get(name) is not None), None)
+    marks = (*(n for n in MARKS if header.get(n) is not None), *(n for n in TRUE_MARKS if header.get(n) is True))
+    mark = next(iter(marks), None)
     candidates = (
         type_says_master,
         f"keyword {OWN_TYPE}" if header.get(OWN_TYPE) is not None else None,
@@ -47,6 +48,20 @@ def evidence_of(header: HeaderIndex, *, type_says_master: str | None, name_says_
         "file name" if name_says_master else None,
     )
     return Evidence(next((reason for reason in candidates if reason), None), count or line_count or sub_exposures)
+
+
+# Lines that calibration writes, and the CALSTAT letter of what was subtracted or divided by.
+_CALIBRATED: Final = (
+    (re.compile(r"ImageCalibration\.master(Bias|Dark|Flat)\.enabled:\s*(?:true|1)\b", re.IGNORECASE)),
+    (re.compile(r"\bCalibrated with a (?:master|synthetic) (bias|dark|flat)\b")),  # Siril
+)
+
+
+def calibrated_before(remarks: Iterable[str]) -> tuple[str, str]:
+    """Return the CALSTAT letters that HISTORY lines of PixInsight and Siril stand for, and the first such line."""
+    found = [match for line in remarks for pattern in _CALIBRATED if (match := pattern.search(line))]
+    letters = {match[1][0].upper() for match in found}
+    return "".join(letter for letter in "BDF" if letter in letters), found[0][0] if found else ""
 
 
 def _history(lines: Iterable[str]) -> tuple[str | None, int | None]:

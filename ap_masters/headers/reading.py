@@ -1,5 +1,6 @@
 """Header -> Frame: every property, with the keyword or name it was taken from."""
 
+import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import NamedTuple
 from ap_masters.headers import names, spellings
 from ap_masters.headers.frame_types import is_type_word, read_type
 from ap_masters.headers.index import HeaderIndex
-from ap_masters.headers.integrated import evidence_of
+from ap_masters.headers.integrated import calibrated_before, evidence_of
 from ap_masters.headers.names import FolderHint
 from ap_masters.headers.spellings import Spelling
 from ap_masters.headers.traps import traps
@@ -18,6 +19,7 @@ from ap_masters.model import Decision, Frame, FrameType, ImageInfo
 # A set-point of 0 further than this from the sensor is a capture program's default, not a set-point.
 _SET_POINT_BELIEVED_C = 5.0
 _IMAGE_TYPE = "XISF imageType"
+_MOST_LETTERS = 8  # of CALSTAT; more are words
 
 
 def frame_from(info: ImageInfo, *, size: int, mtime_ns: int, root: Path | None = None) -> Frame:
@@ -146,7 +148,8 @@ class Reading:
         stated = []
         for keyword in (spellings.OWN_TYPE, *spellings.TYPE_KEYWORDS):
             spelling = text(self._header.get(keyword))
-            if spelling is not None and number(spelling) is None:  # FRAME may be a running number
+            # FRAME may be a running number, or a time
+            if spelling is not None and number(spelling) is None and moment(spelling) is None:
                 stated.append(_StatedType(f"keyword {keyword}", spelling, *read_type(spelling)))
         picture = whole(self._header.get("PICTTYPE"))
         if picture in spellings.PICTURE_TYPES:
@@ -169,13 +172,22 @@ class Reading:
     def _read_number(self, spelling: Spelling) -> None:
         for keyword in spelling.keywords:
             raw = self._header.get(keyword)
+            prefix = spellings.PREFIXES.get(spelling.field)
+            if prefix is not None and isinstance(raw, str):
+                raw = raw.strip(" '").upper().removeprefix(prefix)
             value = number(raw) if raw is not None else None
             if value is None:
                 continue
-            value *= spellings.FACTORS.get(keyword, 1.0)
+            value *= spellings.FACTORS.get(keyword, 1.0) * self._commented_factor(spelling.field, keyword)
             if spelling.low <= value <= spelling.high:
                 self._decide(spelling.field, value, _source(keyword))
                 return
+
+    def _commented_factor(self, field: str, keyword: str) -> float:
+        """Return the factor of the unit that the keyword's comment names, 1 where it names none of those known."""
+        comment = self._header.comment(keyword)
+        units = spellings.COMMENTED_FACTORS.get(field, ()) if comment else ()
+        return next((factor for pattern, factor in units if pattern.search(comment)), 1.0)
 
     def _read_text(self, spelling: Spelling) -> None:
         for keyword in spelling.keywords:
@@ -185,6 +197,10 @@ class Reading:
                 continue
             if spelling.field == "camera_id" and not value.strip("0-"):
                 continue  # a serial number of zeros is a driver's "none"
+            if spelling.field == "bayer_pattern" and number(value) is not None:
+                continue  # MaxIm numbers kinds of sensors in COLORTYP
+            if spelling.field == "calibration_state" and not (value := _letters(value)):
+                continue
             if spelling.field in {"bayer_pattern", "row_order"}:
                 value = value.upper()
             self._decide(spelling.field, value, _source(keyword))
@@ -225,6 +241,9 @@ class Reading:
 
     def read_bayer_offsets(self) -> None:
         """Set where the Bayer pattern begins."""
+        software = self._fields.get("software")
+        if isinstance(software, str) and software.startswith(spellings.OFFSETS_SAY_NOTHING):
+            return
         for keywords in spellings.BAYER_OFFSETS:
             for field, keyword in zip(("x_bayer_offset", "y_bayer_offset"), keywords, strict=True):
                 value = number(self._header.get(keyword))
@@ -244,6 +263,7 @@ class Reading:
             return
         for keyword in spellings.LONGITUDES:
             if east := longitude(self._header.get(keyword)):  # nought is what programs write that were told none
+                east = -east if spellings.WEST.search(self._header.comment(keyword)) else east
                 local = (started + timedelta(hours=east / 15)).replace(tzinfo=None)
                 self._fields["local_started"] = local  # which goes into the master, so that its night can be told too
                 self._decide_night(local, f"{_source(keyword)}, noon to noon there, as the header has no local time")
@@ -260,7 +280,10 @@ class Reading:
                 return started
             if raw is not None:
                 self._warnings.append(f"{keyword} '{text(raw)}' is no time that can be")
-        return None
+        started = moment(self._header.get(spellings.FRAME_TIME))
+        if started is not None:
+            self._decide("started", started, _source(spellings.FRAME_TIME), verdict=started.isoformat())
+        return started
 
     def _decide_night(self, stamp: datetime, source: str) -> None:
         night = (stamp - timedelta(hours=12)).date()
@@ -333,6 +356,10 @@ class Reading:
             single = number(self._header.get("SUBEXP"))
             if single is not None and single > 0:
                 self._decide("exposure", single, "keyword SUBEXP")
+        elif "calibration_state" not in self._fields:
+            letters, line = calibrated_before(self._header.remarks)
+            if letters:
+                self._decide("calibration_state", letters, f"history '{line}'")
         if combined is not None:
             self._fields["combined"] = combined
 
@@ -352,6 +379,13 @@ class Reading:
     def _set_binning(self, horizontal: int | None, vertical: int | None, source: str) -> None:
         self._fields |= {"x_binning": horizontal, "y_binning": vertical}
         self._decisions.append(_decision("binning", f"{horizontal}x{vertical}", source))
+
+
+def _letters(state: str) -> str:
+    """Return the letters B, D, F of CALSTAT, whatever else stands there: more letters (MaxIm), or words."""
+    words = re.findall(r"[A-Z]+", state.upper())
+    marks = "".join(word[0] if word in {"BIAS", "DARK", "FLAT"} else word for word in words)
+    return "".join(letter for letter in "BDF" if letter in marks) if len(marks) <= _MOST_LETTERS else ""
 
 
 @lru_cache(maxsize=4096)

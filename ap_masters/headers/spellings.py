@@ -6,35 +6,34 @@ Processor. XISF properties come last: a program that writes both keeps them equa
 """
 
 import math
+import re
 from typing import Final, NamedTuple
 
 from ap_masters.model import FrameType
 
 
 class Spelling(NamedTuple):
-    """The keywords that state one property of a frame, the range in which a value means something, its unit."""
+    """The keywords that state one property of a frame, and the range in which a value means something."""
 
     field: str
     keywords: tuple[str, ...]
     low: float = -math.inf
     high: float = math.inf
-    unit: str = ""
 
 
 # What a number below `low` means: -1 for gain and offset is "not known" (N.I.N.A., ASCOM), 0 mm is "not set" (MaxIm).
 NUMBERS: Final = (
-    # EXP is DWARF II. EXPTIME and EXPOSURE may both be there; see `Reading.exposure`.
-    Spelling("exposure", ("EXPTIME", "EXPOSURE", "EXP", "DARKTIME", "Instrument:ExposureTime"), low=0, unit="s"),
+    # EXP is DWARF II, EXPOINUS is ASICAP. EXPTIME and EXPOSURE may both be there; see `traps._two_exposures`.
+    Spelling("exposure", ("EXPTIME", "EXPOSURE", "EXP", "EXPOINUS", "DARKTIME", "Instrument:ExposureTime"), low=0),
     Spelling(
         "set_temperature",
         ("SET-TEMP", "SETTEMP", "SET_TEMP", "CCDSTEMP", "Instrument:Sensor:TargetTemperature"),
         low=-200,
         high=100,
-        unit="°C",
     ),
     Spelling(
         "sensor_temperature",
-        # DET-TEMP is DWARF 3, CCDATEMP is LCO.
+        # DET-TEMP is DWARF 3, CCDATEMP is LCO, TEMP is Andor Solis.
         (
             "CCD-TEMP",
             "CCD_TEMP",
@@ -43,39 +42,51 @@ NUMBERS: Final = (
             "CAMTCCD",
             "CCDATEMP",
             "DET-TEMP",
+            "TEMP",
             "Instrument:Sensor:Temperature",
         ),
         low=-200,
         high=100,
-        unit="°C",
     ),
     # Never EGAIN: that is electrons per ADU. XISF's Instrument:Camera:Gain is the same trap.
     Spelling("gain", ("GAIN",), low=0),
     # Never PEDESTAL. SharpCap writes OFFSET and BLKLEVEL alike; of BRIGHTNESS and BLACKLEV no writer is known.
     Spelling("offset", ("OFFSET", "BLKLEVEL", "QOFFSET", "CAMOFFS", "BRIGHTNESS", "BLACKLEV"), low=0),
     # QSI writes 'Low Gain' into ISOSPEED, which is no number and so says nothing here.
-    Spelling("iso", ("ISOSPEED", "Instrument:Camera:ISOSpeed"), low=1),
+    Spelling("iso", ("ISOSPEED", "ISO", "Instrument:Camera:ISOSpeed"), low=1),  # ISO is SGPro with Canon
     # SharpCap's EGAIN is for the ADC's own bit depth, EGAINSAV for the samples in the file.
     Spelling("electrons_per_adu", ("EGAINSAV", "EGAIN", "CVF", "Instrument:Camera:Gain"), low=1e-9),
     Spelling("usb_limit", ("USBLIMIT", "QUSBLIM"), low=0),
-    Spelling("cooler_power", ("COOLPOWR", "COOLPWR", "COOL-PWR"), low=0, high=100, unit="%"),
-    Spelling("focal_length", ("FOCALLEN", "FOCAL", "FLENGTH", "Instrument:Telescope:FocalLength"), low=1e-3, unit="mm"),
-    Spelling("pixel_size", ("XPIXSZ", "PIXSIZE1", "Instrument:Sensor:XPixelSize"), low=1e-3, unit="µm"),
-    Spelling("rotation", ("ROTATANG", "ROTATOR", "ROTANG"), unit="°"),
+    Spelling("cooler_power", ("COOLPOWR", "COOLPWR", "COOL-PWR"), low=0, high=100),
+    Spelling("focal_length", ("FOCALLEN", "FOCAL", "FLENGTH", "FOCLEN", "Instrument:Telescope:FocalLength"), low=1e-3),
+    Spelling("pixel_size", ("XPIXSZ", "PIXSIZE1", "Instrument:Sensor:XPixelSize"), low=1e-3),
+    Spelling("rotation", ("ROTATANG", "ROTATOR", "ROTANG")),
     Spelling("pedestal", ("PEDESTAL",)),
     Spelling("data_max", ("DATAMAX",)),
 )
 
-# Metres, where everything else is millimetres.
-FACTORS: Final = {"FLENGTH": 1000.0, "Instrument:Telescope:FocalLength": 1000.0}
+# What a value is multiplied by for our units (seconds, °C, millimetres, micrometres, degrees, per cent).
+FACTORS: Final = {"FLENGTH": 1000.0, "FOCLEN": 1000.0, "Instrument:Telescope:FocalLength": 1000.0, "EXPOINUS": 1e-6}
+
+# The same where only the comment of a keyword names the unit.
+COMMENTED_FACTORS: Final = {
+    "exposure": (
+        (re.compile(r"\b(?:s|secs?|seconds?)\b", re.IGNORECASE), 1.0),
+        (re.compile(r"\b(?:ms|msecs?|milli-?seconds?)\b", re.IGNORECASE), 1e-3),
+        (re.compile(r"\b(?:[uµ]s|[uµ]secs?|micro-?seconds?)\b", re.IGNORECASE), 1e-6),
+    )
+}
+
+# Words that may stand before a number: 'ISO 400'.
+PREFIXES: Final = {"iso": "ISO"}
 
 TEXTS: Final = (
-    Spelling("camera", ("INSTRUME", "INSTRUMENT", "CAMERA", "DETECTOR", "CAM_ID", "Instrument:Camera:Name")),
+    Spelling("camera", ("INSTRUME", "INSTRUMENT", "CAMERA", "DETECTOR", "CAM_ID", "HEAD", "Instrument:Camera:Name")),
     # Two cameras of one model share INSTRUME; only these tell them apart.
     Spelling("camera_id", ("CAMERAID", "CAMID", "CAM_SN", "Instrument:Camera:SerialNumber")),
     # SGPro, APT and ASIAIR write the mount here: good enough for flats, never for bias and dark.
     Spelling("telescope", ("TELESCOP", "TELESCOPE", "Instrument:Telescope:Name")),
-    Spelling("filter", ("FILTER", "INSFLNAM", "FILT-1", "FILTER1", "Instrument:Filter:Name")),
+    Spelling("filter", ("FILTER", "INSFLNAM", "FILT-1", "FILTER1", "FILTERS", "Instrument:Filter:Name")),
     Spelling("readout_mode", ("READOUTM", "READMODE", "READOUT", "QREADOUT", "CAMMODE", "CONFMODE")),
     Spelling("bayer_pattern", ("BAYERPAT", "COLORTYP", "CFAIMAGE", "PCL:CFASourcePattern")),
     Spelling("row_order", ("ROWORDER",)),
@@ -87,17 +98,29 @@ TEXTS: Final = (
 NOTHING: Final = {
     "filter": {"NONE", "NOFILTER", "NO FILTER"},
     "bayer_pattern": {"NO", "NONE", "MONO", "RGB", "FALSE", "F"},
+    "calibration_state": {"FALSE"},
 }
 
-BINNINGS: Final = (("XBINNING", "YBINNING"), ("CCDXBIN", "CCDYBIN"), ("CCDBINX", "CCDBINY"), ("BINX", "BINY"))
+BINNINGS: Final = (
+    ("XBINNING", "YBINNING"),
+    ("CCDXBIN", "CCDYBIN"),
+    ("CCDBINX", "CCDBINY"),
+    ("BINX", "BINY"),
+    ("HBIN", "VBIN"),
+)
 BINNING_PAIRS: Final = ("BINNING", "CCDSUM")  # '2*2' (DWARF II), 1 (PixInsight of 2020), '1 1' (NOAO, LCO)
 BINNING_PROPERTIES: Final = ("Instrument:Camera:XBinning", "Instrument:Camera:YBinning")
 BAYER_OFFSETS: Final = (("XBAYROFF", "YBAYROFF"), ("BAYOFFX", "BAYOFFY"))
+# INDIGO writes the true pattern, and beside it offsets of that pattern from RGGB (indigo_ccd_driver.c).
+OFFSETS_SAY_NOTHING: Final = "INDIGO"
 
 STARTED: Final = ("DATE-OBS", "DATE_OBS", "DATEOBS", "DATE-BEG", "Observation:Time:Start")
+FRAME_TIME: Final = "FRAME"  # the start, by Andor Solis; elsewhere the type or a running number
 CLOCKS: Final = ("TIME-OBS", "UT", "UTSTART", "UTC", "TIME-BEG")  # the time, where DATE-OBS is only a date
 LOCAL: Final = ("DATE-LOC", "LOCALTIM")
-LONGITUDES: Final = ("SITELONG", "LONG-OBS", "OBSGEO-L", "Observation:Location:Longitude")  # degrees, east of Greenwich
+# Degrees east of Greenwich; OBSGEO-L is the standard's. SBIG's SITELONG counts west, as its comment tells.
+LONGITUDES: Final = ("OBSGEO-L", "SITELONG", "LONG-OBS", "Observation:Location:Longitude")
+WEST: Final = re.compile(r"\bwest of\b", re.IGNORECASE)
 ENDED: Final = ("DATE-END", "Observation:Time:End")
 JULIAN_START: Final = "EXPSTART"  # Siril's stacks
 JULIAN_END: Final = "EXPEND"
@@ -119,6 +142,8 @@ COUNTS: Final = (
 )
 # Keywords that only an integrated image has, whatever their value.
 MARKS: Final = ("CALFRAME", "SEIZAMST", "IMCMB001", "IMCOM001")
+# Truth values that say so: ccdproc's and reducer's scripts.
+TRUE_MARKS: Final = ("COMBINED", "MASTER")
 
 # Our own: the type, because WBPP knows no dark flat and needs 'Master Dark'; the sample scale; what went in.
 OWN_TYPE: Final = "APMTYPE"

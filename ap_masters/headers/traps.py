@@ -50,7 +50,8 @@ def _dark_without_exposure(frame: Frame, _: HeaderIndex, __: ImageInfo) -> str |
 def _calibrated(frame: Frame, _: HeaderIndex, __: ImageInfo) -> str | None:
     if frame.calibration_state is None or frame.type is FrameType.LIGHT:
         return None
-    return f"CALSTAT '{frame.calibration_state}': this frame has been calibrated already"
+    origin = next((d.reason for d in frame.decisions if d.subject == "calibration_state"), "")
+    return f"this frame has been calibrated already ({frame.calibration_state}, by {origin})"
 
 
 def _hot_cooler(frame: Frame, _: HeaderIndex, __: ImageInfo) -> str | None:

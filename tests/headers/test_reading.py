@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ap_masters.headers import folder_hint, frame_from, with_hint
-from ap_masters.headers.spellings import NUMBERS, TEXTS, TYPE_KEYWORDS
+from ap_masters.headers.spellings import FACTORS, NUMBERS, TEXTS, TYPE_KEYWORDS
 from ap_masters.images import read_info
 from ap_masters.model import Frame, FrameType, ImageFormat, ImageInfo, Keyword
 from tests.headers.samples import header_of, image_with, keywords, sample
@@ -218,8 +218,7 @@ def test_every_spelling_of_a_number(field: str, keyword: str) -> None:
     """Each spelling in the table is read when it stands alone."""
     frame = read(image_with((Keyword(keyword, 7),)))
 
-    expected = 7000.0 if keyword == "FLENGTH" else 7.0
-    assert getattr(frame, field) == expected
+    assert getattr(frame, field) == 7.0 * FACTORS.get(keyword, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +226,8 @@ def test_every_spelling_of_a_number(field: str, keyword: str) -> None:
 )
 def test_every_spelling_of_a_text(field: str, keyword: str) -> None:
     """Each spelling in the table is read when it stands alone, padding left out."""
-    assert getattr(read(image_with((Keyword(keyword, "RGGB    "),))), field) == "RGGB"
+    said = "BD" if field == "calibration_state" else "RGGB"
+    assert getattr(read(image_with((Keyword(keyword, f"{said}    "),))), field) == said
 
 
 def test_xisf_properties_speak_where_keywords_are_silent() -> None:
@@ -532,7 +532,11 @@ def test_a_live_stack_has_the_exposure_of_one_frame() -> None:
             "EXPTIME is 300 s, EXPOSURE 299.998 s",
             id="two exposures",
         ),
-        pytest.param({"IMAGETYP": "DARK", "EXPTIME": 1, "CALSTAT": "B"}, "CALSTAT 'B'", id="calibrated already"),
+        pytest.param(
+            {"IMAGETYP": "DARK", "EXPTIME": 1, "CALSTAT": "B"},
+            "this frame has been calibrated already (B, by keyword CALSTAT)",
+            id="calibrated already",
+        ),
         pytest.param({"IMAGETYP": "DARK", "EXPTIME": 1, "COOLPOWR": 85}, "the cooler ran at 85 %", id="S0-20 cooler"),
         pytest.param({"IMAGETYP": "DARK", "EXPTIME": 1, "TIMESYS": "TAI"}, "TIMESYS is TAI", id="time system"),
     ],

@@ -1,0 +1,135 @@
+"""Peculiarities of programs whose headers are seldom met: each is read as its writer meant it."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from ap_masters.headers import frame_from
+from ap_masters.headers.frame_types import read_type
+from ap_masters.model import Frame, FrameType, Keyword
+from tests.headers.samples import image_with
+
+
+def read(
+    *cards: tuple[str, str | int | float | bool | None] | tuple[str, str | int | float | bool | None, str],
+) -> Frame:
+    return frame_from(image_with(tuple(Keyword(*card) for card in cards)), size=1, mtime_ns=1)
+
+
+@pytest.mark.parametrize("card", [("ISO", 400), ("ISO", "400"), ("ISOSPEED", "ISO 400"), ("ISOSPEED", "iso400")])
+def test_iso_by_other_names(card: tuple[str, str | int]) -> None:
+    """SGPro with a Canon writes ISO; others write the word before the number."""
+    assert read(card).iso == 400
+
+
+def test_microseconds_of_asicap() -> None:
+    """It names no exposure but EXPOINUS."""
+    assert read(("EXPOINUS", 10_000_000)).exposure == 10.0
+
+
+@pytest.mark.parametrize(
+    ("comment", "exposure"),
+    [
+        ("exposure time in ms", 160.0),
+        ("Exposure (milliseconds)", 160.0),
+        ("exposure in microseconds", 0.16),
+        ("[us] exposure", 0.16),
+        ("Exposure time in seconds", 160_000.0),
+        ("[s] with ms resolution", 160_000.0),
+        ("", 160_000.0),
+    ],
+)
+def test_the_comment_may_name_the_unit(comment: str, exposure: float) -> None:
+    """Where the value alone would be two days."""
+    assert read(("EXPTIME", 160_000, comment)).exposure == pytest.approx(exposure)
+
+
+@pytest.mark.parametrize("value", [0, 2, "0"])
+def test_kinds_of_sensors_are_no_pattern(value: str | int) -> None:
+    """MaxIm's COLORTYP is zero for monochrome, a number for some sensors."""
+    assert read(("COLORTYP", value)).bayer_pattern is None
+    assert read(("COLORTYP", "RGGB")).bayer_pattern == "RGGB"
+
+
+def test_offsets_that_repeat_the_pattern_say_nothing() -> None:
+    """INDIGO writes GRBG, and how far that is from RGGB."""
+    offsets = (("BAYERPAT", "GRBG"), ("XBAYROFF", 1), ("YBAYROFF", 0))
+    indigo = read(*offsets, ("SWCREATE", "INDIGO 2.0-203"))
+
+    assert (indigo.bayer_pattern, indigo.x_bayer_offset, indigo.y_bayer_offset) == ("GRBG", None, None)
+    assert read(*offsets, ("SWCREATE", "N.I.N.A. 3.2")).x_bayer_offset == 1
+
+
+def test_andor_calls_the_start_frame() -> None:
+    """FRAME is no type there; the binning and the temperature have names of their own too."""
+    frame = read(("FRAME", "2017-07-14T00:00:58.642"), ("HBIN", 2), ("VBIN", 2), ("TEMP", -70.0), ("HEAD", "DU888_BV"))
+
+    assert (frame.type, frame.type_text) == (None, None)
+    assert frame.started == datetime(2017, 7, 14, 0, 0, 58, 642_000, tzinfo=UTC)
+    assert (frame.x_binning, frame.sensor_temperature, frame.camera) == (2, -70.0, "DU888_BV")
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        (("SITELONG", "+120:04:54.6924", "Site longitude in degrees west of zero"),),
+        (("SITELONG", "+122 30 31", "Longitude of the imaging location"), ("OBSGEO-L", -122.5)),
+        (("SITELONG", "-120 04 54", "Longitude of the imaging location, west is negative"),),
+    ],
+)
+def test_longitudes_that_count_west(site: tuple[tuple[str, str | float], ...]) -> None:
+    """A dusk in California is one evening, whichever way its longitude is counted."""
+    nights = {read(("DATE-OBS", f"2020-05-30T{clock}"), *site).night for clock in ("03:36:00", "04:25:00", "11:00:00")}
+
+    assert nights == {date(2020, 5, 29)}
+
+
+@pytest.mark.parametrize("mark", ["COMBINED", "MASTER"])
+def test_combined_by_scripts_of_ccdproc(mark: str) -> None:
+    """They say so by a truth value, and leave the rest of a frame's header as it was."""
+    assert read(("IMAGETYP", "BIAS"), (mark, True)).master
+    assert not read(("IMAGETYP", "BIAS"), (mark, False)).master
+
+
+@pytest.mark.parametrize(
+    ("cards", "state"),
+    [
+        ([("CALSTAT", "BD")], "BD"),
+        ([("CALSTAT", "bdfm")], "BDF"),
+        ([("CALSTAT", "Bias, Dark")], "BD"),
+        ([("CALSTAT", "False")], None),
+        ([("CALSTAT", "uncalibrated")], None),
+        ([("HISTORY", None, "Calibrated with a master dark")], "D"),
+        ([("HISTORY", None, "Calibrated with a synthetic bias of 512")], "B"),
+        (
+            [
+                ("HISTORY", None, "ImageCalibration.masterBias.enabled: true"),
+                ("HISTORY", None, "ImageCalibration.masterDark.enabled: true"),
+                ("HISTORY", None, "ImageCalibration.masterFlat.enabled: false"),
+            ],
+            "BD",
+        ),
+        ([("HISTORY", None, "a dark night")], None),
+    ],
+)
+def test_frames_that_have_been_calibrated(cards: list[tuple[str, None, str]], state: str | None) -> None:
+    """By CALSTAT, or by what PixInsight and Siril write into the history."""
+    frame = read(("IMAGETYP", "FLAT"), ("EXPTIME", 1.0), *cards)
+
+    assert frame.calibration_state == state
+    assert any("calibrated already" in warning for warning in frame.warnings) is (state is not None)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "kind", "master"),
+    [
+        ("sflat", FrameType.FLAT, False),
+        ("DFLAT", FrameType.FLAT, False),
+        ("TWIFLAT", FrameType.FLAT, False),
+        ("Bias Master", FrameType.BIAS, True),
+        ("Dark (Master)", FrameType.DARK, True),
+    ],
+)
+def test_types_in_other_words(spelling: str, kind: FrameType, master: bool) -> None:
+    """As observatories and scripts write them."""
+    assert read_type(spelling) == (kind, master)
