@@ -1,6 +1,6 @@
 """The nouns: what frames, groups, plans, results and masters are. Values only; nothing here reads a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -164,6 +164,7 @@ class Reason(StrEnum):
     TEMPERATURE = "temperature excursion"
     LEVEL = "level out of range"
     GEOMETRY = "different geometry"
+    CALIBRATED = "calibrated already"
     PIXELS = "invalid pixels"
     CONTENT = "content contradicts its type"
     NOT_CALIBRATED = "could not be calibrated"
@@ -177,6 +178,11 @@ class SetAside(Noun):
     path: Path
     reason: Reason
     detail: str
+
+
+def calstat(letters: Collection[str]) -> str:
+    """Return letters in the order of CALSTAT: B bias, D dark, F flat."""
+    return "".join(letter for letter in "BDF" if letter in letters)
 
 
 # --- groups -----------------------------------------------------------------------------------------------
@@ -287,6 +293,12 @@ class Group(Noun):
     notes: tuple[str, ...] = ()  # what was concluded of them and should be seen, though nothing is wrong
     warnings: tuple[str, ...] = ()
 
+    @property
+    def calibrated_before(self) -> str:
+        """CALSTAT letters of what has been subtracted from every frame already."""
+        states = [set(frame.calibration_state or "") for frame in self.frames]
+        return calstat(set.intersection(*states) if states else set())
+
 
 # --- how to integrate -------------------------------------------------------------------------------------
 
@@ -374,8 +386,8 @@ class Calibration(Noun):
     """What is subtracted from each flat (or, for PULSAR's darks, from each dark) before integration.
 
     Arithmetic: ImageCalibration 2.2.8, ``frame - bias - k * (dark [- bias])``; k is 1 unless ``scale_dark``.
-    ``pedestal`` is a constant in ADU that is subtracted instead of a bias master (PULSAR's numeric bias).
-    ``defects`` names a cosmetic list applied after subtraction.
+    ``constant`` is subtracted, in ADU, instead of a bias master (PULSAR's numeric bias). ``defects`` names a cosmetic
+    list applied after subtraction. ``before`` holds the CALSTAT letters of what the frames came without.
     """
 
     bias: CalibrationMaster | None = None
@@ -383,12 +395,18 @@ class Calibration(Noun):
     scale_dark: bool = False
     constant: float | None = None
     defects: Path | None = None
+    before: str = ""
     decisions: tuple[Decision, ...] = ()
 
     @property
-    def state(self) -> str:
-        """CALSTAT letters: what has been subtracted."""
+    def subtracted(self) -> str:
+        """CALSTAT letters of what is subtracted now."""
         return ("B" if self.bias or self.constant is not None else "") + ("D" if self.dark else "")
+
+    @property
+    def state(self) -> str:
+        """CALSTAT letters of the master: of what is subtracted now, and what had been before."""
+        return calstat({*self.subtracted, *self.before})
 
 
 # --- plan -------------------------------------------------------------------------------------------------

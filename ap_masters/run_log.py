@@ -91,6 +91,8 @@ def _subtracted(calibration: Calibration) -> str:
         parts.append(f"{calibration.constant:g} ADU")
     if calibration.defects:
         parts.append(f"then mended by {calibration.defects.name}")
+    if calibration.before:
+        parts.append(f"{calibration.before} before, by another program")
     return ", ".join(parts) or "nothing"
 
 

@@ -10,6 +10,7 @@ import pytest
 from ap_masters import record as records
 from ap_masters.demo import Sensor
 from ap_masters.images import read_image, read_info
+from ap_masters.model import Reason
 from ap_masters.record import Record
 from tests.builders import noisy, write_frame
 from tests.nights import SENSOR, half_full, shoot, shoot_flats
@@ -533,3 +534,40 @@ def test_two_cameras_under_one_name_are_refused_with_both_named(run: Run, tmp_pa
     assert "is the master of another group" in second.err
     assert "camera ZWO ASI2600MM Pro, not ZWO ASI6200MM Pro" in second.err
     assert not (tmp_path / "library" / "superseded").exists()
+
+
+# --- frames that another program has calibrated -----------------------------------------------------------
+
+
+def test_what_is_calibrated_already_is_not_calibrated_again(run: Run, tmp_path: Path) -> None:
+    """Flats that come without their bias are integrated as they are; master and record say what they lack."""
+    shoot(tmp_path / "night", "BIAS")
+    flats = shoot_flats(tmp_path / "night", CALSTAT="B")
+
+    done = run("build", tmp_path / "night", tmp_path / "library", *NUMPY)
+
+    flat = record(tmp_path / "library", "masterFlat")
+    master = next((tmp_path / "library").rglob("masterFlat*.xisf"))
+    level = float(np.median(np.median([read_image(path)[1] for path in flats], axis=0)))
+    assert done.code == 0
+    assert "nothing is subtracted: every frame has been calibrated already (CALSTAT B)" in done.err + done.out
+    assert flat.calibration is not None
+    assert (flat.calibration.subtracted, flat.calibration.state) == ("", "B")
+    assert float(np.median(read_image(master)[1])) * 65535 == pytest.approx(level, rel=0.01)
+    assert ("CALSTAT", "B") in {(k.name, k.value) for k in read_info(master).keywords}
+
+
+def test_calibrated_flats_beside_the_raw_ones_are_left_out(run: Run, tmp_path: Path) -> None:
+    """As WBPP leaves them in a folder of the night; each is named with the reason."""
+    shoot(tmp_path / "night", "BIAS")
+    shoot_flats(tmp_path / "night" / "raw", count=5)
+    shoot_flats(tmp_path / "night" / "calibrated", count=6, at=HOUR, CALSTAT="BD")
+
+    done = run("build", tmp_path / "night", tmp_path / "library", *NUMPY)
+
+    flat = record(tmp_path / "library", "masterFlat")
+    assert done.code == 0
+    assert len(flat.inputs) == 5
+    assert flat.calibration is not None
+    assert flat.calibration.bias is not None
+    assert {aside.reason for aside in flat.dropped} == {Reason.CALIBRATED}

@@ -31,6 +31,7 @@ def cull(frame_type: FrameType, frames: Sequence[Frame], settings: CullSettings)
     ordered = in_time(frames)
     count = settings.discard_first.of(frame_type)
     kept, first = _without_first(ordered, count)
+    kept, calibrated = _without_calibrated(kept)
     kept, strangers, mixed = _without_strangers(kept)
     kept, excursions = _without_excursions(kept, settings.drop_temperature_c)
     warnings = (
@@ -38,7 +39,7 @@ def cull(frame_type: FrameType, frames: Sequence[Frame], settings: CullSettings)
         *mixed,
         *_temperature_warnings(kept, settings.warn_temperature_c),
     )
-    return Culled(tuple(kept), (*first, *strangers, *excursions), warnings)
+    return Culled(tuple(kept), (*first, *calibrated, *strangers, *excursions), warnings)
 
 
 def _without_first(frames: list[Frame], count: int) -> tuple[list[Frame], list[SetAside]]:
@@ -52,6 +53,28 @@ def _order_warnings(frames: list[Frame], count: int) -> list[str]:
     if not count or not timeless:
         return []
     return [f"{timeless} of {len(frames)} frames do not say when they were taken: their names decide which are first"]
+
+
+def _without_calibrated(frames: list[Frame]) -> tuple[list[Frame], list[SetAside]]:
+    """Drop frames from which more has been subtracted than from others: as they are, they are of another kind.
+
+    Raw frames stay where there are any, whatever their number; else those that most are like.
+    """
+    states = Counter(frame.calibration_state for frame in frames)
+    if len(states) <= 1:
+        return frames, []
+    state = None if None in states else states.most_common(1)[0][0]
+    wanted = "the group has raw frames" if state is None else f"the group has frames in state {state}"
+    strangers = [
+        SetAside(
+            path=frame.path,
+            reason=Reason.CALIBRATED,
+            detail=f"calibration state {frame.calibration_state or 'none'}, where {wanted}",
+        )
+        for frame in frames
+        if frame.calibration_state != state
+    ]
+    return [frame for frame in frames if frame.calibration_state == state], strangers
 
 
 def _without_strangers(frames: list[Frame]) -> tuple[list[Frame], list[SetAside], list[str]]:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from ap_masters.headers.index import HeaderIndex
 from ap_masters.headers.spellings import COUNTS, MARKS, OWN_TYPE, TRUE_MARKS
 from ap_masters.headers.values import number, whole
+from ap_masters.model import calstat
 
 _MOST_EXPOSURES: Final = 1e6  # in one live stack
 
@@ -60,8 +61,7 @@ _CALIBRATED: Final = (
 def calibrated_before(remarks: Iterable[str]) -> tuple[str, str]:
     """Return the CALSTAT letters that HISTORY lines of PixInsight and Siril stand for, and the first such line."""
     found = [match for line in remarks for pattern in _CALIBRATED if (match := pattern.search(line))]
-    letters = {match[1][0].upper() for match in found}
-    return "".join(letter for letter in "BDF" if letter in letters), found[0][0] if found else ""
+    return calstat({match[1][0].upper() for match in found}), found[0][0] if found else ""
 
 
 def _history(lines: Iterable[str]) -> tuple[str | None, int | None]:

@@ -14,7 +14,7 @@ from ap_masters.headers.names import FolderHint
 from ap_masters.headers.spellings import Spelling
 from ap_masters.headers.traps import traps
 from ap_masters.headers.values import local_moment, longitude, moment, number, pair, text, whole
-from ap_masters.model import Decision, Frame, FrameType, ImageInfo
+from ap_masters.model import Decision, Frame, FrameType, ImageInfo, calstat
 
 # A set-point of 0 further than this from the sensor is a capture program's default, not a set-point.
 _SET_POINT_BELIEVED_C = 5.0
@@ -385,7 +385,7 @@ def _letters(state: str) -> str:
     """Return the letters B, D, F of CALSTAT, whatever else stands there: more letters (MaxIm), or words."""
     words = re.findall(r"[A-Z]+", state.upper())
     marks = "".join(word[0] if word in {"BIAS", "DARK", "FLAT"} else word for word in words)
-    return "".join(letter for letter in "BDF" if letter in marks) if len(marks) <= _MOST_LETTERS else ""
+    return calstat(marks) if len(marks) <= _MOST_LETTERS else ""
 
 
 @lru_cache(maxsize=4096)

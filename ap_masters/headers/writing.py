@@ -113,7 +113,7 @@ def _shared(frames: Sequence[Frame], calibration: Calibration | None) -> Iterato
         alike = [row for row in _SHARED if len({getattr(frame, row[0]) for frame in frames}) == 1]
         yield from _stated(frames[0], alike)
         pedestals = {frame.pedestal for frame in frames}
-        subtracted = calibration is not None and calibration.state
+        subtracted = calibration is not None and calibration.subtracted
         if not subtracted and len(pedestals) == 1 and (pedestal := pedestals.pop()):
             yield Keyword("PEDESTAL", _plain(pedestal), "[ADU] add for zero-based counts")
 
@@ -156,9 +156,8 @@ def _making(
     """Yield how the master was made: number of frames, what was subtracted, sample scale, program, inputs."""
     yield Keyword("NCOMBINE", len(frames), "number of frames combined")
     yield Keyword("STACKCNT", len(frames), "number of frames combined")
-    state = _calibration_state(frames, calibration)
-    if state:
-        yield Keyword("CALSTAT", state, "subtracted: B bias, D dark")
+    if calibration is not None and calibration.state:
+        yield Keyword("CALSTAT", calibration.state, "subtracted: B bias, D dark")
     # Siril divides floats by 65535 when DATAMAX is above 10, so this keeps both scales readable.
     yield Keyword("DATAMAX", 1.0 if scale == "unit" else 65535.0, "full scale of the samples")
     yield Keyword(OWN_SCALE, scale, "samples: unit is [0,1], adu counts of 16 bits")
@@ -166,17 +165,10 @@ def _making(
     yield Keyword(OWN_INPUT, _fingerprint(frames, recipe, calibration), "fingerprint of frames and settings")
 
 
-def _calibration_state(frames: Sequence[Frame], calibration: Calibration | None) -> str:
-    """Return CALSTAT: what was subtracted now, and what had been from every frame before."""
-    before = [set(frame.calibration_state or "") for frame in frames]
-    letters = set(calibration.state if calibration else "") | (set.intersection(*before) if before else set())
-    return "".join(letter for letter in "BDF" if letter in letters)
-
-
 def _fingerprint(frames: Sequence[Frame], recipe: Recipe, calibration: Calibration | None) -> str:
     """Return 16 hexadecimal digits that change with any frame or setting, wherever the frames lie."""
     inputs = sorted((frame.path.name, frame.size, frame.mtime_ns) for frame in frames)
-    subtracted = calibration.model_dump_json(exclude={"decisions"}) if calibration else ""
+    subtracted = calibration.model_dump_json(exclude={"decisions", "before"}) if calibration else ""
     whole = f"{inputs}|{recipe.model_dump_json()}|{subtracted}"
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

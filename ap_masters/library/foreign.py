@@ -8,10 +8,8 @@ from ap_masters.config import QualitySettings
 from ap_masters.library import store
 from ap_masters.model import (
     Calibration,
-    CalibrationMaster,
     Decision,
     Frame,
-    FrameType,
     Grade,
     Master,
     MasterStatus,
@@ -58,7 +56,7 @@ def draft_record(path: Path, frame: Frame, master: Master, *, now: datetime, rea
         electrons_per_adu=frame.electrons_per_adu,
         capture=frame.software,
         recipe=Recipe(),
-        calibration=_calibration(state),
+        calibration=Calibration(before=state) if state else None,
         inputs=(),
         combined=master.frames,
         started=master.started,
@@ -73,12 +71,3 @@ def draft_record(path: Path, frame: Frame, master: Master, *, now: datetime, rea
     )
     judged = judge(record, None, QualitySettings())
     return judged.model_copy(update={"history": (Event(at=now, status=judged.status, reason=reason),)})
-
-
-def _calibration(state: str) -> Calibration | None:
-    """Return what CALSTAT says was subtracted, by masters that nobody knows any more."""
-    letters = {"B": FrameType.BIAS, "D": FrameType.DARK}
-    used = {kind: CalibrationMaster(path=Path("unknown"), type=kind) for c, kind in letters.items() if c in state}
-    if not used:
-        return None
-    return Calibration(bias=used.get(FrameType.BIAS), dark=used.get(FrameType.DARK))

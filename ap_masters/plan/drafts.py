@@ -73,7 +73,8 @@ def recipe_of(group: Group, settings: Settings) -> Recipe:
     """Return how ``group`` is integrated: by its type, by how many frames it has, and by what is subtracted of them."""
     dark = group.key.type in {FrameType.DARK, FrameType.DARK_FLAT}
     subtracted = settings.dark.subtract_bias == "master" or settings.dark.subtract_constant is not None
-    return recipes.recipe_for(group.key.type, len(group.frames), settings.recipe, around_zero=dark and subtracted)
+    around_zero = dark and (subtracted or "B" in group.calibrated_before)
+    return recipes.recipe_for(group.key.type, len(group.frames), settings.recipe, around_zero=around_zero)
 
 
 def too_few(group: Group, recipe: Recipe, settings: Settings, engine: str) -> str | None:

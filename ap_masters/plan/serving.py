@@ -63,6 +63,8 @@ def serve(
     ``promised`` are the masters of this run, by type.
     """
     kind = group.key.type
+    if group.calibrated_before:
+        return _as_they_are(group)
     if kind in _DARKS and settings.dark.subtract_constant is not None:
         return Served(Calibration(constant=settings.dark.subtract_constant))
     candidates = _candidates(holdings, promised, library, same_run=settings.same_run)
@@ -80,6 +82,14 @@ def serve(
         warning = f"integrated uncalibrated, as --allow-uncalibrated asks: {reason}"
         return Served(Calibration(decisions=(*found.decisions, none)), None, (*found.warnings, warning))
     return Served(None, f"{found.problem}{_next_run(promised, settings)}", found.warnings)
+
+
+def _as_they_are(group: Group) -> Served:
+    """Subtract nothing from frames that were calibrated by another program: it would be subtracted twice."""
+    before = group.calibrated_before
+    reason = f"every frame has been calibrated already (CALSTAT {before})"
+    decision = Decision(subject="calibration", verdict="none", reason=reason)
+    return Served(Calibration(before=before, decisions=(decision,)), None, (f"nothing is subtracted: {reason}",))
 
 
 def _next_run(promised: Mapping[FrameType, Sequence[Master]], settings: Settings) -> str:

@@ -32,7 +32,7 @@ def over_subtracted(case: Case) -> Iterator[Finding]:
         message = (
             f"a median of {median:.1f} ADU: more was subtracted than the frames hold; look at the constant or master"
         )
-        yield Finding(severity="refuse", metric="median", message=message, value=median, limit=-sigma, unit="ADU")
+        yield Finding(severity="warning", metric="median", message=message, value=median, limit=-sigma, unit="ADU")
 
 
 def mixed(case: Case) -> Iterator[Finding]:

@@ -142,3 +142,27 @@ def test_xisf_rows_run_downwards() -> None:
 
     assert silent.warnings == ("2 of 3 frames do not state the order of their rows: taken as TOP-DOWN",)
     assert [aside.path.stem for aside in upwards.dropped] == ["x"]
+
+
+def test_frames_calibrated_already_give_way_to_raw_ones() -> None:
+    """However many they are: nothing may be subtracted from them again, and all of it from the others."""
+    raw = [make_frame(FrameType.FLAT, path=Path(f"raw{n}.fits")) for n in range(2)]
+    done = [make_frame(FrameType.FLAT, path=Path(f"a{n}_c.xisf"), calibration_state="BD") for n in range(5)]
+
+    culled = cull(FrameType.FLAT, [*done, *raw], CullSettings())
+
+    assert set(culled.kept) == set(raw)
+    assert {(aside.path, aside.reason) for aside in culled.dropped} == {(f.path, Reason.CALIBRATED) for f in done}
+
+
+def test_frames_calibrated_alike_stay_together() -> None:
+    """Where nothing is raw, those of the commonest state are one group."""
+    frames = [
+        make_frame(FrameType.FLAT, path=Path(f"{n}.fits"), calibration_state=state)
+        for n, state in enumerate(["BD", "D", "BD"])
+    ]
+
+    culled = cull(FrameType.FLAT, frames, CullSettings())
+
+    assert [frame.calibration_state for frame in culled.kept] == ["BD", "BD"]
+    assert [aside.detail for aside in culled.dropped] == ["calibration state D, where the group has frames in state BD"]

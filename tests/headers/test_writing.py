@@ -176,8 +176,9 @@ def test_calibration_is_stated() -> None:
     dark = Calibration(dark=CalibrationMaster(path=Path("d.xisf"), type=DARK))
 
     assert cards_of(run(FLAT), dark)["CALSTAT"] == "D"
-    assert cards_of(run(DARK, calibration_state="B"))["CALSTAT"] == "B"
-    assert cards_of(run(FLAT, calibration_state="B"), dark)["CALSTAT"] == "BD"
+    assert cards_of(run(DARK), Calibration(before="B"))["CALSTAT"] == "B"
+    assert cards_of(run(FLAT), dark.model_copy(update={"before": "B"}))["CALSTAT"] == "BD"
+    assert "CALSTAT" not in cards_of(run(FLAT), Calibration())
 
 
 def test_the_scale_is_stated() -> None:

@@ -126,7 +126,7 @@ def _calibrated(calibration: Calibration, setting: _Setting) -> Calibrated:
         dark_holds_bias=calibration.dark.includes_bias if calibration.dark else True,
         constant=(calibration.constant or 0.0) * unit,
     )
-    pedestals = [(frame.pedestal or 0.0) * unit if calibration.state else 0.0 for frame in setting.frames]
+    pedestals = [(frame.pedestal or 0.0) * unit if calibration.subtracted else 0.0 for frame in setting.frames]
     defects = read_defects(calibration.defects, geometry.width, geometry.height) if calibration.defects else None
     if defects is not None and masters.dark is not None and masters.dark.turned:  # the list was made of the dark
         row, column = np.divmod(defects, geometry.width)

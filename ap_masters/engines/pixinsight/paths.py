@@ -81,7 +81,7 @@ class RunPaths:
         for job in jobs:
             files = self.jobs[job.id]
             files.master.parent.mkdir(parents=True, exist_ok=True)
-            if job.calibration is not None and job.calibration.state:
+            if job.calibration is not None and job.calibration.subtracted:
                 files.calibrated.mkdir(parents=True, exist_ok=True)
         for file in (self.script, self.log, self.status):
             file.parent.mkdir(parents=True, exist_ok=True)
