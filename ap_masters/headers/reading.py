@@ -178,7 +178,7 @@ class Reading:
             value = number(raw) if raw is not None else None
             if value is None:
                 continue
-            value *= spellings.FACTORS.get(keyword, 1.0) * self._commented_factor(spelling.field, keyword)
+            value *= spellings.FACTORS.get(keyword) or self._commented_factor(spelling.field, keyword)
             if spelling.low <= value <= spelling.high:
                 self._decide(spelling.field, value, _source(keyword))
                 return

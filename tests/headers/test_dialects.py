@@ -25,6 +25,7 @@ def test_iso_by_other_names(card: tuple[str, str | int]) -> None:
 def test_microseconds_of_asicap() -> None:
     """It names no exposure but EXPOINUS."""
     assert read(("EXPOINUS", 10_000_000)).exposure == 10.0
+    assert read(("EXPOINUS", 10_000_000, "Exposure time in us")).exposure == 10.0
 
 
 @pytest.mark.parametrize(
