@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ap_masters import memory as amount_of_memory
-from ap_masters.model import Count, Cutoff, Fraction, FrameType, ImageFormat, Level, Relaxation, Sigma
+from ap_masters.model import CalibrationType, Count, Cutoff, Fraction, FrameType, ImageFormat, Level, Relaxation, Sigma
 
 
 class Section(BaseModel):
@@ -173,7 +173,6 @@ class QualitySettings(Section):
 
     refresh_percent: float = Field(10.0, gt=0)
     service_percent: float = Field(15.0, gt=0)
-    hot_sigma: float = Field(5.0, gt=0)
     gradient_percent: float = Field(5.0, gt=0)
     cooler_change_c: float = Field(1.0, gt=0)
     lit_dark_fraction: float = Field(0.10, gt=0, le=1)
@@ -240,7 +239,7 @@ class Settings(Section):
     same_run: bool = True
     bias_master_dir: Path | None = None
     dark_master_dir: Path | None = None
-    types: tuple[FrameType, ...] = ()  # build only these; empty: all
+    types: tuple[CalibrationType, ...] = ()  # build only these; empty: all
     counts: CountSettings = CountSettings()
     group: GroupSettings = GroupSettings()
     cull: CullSettings = CullSettings()

@@ -77,6 +77,9 @@ class FrameType(StrEnum):
 
 
 CALIBRATION_TYPES = (FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT, FrameType.FLAT)
+CalibrationType = Literal[FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT, FrameType.FLAT]
+DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
+UNLIT = DARKS | {FrameType.BIAS}
 
 
 class Decision(Noun):

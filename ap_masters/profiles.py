@@ -38,7 +38,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
         "counts": {"dark": {"minimum": 30, "recommended": 32, "optimal": 32}},
         "cull": _FRAME_TEMPERATURE,
         "recipe": {"all": {"rejection": "winsorized", "sigma_low": 4.0, "sigma_high": 3.0}},
-        "quality": {"refresh_percent": 10.0, "service_percent": 15.0, "hot_sigma": 5.0, "cooler_change_c": 1.0},
+        "quality": {"refresh_percent": 10.0, "service_percent": 15.0, "cooler_change_c": 1.0},
         "library": {"policy": "nina-seasonal"},
     },
     # ANAWBPPS Master Calibration Creation Guide: its table of counts, darks within 1 °C, flats within 5 °C, dark

@@ -122,8 +122,9 @@ def quarantine(screen: Screen, loaded: Loaded, words: OneMaster, reason: Why) ->
     from ap_masters.library import status
 
     library, master, _ = _one_master(words, most=1)
-    suffix = loaded.settings.library.record_suffix
-    _changed(screen, "quarantine", status.quarantine(library, master, reason, now=datetime.now(UTC), suffix=suffix))
+    suffix, quality = loaded.settings.library.record_suffix, loaded.settings.quality
+    done = status.quarantine(library, master, reason, now=datetime.now(UTC), suffix=suffix, quality=quality)
+    _changed(screen, "quarantine", done)
 
 
 @app.command()
@@ -145,8 +146,9 @@ def label(
     from ap_masters.library import status
 
     library, master, add = _one_master(words)
-    suffix = loaded.settings.library.record_suffix
-    _changed(screen, "label", status.label(library, master, add, remove or (), now=datetime.now(UTC), suffix=suffix))
+    suffix, quality = loaded.settings.library.record_suffix, loaded.settings.quality
+    done = status.label(library, master, add, remove or (), now=datetime.now(UTC), suffix=suffix, quality=quality)
+    _changed(screen, "label", done)
 
 
 def _one_master(words: list[str], *, most: int | None = None) -> tuple[Path, Path, tuple[str, ...]]:
@@ -285,6 +287,7 @@ def import_masters(
         now=datetime.now(UTC),
         apply=apply,
         suffix=loaded.settings.library.record_suffix,
+        quality=loaded.settings.quality,
     )
     if screen.json:
         screen.document("library import", report=report, exit_code=report.exit_code)

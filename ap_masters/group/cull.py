@@ -38,6 +38,7 @@ def cull(frame_type: FrameType, frames: Sequence[Frame], settings: CullSettings)
         *_order_warnings(ordered, count),
         *mixed,
         *_temperature_warnings(kept, settings.warn_temperature_c),
+        *_cooler_warnings(kept, settings.warn_cooler_percent),
     )
     return Culled(tuple(kept), (*first, *calibrated, *strangers, *excursions), warnings)
 
@@ -145,3 +146,9 @@ def _temperature_warnings(frames: Sequence[Frame], limit: float) -> list[str]:
     if spread > limit:
         warnings.append(f"the sensor wandered by {spread:.2f} °C, more than {limit:g} °C")
     return warnings
+
+
+def _cooler_warnings(frames: Sequence[Frame], limit: float) -> list[str]:
+    """Return a warning on frames with so much load of the cooler: it had nothing left for a warmer night."""
+    count = sum(frame.cooler_power is not None and frame.cooler_power >= limit for frame in frames)
+    return [f"the cooler ran at {limit:g} % of its power or more in {count} of {len(frames)} frames"] if count else []

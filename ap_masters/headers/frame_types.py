@@ -45,7 +45,14 @@ _WORDS: Final = {
     "light": FrameType.LIGHT,
     "lights": FrameType.LIGHT,
 }
-_DARK_FLAT_PAIRS: Final = {("dark", "flat"), ("dark", "flats"), ("flat", "dark"), ("flat", "darks")}
+# Two words that mean what neither does alone; DeepSkyStacker's bias is MasterOffset.
+_PAIRS: Final[dict[tuple[str, ...], FrameType]] = {
+    ("dark", "flat"): FrameType.DARK_FLAT,
+    ("dark", "flats"): FrameType.DARK_FLAT,
+    ("flat", "dark"): FrameType.DARK_FLAT,
+    ("flat", "darks"): FrameType.DARK_FLAT,
+    ("master", "offset"): FrameType.BIAS,
+}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -72,8 +79,9 @@ def type_in_words(name: Iterable[str]) -> FrameType | None:
     sequence = list(name)
     position = 0
     while position < len(sequence):
-        if tuple(sequence[position : position + 2]) in _DARK_FLAT_PAIRS:
-            found.add(FrameType.DARK_FLAT)
+        both = _PAIRS.get(tuple(sequence[position : position + 2]))
+        if both is not None:
+            found.add(both)
             position += 2
             continue
         kind = _WORDS.get(sequence[position])

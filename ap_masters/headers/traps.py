@@ -11,8 +11,6 @@ from ap_masters.model import Frame, FrameType, ImageFormat, ImageInfo
 _SAME_EXPOSURE_S = 0.001
 # No camera needs longer than this for its shortest exposure; a longer "bias" is a short dark.
 _LONGEST_BIAS_S = 0.01
-# Above this the cooler has nothing left for a warmer night (two of the user documents say 85 %).
-_COOLER_LIMIT_PERCENT = 85.0
 
 
 def traps(frame: Frame, header: HeaderIndex, info: ImageInfo) -> tuple[str, ...]:
@@ -54,12 +52,6 @@ def _calibrated(frame: Frame, _: HeaderIndex, __: ImageInfo) -> str | None:
     return f"this frame has been calibrated already ({frame.calibration_state}, by {origin})"
 
 
-def _hot_cooler(frame: Frame, _: HeaderIndex, __: ImageInfo) -> str | None:
-    if frame.cooler_power is None or frame.cooler_power < _COOLER_LIMIT_PERCENT:
-        return None
-    return f"the cooler ran at {_COOLER_LIMIT_PERCENT:g} % of its power or more"
-
-
 def _signed_samples(_: Frame, __: HeaderIndex, info: ImageInfo) -> str | None:
     # Some programs leave BZERO out of 16-bit files; a bias then has a mean near -32768.
     if info.format is not ImageFormat.FITS or info.sample != "int16":
@@ -86,7 +78,6 @@ _FOR_RAWS: Final[tuple[_Check, ...]] = (
     _long_bias,
     _dark_without_exposure,
     _calibrated,
-    _hot_cooler,
     _signed_samples,
     _wide_integers,
     _several_images,

@@ -30,7 +30,9 @@ def read_master(path: Path, *, root: Path | None = None) -> tuple[Frame, Master]
     return frame, headers.master_from(info, frame)
 
 
-def draft_record(path: Path, frame: Frame, master: Master, *, now: datetime, reason: str) -> Record:
+def draft_record(
+    path: Path, frame: Frame, master: Master, *, now: datetime, reason: str, quality: QualitySettings
+) -> Record:
     """Return a judged record for the master at ``path``, measured from its pixels; status by the gate.
 
     Neither its frames nor its recipe are known: the record says so, and a plan will not take it for up to date.
@@ -69,5 +71,5 @@ def draft_record(path: Path, frame: Frame, master: Master, *, now: datetime, rea
         ),
         warnings=master.warnings,
     )
-    judged = judge(record, None, QualitySettings())
+    judged = judge(record, None, quality)
     return judged.model_copy(update={"history": (Event(at=now, status=judged.status, reason=reason),)})

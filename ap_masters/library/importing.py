@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from ap_masters import layouts
 from ap_masters import record as records
+from ap_masters.config import QualitySettings
 from ap_masters.errors import ApMastersError, LibraryError, RecordError
 from ap_masters.library import foreign, store
 from ap_masters.library.copying import copy_verified
@@ -59,12 +61,13 @@ def import_masters(
     now: datetime,
     apply: bool = False,
     suffix: str = ".xrs",
+    quality: QualitySettings | None = None,
 ) -> ImportReport:
     """Take the masters below ``source`` into ``library``: a dry run unless ``apply``.
 
     ``layout`` (a name or a template) files them anew; None keeps folders and names as they are. A record beside
-    a master comes along; a master without one is measured, judged and given one that says so. Nothing in the
-    library is replaced, nothing in the source is moved, changed or deleted. Raises LibraryError where the source
+    a master comes along; a master without one is measured, judged by ``quality`` and given one that says so. Nothing
+    in the library is replaced, nothing in the source is moved, changed or deleted. Raises LibraryError where the source
     is not there or lies in the library.
     """
     _refuse_nesting(source, library)
@@ -73,7 +76,16 @@ def import_masters(
         with library_lock(library):
             work = store.work_folder(library, f"import-{now:%Y%m%d_%H%M%S}")
             try:
-                items = [_take(i, source, library, work, now, suffix) if i.action == "import" else i for i in items]
+                take = partial(
+                    _take,
+                    root=source,
+                    library=library,
+                    work=work,
+                    now=now,
+                    suffix=suffix,
+                    quality=quality or QualitySettings(),
+                )
+                items = [take(item) if item.action == "import" else item for item in items]
             finally:
                 store.clear(work)
     return ImportReport(source=source, library=library, items=tuple(items), applied=apply)
@@ -158,13 +170,15 @@ def _refused(item: ImportItem, detail: str) -> ImportItem:
     return item.model_copy(update={"action": "refused", "detail": one_line(detail)})
 
 
-def _take(item: ImportItem, root: Path, library: Path, work: Path, now: datetime, suffix: str) -> ImportItem:
+def _take(
+    item: ImportItem, root: Path, library: Path, work: Path, now: datetime, suffix: str, quality: QualitySettings
+) -> ImportItem:
     """Copy one master, verify it and publish it; whatever goes wrong concerns this master alone."""
     output = Path(item.output or item.source.name)
     copy = work / output.name
     try:
         copy_verified(item.source, copy)
-        record = _record(item.source, root, copy, now)
+        record = _record(item.source, root, copy, now, quality)
         if record.status is MasterStatus.QUARANTINED:
             output = QUARANTINE / output
         if store.standing(library, output):
@@ -179,7 +193,7 @@ def _take(item: ImportItem, root: Path, library: Path, work: Path, now: datetime
     return item.model_copy(update={"action": action, "output": output.as_posix(), "detail": one_line(refusals)})
 
 
-def _record(source: Path, root: Path, copy: Path, now: datetime) -> Record:
+def _record(source: Path, root: Path, copy: Path, now: datetime, quality: QualitySettings) -> Record:
     """Return the record that came with a master, or one from its header and pixels."""
     reason = f"imported, was {source.name}"
     for suffix in RECORD_SUFFIXES:
@@ -193,4 +207,4 @@ def _record(source: Path, root: Path, copy: Path, now: datetime) -> Record:
         return told.model_copy(update={"supersedes": None, "history": (*told.history, event)})
     # Header, name and folders of the source: the copy stands in a work folder that says nothing.
     frame, master = foreign.read_master(source, root=root)
-    return foreign.draft_record(copy, frame, master, now=now, reason=reason)
+    return foreign.draft_record(copy, frame, master, now=now, reason=reason, quality=quality)

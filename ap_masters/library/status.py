@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters import record as records
-from ap_masters.config import Settings
+from ap_masters.config import QualitySettings, Settings
 from ap_masters.errors import LibraryError, RecordError, UsageError
 from ap_masters.library import candidates, foreign, store
 from ap_masters.library.lock import library_lock
@@ -42,7 +42,7 @@ def publish(
     _need(reason, "publish")
     with library_lock(library):
         source = locate(library, master)
-        record = _record(library / source, library, now, suffix)
+        record = _record(library / source, library, now, suffix, settings.quality if settings else None)
         _refuse_changed(library / source, record)
         fresh = candidates.is_unproved(record)
         if fresh:
@@ -69,14 +69,22 @@ def publish(
     return _change(home, source, final, superseded).model_copy(update={"findings": findings})
 
 
-def quarantine(library: Path, master: Path, reason: str, *, now: datetime, suffix: str = ".xrs") -> Change:
+def quarantine(
+    library: Path,
+    master: Path,
+    reason: str,
+    *,
+    now: datetime,
+    suffix: str = ".xrs",
+    quality: QualitySettings | None = None,
+) -> Change:
     """Take a master out of use: move it to ``quarantine/``, with the reason in its history. Raises as ``publish``."""
     _need(reason, "quarantine")
     with library_lock(library):
         source = locate(library, master)
         if source.is_relative_to(QUARANTINE):
             raise UsageError(f"{source.as_posix()} is in quarantine already")
-        record = _record(library / source, library, now, suffix)
+        record = _record(library / source, library, now, suffix, quality)
         records.write(record, records.record_path(library / source, suffix))
         target = store.quarantine(library, source, reason, now=now, suffix=suffix)
         final = records.read(records.record_path(target, suffix))
@@ -91,6 +99,7 @@ def label(
     *,
     now: datetime,
     suffix: str = ".xrs",
+    quality: QualitySettings | None = None,
 ) -> Change:
     """Give a master labels such as ``interim``, or take them away. Raises UsageError for a label that is no word."""
     for word in (*add, *remove):
@@ -98,7 +107,7 @@ def label(
             raise UsageError(f"'{word}' is no label: use up to 40 letters, digits and . _ + -")
     with library_lock(library):
         source = locate(library, master)
-        record = _record(library / source, library, now, suffix)
+        record = _record(library / source, library, now, suffix, quality)
         labels = tuple(sorted((set(record.labels) | set(add)) - set(remove)))
         if labels != record.labels:
             reason = "labels: " + (", ".join(labels) or "none")
@@ -146,7 +155,7 @@ def _need(reason: str, verb: str) -> None:
         raise UsageError(f"To {verb} a master by hand a reason is needed: it is kept in the master's history")
 
 
-def _record(master: Path, library: Path, now: datetime, suffix: str) -> Record:
+def _record(master: Path, library: Path, now: datetime, suffix: str, quality: QualitySettings | None) -> Record:
     """Return the record of ``master``; one from its header and pixels where it has none yet."""
     try:
         return records.read(records.record_path(master, suffix))
@@ -155,7 +164,8 @@ def _record(master: Path, library: Path, now: datetime, suffix: str) -> Record:
             frame, read = foreign.read_master(master, root=library)
         except ValueError as error:
             raise LibraryError(f"{master}: {error}") from error
-        return foreign.draft_record(master, frame, read, now=now, reason="found without a record")
+        quality = quality or QualitySettings()
+        return foreign.draft_record(master, frame, read, now=now, reason="found without a record", quality=quality)
 
 
 def _refuse_changed(master: Path, record: Record) -> None:

@@ -166,3 +166,16 @@ def test_frames_calibrated_alike_stay_together() -> None:
 
     assert [frame.calibration_state for frame in culled.kept] == ["BD", "BD"]
     assert [aside.detail for aside in culled.dropped] == ["calibration state D, where the group has frames in state BD"]
+
+
+@pytest.mark.parametrize(("limit", "warned"), [(85.0, True), (90.0, False)])
+def test_a_cooler_without_reserve_is_told(limit: float, warned: bool) -> None:
+    """S0-20: from the limit in the settings on; the frames stay."""
+    frames = [make_frame(DARK, path=Path(f"{n}.fits"), cooler_power=power) for n, power in enumerate((60.0, 85.0))]
+
+    culled = cull(DARK, frames, CullSettings(warn_cooler_percent=limit))
+
+    assert len(culled.kept) == 2
+    assert [w for w in culled.warnings if "cooler" in w] == (
+        ["the cooler ran at 85 % of its power or more in 1 of 2 frames"] if warned else []
+    )

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from ap_masters.headers import frame_from
-from ap_masters.headers.frame_types import read_type
+from ap_masters.headers.frame_types import read_type, type_in_words, words
 from ap_masters.model import Frame, FrameType, Keyword
 from tests.headers.samples import image_with
 
@@ -134,3 +134,12 @@ def test_frames_that_have_been_calibrated(cards: list[tuple[str, None, str]], st
 def test_types_in_other_words(spelling: str, kind: FrameType, master: bool) -> None:
     """As observatories and scripts write them."""
     assert read_type(spelling) == (kind, master)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("MasterOffset_ISO800", FrameType.BIAS), ("masterDark_OFFSET_50", FrameType.DARK), ("offset_50", None)],
+)
+def test_a_master_of_offsets(name: str, kind: FrameType | None) -> None:
+    """DeepSkyStacker calls its bias so; elsewhere the word is a setting."""
+    assert type_in_words(words(name)) is kind

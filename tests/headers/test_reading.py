@@ -537,7 +537,6 @@ def test_a_live_stack_has_the_exposure_of_one_frame() -> None:
             "this frame has been calibrated already (B, by keyword CALSTAT)",
             id="calibrated already",
         ),
-        pytest.param({"IMAGETYP": "DARK", "EXPTIME": 1, "COOLPOWR": 85}, "the cooler ran at 85 %", id="S0-20 cooler"),
         pytest.param({"IMAGETYP": "DARK", "EXPTIME": 1, "TIMESYS": "TAI"}, "TIMESYS is TAI", id="time system"),
     ],
 )

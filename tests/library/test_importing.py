@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ap_masters import record as records
+from ap_masters.config import QualitySettings
 from ap_masters.errors import LibraryError
 from ap_masters.library import store
 from ap_masters.library.audit import audit
@@ -173,11 +174,14 @@ def test_a_master_that_cannot_be_right_goes_to_quarantine(tmp_path: Path) -> Non
     path.parent.mkdir()
     images.write_image(path, np.full((16, 24), 0.5, np.float32), keywords(record), image_type="MasterDark")
 
-    report = import_masters(tmp_path / "old", tmp_path / "library", now=LATER, apply=True)
+    library, open_ = tmp_path / "library", QualitySettings(gate=False)
+    report = import_masters(tmp_path / "old", library, now=LATER, apply=True)
+    ungated = import_masters(tmp_path / "old", tmp_path / "other", now=LATER, apply=True, quality=open_)
 
     assert done(report) == {"MasterDark_300s.fits": ("quarantined", "quarantine/MasterDark_300s.fits")}
     assert "lit" in report.items[0].detail
     assert report.exit_code == 8
+    assert done(ungated) == {"MasterDark_300s.fits": ("imported", "MasterDark_300s.fits")}
 
 
 def test_a_source_in_the_library_or_nowhere_is_refused(tmp_path: Path) -> None:
