@@ -17,13 +17,13 @@ from ap_masters.library import index, lock, scan, store
 from ap_masters.library.entries import Entry, with_published
 from ap_masters.library.examine import examine
 from ap_masters.model import (
+    DARKS,
     QUARANTINE,
     Action,
     Calibration,
     CalibrationMaster,
     Failed,
     Frame,
-    FrameType,
     Integrated,
     Job,
     JobResult,
@@ -368,7 +368,7 @@ class _Run:
     def _wants_list(self, step: Step) -> bool:
         """Whether a list of hot pixels belongs beside this master: PULSAR mends flats with that of their dark."""
         wanted = self.settings.library.defects_beside_darks or layouts.has_cosmetic_lists(self.settings.layout)
-        return wanted and step.key.type in {FrameType.DARK, FrameType.DARK_FLAT}
+        return wanted and step.key.type in DARKS
 
 
 def _given(step: Step) -> tuple[Frame, ...]:

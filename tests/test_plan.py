@@ -151,9 +151,17 @@ def one_less(group: Group) -> Group:
     return group.model_copy(update={"frames": group.frames[:-1]})
 
 
-def one_changed(group: Group) -> Group:
-    changed = group.frames[3].model_copy(update={"mtime_ns": 5})
+def one_changed(group: Group, **changes: Any) -> Group:
+    changed = group.frames[3].model_copy(update={"mtime_ns": 5} | changes)
     return group.model_copy(update={"frames": (*group.frames[:3], changed, *group.frames[4:])})
+
+
+def one_longer(group: Group) -> Group:
+    return one_changed(group, size=12345)
+
+
+def one_from_elsewhere(group: Group) -> Group:
+    return one_changed(group, path=Path("/another night") / group.frames[3].path.name)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +170,8 @@ def one_changed(group: Group) -> Group:
         pytest.param(one_more, "1 new: late.fits", id="a new frame"),
         pytest.param(one_less, "1 gone: dark__019.fits", id="a frame gone"),
         pytest.param(one_changed, "1 changed: dark__003.fits", id="a changed frame"),
+        pytest.param(one_longer, "1 changed: dark__003.fits", id="a frame of another size"),
+        pytest.param(one_from_elsewhere, "1 new: dark__003.fits; 1 gone: dark__003.fits", id="another of its name"),
     ],
 )
 def test_only_the_group_whose_frames_changed_is_rebuilt(change: Callable[[Group], Group], reason: str) -> None:
@@ -174,8 +184,45 @@ def test_only_the_group_whose_frames_changed_is_rebuilt(change: Callable[[Group]
     by_type = {step.key.type: step for step in steps}
     assert by_type[FrameType.BIAS].action is Action.UP_TO_DATE
     assert by_type[FrameType.DARK].action is Action.REBUILD
-    assert by_type[FrameType.DARK].reasons == (reason,)
+    assert "; ".join(by_type[FrameType.DARK].reasons) == reason
     assert by_type[FrameType.DARK].supersedes == by_type[FrameType.DARK].output
+
+
+@pytest.mark.parametrize("frame_type", [FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT])
+def test_an_older_season_does_not_take_the_place_of_a_newer_one(frame_type: FrameType) -> None:
+    """Masters and lights of today are not to get the darks of two years ago; how to do so all the same is said."""
+    old = make_group(frame_type)
+    frames = tuple(f.model_copy(update={"started": EVENING + timedelta(days=365), "mtime_ns": 5}) for f in old.frames)
+    new = old.model_copy(update={"frames": frames})
+
+    backwards = only(plan_of(old, holdings=after(plan_of(new))))
+    forwards = only(plan_of(new, holdings=after(plan_of(old))))
+
+    assert backwards.action is Action.SKIPPED
+    assert "of newer frames: of 2027-01-29, these are of 2026-01-29" in backwards.reasons[0]
+    assert "library quarantine" in backwards.reasons[0]
+    assert forwards.action is Action.REBUILD
+
+
+def test_flats_of_an_older_night_are_built() -> None:
+    """A layout without dates has one place for the flats of all nights, and each night's lights want theirs."""
+    old = make_group(FrameType.FLAT)
+    frames = tuple(f.model_copy(update={"started": EVENING + timedelta(days=9), "mtime_ns": 5}) for f in old.frames)
+    allowed = Settings(match=MatchSettings(allow_uncalibrated=True))
+    holdings = after(plan_of(old.model_copy(update={"frames": frames}), settings=allowed))
+
+    assert only(plan_of(old, holdings=holdings, settings=allowed)).action is Action.REBUILD
+
+
+@pytest.mark.parametrize(("count", "warned"), [(10, False), (9, True)])
+def test_a_master_of_far_fewer_frames_is_warned_of(count: int, warned: bool) -> None:
+    """As when a card was read in halves."""
+    group = make_group(FrameType.DARK, 20)
+
+    step = only(plan_of(make_group(FrameType.DARK, count), holdings=after(plan_of(group))))
+
+    assert step.action is Action.REBUILD
+    assert any("the master that it replaces is of 20" in warning for warning in step.warnings) is warned
 
 
 def test_a_frame_that_was_only_copied_does_not_rebuild() -> None:

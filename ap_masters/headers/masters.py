@@ -10,7 +10,7 @@ from ap_masters.headers.frame_types import type_in_words, words
 from ap_masters.headers.index import HeaderIndex
 from ap_masters.headers.names import Hint
 from ap_masters.headers.values import julian, moment
-from ap_masters.model import Frame, FrameType, GroupKey, ImageInfo, Master
+from ap_masters.model import DARKS, Frame, FrameType, GroupKey, ImageInfo, Master
 
 # Names and folders round to whole degrees, and some hold the set-point where the header holds the sensor.
 _TEMPERATURE_SLACK_C = 1.0
@@ -71,7 +71,7 @@ def _contradictions(frame: Frame, key: GroupKey) -> Iterator[str]:
     stem, folder = names.stem_of(frame.path), frame.path.parent.name
     kind = type_in_words(words(folder))
     # A dark flat passes for a dark: WBPP knows no other word for it.
-    if kind is not None and kind is not key.type and {kind, key.type} != {FrameType.DARK, FrameType.DARK_FLAT}:
+    if kind is not None and kind is not key.type and {kind, key.type} != DARKS:
         yield f"the folder '{folder}' says {kind}, the header says {key.type}"
     for where, name in (("file name", stem), ("folder", folder)):
         for field, hint in names.numbers_in(name).items():

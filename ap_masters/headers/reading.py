@@ -14,7 +14,7 @@ from ap_masters.headers.names import FolderHint
 from ap_masters.headers.spellings import Spelling
 from ap_masters.headers.traps import traps
 from ap_masters.headers.values import local_moment, longitude, moment, number, pair, text, whole
-from ap_masters.model import Decision, Frame, FrameType, ImageInfo, calstat
+from ap_masters.model import DARKS, Decision, Frame, FrameType, ImageInfo, calstat
 
 # A set-point of 0 further than this from the sensor is a capture program's default, not a set-point.
 _SET_POINT_BELIEVED_C = 5.0
@@ -85,7 +85,7 @@ class _StatedType(NamedTuple):
 
 def _passes_for(chosen: _StatedType, other: _StatedType) -> bool:
     """Whether two statements of the type agree; an XISF imageType has no word for dark flats and says dark."""
-    no_word = other.source == _IMAGE_TYPE and {chosen.type, other.type} == {FrameType.DARK, FrameType.DARK_FLAT}
+    no_word = other.source == _IMAGE_TYPE and {chosen.type, other.type} == DARKS
     return chosen.type is other.type or no_word
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from ap_masters.headers.index import HeaderIndex
 from ap_masters.headers.values import number, text
-from ap_masters.model import Frame, FrameType, ImageFormat, ImageInfo
+from ap_masters.model import DARKS, Frame, FrameType, ImageFormat, ImageInfo
 
 # Two keywords for one exposure may differ by rounding, no more.
 _SAME_EXPOSURE_S = 0.001
@@ -40,7 +40,7 @@ def _long_bias(frame: Frame, _: HeaderIndex, __: ImageInfo) -> str | None:
 
 
 def _dark_without_exposure(frame: Frame, _: HeaderIndex, __: ImageInfo) -> str | None:
-    if frame.type in {FrameType.DARK, FrameType.DARK_FLAT} and frame.exposure == 0:
+    if frame.type in DARKS and frame.exposure == 0:
         return f"a {frame.type} of 0 s: is it a bias?"
     return None
 

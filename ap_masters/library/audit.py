@@ -16,7 +16,7 @@ from ap_masters.errors import ImageError, RecordError
 from ap_masters.library import store
 from ap_masters.library.entries import Entry, standing
 from ap_masters.library.scan import RECORD_SUFFIXES, Scan, is_console_log, other_files, scan
-from ap_masters.model import QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
+from ap_masters.model import DARKS, QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
 from ap_masters.safe import one_line
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,6 @@ _READERS: Final = 2  # of whole files at once: one is hashed while the next is r
 _HEADER_READERS: Final = 8  # waiting for a network share, not computing
 _SIDECARS: Final = frozenset({".lst", ".txt"})  # lists of defects
 _PART: Final = ".part"
-_DARKS: Final = {FrameType.DARK, FrameType.DARK_FLAT}
 
 
 class Fault(Noun):
@@ -165,7 +164,7 @@ def _against_layout(entry: Entry, layout: str | None) -> Iterator[str]:
     if named is None:
         yield f"its name is not one of the layout '{layout}'"
         return
-    if named.key.type is not entry.key.type and {named.key.type, entry.key.type} != _DARKS:
+    if named.key.type is not entry.key.type and {named.key.type, entry.key.type} != DARKS:
         yield f"its name says {named.key.type}, it is a {entry.key.type}"
     for name in ("exposure", "gain", "offset", "x_binning", "y_binning"):
         said, is_so = getattr(named.key, name), getattr(entry.key, name)

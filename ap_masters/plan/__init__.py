@@ -11,6 +11,8 @@ from ap_masters.plan.changes import (
     frames_to_hash,
     left_stale,
     masters_to_hash,
+    much_poorer,
+    newer_frames,
     of_another_group,
     was_refused,
 )
@@ -119,6 +121,10 @@ def _decide(
         reasons = (*_news_of_the_file(stands, target, record, holdings), *_news(job, record, holdings, settings))
     if not reasons:
         return draft.step(Action.UP_TO_DATE)
+    if record is not None and (newer := newer_frames(job, record)):
+        return draft.step(Action.SKIPPED, newer)
+    if record is not None:
+        draft.warnings += much_poorer(job, record)
     return draft.step(Action.REBUILD, *reasons, job=job, supersedes=stands.relative_to(library))
 
 

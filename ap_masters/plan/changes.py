@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ap_masters.config import GroupSettings
 from ap_masters.model import (
+    DARKS,
+    UNLIT,
     Calibration,
     CalibrationMaster,
     Frame,
-    FrameType,
     Group,
     GroupKey,
     Job,
@@ -37,7 +38,6 @@ def differences(job: Job, record: Record, hashes: Mapping[Path, str] | None = No
 # What may differ between a master and the one that replaces it: a dark flat passes for a dark and merely carries its
 # filter, and flats of another night are what a layout without a date is for. Numbers with a tolerance come apart.
 _MAY_DIFFER = frozenset({"type", "night", "temperature", "exposure"})
-_DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
 
 
 def of_another_group(now: GroupKey, then: GroupKey, settings: GroupSettings) -> str | None:
@@ -45,9 +45,9 @@ def of_another_group(now: GroupKey, then: GroupKey, settings: GroupSettings) -> 
 
     Such a master is no predecessor: two cameras filed under one name would replace each other for ever.
     """
-    if now.type is not then.type and {now.type, then.type} != _DARKS:
+    if now.type is not then.type and {now.type, then.type} != DARKS:
         return f"type {then.type}, not {now.type}"
-    carried = {"filter"} if now.type in _DARKS else set()
+    carried = {"filter"} if now.type in DARKS else set()
     fields = [name for name in GroupKey.model_fields if name not in _MAY_DIFFER | carried]
     other = next((name for name in fields if getattr(now, name) != getattr(then, name)), None)
     if other is None and not _near(now.temperature, then.temperature, settings.temperature_tolerance_c):
@@ -61,6 +61,28 @@ def _near(now: float | None, then: float | None, tolerance: float) -> bool:
     if now is None or then is None:
         return now is then
     return abs(now - then) <= tolerance + 1e-9
+
+
+def newer_frames(job: Job, record: Record) -> str | None:
+    """Return why the master of ``record`` is kept although ``job`` would replace it: all its frames are newer.
+
+    A bias or dark of an older season is no refresh. Flats of an older night are wanted for its lights; layouts without
+    a date have one place for all nights.
+    """
+    recorded = [entry.started for entry in record.inputs if entry.started]
+    starts = [frame.started for frame in job.frames if frame.started]
+    if job.group.key.type not in UNLIT or not recorded or not starts or max(starts) >= min(recorded):
+        return None
+    return (
+        f"the master that stands there is of newer frames: of {min(recorded):%Y-%m-%d}, these are of "
+        f"{max(starts):%Y-%m-%d}. To replace it all the same, take it out of use first (ap-masters library quarantine)"
+    )
+
+
+def much_poorer(job: Job, record: Record) -> tuple[str, ...]:
+    """Return a warning where a master replaces one of more than twice as many frames."""
+    now, then = len(job.frames), len(record.inputs)
+    return (f"of {now} frames, where the master that it replaces is of {then}",) if 2 * now < then else ()
 
 
 def left_stale(
@@ -85,21 +107,20 @@ def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Pat
     built: dict[tuple[str, int], list[Input]] = defaultdict(list)
     for entry in record.inputs:
         built[entry.path.name, entry.size].append(entry)
-    new, changed = [], []
+    others = []
     for frame in frames:
         twins = built[frame.path.name, frame.size]
         same = next((entry for entry in twins if _same(frame, entry, hashes)), None)
         if same is not None:
             twins.remove(same)
-        elif twins:
-            changed.append(frame.path.name)
-            twins.pop()
         elif not was_refused(frame, record, hashes):
-            new.append(frame.path.name)
-    gone = [entry.path.name for twins in built.values() for entry in twins]
+            others.append(frame.path)
+    gone = {entry.path: entry.path.name for twins in built.values() for entry in twins}
+    changed = [path.name for path in others if path in gone]
+    new = [path.name for path in others if gone.pop(path, None) is None]
     return tuple(
         f"{len(names)} {what}: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
-        for what, names in (("new", new), ("changed", changed), ("gone", gone))
+        for what, names in (("new", new), ("changed", changed), ("gone", [*gone.values()]))
         if names
     )
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ap_masters import layouts, recipes
 from ap_masters.config import Settings
-from ap_masters.model import Action, FrameType, Grade, Group, GroupKey, Job, Recipe, Rejection, Step
+from ap_masters.model import DARKS, Action, FrameType, Grade, Group, GroupKey, Job, Recipe, Rejection, Step
 
 # The order in which masters come to be; a stage's name on the command line covers its types.
 STAGE_OF: dict[FrameType, Literal["bias", "dark", "flat"]] = {
@@ -71,7 +71,7 @@ def prepare(group: Group, settings: Settings, engine: str) -> Draft:
 
 def recipe_of(group: Group, settings: Settings) -> Recipe:
     """Return how ``group`` is integrated: by its type, by how many frames it has, and by what is subtracted of them."""
-    dark = group.key.type in {FrameType.DARK, FrameType.DARK_FLAT}
+    dark = group.key.type in DARKS
     subtracted = settings.dark.subtract_bias == "master" or settings.dark.subtract_constant is not None
     around_zero = dark and (subtracted or "B" in group.calibrated_before)
     return recipes.recipe_for(group.key.type, len(group.frames), settings.recipe, around_zero=around_zero)

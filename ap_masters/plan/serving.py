@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ap_masters import layouts, match
 from ap_masters.config import Settings
-from ap_masters.model import Calibration, CalibrationMaster, Decision, FrameType, Group, Master
+from ap_masters.model import DARKS, Calibration, CalibrationMaster, Decision, FrameType, Group, Master
 from ap_masters.record import Record, shared_name
 
 
@@ -40,9 +40,6 @@ class Holdings:
         return {shared_name(path): path for path in sorted(self.existing, reverse=True)}
 
 
-_DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
-
-
 class Served(NamedTuple):
     """What is subtracted from the frames of a group, or why the group has to be refused."""
 
@@ -65,10 +62,10 @@ def serve(
     kind = group.key.type
     if group.calibrated_before:
         return _as_they_are(group)
-    if kind in _DARKS and settings.dark.subtract_constant is not None:
+    if kind in DARKS and settings.dark.subtract_constant is not None:
         return Served(Calibration(constant=settings.dark.subtract_constant))
     candidates = _candidates(holdings, promised, library, same_run=settings.same_run)
-    if kind in _DARKS and settings.dark.subtract_bias == "master":
+    if kind in DARKS and settings.dark.subtract_bias == "master":
         found = match.match_bias(group, candidates, settings.match)
     elif kind is FrameType.FLAT:
         found = match.match_flat(group, candidates, settings.match)

@@ -9,8 +9,6 @@ from ap_masters.record import Finding, Measure, Record
 
 Severity = Literal["note", "warning", "refresh", "service", "refuse"]
 
-UNLIT = frozenset({FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT})
-DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
 
 ROUNDING = 1e-9  # limits are strict, but for the last digits of a floating point number
 SIGNIFICANT = 4.0  # standard errors: over some ten metrics and a thousand seasons, not one false alarm

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from ap_masters.images.scale import ADU
+from ap_masters.model import UNLIT
 from ap_masters.quality import levels
-from ap_masters.quality.case import ROUNDING, SIGNIFICANT, UNLIT, Case, Severity, beyond, told
+from ap_masters.quality.case import ROUNDING, SIGNIFICANT, Case, Severity, beyond, told
 from ap_masters.quality.metrics import value_of
 from ap_masters.record import Finding
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from ap_masters.model import FrameType, GroupKey, Noun
+from ap_masters.model import UNLIT, FrameType, GroupKey, Noun
 from ap_masters.record import Measure
 
-_DARKS = {FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT}
 _LEAST_RANGE = 2.0  # degrees between the coldest and the warmest series, before a doubling is spoken of
 
 
@@ -51,7 +50,7 @@ def dark_series(levels: Iterable[Level]) -> tuple[DarkSeries, ...]:
     """
     groups: dict[tuple[object, ...], list[Level]] = defaultdict(list)
     for level in levels:
-        if level.key.type in _DARKS:
+        if level.key.type in UNLIT:
             groups[_mode(level.key), level.key.temperature].append(level)
     lines = [_line(members) for members in groups.values()]
     return tuple(sorted((line for line in lines if line), key=lambda s: (s.settings, s.temperature or 0.0)))

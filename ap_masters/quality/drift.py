@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ap_masters.model import FrameType, GroupKey
-from ap_masters.quality.case import DARKS, ROUNDING, SIGNIFICANT, UNLIT, Case, beyond, told
+from ap_masters.model import DARKS, UNLIT, FrameType, GroupKey
+from ap_masters.quality.case import ROUNDING, SIGNIFICANT, Case, beyond, told
 from ap_masters.quality.metrics import value_of
 from ap_masters.record import Finding, Measure, Record
 

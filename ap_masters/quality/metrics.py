@@ -10,16 +10,14 @@ from statistics import fmean
 from typing import NamedTuple
 
 from ap_masters.images.scale import ADU
-from ap_masters.model import FrameType, Statistics
+from ap_masters.model import DARKS, UNLIT, FrameType, Statistics
 from ap_masters.quality import grid, levels
 from ap_masters.record import Measure, Record
 
 _UNEVEN = 0.02  # blocks are whole strips of 16 rows and so not quite equal: a slope is that much in doubt
 _STEP_ERROR = 0.5  # ADU; cameras regulate their black level in steps of one
 
-_ALL = frozenset({FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT, FrameType.FLAT})
-_DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
-_UNLIT = _DARKS | {FrameType.BIAS}
+_ALL = UNLIT | {FrameType.FLAT}
 _FLATS = frozenset({FrameType.FLAT})
 
 
@@ -229,11 +227,11 @@ METRICS: tuple[Metric, ...] = (
     Metric("robust sigma", "ADU", _ALL, lambda f: Estimate(f.sigma), "1.4826 x median absolute deviation", "e-"),
     Metric("hot pixels", "", _ALL, _hot, "samples more than 5 robust sigma above the median"),
     Metric("cold pixels", "", _ALL, _cold, "samples more than 5 robust sigma below the median"),
-    Metric("warm fraction", "%", _UNLIT, _warm_fraction, "hot pixels / all samples"),
+    Metric("warm fraction", "%", UNLIT, _warm_fraction, "hot pixels / all samples"),
     Metric("gradient", "ADU", _ALL, _gradient, "range of the plane through the block medians (Theil-Sen)", "e-"),
-    Metric("amp glow", "ADU/s", _DARKS, _glow, "brightest border zone above the centre", "e-/s"),
-    Metric("row banding", "ADU", _UNLIT, _row_banding, "scatter of row medians beyond white noise and plane", "e-"),
-    Metric("column banding", "ADU", _UNLIT, _column_banding, "the same of column medians", "e-"),
+    Metric("amp glow", "ADU/s", DARKS, _glow, "brightest border zone above the centre", "e-/s"),
+    Metric("row banding", "ADU", UNLIT, _row_banding, "scatter of row medians beyond white noise and plane", "e-"),
+    Metric("column banding", "ADU", UNLIT, _column_banding, "the same of column medians", "e-"),
     Metric("flat level", "%", _FLATS, lambda f: Estimate(100 * f.median / ADU), "median / full scale"),
     Metric("flat spread", "", _FLATS, _flat_spread, "standard deviation in [0, 1]"),
     Metric("fall-off", "%", _FLATS, _fall_off, "mean corner block against the centre blocks"),
@@ -241,8 +239,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("peak", "%", _ALL, _peak, "largest sample / full scale"),
     Metric("rejected low", "%", _ALL, lambda f: _rejected(f, low=True), "samples rejected low / all samples"),
     Metric("rejected high", "%", _ALL, lambda f: _rejected(f, low=False), "samples rejected high / all samples"),
-    Metric("level spread", "ADU", _UNLIT, _level_spread, "highest minus lowest frame median"),
-    Metric("warm-up frames", "", _UNLIT, _warm_up, "first frames off the level of the second half"),
+    Metric("level spread", "ADU", UNLIT, _level_spread, "highest minus lowest frame median"),
+    Metric("warm-up frames", "", UNLIT, _warm_up, "first frames off the level of the second half"),
     Metric("temperature spread", "°C", _ALL, _temperature_spread, "largest minus smallest sensor temperature"),
     Metric("temperature excursion", "°C", _ALL, _excursion, "largest |sensor - set-point|"),
     Metric("cooler offset", "°C", _ALL, _cooler_offset, "mean of sensor - set-point"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ap_masters import images
 from ap_masters.errors import ImageError
 from ap_masters.images.scale import ADU, full_scale
-from ap_masters.model import Combination, FrameType
+from ap_masters.model import UNLIT, Combination, FrameType
 from ap_masters.record import Measure, Record
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _PAIRS = 4
 _CLIP = 5.0  # sigma; leaves normal noise alone and takes cosmic rays and telegraph pixels out
 _SATURATED = 0.98  # of the frame's range
 _BRIGHT_FRACTION = 0.001  # more saturated samples than this make a pair of flats useless
-_UNLIT = {FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT}
 
 # Standard deviation of the median of normal noise against that of the mean.
 _EFFICIENCY = {Combination.AVERAGE: 1.0, Combination.MEDIAN: math.sqrt(math.pi / 2)}
@@ -52,7 +51,7 @@ def sensor_measures(record: Record, master: Path, *, reference: Record | None = 
     bias or dark a quarter of that.
     """
     try:
-        if record.key.type in _UNLIT:
+        if record.key.type in UNLIT:
             return tuple(_unlit(record, master))
         return tuple(_flat(record, reference)) if reference is not None else ()
     except (ImageError, OSError) as error:
