@@ -11,7 +11,7 @@ from ap_masters.cli import documents, flags
 from ap_masters.cli.arguments import Library, OneMaster, Why
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen, with_settings
-from ap_masters.errors import NothingToDo, UsageError
+from ap_masters.errors import LibraryError, NothingToDo, UsageError
 from ap_masters.model import Frame
 from ap_masters.record import write_text
 from ap_masters.settings_files import Loaded
@@ -57,9 +57,12 @@ def due(
     from ap_masters.library.due import due as what_is_due
     from ap_masters.library.scan import scan
 
+    entries = scan(library).entries
+    if not entries and not frames:
+        raise NothingToDo(f"No master is in {library}: nothing can be due")
     recent = discover(frames, cache=HeaderCache.default(), exclude=[library]) if frames else None
     result = what_is_due(
-        scan(library).entries,
+        entries,
         loaded.settings.library,
         now=datetime.now(UTC),
         frames=(*recent.frames, *recent.lights) if recent else (),
@@ -101,6 +104,16 @@ def audit(
     raise typer.Exit(result.exit_code)
 
 
+def _index(screen: Screen, loaded: Loaded, library: Path) -> None:
+    """Bring the calibration index up to date after a change by hand; the change stands whatever becomes of it."""
+    from ap_masters.library.index import write_index
+
+    try:
+        write_index(library, loaded.settings.library.index_path)
+    except LibraryError as error:
+        screen.warning(f"{error}. Run `ap-masters library index` once that is mended")
+
+
 @app.command()
 @with_settings()
 def publish(screen: Screen, loaded: Loaded, words: OneMaster, reason: Why) -> None:
@@ -111,6 +124,7 @@ def publish(screen: Screen, loaded: Loaded, words: OneMaster, reason: Why) -> No
     suffix = loaded.settings.library.record_suffix
     change = status.publish(library, master, reason, now=datetime.now(UTC), suffix=suffix, settings=loaded.settings)
     _changed(screen, "publish", change)
+    _index(screen, loaded, library)
     for finding in change.findings:
         screen.warning(f"{change.path}: {finding}")
 
@@ -125,6 +139,7 @@ def quarantine(screen: Screen, loaded: Loaded, words: OneMaster, reason: Why) ->
     suffix, quality = loaded.settings.library.record_suffix, loaded.settings.quality
     done = status.quarantine(library, master, reason, now=datetime.now(UTC), suffix=suffix, quality=quality)
     _changed(screen, "quarantine", done)
+    _index(screen, loaded, library)
 
 
 @app.command()
@@ -149,6 +164,7 @@ def label(
     suffix, quality = loaded.settings.library.record_suffix, loaded.settings.quality
     done = status.label(library, master, add, remove or (), now=datetime.now(UTC), suffix=suffix, quality=quality)
     _changed(screen, "label", done)
+    _index(screen, loaded, library)
 
 
 def _one_master(words: list[str], *, most: int | None = None) -> tuple[Path, Path, tuple[str, ...]]:
@@ -296,6 +312,8 @@ def import_masters(
         screen.table(("action", "master", "in the library", "why"), rows)
         if not apply:
             screen.line("Nothing was done; --apply does it")
+    if any(item.action in {"imported", "quarantined"} for item in report.items):
+        _index(screen, loaded, library)
     raise typer.Exit(report.exit_code)
 
 

@@ -2,8 +2,9 @@
 
 The target keeps a list of what was copied to it, with checksums. A copy that is not what was copied any more is
 a mismatch: it is noted in the library's index and left alone until the user asks for a repair. What was deleted
-in the library stays in the target. Every file appears there by one rename, so a mirror may be interrupted at any
-time and run again, by hand or by a timer.
+in the library stays in the target; what moved there, as a master into quarantine, moves in the target too, lest it
+be taken for published. Every file appears there by one rename, so a mirror may be interrupted at any time and run
+again, by hand or by a timer.
 """
 
 import logging
@@ -16,12 +17,12 @@ from typing import Final, Literal, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from ap_masters import record as records
-from ap_masters.errors import LibraryError, RecordError, UsageError
+from ap_masters.errors import LibraryError, NothingToDo, RecordError, UsageError
 from ap_masters.library.copying import copy_verified, is_part
 from ap_masters.library.lock import HOUSEKEEPING, library_lock
 from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_notes
-from ap_masters.library.scan import RECORD_SUFFIXES
-from ap_masters.library.store import sha256
+from ap_masters.library.scan import RECORD_SUFFIXES, scan
+from ap_masters.library.store import library_around, sha256
 from ap_masters.model import Noun
 from ap_masters.safe import is_text
 
@@ -31,7 +32,7 @@ _COPIED: Final = HOUSEKEEPING / "copied.json"
 _JOURNAL: Final = HOUSEKEEPING / "copied.jsonl"  # what came to it in a run that may yet be killed
 _PATIENCE_S: Final = 5.0
 
-Action = Literal["copied", "updated", "adopted", "up to date", "repaired", "mismatch", "failed"]
+Action = Literal["copied", "updated", "adopted", "up to date", "repaired", "moved", "mismatch", "failed"]
 
 
 class Copy(Noun):
@@ -94,9 +95,10 @@ def mirror(
     for, and starts anew in a target that has lost its list. Mismatches are noted in the library, for its index.
     Raises UsageError where one folder lies in the other, LibraryError where the target cannot be locked, another
     mirror is at work on it (after ``patience`` seconds), or it does not look like the target it was (a share
-    that is not mounted).
+    that is not mounted); NothingToDo for a folder of other files.
     """
     _refuse_nesting(library, target)
+    _refuse_no_library(library)
     begun = (target / _COPIED).exists() or (target / _JOURNAL).exists()
     if is_known_target(library, str(target)) and not begun and not repair:
         raise LibraryError(
@@ -106,6 +108,7 @@ def mirror(
         run = _Run(library, target, quick=quick, repair=repair)
         try:
             run.files = [run.bring(path) for path in sorted(_files(library))]
+            run.files += run.follow_moves()
         finally:
             run.keep()  # also when it is interrupted: what was copied need not be read again
         _clear_halves(target)
@@ -161,6 +164,33 @@ class _Run:
             return Copy(path=name, action="up to date")
         return self._copy(name, source, copy, "updated")
 
+    def follow_moves(self) -> list[Copy]:
+        """Remove copies of masters, and of their records, that are in the library, and here, under another path now.
+
+        Only what this mirror wrote, and has not changed since; and only once its content stands in its new place.
+        """
+        places = {self.copied[file.path].sha256: file.path for file in self.files if file.path in self.copied}
+        gone = [name for name in self.copied if not (self.library / name).exists()]
+        moved = {name: places[self.copied[name].sha256] for name in gone if self.copied[name].sha256 in places}
+        beside = {
+            records.record_path(Path(name), suffix).as_posix(): records.record_path(Path(place), suffix).as_posix()
+            for name, place in moved.items()
+            for suffix in RECORD_SUFFIXES
+        }
+        moved |= {name: place for name, place in beside.items() if name in gone and place in self.copied}
+        return [done for name, place in sorted(moved.items()) if (done := self._remove(name, place)) is not None]
+
+    def _remove(self, name: str, place: str) -> Copy | None:
+        copy = self.target / name
+        try:
+            if not copy.exists() or not self._is_intact(copy, self.copied[name]):
+                return None
+            copy.unlink()
+        except OSError as error:
+            return Copy(path=name, action="failed", detail=_words(error))
+        del self.copied[name]
+        return Copy(path=name, action="moved", detail=f"is {place} now")
+
     def _is_intact(self, copy: Path, known: _Copied) -> bool:
         stat = copy.stat()
         if stat.st_size != known.size:
@@ -209,6 +239,14 @@ def _refuse_nesting(library: Path, target: Path) -> None:
     a, b = library.resolve(), target.resolve()
     if a == b or a.is_relative_to(b) or b.is_relative_to(a):
         raise UsageError(f"{target} and {library} lie in one another: choose a target outside the library")
+
+
+def _refuse_no_library(library: Path) -> None:
+    with suppress(LibraryError):
+        around = library_around(library)
+        raise UsageError(f"{library} lies in the library {around}: mirror that one")
+    if not (library / HOUSEKEEPING).is_dir() and any(_files(library)) and not scan(library).entries:
+        raise NothingToDo(f"{library}: holds files and no masters, so it is no library to mirror")
 
 
 def _read_state(target: Path) -> dict[str, _Copied]:

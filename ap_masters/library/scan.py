@@ -74,13 +74,14 @@ def scan(library: Path, *, believe: bool = False) -> Scan:
 def files(library: Path, found: Sequence[Found], *, mend: bool = False) -> Mapping[str, Known]:
     """Return what is known of the files ``found`` in ``library``, by path; only what has changed is read anew.
 
-    It is kept for the next time where anything has changed, or where ``mend`` says that the cache is damaged.
+    It is kept for the next time where anything has changed, or where ``mend`` says that the cache is damaged; but not
+    in a folder without masters, which is no library.
     """
     known = scan_cache.read(library)
     fresh = [f for f in found if f.path not in known or known[f.path].stamp != f.stamp]
     news = read(library, fresh)
     now = {f.path: news.get(f.path) or known[f.path] for f in found}
-    if mend or fresh or now.keys() != known.keys():
+    if (mend or fresh or now.keys() != known.keys()) and (known or any(each.entry for each in now.values())):
         scan_cache.write(library, now)
     return now
 

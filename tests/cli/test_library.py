@@ -64,14 +64,24 @@ def test_audit_finds_a_flipped_byte(run: Run, library: Path) -> None:
 def test_publish_and_quarantine_by_hand(run: Run, library: Path) -> None:
     """A master goes out of use and comes back, each time with a reason that is kept."""
     name = bias(library).name
+    index = library / "calibration-index.md"
     away = run("library", "quarantine", library, bias(library), "--reason", "light leak", "--json")
     assert away.document["change"]["status"] == "quarantined"
+    assert f"quarantine/master/{name}" in index.read_text(encoding="utf-8")
     assert not (library / "master" / name).exists()
 
     back = run("library", "publish", library, away.document["change"]["path"], "--reason", "false alarm")
     assert back.code == 0
+    assert f"quarantine/master/{name}" not in index.read_text(encoding="utf-8")
     history = json.loads(bias(library).with_suffix(".xrs").read_text(encoding="utf-8"))["history"]
     assert [event["reason"] for event in history][-2:] == ["light leak", "false alarm"]
+
+
+def test_a_folder_without_masters_is_told(run: Run, small_night: Path, tmp_path: Path) -> None:
+    """A folder of frames is no library, and does not become one by being asked."""
+    assert run("library", "due", small_night).code == 3
+    assert run("library", "mirror", small_night, tmp_path / "nas").code == 3
+    assert not (small_night / ".ap-masters").exists()
 
 
 def test_a_reason_is_needed(run: Run, library: Path) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ap_masters.errors import LibraryError, UsageError
+from ap_masters.errors import LibraryError, NothingToDo, UsageError
 from ap_masters.library.index import write_index
 from ap_masters.library.lock import library_lock
 from ap_masters.library.mirror import MirrorReport, mirror
 from ap_masters.library.notes import read_mirror_notes
-from tests.library.shelves import draft, key, shelve
+from ap_masters.library.status import quarantine
+from tests.builders import write_frame
+from tests.library.shelves import NOW, draft, key, shelve
 
 OUTPUT = "master/masterDark é 300.xisf"
 
@@ -157,6 +159,46 @@ def test_what_was_deleted_in_the_library_stays_in_the_mirror(library: Path, targ
 
     assert (target / OUTPUT).exists()
     assert (report.extra, report.exit_code) == (1, 0)
+
+
+def test_a_master_that_went_into_quarantine_goes_there_in_the_mirror_too(library: Path, target: Path) -> None:
+    """Else it would serve from the NAS as published; one that was superseded as well."""
+    mirror(library, target)
+    quarantine(library, Path(OUTPUT), "amp glow", now=NOW)
+
+    report = mirror(library, target)
+
+    moved = {(file.path, file.detail) for file in report.files if file.action == "moved"}
+    record = Path(OUTPUT).with_suffix(".xrs").as_posix()
+    assert moved == {(OUTPUT, f"is quarantine/{OUTPUT} now"), (record, f"is quarantine/{record} now")}
+    assert tree(target) == tree(library)
+    assert report.exit_code == 0
+    assert actions(mirror(library, target)) == {"up to date"}
+
+
+def test_a_copy_that_was_changed_there_does_not_move(library: Path, target: Path) -> None:
+    """It is not what was copied any more: nobody knows what it is worth."""
+    mirror(library, target)
+    changed = flip(target / OUTPUT)
+    quarantine(library, Path(OUTPUT), "amp glow", now=NOW)
+
+    mirror(library, target)
+
+    assert (target / OUTPUT).read_bytes() == changed
+    assert (target / "quarantine" / OUTPUT).is_file()
+
+
+def test_what_is_no_library_is_not_mirrored(library: Path, target: Path, tmp_path: Path) -> None:
+    """A folder of frames would become one; a part of a library would become another."""
+    frames = tmp_path / "frames"
+    write_frame(frames / "dark.fits")
+
+    with pytest.raises(NothingToDo, match="no masters"):
+        mirror(frames, target)
+    with pytest.raises(UsageError, match="lies in the library"):
+        mirror(library / "master", target)
+    assert not target.exists()
+    assert [path.name for path in frames.iterdir()] == ["dark.fits"]
 
 
 def test_leftovers_and_housekeeping_are_not_mirrored(library: Path, target: Path) -> None:
