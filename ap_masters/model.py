@@ -183,6 +183,9 @@ class SetAside(Noun):
     detail: str
 
 
+_TURNED: Final = 2.0  # degrees
+
+
 def calstat(letters: Collection[str]) -> str:
     """Return letters in the order of CALSTAT: B bias, D dark, F flat."""
     return "".join(letter for letter in "BDF" if letter in letters)
@@ -194,9 +197,10 @@ def calstat(letters: Collection[str]) -> str:
 class GroupKey(Noun):
     """What the frames of one group share; numbers, so that 100 and 100.0 are one key.
 
-    ``temperature`` is the centre of the cluster. Exposure is None for bias; telescope, filter and night are
-    None for bias and dark; a dark flat carries the filter of the flats it serves when its folder, name or
-    header says so and never groups by it.
+    ``temperature`` is the centre of the cluster. Exposure is None for bias; telescope, filter, rotation and night
+    are None for bias and dark; a dark flat carries the filter of the flats it serves when its folder, name or
+    header says so and never groups by it. Nor does ``rotation``, the rotator's angle in degrees, divide frames: it is
+    that of all frames, and None where they differ.
     """
 
     type: FrameType
@@ -217,6 +221,7 @@ class GroupKey(Noun):
     exposure: float | None = None
     telescope: str | None = None
     filter: str | None = None
+    rotation: float | None = None
     night: date | None = None
 
     @classmethod
@@ -250,6 +255,7 @@ class GroupKey(Noun):
             exposure=frame.exposure if exposed else None,
             telescope=frame.telescope if optical else None,
             filter=frame.filter if filtered else None,
+            rotation=frame.rotation if optical else None,
             night=frame.night if optical else None,
         )
 
@@ -271,9 +277,16 @@ class GroupKey(Noun):
             parts.append(f"bin {self.x_binning}x{self.y_binning}")
         if self.width is not None:
             parts.append(f"{self.width}x{self.height}")
+        if self.rotation is not None:
+            parts.append(f"rotator {self.rotation:g}°")
         if self.night is not None:
             parts.append(f"night of {self.night.isoformat()}")
         return ", ".join(parts)
+
+
+def turned(one: float, other: float) -> bool:
+    """Say whether two angles of a rotator, in degrees, are further apart than one that was not moved comes back."""
+    return abs((one - other + 180) % 360 - 180) > _TURNED
 
 
 class Grade(StrEnum):

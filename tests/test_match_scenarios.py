@@ -248,9 +248,24 @@ def test_s2_29_a_flat_has_the_filter_of_the_light_and_differences_of_the_telesco
     assert found.flat == other
     assert decision(found.decisions, "red.xisf").field == "filter"
     assert found.warnings == (
-        "telescope EQ6-R, the light has RedCat 51",
-        "gain 0, the light has 100",
+        "other.xisf: telescope EQ6-R, the light has RedCat 51",
+        "other.xisf: gain 0, the light has 100",
     )
+
+
+def test_a_flat_of_the_same_rotator_angle_comes_first() -> None:
+    """Dust lies where the camera stood; a flat of another angle serves all the same, with a warning."""
+    other = make_master(FLAT, "other.xisf", rotation=0.5, started=DUSK)
+    same = make_master(FLAT, "same.xisf", rotation=91.0, started=DUSK - timedelta(days=30))
+    turned = light(rotation=90.0)
+
+    both, alone = match_light(turned, [other, same], SETTINGS), match_light(turned, [other], SETTINGS)
+
+    assert (both.flat, both.warnings) == (same, ())
+    lost = decision(both.decisions, "other.xisf")
+    assert (lost.field, lost.reason) == ("rotator angle", "rotator angle 0.5°; same.xisf, 91°, is as the light has it")
+    assert alone.flat == other
+    assert alone.warnings == ("other.xisf: rotator angle 0.5°, the light has 90°",)
 
 
 @pytest.mark.parametrize(("temperature", "serves"), [(-15.0, True), (-5.0, True), (-15.1, False)])

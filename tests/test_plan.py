@@ -214,6 +214,22 @@ def test_flats_of_an_older_night_are_built() -> None:
     assert only(plan_of(old, holdings=holdings, settings=allowed)).action is Action.REBUILD
 
 
+def test_flats_of_another_rotator_angle_are_another_group() -> None:
+    """They are not filed in place of the first ones; a layout with the angle gives each its place."""
+    settings = Settings(match=MatchSettings(allow_uncalibrated=True))
+    flats = {angle: make_group(FrameType.FLAT, rotation=angle) for angle in (0.0, 90.0)}
+    keyed = {a: g.model_copy(update={"key": g.key.model_copy(update={"rotation": a})}) for a, g in flats.items()}
+    holdings = after(plan_of(keyed[0.0], settings=settings))
+    apart = settings.model_copy(update={"layout": "flats/{{ type }}_{{ filter }}_{{ rotation }}"})
+
+    refused = only(plan_of(keyed[90.0], holdings=holdings, settings=settings))
+    outputs = [step.output.as_posix() for step in plan_of(*keyed.values(), settings=apart).steps]
+
+    assert refused.action is Action.CONFLICT
+    assert "rotation 0.0, not 90.0" in refused.reasons[0]
+    assert [name.rpartition("_")[2] for name in outputs] == ["0.xisf", "90.xisf"]
+
+
 @pytest.mark.parametrize(("count", "warned"), [(10, False), (9, True)])
 def test_a_master_of_far_fewer_frames_is_warned_of(count: int, warned: bool) -> None:
     """As when a card was read in halves."""

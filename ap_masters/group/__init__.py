@@ -10,11 +10,10 @@ from ap_masters.group.clusters import clusters
 from ap_masters.group.cull import cull as cull_frames
 from ap_masters.group.dark_flats import conclusions, rig_of, with_dark_flats
 from ap_masters.group.spelling import spelling_warnings
-from ap_masters.model import CALIBRATION_TYPES, Frame, FrameType, Grade, Group, GroupKey, Noun, Reason, SetAside
+from ap_masters.model import CALIBRATION_TYPES, Frame, FrameType, Grade, Group, GroupKey, Noun, Reason, SetAside, turned
 
 __all__ = ["Grouping", "group_frames"]
 
-_TURNED = 2.0  # degrees by which a rotator that was not moved may come back elsewhere
 _LONGER = 1.02  # focal length over another of the same telescope, as plate solving finds it
 
 
@@ -82,7 +81,9 @@ def _divide(frames: Sequence[Frame], settings: GroupSettings) -> Iterator[tuple[
     exact: dict[GroupKey, list[Frame]] = defaultdict(list)
     for frame in frames:
         key = GroupKey.of(frame)
-        exact[key.model_copy(update={"temperature": None, "exposure": None, **_carried(key)})].append(frame)
+        exact[key.model_copy(update={"temperature": None, "exposure": None, "rotation": None, **_carried(key)})].append(
+            frame
+        )
     for key, alike in exact.items():
         for exposure, exposed in _by_exposure(key, alike, settings):
             for alike_in_temperature in _by_temperature(exposed, settings.temperature_tolerance_c):
@@ -144,12 +145,21 @@ def _middle(frames: Sequence[Frame]) -> float | None:
     return statistics.median(known) + 0.0 if known else None
 
 
+def _angle(key: GroupKey, frames: Sequence[Frame]) -> float | None:
+    """Return the angle at which the rotator stood for all flats; None where it was turned in between."""
+    angles = [frame.rotation for frame in frames if frame.rotation is not None]
+    if key.type is not FrameType.FLAT or not angles or any(turned(angle, angles[0]) for angle in angles):
+        return None
+    return angles[0]
+
+
 # --- one group ---
 
 
 def _group(key: GroupKey, members: list[Frame], settings: CullSettings, counts: CountSettings) -> Group:
     culled = cull_frames(key.type, members, settings)
-    key = key.model_copy(update={"temperature": _middle(culled.kept or members)})
+    middle, angle = _middle(culled.kept or members), _angle(key, culled.kept)
+    key = key.model_copy(update={"temperature": middle, "rotation": angle})
     return Group(
         key=key,
         frames=culled.kept,
@@ -183,8 +193,11 @@ def _optics(key: GroupKey, frames: Sequence[Frame]) -> Iterator[str]:
     if key.type is not FrameType.FLAT:
         return
     angles = sorted(frame.rotation for frame in frames if frame.rotation is not None)
-    if any(abs((angle - angles[0] + 180) % 360 - 180) > _TURNED for angle in angles):
-        yield f"rotator angles from {angles[0]:g} to {angles[-1]:g}°: build the flats of each angle by themselves"
+    if any(turned(angle, angles[0]) for angle in angles):
+        yield (
+            f"rotator angles from {angles[0]:g} to {angles[-1]:g}°: build the flats of each angle by themselves, with "
+            "{{ rotation }} in the --layout or in libraries of their own"
+        )
     lengths = sorted(frame.focal_length for frame in frames if frame.focal_length is not None)
     if lengths and lengths[-1] > lengths[0] * _LONGER:
         yield f"focal lengths from {lengths[0]:g} to {lengths[-1]:g} mm: are these flats of one telescope?"

@@ -23,6 +23,7 @@ NINA_TOKENS = {
     "DATEMINUS12": "date",
     "IMAGETYPE": "type:nina",
     "BINNING": "binning",
+    "ROTATORANGLE": "rotation",
     "SENSORTEMP": "temperature",
     "TEMPERATURESETPOINT": "temperature",
     "EXPOSURETIME": "exposure",

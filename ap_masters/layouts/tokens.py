@@ -242,6 +242,7 @@ TOKENS: dict[str, Token] = {
     "iso": _number("iso", "NO_ISO"),
     "usb": _number("usb_limit", "NO_USBLIMIT"),
     "temperature": _number("temperature", "NO_TEMP", places=2),
+    "rotation": _number("rotation", "NO_ROTATION", places=0),
     "exposure": _exposure(str, NUMBER, float),
     "exposure:p": _exposure(
         lambda s: s.replace(".", "p"), r"-?\d+(?:p\d+)?", lambda text: float(text.replace("p", "."))

@@ -120,7 +120,7 @@ def match_light(
         flat=flat.master if flat else None,
         scale_dark=scaled,
         decisions=words.decisions(contest, taken),
-        warnings=(*_passed(contest, taken), *(comparison.advice(flat.master.key, want) if flat else ())),
+        warnings=(*_passed(contest, taken), *(_advice(contest, flat) if flat else ())),
         problems=tuple(words.problem(contest, (kind,)) for kind, candidate in found.items() if candidate is None),
     )
 
@@ -177,6 +177,11 @@ _BELOW: Final = {
     "scaled dark": "no dark flat and no dark of the same exposure serves: a dark of another exposure is scaled",
     "bias": "no dark flat and no dark serves: nothing but a bias is subtracted from the flats",
 }
+
+
+def _advice(contest: Contest, flat: Candidate) -> list[str]:
+    """Return in what the flat that was taken differs from the light, though it need not."""
+    return [f"{contest.name(flat)}: {text}" for text in comparison.advice(flat.master.key, contest.want)]
 
 
 def _warnings(contest: Contest, rung: str) -> list[str]:

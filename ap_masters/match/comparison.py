@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from ap_masters.config import MatchSettings
-from ap_masters.model import Frame, FrameType, GroupKey, Master
+from ap_masters.model import Frame, FrameType, GroupKey, Master, turned
 from ap_masters.safe import path_component
 
 Value = str | float | tuple[int, ...]
@@ -77,7 +77,8 @@ RULES: Final = {
 }
 # What a light and its flat should share (S2-29). Three programs write the mount as the telescope, so that a
 # difference is worth a warning and no more.
-_ADVICE: Final = (Rule("telescope", lambda key: key.telescope), _GAIN, _OFFSET)
+_ROTATION = Rule("rotator angle", lambda key: key.rotation, unit="°")
+_ADVICE: Final = (Rule("telescope", lambda key: key.telescope), _ROTATION, _GAIN, _OFFSET)
 
 _NOISE = 1e-9  # of floating point, so that limits are inclusive
 _SAME = 1e-6  # 100 and 100.0000001 are one gain
@@ -126,7 +127,13 @@ def differences(key: GroupKey, want: Wanted, settings: MatchSettings) -> Iterato
 def advice(key: GroupKey, want: Wanted) -> list[str]:
     """Return what a flat master of ``key`` and a light should share and do not."""
     pairs = [(rule, rule.value(key), rule.value(want.key)) for rule in _ADVICE]
-    return [_words(rule, a, b, want) for rule, a, b in pairs if a is not None and b is not None and a != b]
+    known = ((rule, a, b) for rule, a, b in pairs if a is not None and b is not None)
+    return [_words(rule, a, b, want) for rule, a, b in known if (is_turned(key, want) if rule is _ROTATION else a != b)]
+
+
+def is_turned(key: GroupKey, want: Wanted) -> bool:
+    """Say whether a flat was taken at another angle of the rotator than the lights, as far as both are known."""
+    return key.rotation is not None and want.key.rotation is not None and turned(key.rotation, want.key.rotation)
 
 
 def _agree(rule: Rule, mine: Value, theirs: Value, want: Wanted, settings: MatchSettings) -> bool:

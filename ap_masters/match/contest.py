@@ -23,6 +23,7 @@ class Standing(NamedTuple):
     outside: bool  # a dark flat beyond the window of hours
     higher: bool  # a dark to be scaled down: S4 takes the nearest lower or equal one first
     off: float  # a dark's exposure from the one wanted, s
+    turned: bool  # a flat of another angle of the rotator: its dust lies elsewhere
     earlier: bool  # a dark flat before the flats, where later ones are preferred (S2-57: thermal drift)
     gap: float  # s
     fewer: int  # frames, negative
@@ -135,6 +136,7 @@ class Contest:
             outside=dark_flat and not inside,
             higher=off > 0,
             off=abs(off),
+            turned=comparison.is_turned(master.key, self.want),
             earlier=dark_flat and inside and self.settings.prefer_later and gap is not None and gap < 0,
             gap=seconds,
             fewer=-(master.frames or 0),

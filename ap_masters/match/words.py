@@ -93,6 +93,11 @@ def _by_unknown(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     return f"{'; '.join(d.text for d in loser.passed)}; more is known of {contest.name(winner)}"
 
 
+def _by_angle(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    mine, theirs = (show(c.master.key.rotation or 0.0, "°") for c in (loser, winner))
+    return f"rotator angle {mine}; {contest.name(winner)}, {theirs}, is as {contest.want.have} it"
+
+
 def _by_frames(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     mine = loser.master.frames or "an unknown number of"
     return f"made of {mine} frames, {contest.name(winner)} of {winner.master.frames}"
@@ -111,6 +116,7 @@ _LOST: Final[dict[str, tuple[str, Callable[[Contest, Candidate, Candidate], str]
     "outside": ("time", _by_time),
     "higher": ("exposure", _by_exposure),
     "off": ("exposure", _by_exposure),
+    "turned": ("rotator angle", _by_angle),
     "earlier": ("time", _by_time),
     "gap": ("time", _by_time),
     "fewer": ("frames", _by_frames),

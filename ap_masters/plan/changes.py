@@ -17,6 +17,7 @@ from ap_masters.model import (
     Job,
     Recipe,
     Step,
+    turned,
 )
 from ap_masters.record import Input, Record
 
@@ -37,7 +38,7 @@ def differences(job: Job, record: Record, hashes: Mapping[Path, str] | None = No
 
 # What may differ between a master and the one that replaces it: a dark flat passes for a dark and merely carries its
 # filter, and flats of another night are what a layout without a date is for. Numbers with a tolerance come apart.
-_MAY_DIFFER = frozenset({"type", "night", "temperature", "exposure"})
+_MAY_DIFFER = frozenset({"type", "night", "temperature", "exposure", "rotation"})
 
 
 def of_another_group(now: GroupKey, then: GroupKey, settings: GroupSettings) -> str | None:
@@ -54,6 +55,8 @@ def of_another_group(now: GroupKey, then: GroupKey, settings: GroupSettings) -> 
         other = "temperature"
     if other is None and not _near(now.exposure, then.exposure, settings.exposure_tolerance_s):
         other = "exposure"
+    if other is None and now.rotation is not None and then.rotation is not None and turned(now.rotation, then.rotation):
+        other = "rotation"
     return other and f"{other.replace('_', ' ')} {getattr(then, other)}, not {getattr(now, other)}"
 
 

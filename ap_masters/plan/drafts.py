@@ -121,7 +121,7 @@ def refuse_inconsistent_exposures(drafts: Sequence[Draft]) -> None:
     sets: dict[GroupKey, list[Draft]] = defaultdict(list)
     for draft in drafts:
         if draft.action is None and draft.group.key.type is FrameType.FLAT:
-            sets[draft.group.key.model_copy(update={"exposure": None, "night": None})].append(draft)
+            sets[draft.group.key.model_copy(update={"exposure": None, "night": None, "rotation": None})].append(draft)
     for mixed in sets.values():
         exposures = sorted({draft.group.key.exposure or 0.0 for draft in mixed})
         if len(exposures) > 1:
