@@ -50,7 +50,9 @@ def inspect(path: Path) -> InspectedImage | Record | LogFacts:
         return records.read(path)
     facts = console.parse_bytes(data)
     if facts.version is None and not facts.blocks:
-        raise UsageError(f"{path}: is neither an image, nor a record, nor a log of PixInsight")
+        raise UsageError(
+            f"{path}: is neither an image, nor a record, nor a log of PixInsight; the log of a build is a text to read"
+        )
     return facts
 
 
@@ -86,7 +88,7 @@ def _image(path: Path) -> InspectedImage:
 
 def _record_beside(path: Path) -> Record | None:
     """Return the record of a master, if it has one that parses; a plain log under that suffix is none."""
-    for suffix in (".xrs", ".log"):
+    for suffix in records.SUFFIXES:
         try:
             return records.read(records.record_path(path, suffix))
         except RecordError:

@@ -256,6 +256,9 @@ def complete(record: Record, result: Integrated, hashes: Mapping[Path, str], *, 
     )
 
 
+SUFFIXES: Final = (".xrs", ".log")  # a record's; .log is what some users call theirs
+
+
 def record_path(master: Path, suffix: str = ".xrs") -> Path:
     """Return where the record of ``master`` stands: same folder, same stem."""
     return master.with_suffix(suffix)

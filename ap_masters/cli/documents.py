@@ -126,4 +126,4 @@ def _row(of: "Row") -> Document:
 
 
 def _coverage(of: "Coverage") -> Document:
-    return of._asdict()
+    return {"master": of.master, "have": of.have, "need": of.need}

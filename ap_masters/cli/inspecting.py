@@ -99,10 +99,14 @@ def _statistics(screen: Screen, statistics: Statistics) -> None:
 
 def _record(screen: Screen, record: Record) -> None:
     screen.line()
-    engine = f"{record.engine.name} {record.engine.version} ({record.engine.definition})" if record.engine else "none"
     screen.line(f"record of {record.master.name}: {record.status}, {record.key.describe()}")
-    screen.line(f"  integrated by {engine} from {len(record.inputs)} frames ({record.grade})")
-    screen.line(f"  {record.recipe.combination}, rejection {record.recipe.rejection}")
+    if record.engine is not None:
+        engine = f"{record.engine.name} {record.engine.version} ({record.engine.definition})"
+        screen.line(f"  integrated by {engine} from {len(record.inputs)} frames ({record.grade})")
+        screen.line(f"  {record.recipe.combination}, rejection {record.recipe.rejection}")
+    elif not record.inputs:
+        count = "an unknown number of" if record.combined is None else record.combined
+        screen.line(f"  integrated by another program from {count} frames")
     if record.rejected is not None:
         screen.line(f"  rejected {record.rejected.low} low, {record.rejected.high} high of {record.rejected.samples}")
     for decision in record.calibration.decisions if record.calibration else ():

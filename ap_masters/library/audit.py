@@ -15,7 +15,7 @@ from ap_masters import record as records
 from ap_masters.errors import ImageError, RecordError
 from ap_masters.library import store
 from ap_masters.library.entries import Entry, standing
-from ap_masters.library.scan import RECORD_SUFFIXES, Scan, is_console_log, other_files, scan
+from ap_masters.library.scan import Scan, is_console_log, other_files, scan
 from ap_masters.model import DARKS, QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
 from ap_masters.safe import one_line
 
@@ -223,7 +223,7 @@ def _stray(place: Path, path: Path, stems: set[str]) -> Iterator[Fault]:
         yield Fault(kind="orphan record", path=place.as_posix(), detail="there is no master of this name beside it")
     elif suffix in _SIDECARS and alone:
         yield Fault(kind="orphan file", path=place.as_posix(), detail="there is no master of this name beside it")
-    elif suffix in {*RECORD_SUFFIXES, ".json"}:
+    elif suffix in {*records.SUFFIXES, ".json"}:
         yield from _unparsable(place, path)
 
 
@@ -233,7 +233,7 @@ def _unparsable(place: Path, path: Path) -> Iterator[Fault]:
         return
     try:
         text = path.read_text(encoding="utf-8")
-        if place.suffix.lower() in RECORD_SUFFIXES:
+        if place.suffix.lower() in records.SUFFIXES:
             records.parse(text, where=path)
         else:
             json.loads(text, parse_constant=_refuse)

@@ -15,7 +15,7 @@ from ap_masters.library import foreign, store
 from ap_masters.library.copying import copy_verified
 from ap_masters.library.entries import Entry
 from ap_masters.library.lock import library_lock
-from ap_masters.library.scan import RECORD_SUFFIXES, scan
+from ap_masters.library.scan import scan
 from ap_masters.model import QUARANTINE, GroupKey, MasterStatus, Noun
 from ap_masters.record import Event, Record
 from ap_masters.safe import one_line
@@ -101,6 +101,7 @@ def _refuse_nesting(source: Path, library: Path) -> None:
 def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportItem]:
     there = {(entry.size, entry.sha256 or store.sha256(library / entry.path)) for entry in scan(library).entries}
     claimed: dict[str, str] = {}
+    twins: dict[tuple[int, str], str] = {}
     found = scan(source, believe=True)
     alike = Counter(_kind(entry) for entry in found.entries)
     for entry in found.entries:
@@ -110,12 +111,17 @@ def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportIte
             continue
         if entry.status is not MasterStatus.PUBLISHED:
             yield _refused(item, f"it is {entry.status} there")
-        elif (entry.size, store.sha256(path)) in there:
-            yield item.model_copy(update={"action": "already there"})
+        elif (content := (entry.size, store.sha256(path))) in there:
+            twin = twins.get(content)
+            yield item.model_copy(update={"action": "already there", "detail": f"the same as {twin}" if twin else ""})
         elif entry.record is None and (number := alike[_kind(entry)]) > 1 and _is_single(path):
             yield _refused(item, f"one of {number} {_SINGLES}")
         else:
-            yield _placed(item, entry, library, layout, claimed)
+            placed = _placed(item, entry, library, layout, claimed)
+            if placed.action == "import":
+                there.add(content)
+                twins[content] = entry.path
+            yield placed
     for problem in found.problems:
         yield _refused(ImportItem(source=source / problem.path, action="refused"), problem.detail)
 
@@ -183,7 +189,7 @@ def _take(
             output = QUARANTINE / output
         if store.standing(library, output):
             return item.model_copy(update={"action": "conflict", "detail": "another master stands there"})
-        store.publish(copy, record, library, output, now=now, suffix=suffix)
+        store.publish(copy, record, library, output, now=now, suffix=suffix, reason=None)
     except (ApMastersError, OSError, ValueError) as error:
         return item.model_copy(update={"action": "failed", "detail": one_line(str(error))})
     finally:
@@ -196,7 +202,7 @@ def _take(
 def _record(source: Path, root: Path, copy: Path, now: datetime, quality: QualitySettings) -> Record:
     """Return the record that came with a master, or one from its header and pixels."""
     reason = f"imported, was {source.name}"
-    for suffix in RECORD_SUFFIXES:
+    for suffix in records.SUFFIXES:
         try:
             told = records.read(records.record_path(source, suffix))
         except RecordError:

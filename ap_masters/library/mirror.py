@@ -21,7 +21,7 @@ from ap_masters.errors import LibraryError, NothingToDo, RecordError, UsageError
 from ap_masters.library.copying import copy_verified, is_part
 from ap_masters.library.lock import HOUSEKEEPING, library_lock
 from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_notes
-from ap_masters.library.scan import RECORD_SUFFIXES, scan
+from ap_masters.library.scan import scan
 from ap_masters.library.store import library_around, sha256
 from ap_masters.model import Noun
 from ap_masters.safe import is_text
@@ -175,7 +175,7 @@ class _Run:
         beside = {
             records.record_path(Path(name), suffix).as_posix(): records.record_path(Path(place), suffix).as_posix()
             for name, place in moved.items()
-            for suffix in RECORD_SUFFIXES
+            for suffix in records.SUFFIXES
         }
         moved |= {name: place for name, place in beside.items() if name in gone and place in self.copied}
         return [done for name, place in sorted(moved.items()) if (done := self._remove(name, place)) is not None]
@@ -278,7 +278,7 @@ def _clear_halves(target: Path) -> None:
 
 def _is_vouched(source: Path) -> bool:
     """Whether a file has the checksum its record says; a file without a record speaks for itself."""
-    for suffix in RECORD_SUFFIXES:
+    for suffix in records.SUFFIXES:
         path = records.record_path(source, suffix)
         if path != source and path.exists():
             try:

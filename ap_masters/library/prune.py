@@ -14,7 +14,7 @@ from ap_masters import record as records
 from ap_masters.errors import RecordError
 from ap_masters.library import store
 from ap_masters.library.lock import library_lock
-from ap_masters.library.scan import RECORD_SUFFIXES, is_console_log, other_files, scan
+from ap_masters.library.scan import is_console_log, other_files, scan
 from ap_masters.model import MasterStatus, Noun
 from ap_masters.record import Brief, Outline
 
@@ -109,7 +109,7 @@ def _records(library: Path) -> Iterator[tuple[str, Outline | None]]:
     places = [
         place
         for place in other_files(library)
-        if place.suffix.lower() in RECORD_SUFFIXES
+        if place.suffix.lower() in records.SUFFIXES
         and (place.as_posix() in known or not is_console_log(library / place))
     ]
     with ThreadPoolExecutor(max_workers=_READERS) as pool:

@@ -24,7 +24,6 @@ from ap_masters.safe import is_text
 
 log = logging.getLogger(__name__)
 
-RECORD_SUFFIXES: Final = (".xrs", ".log")
 BESIDE: Final = "._"  # what macOS leaves beside files on disks of other systems
 
 _NO_STAMP: Final[Stamp] = (-1, 0, 0, 0)
@@ -148,7 +147,7 @@ def _looks_like_an_image(name: str) -> bool:
 def found_in(folder: str, item: os.DirEntry[str], names: Mapping[str, os.DirEntry[str]]) -> Found:
     """Return the master ``item`` of ``folder``, which is relative to the library and ends in a slash, or is empty."""
     stem = os.path.splitext(item.name)[0]  # noqa: PTH122  # as record_path does it, in a tenth of the time
-    beside = (names.get(stem + suffix) for suffix in RECORD_SUFFIXES)
+    beside = (names.get(stem + suffix) for suffix in records.SUFFIXES)
     record = next((candidate for candidate in beside if candidate and candidate.is_file()), None)
     own = item.stat()
     other = record.stat() if record else None

@@ -16,26 +16,37 @@ from ap_masters.record import Event, Record
 WORK = HOUSEKEEPING / "work"
 
 
-def publish(work: Path, record: Record, library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:
+def publish(
+    work: Path,
+    record: Record,
+    library: Path,
+    output: Path,
+    *,
+    now: datetime,
+    suffix: str = ".xrs",
+    reason: str | None = "built",
+) -> Path:
     """Move the master at ``work`` to ``library / output`` with its record beside it; return where it stands.
 
     A master that stands there already, in whatever format, is moved to ``superseded/`` first, with its record. The
     record is written before the master appears, so a master is never seen without one; both appear by one rename each.
-    ``work`` must be on the library's file system. Raises LibraryError with what to do; then the new master is
-    still at ``work`` and the old one in one of its two places.
+    ``reason`` goes into its history, unless that tells it already. ``work`` must be on the library's file
+    system. Raises LibraryError with what to do; then the new master is still at ``work`` and the old one in one
+    of its two places.
     """
     target = place(library, output)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         before = standing(library, output)
         previous = supersede(library, before, now=now, suffix=suffix) if before else None
+        events = () if reason is None else (Event(at=now, status=record.status, reason=reason),)
         final = record.model_copy(
             update={
                 "master": record.master.model_copy(
                     update={"name": target.name, "size": work.stat().st_size, "sha256": sha256(work)}
                 ),
                 "supersedes": previous.relative_to(library).as_posix() if previous else record.supersedes,
-                "history": (*record.history, Event(at=now, status=record.status, reason="built")),
+                "history": (*record.history, *events),
             }
         )
         records.write(final, records.record_path(target, suffix))

@@ -31,11 +31,13 @@ _MODE: Final = (
 
 
 class Coverage(NamedTuple):
-    """The master that serves, its number of frames, and how many are wanted."""
+    """The master that serves, its number of frames, how many are wanted, and gain and offset of more of the kind."""
 
     master: str | None
     have: int
     need: int
+    gain: float | None
+    offset: float | None
 
 
 class Row(Noun):
@@ -85,17 +87,18 @@ def validate_plan(
 def validate_lights(
     lights: Sequence[Frame], masters: Sequence[Master], match: MatchSettings, counts: CountSettings
 ) -> Validation:
-    """Return what serves the lights of each camera, mode, set-point, exposure and filter: a dark and a flat."""
+    """Return what serves the lights of each camera, mode, set-point, exposure, filter and night: a dark and a flat."""
     kinds: dict[tuple[object, ...], list[Frame]] = defaultdict(list)
     for frame in lights:
-        mode = tuple(getattr(frame, name) for name in (*_MODE, "filter", "telescope"))
+        mode = tuple(getattr(frame, name) for name in (*_MODE, "filter", "telescope", "rotation", "night"))
         kinds[*mode, _tenth(frame.temperature), frame.exposure].append(frame)
-    rows = []
+    rows: dict[Row, int] = defaultdict(int)  # nights that the same masters serve are one row
     for frames in kinds.values():
         light = _as_planned(frames[0])
         found = match_light(frames[0], masters, match)
-        rows.append(_row(light, found, counts, lights=len(frames), with_flat=True))
-    return _validation(sorted(rows, key=lambda row: row.description))
+        rows[_row(light, found, counts, with_flat=True)] += len(frames)
+    counted = [row.model_copy(update={"lights": count}) for row, count in rows.items()]
+    return _validation(sorted(counted, key=lambda row: row.description))
 
 
 def _tenth(temperature: float | None) -> float | None:
@@ -146,19 +149,20 @@ def _row(light: PlannedLight, found: LightMatch, counts: CountSettings, *, light
         light=light,
         description=describe(light),
         lights=lights,
-        dark=_coverage(found.dark, light.count or counts.dark.recommended),
-        flat=_coverage(found.flat, counts.flat.recommended) if with_flat else None,
+        dark=_coverage(found.dark, light.count or counts.dark.recommended, light),
+        flat=_coverage(found.flat, counts.flat.recommended, light) if with_flat else None,
         bias=found.bias.path.as_posix() if found.bias else None,
         problems=found.problems,
         warnings=found.warnings,
     )
 
 
-def _coverage(master: Master | None, need: int) -> Coverage:
+def _coverage(master: Master | None, need: int, light: PlannedLight) -> Coverage:
     if master is None:
-        return Coverage(None, 0, need)
+        return Coverage(None, 0, need, light.gain, light.offset)
     # A master that does not say how many frames it holds is taken at its word.
-    return Coverage(master.path.as_posix(), need if master.frames is None else master.frames, need)
+    have = need if master.frames is None else master.frames
+    return Coverage(master.path.as_posix(), have, need, master.key.gain, master.key.offset)
 
 
 def _validation(rows: Sequence[Row]) -> Validation:
@@ -177,8 +181,8 @@ def _gaps(row: Row) -> Iterable[Gap]:
             yield Gap(
                 type=frame_type,
                 exposure=None if flat else light.exposure,  # a flat's is found at the panel
-                gain=light.gain,
-                offset=light.offset,
+                gain=coverage.gain,
+                offset=coverage.offset,
                 temperature=light.temperature,
                 binning=f"{light.x_binning}x{light.y_binning or light.x_binning}" if light.x_binning else None,
                 readout_mode=light.readout_mode,

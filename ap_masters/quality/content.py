@@ -105,13 +105,11 @@ def cooler_power(case: Case) -> Iterator[Finding]:
 def flat_level(case: Case) -> Iterator[Finding]:
     """Yield what is wrong with the level of a flat (S2-28, S3-21, C-06)."""
     level = case.value("flat level")
-    # A target median (PULSAR's 5000 ADU) is the recipe's doing and tells nothing of the exposures.
-    if level is None or case.record.recipe.target_median is not None:
+    if level is None:
         return
-    ranges: tuple[tuple[Severity, float, float], ...] = (
-        ("refuse", case.flat.drop_below, case.flat.drop_above),
-        ("note", case.flat.recommended_low, case.flat.recommended_high),
-    )
+    ranges: list[tuple[Severity, float, float]] = [("refuse", case.flat.drop_below, case.flat.drop_above)]
+    if case.record.recipe.target_median is None:  # PULSAR's 5000 ADU is no exposure to recommend another for
+        ranges.append(("note", case.flat.recommended_low, case.flat.recommended_high))
     for severity, low, high in ranges:
         if not 100 * low <= level <= 100 * high:
             message = f"flat level {level:.1f} % of full scale, outside {100 * low:g}-{100 * high:g} %"

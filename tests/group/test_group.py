@@ -221,8 +221,8 @@ def test_sizes_are_kept_apart_with_a_warning() -> None:
             FLAT,
             {"rotation": 90.0},
             (
-                "rotator angles from 0.5 to 90°: build the flats of each angle by themselves, with {{ rotation }} in the "
-                "--layout or in libraries of their own",
+                "rotator angles from 0.5 to 90°: build the flats of each angle by themselves, "
+                "with {{ rotation }} in the --layout or in libraries of their own",
             ),
         ),
         (FLAT, {"rotation": 359.5}, ()),

@@ -1,5 +1,6 @@
 """Masters of any origin come into the library as verified copies; the source is only read."""
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def test_a_record_comes_along(tmp_path: Path) -> None:
     record = record_of(library / "darks/masterDark.xisf")
     assert len(record.inputs) == 32
     assert record.supersedes is None
-    assert [e.reason for e in record.history] == ["built", "imported, was masterDark.xisf", "built"]
+    assert [e.reason for e in record.history] == ["built", "imported, was masterDark.xisf"]
 
 
 def test_nothing_in_the_library_is_replaced(source: Path, tmp_path: Path) -> None:
@@ -138,8 +139,9 @@ def test_what_is_no_master_is_refused_with_the_reason(source: Path, tmp_path: Pa
 
 def test_masters_of_16_bits_are_taken(tmp_path: Path) -> None:
     """PULSAR's are, and neither header nor name says what they are; but there is one of each in a folder."""
-    for day in ("2024_05_20", "2024_06_20"):
-        write_frame(tmp_path / "old" / day / "dark120s.fit", noisy(7), IMAGETYP="DARK", EXPTIME=120.0, EXPOSURE=120.0)
+    for seed, day in enumerate(("2024_05_20", "2024_06_20")):
+        path = tmp_path / "old" / day / "dark120s.fit"
+        write_frame(path, noisy(seed), IMAGETYP="DARK", EXPTIME=120.0, EXPOSURE=120.0)
 
     report = import_masters(tmp_path / "old", tmp_path / "library", now=LATER)
 
@@ -182,6 +184,20 @@ def test_a_master_that_cannot_be_right_goes_to_quarantine(tmp_path: Path) -> Non
     assert "lit" in report.items[0].detail
     assert report.exit_code == 8
     assert done(ungated) == {"MasterDark_300s.fits": ("imported", "MasterDark_300s.fits")}
+
+
+def test_one_of_two_copies_is_taken(tmp_path: Path) -> None:
+    """As people keep them before they change something; by content, whatever the folder is called."""
+    source = tmp_path / "WBPP"
+    shelve(source / "master", "masterDark.xisf")
+    shutil.copytree(source / "master", source / "old")
+
+    report = import_masters(source, tmp_path / "library", now=LATER, apply=True)
+
+    assert [(item.action, item.detail) for item in report.items] == [
+        ("imported", ""),
+        ("already there", "the same as master/masterDark.xisf"),
+    ]
 
 
 def test_a_source_in_the_library_or_nowhere_is_refused(tmp_path: Path) -> None:

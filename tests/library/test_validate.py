@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +183,33 @@ def test_lights_are_asked_for_once_per_setting() -> None:
     found = validate_lights(lights, masters, MATCH, COUNTS)
 
     assert [(row.light.filter, row.lights, row.served) for row in found.rows] == [("Ha", 20, True), ("L", 20, True)]
+
+
+def test_nights_with_flats_of_their_own_are_asked_for_apart() -> None:
+    """Each night's lights get its flat; nights that one flat serves are one row."""
+    nights = [date(2026, 1, day) for day in (10, 11, 14)]
+    flats = [master(FrameType.FLAT, filter="Ha", night=night, started=_dusk(night)) for night in (nights[0], nights[2])]
+    lights = [light(filter="Ha", night=night, started=_dusk(night)) for night in nights for _ in range(10)]
+
+    rows = validate_lights(lights, [master(), *flats], MATCH, COUNTS).rows
+
+    assert [(row.lights, row.flat.master) for row in rows if row.flat] == [
+        (20, flats[0].path.as_posix()),
+        (10, flats[1].path.as_posix()),
+    ]
+
+
+def _dusk(night: date) -> datetime:
+    return datetime.combine(night, time(18), UTC)
+
+
+def test_more_frames_are_asked_for_at_the_settings_of_those_there_are() -> None:
+    """A flat of another gain serves a light; but only flats of its own gain can join it."""
+    thin = master(FrameType.FLAT, frames=5, filter="Ha", gain=0.0)
+
+    (gap,) = validate_lights([light(filter="Ha")], [master(), thin], MATCH, COUNTS).gaps
+
+    assert (gap.type, gap.gain, gap.count) == (FrameType.FLAT, 0.0, 25)
 
 
 def test_what_matching_warns_of_is_told() -> None:

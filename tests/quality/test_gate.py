@@ -274,13 +274,13 @@ def test_the_level_of_a_flat(level: float, found: list[str]) -> None:
     assert of(record.findings, "flat level") == found
 
 
-def test_a_target_median_is_no_flat_level() -> None:
-    """PULSAR scales flats to 5000 ADU; that is the recipe's doing."""
-    record = judged(
-        FrameType.FLAT, statistics=make_statistics(median=5000, sigma=50), recipe=Recipe(target_median=5000)
-    )
+@pytest.mark.parametrize(("target", "found"), [(5000.0, []), (0.3, ["refuse"]), (64000.0, ["refuse"])])
+def test_a_target_median_is_no_flat_level(target: float, found: list[str]) -> None:
+    """PULSAR scales flats to 5000 ADU; that is the recipe's doing. What cannot be used is refused all the same."""
+    statistics = make_statistics(median=target, sigma=target / 100)
+    record = judged(FrameType.FLAT, statistics=statistics, recipe=Recipe(target_median=target))
 
-    assert of(record.findings, "flat level") == []
+    assert of(record.findings, "flat level") == found
 
 
 def test_vignetting_is_expected_and_a_lopsided_flat_is_not() -> None:
