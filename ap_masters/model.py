@@ -632,4 +632,5 @@ class Master(Noun):
     origin: str | None = None  # program that made it, as far as known
     source: Literal["this run", "library", "given"] = "library"
     job_id: str | None = None
+    damaged: bool = False  # not the file that its record tells of
     warnings: tuple[str, ...] = ()

@@ -44,7 +44,7 @@ def survey(
     known = replace(
         known,
         hashes=hash_files(to_hash),
-        damaged=frozenset(path for path, record in in_place.items() if _is_damaged(path, record)),
+        damaged=frozenset(master.path for master in held.masters if master.damaged),
     )
     the_plan = plan.make_plan(
         grouping.groups,
@@ -74,14 +74,6 @@ def _in_place(
             master = known.standing(place)
             if master is not None and master in known.records:
                 yield master, known.records[master]
-
-
-def _is_damaged(master: Path, record: Record) -> bool:
-    """Say whether a file is not the one that was published; its bytes are read by who subtracts them."""
-    try:
-        return record.master.size is not None and master.stat().st_size != record.master.size
-    except OSError:
-        return False
 
 
 def _changed_masters(records: Sequence[Record], held: holdings.Holdings) -> Iterator[Path]:

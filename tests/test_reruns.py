@@ -1,6 +1,7 @@
 """What a second run makes of files that were damaged and mended, of folders in odd places, of a log that cannot be."""
 
 import gzip
+import os
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -123,9 +124,38 @@ def test_a_damaged_master_is_rebuilt_and_kept(tmp_path: Path, left: int) -> None
     report = run(folder, library)
 
     assert actions(report) == [Action.REBUILD]
-    assert "size" in report.plan.steps[0].reasons[0]
+    assert "changed or cut short" in report.plan.steps[0].reasons[0]
     assert [path.read_bytes() for path in (library / "superseded").rglob("*.xisf")] == [damaged]
     assert actions(run(folder, library)) == [Action.UP_TO_DATE]
+
+
+def _flip(master: Path, *, quietly: bool) -> bytes:
+    """Change one bit of a master, as a failing disk does (``quietly``), or a program that writes to it."""
+    before, content = master.stat(), bytearray(master.read_bytes())
+    content[-5000] ^= 0x40
+    master.write_bytes(content)
+    if quietly:
+        os.utime(master, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return bytes(content)
+
+
+def test_a_master_that_was_written_to_is_rebuilt_and_serves_nothing_till_then(tmp_path: Path) -> None:
+    """Its record is older than it is: that is reason enough to look at its bytes."""
+    library = tmp_path / "library"
+    shoot(tmp_path / "bias", "BIAS")
+    (bias,) = run(tmp_path / "bias", library).outcomes
+    assert bias.master is not None
+    changed = _flip(bias.master, quietly=False)
+    shoot_flats(tmp_path / "flats")
+
+    refused = run(tmp_path / "flats", library).plan.steps[0]
+    mended = run(tmp_path / "bias", library)
+
+    assert refused.action is Action.SKIPPED
+    assert "its file is not the one its record tells of" in refused.reasons[0]
+    assert actions(mended) == [Action.REBUILD]
+    assert [path.read_bytes() for path in (library / "superseded").rglob("*.xisf")] == [changed]
+    assert actions(run(tmp_path / "bias", library)) == [Action.UP_TO_DATE]
 
 
 @pytest.mark.parametrize("kind", [ImageFormat.FITS, ImageFormat.XISF])
@@ -135,9 +165,7 @@ def test_a_master_whose_pixels_have_changed_is_not_subtracted(tmp_path: Path, ki
     shoot(tmp_path / "bias", "BIAS")
     (bias,) = run(tmp_path / "bias", library, settings).outcomes
     assert bias.master is not None
-    content = bytearray(bias.master.read_bytes())
-    content[-5000] ^= 0x40
-    bias.master.write_bytes(content)
+    _flip(bias.master, quietly=True)
     shoot_flats(tmp_path / "flats")
 
     report = run(tmp_path / "flats", library, settings)

@@ -10,10 +10,23 @@ from ap_masters.group.clusters import clusters
 from ap_masters.group.cull import cull as cull_frames
 from ap_masters.group.dark_flats import conclusions, rig_of, with_dark_flats
 from ap_masters.group.spelling import spelling_warnings
-from ap_masters.model import CALIBRATION_TYPES, Frame, FrameType, Grade, Group, GroupKey, Noun, Reason, SetAside, turned
+from ap_masters.model import (
+    CALIBRATION_TYPES,
+    UNLIT,
+    Frame,
+    FrameType,
+    Grade,
+    Group,
+    GroupKey,
+    Noun,
+    Reason,
+    SetAside,
+    turned,
+)
 
 __all__ = ["Grouping", "group_frames"]
 
+_SEASON = timedelta(days=183)  # half a year
 _LONGER = 1.02  # focal length over another of the same telescope, as plate solving finds it
 
 
@@ -166,7 +179,13 @@ def _group(key: GroupKey, members: list[Frame], settings: CullSettings, counts: 
         dropped=culled.dropped,
         grade=_grade(len(culled.kept), counts.of(key.type)),
         notes=tuple(conclusions(culled.kept)),
-        warnings=(*_unknowns(key), *_optics(key, culled.kept), *culled.warnings, *_summed_up(culled.kept)),
+        warnings=(
+            *_unknowns(key),
+            *_long_time(key, culled.kept),
+            *_optics(key, culled.kept),
+            *culled.warnings,
+            *_summed_up(culled.kept),
+        ),
     )
 
 
@@ -186,6 +205,16 @@ def _unknowns(key: GroupKey) -> Iterator[str]:
         yield "no header names the camera: frames of several cameras would be taken for one"
     if key.temperature is None:
         yield "no header has a temperature (NO_TEMP): frames of all temperatures are together"
+
+
+def _long_time(key: GroupKey, frames: Sequence[Frame]) -> Iterator[str]:
+    """Yield a warning on darks of several seasons: levels drift, hot pixels come and go."""
+    nights = sorted({frame.night for frame in frames if frame.night is not None})
+    if key.type in UNLIT and nights and nights[-1] - nights[0] > _SEASON:
+        yield (
+            f"frames of {len(nights)} nights, from {nights[0]} to {nights[-1]}, in one master: a sensor changes in "
+            "that time. Build each season by itself, or set group.epoch_days and a layout with a date"
+        )
 
 
 def _optics(key: GroupKey, frames: Sequence[Frame]) -> Iterator[str]:

@@ -33,8 +33,9 @@ class Use(Noun):
 class Entry(Noun):
     """One master. Paths are POSIX and relative to the library; ``record`` is None for a foreign master.
 
-    ``sha256`` and ``recorded_size`` are what the record says; whether the file still is so is the audit's
-    business. Measures stand without their method. ``inputs`` counts the raw frames that are on record.
+    ``sha256`` and ``recorded_size`` are what the record says. The file is ``damaged`` where it is not so any more,
+    as far as its size and time gave a reason to look; the audit looks without one. Measures stand without their
+    method. ``inputs`` counts the raw frames that are on record.
     """
 
     path: str
@@ -63,6 +64,7 @@ class Entry(Noun):
     supersedes: str | None = None
     log: str | None = None
     warnings: tuple[str, ...] = ()
+    damaged: bool = False
     lost_record: bool = False  # this program made it, with a record that is not there any more or cannot be read
 
     @property
@@ -181,5 +183,6 @@ def master_of(entry: Entry, library: Path) -> Master:
         status=entry.status,
         labels=entry.labels,
         origin=entry.origin,
+        damaged=entry.damaged,
         warnings=entry.warnings,
     )

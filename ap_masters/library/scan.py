@@ -19,6 +19,7 @@ from ap_masters.library import scan_cache
 from ap_masters.library.entries import Entry, entry_of, foreign_entry
 from ap_masters.library.lock import HOUSEKEEPING
 from ap_masters.library.scan_cache import Known, Stamp
+from ap_masters.library.store import sha256
 from ap_masters.model import Noun
 from ap_masters.safe import is_text
 
@@ -165,8 +166,26 @@ def _read(library: Path, found: Found, believe: bool) -> Known:
             log.debug("%s", error)  # a console log under that suffix, or broken: the header has to do
         else:
             entry = entry_of(record, path=found.path, beside=found.record, size=found.stamp[0], inputs=frames)
+            if _is_damaged(library, entry, found.stamp):
+                entry = entry.model_copy(update={"damaged": True})
             return Known(stamp=found.stamp, entry=entry)
     return _read_header(library, found, believe)
+
+
+def _is_damaged(library: Path, entry: Entry, stamp: Stamp) -> bool:
+    """Say whether a file is not the one its record tells of; its bytes are read where it is younger than that.
+
+    A record is written when its master has been. So only what was written to, or copied without its time, is read.
+    """
+    size, written, _, recorded = stamp
+    if entry.recorded_size is not None and size != entry.recorded_size:
+        return True
+    if entry.sha256 is None or written <= recorded:
+        return False
+    try:
+        return sha256(library / entry.path) != entry.sha256
+    except OSError:
+        return False
 
 
 def _read_header(library: Path, found: Found, believe: bool) -> Known:

@@ -133,7 +133,7 @@ def _news_of_the_file(stands: Path, target: Path, record: Record, holdings: Hold
     if record.master.name != stands.name:
         yield f"the record beside it is that of {record.master.name}"
     elif stands in holdings.damaged:
-        yield "the file has not the size that its record says: it was changed or cut short"
+        yield "the file is not the one that its record tells of: it was changed or cut short"
     if stands != target:
         yield f"format: {stands.suffix} -> {target.suffix}"
 

@@ -20,7 +20,7 @@ class Holdings:
     ``existing`` lists every master file found, with a record or without. ``hashes`` gives the SHA-256 of
     frames whose size, but not whose time, equals a recorded input, so that a frame that was only copied or touched
     does not rebuild its master; and of masters without a record that have changed since they were subtracted.
-    ``damaged`` are masters whose file has another size than their record says.
+    ``damaged`` are masters whose file is not the one their record tells of.
     ``made_with`` gives the SHA-256 of what was subtracted from the frames of each published master.
     """
 

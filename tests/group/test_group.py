@@ -244,6 +244,19 @@ def test_flats_through_different_optics_are_warned_of(
     assert group.key.rotation == (0.5 if agreed else None)
 
 
+@pytest.mark.parametrize(("days", "warned"), [(183, False), (184, True)])
+def test_frames_of_several_seasons_are_warned_of(days: int, warned: bool) -> None:
+    """Two years of darks in one folder become one master, but not in silence; flats have nights of their own."""
+    nights = (date(2025, 1, 1), date(2025, 1, 1) + timedelta(days=days))
+
+    darks, flats = (
+        grouped([frame(n, kind, night=night) for n, night in enumerate(nights)]).groups for kind in (DARK, FLAT)
+    )
+
+    assert [any("Build each season by itself" in warning for warning in group.warnings) for group in darks] == [warned]
+    assert not [warning for group in flats for warning in group.warnings if "season" in warning]
+
+
 # --- what is set aside ---
 
 
