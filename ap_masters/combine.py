@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -32,6 +32,9 @@ from ap_masters.model import (
 
 _SUFFIXES: Final = (".xisf", ".fit", ".fits", ".fts")
 _SAYS_A_TYPE: Final = {"IMAGETYP", "APMTYPE"}
+_TOLD: Final = 4  # values that differ
+# In what frames of one stack should agree; temperatures, times and angles are never quite alike.
+_ALIKE: Final = ("type", "camera", "gain", "offset", "iso", "x_binning", "readout_mode", "exposure", "filter")
 
 
 class Combined(NamedTuple):
@@ -40,6 +43,7 @@ class Combined(NamedTuple):
     result: Integrated
     record: records.Record
     set_aside: tuple[SetAside, ...]
+    warnings: tuple[str, ...]
 
 
 def combine(
@@ -80,6 +84,7 @@ def combine(
         result=result.model_copy(update={"path": output}),
         record=record,
         set_aside=(*unreadable, *others, *result.dropped),
+        warnings=tuple(_mixtures(frames)),
     )
 
 
@@ -134,6 +139,16 @@ def _of_one_geometry(frames: Sequence[Frame]) -> tuple[list[Frame], list[SetAsid
         if shape != usual
     ]
     return [frame for frame, shape in zip(frames, shapes, strict=True) if shape == usual], others
+
+
+def _mixtures(frames: Sequence[Frame]) -> Iterator[str]:
+    """Yield in what the frames differ that belong to one stack; it is the user's word that they do."""
+    for field in _ALIKE:
+        values = Counter(getattr(frame, field) for frame in frames)
+        if len(values) > 1:
+            told = ", ".join(f"{'none' if v is None else v} ({count})" for v, count in values.most_common(_TOLD))
+            more = " …" if len(values) > _TOLD else ""
+            yield f"the frames differ in {field.removeprefix('x_').replace('_', ' ')}: {told}{more}"
 
 
 def _first(aside: Sequence[SetAside]) -> str:

@@ -79,9 +79,11 @@ def combine(
         )
     for aside in combined.set_aside:
         screen.warning(f"{aside.path} left out: {aside.reason}: {aside.detail}")
+    for warning in combined.warnings:
+        screen.warning(warning)
     result = combined.result
     if screen.json:
-        screen.document("combine", result=result, set_aside=combined.set_aside)
+        screen.document("combine", result=result, set_aside=combined.set_aside, warnings=combined.warnings)
         return
     rejected = result.rejected_low + result.rejected_high
     screen.line(

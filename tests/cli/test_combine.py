@@ -261,3 +261,19 @@ def test_json_tells_of_a_failure_too(run: Run, night: Path) -> None:
 
     assert done.document["error"]["exit_code"] == done.code == 2
     assert "missing.fit" in done.document["error"]["message"]
+
+
+def test_a_mixture_is_told(run: Run, tmp_path: Path) -> None:
+    """The user may know better; a bias among darks is worth a word all the same."""
+    darks = [write_frame(tmp_path / f"dark{n}.fits", noisy(n)) for n in range(3)]
+    bias = write_frame(tmp_path / "bias.fits", noisy(9), IMAGETYP="BIAS", EXPTIME=0.0, EXPOSURE=0.0)
+
+    mixed = run("combine", *darks, bias, tmp_path / "mixed.xisf", "--json")
+    alike = run("combine", *darks, tmp_path / "alike.xisf", "--json")
+
+    assert mixed.code == 0
+    assert mixed.document["warnings"] == [
+        "the frames differ in type: dark (3), bias (1)",
+        "the frames differ in exposure: 300.0 (3), 0.0 (1)",
+    ]
+    assert alike.document["warnings"] == []
