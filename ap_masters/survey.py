@@ -107,6 +107,8 @@ def no_frames_usable(inputs: Sequence[Path], set_aside: Sequence[SetAside]) -> s
 def no_frames_wanted(inputs: Sequence[Path], groups: Sequence[Group], settings: Settings) -> str:
     """Return what to tell a user who asked for frame types that are not there (S3-25)."""
     wanted = " or ".join(kind for kind in CALIBRATION_TYPES if plan.is_selected(kind, settings))
+    if not wanted:
+        return "--stage and --type together leave no frame type to build"
     there: Counter[FrameType] = Counter()
     for each in groups:
         there[each.key.type] += len(each.frames)

@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         _complain(arguments, str(error), error.exit_code)
         raise SystemExit(error.exit_code) from error
     except OSError as error:  # a disk or a permission that no room could say more about
-        _complain(arguments, str(error), ApMastersError.exit_code)
+        _complain(arguments, f"{error}; look at the path, its permissions and the free space", ApMastersError.exit_code)
         raise SystemExit(ApMastersError.exit_code) from error
     except KeyboardInterrupt as error:  # while commands were still being loaded; after that typer sees to it
         _complain(arguments, _STOPPED, _INTERRUPTED)

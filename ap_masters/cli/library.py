@@ -366,7 +366,8 @@ def prune(
     shown = [frame for frame in result.frames if screen.verbose or frame.verdict in {"droppable", "dropped"}]
     screen.table(("verdict", "frame", "why"), [(frame.verdict, str(frame.path), frame.detail) for frame in shown])
     screen.line(", ".join(f"{number} {verdict}" for verdict, number in result.counts.items()) or "no frame on record")
-    screen.line(f"{result.droppable_bytes >> 20} MiB could go" + ("" if apply else " (--apply deletes)"))
+    size = f"{result.freed_bytes >> 20} MiB"
+    screen.line(f"{size} freed" if apply else f"{size} could go (--apply deletes)")
     for path in result.unreadable:
         screen.warning(f"{path}: no record that can be read, so nothing is dropped")
     raise typer.Exit(result.exit_code)

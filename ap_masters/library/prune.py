@@ -55,9 +55,9 @@ class Prune(Noun):
         return 8 if self.unreadable or self.of("failed") else 0
 
     @property
-    def droppable_bytes(self) -> int:
-        """What dropping them would free."""
-        return sum(frame.size for frame in self.of("droppable"))
+    def freed_bytes(self) -> int:
+        """What dropping them frees: has freed, where it was done."""
+        return sum(frame.size for frame in (*self.of("droppable"), *self.of("dropped")))
 
 
 class _Use(NamedTuple):

@@ -51,7 +51,7 @@ def test_frames_of_superseded_masters_may_go_after_a_season(tmp_path: Path) -> N
 
     told = prune(library, now=NOW, season_days=SEASON)
     assert {f.path for f in told.of("droppable")} == {e.path for e in inputs}
-    assert told.droppable_bytes == 300
+    assert told.freed_bytes == 300
     assert all(e.path.exists() for e in inputs)
 
     done = prune(library, now=NOW, season_days=SEASON, apply=True)
