@@ -12,7 +12,14 @@ from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.defects import find_defects, write_defects
 from ap_masters.engines import Engine, Interrupted
-from ap_masters.errors import ApMastersError, LibraryError
+from ap_masters.errors import (
+    AllJobsFailed,
+    ApMastersError,
+    LibraryError,
+    NothingToDo,
+    QualityRefused,
+    SomeJobsFailed,
+)
 from ap_masters.library import index, lock, scan, store
 from ap_masters.library.entries import Entry, with_published
 from ap_masters.library.examine import examine
@@ -78,10 +85,10 @@ class BuildReport(Noun):
         current = sum(step.action is Action.UP_TO_DATE for step in self.plan.steps)
         conflicts = sum(step.action is Action.CONFLICT for step in self.plan.steps)
         if failed or conflicts:
-            return 4 if done or current else 5
+            return (SomeJobsFailed if done or current else AllJobsFailed).exit_code
         if any(o.quarantined for o in self.outcomes):
-            return 6
-        return 0 if done or current else 3
+            return QualityRefused.exit_code
+        return 0 if done or current else NothingToDo.exit_code
 
 
 def build(

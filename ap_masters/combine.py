@@ -13,7 +13,6 @@ from ap_masters.errors import AllJobsFailed, ImageError, NothingToDo, Unwritable
 from ap_masters.inspection import read_frame
 from ap_masters.library import store
 from ap_masters.model import (
-    CALIBRATION_TYPES,
     Failed,
     Frame,
     FrameType,
@@ -177,7 +176,7 @@ def _job(
         recipe=recipe,
         output=Path(output.name),
         keywords=keywords,
-        image_type=_image_type(known),
+        image_type=headers.image_type_of(known),
         scale=scale,
     )
 
@@ -187,13 +186,6 @@ def _shared_key(frames: Sequence[Frame], frame_type: FrameType) -> GroupKey:
     first, *rest = (GroupKey.of(frame.model_copy(update={"type": frame_type})) for frame in frames)
     differing = {name for name in GroupKey.model_fields if any(getattr(k, name) != getattr(first, name) for k in rest)}
     return first.model_copy(update=dict.fromkeys(differing))
-
-
-def _image_type(frame_type: FrameType | None) -> str:
-    """Return XISF's word, which knows no dark flat."""
-    if frame_type not in CALIBRATION_TYPES:
-        return "MasterLight" if frame_type is FrameType.LIGHT else "Light"
-    return "MasterDark" if frame_type is FrameType.DARK_FLAT else f"Master{frame_type.capitalize()}"
 
 
 def _finish(job: Job, result: Integrated, output: Path, record_suffix: str | None) -> records.Record:

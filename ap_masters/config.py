@@ -7,7 +7,21 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ap_masters import memory as amount_of_memory
-from ap_masters.model import CalibrationType, Count, Cutoff, Fraction, FrameType, ImageFormat, Level, Relaxation, Sigma
+from ap_masters.model import (
+    CalibrationType,
+    Combination,
+    Count,
+    Cutoff,
+    Fraction,
+    FrameType,
+    ImageFormat,
+    Level,
+    Normalization,
+    Rejection,
+    RejectionNormalization,
+    Relaxation,
+    Sigma,
+)
 
 
 class Section(BaseModel):
@@ -93,12 +107,10 @@ class MatchSettings(Section):
 class RecipeSettings(Section):
     """What is set of a recipe; what is not set keeps the default of the frame type (see ``recipes.py``)."""
 
-    combination: Literal["average", "median", "min", "max"] | None = None
-    rejection: (
-        Literal["auto", "none", "minmax", "percentile", "sigma", "winsorized", "averaged", "linear-fit", "esd"] | None
-    ) = None
-    normalization: Literal["none", "multiplicative"] | None = None
-    rejection_normalization: Literal["none", "equalize-fluxes"] | None = None
+    combination: Combination | None = None
+    rejection: Rejection | None = None
+    normalization: Normalization | None = None
+    rejection_normalization: RejectionNormalization | None = None
     minmax_low: Count | None = None
     minmax_high: Count | None = None
     percentile_low: Fraction | None = None

@@ -15,7 +15,6 @@
     │   ├── ChecksumMismatch
     │   └── UnwritableImage
     ├── LibraryError (1)           the library folder refuses: locked, not writable, a name that leaves it
-    │   └── PathCollision
     └── RecordError (1)            a record or index that does not parse
 
 Every message says what happened, where, and what to do next.
@@ -48,7 +47,7 @@ class NothingToDo(ApMastersError):
 
 
 class SomeJobsFailed(ApMastersError):
-    """Some masters were built and others were not."""
+    """Some masters were built and others were not: a report's exit code, never raised."""
 
     exit_code = 4
 
@@ -60,7 +59,7 @@ class AllJobsFailed(ApMastersError):
 
 
 class QualityRefused(ApMastersError):
-    """A master was built, judged, and not published."""
+    """A master was built, judged, and not published: a report's exit code, never raised."""
 
     exit_code = 6
 
@@ -109,10 +108,6 @@ class UnwritableImage(ImageError):
 
 class LibraryError(ApMastersError):
     """The library folder cannot be used as asked."""
-
-
-class PathCollision(LibraryError):
-    """Two groups would be filed under one name."""
 
 
 class RecordError(ApMastersError):

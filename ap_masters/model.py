@@ -171,8 +171,6 @@ class Reason(StrEnum):
     PIXELS = "invalid pixels"
     CONTENT = "content contradicts its type"
     NOT_CALIBRATED = "could not be calibrated"
-    GROUP_TOO_SMALL = "group too small"
-    NOT_SELECTED = "stage not selected"
 
 
 class SetAside(Noun):
@@ -340,6 +338,11 @@ class Rejection(StrEnum):
     AVERAGED = "averaged"
     LINEAR_FIT = "linear-fit"
     ESD = "esd"
+
+    @property
+    def fewest_frames(self) -> int:
+        """The number of images below which the process itself refuses (ImageIntegration 1.6.0)."""
+        return 5 if self is Rejection.LINEAR_FIT else 3
 
 
 class Normalization(StrEnum):

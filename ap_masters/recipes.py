@@ -16,10 +16,6 @@ BASE = {
     ),
 }
 
-# The process itself refuses fewer images than these (ImageIntegration 1.6.0).
-_FLOOR = 3
-_FLOOR_OF = {Rejection.LINEAR_FIT: 5}
-
 _PERCENTILE_BELOW = 6
 _WINSORIZED_UP_TO = 15
 
@@ -51,4 +47,4 @@ def recipe_for(frame_type: FrameType, count: int, settings: RecipesSettings, *, 
 
 def fewest_frames(rejection: Rejection, min_frames: int | None) -> int:
     """Return the hard floor of a group: what the user set, else what PixInsight's process needs."""
-    return min_frames if min_frames is not None else _FLOOR_OF.get(rejection, _FLOOR)
+    return rejection.fewest_frames if min_frames is None else min_frames

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # the room of these reads pixels; `--help` does not
     from ap_masters.build import BuildReport, Outcome
 
 # Files that are expected in a night's folder: counted, and listed only with -v.
-_EXPECTED = {Reason.LIGHT, Reason.MASTER, Reason.NOT_SELECTED, Reason.DISCARDED_FIRST}
+_EXPECTED = {Reason.LIGHT, Reason.MASTER, Reason.DISCARDED_FIRST}
 
 _MOST_LISTED = 20
 

@@ -7,6 +7,6 @@ masters by ``integrated`` and warns by ``traps``; ``masters`` and ``writing`` ar
 from ap_masters.headers.masters import master_from
 from ap_masters.headers.names import FolderHint, folder_hint
 from ap_masters.headers.reading import frame_from, with_hint
-from ap_masters.headers.writing import master_keywords
+from ap_masters.headers.writing import image_type_of, master_keywords
 
-__all__ = ["FolderHint", "folder_hint", "frame_from", "master_from", "master_keywords", "with_hint"]
+__all__ = ["FolderHint", "folder_hint", "frame_from", "image_type_of", "master_from", "master_keywords", "with_hint"]

@@ -59,6 +59,11 @@ _SHARED: Final = (
 )
 
 
+def image_type_of(frame_type: FrameType | None) -> str:
+    """Return XISF's imageType for what was integrated of frames of a type; of those of several it is no master."""
+    return "Light" if frame_type is None else _IMAGE_TYPES[frame_type].replace(" ", "")
+
+
 def master_keywords(
     key: GroupKey,
     frames: Sequence[Frame],

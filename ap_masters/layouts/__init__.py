@@ -21,7 +21,6 @@ __all__ = [
     "image_type",
     "parse",
     "render",
-    "same_path",
     "scale_of",
     "siril_expressions",
     "suffix_of",
@@ -36,7 +35,7 @@ def render(layout: str, named: Naming, *, suffix: str | None = None) -> Path:
 
     ``layout`` is a name of ``LAYOUTS`` or a path of the user's own with values in it. The result never leaves
     the library, whatever the header says, and no component is longer than 180 characters and the suffix. Two
-    namings may share a path; who files them compares with ``same_path``. Raises ConfigError for an unknown
+    namings may share a path; who files them looks at that. Raises ConfigError for an unknown
     layout, and for one that files masters where a library keeps those that are not in use.
     """
     row = _row(layout)
@@ -102,11 +101,6 @@ def image_type(layout: str, frame_type: FrameType) -> str | None:
     """Return the IMAGETYP that a layout's tool chain knows a master by; None where the usual one does."""
     row = _row(layout)
     return row.image_types.get(frame_type) if row is not None else None
-
-
-def same_path(a: PurePath, b: PurePath) -> bool:
-    """Whether two relative paths are one file on a system that sees no difference of case (Windows, macOS)."""
-    return a.as_posix().casefold() == b.as_posix().casefold()
 
 
 def cosmetic_list(dark: PurePath) -> PurePath:

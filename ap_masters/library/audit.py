@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from ap_masters import headers, images, layouts
 from ap_masters import record as records
-from ap_masters.errors import ImageError, RecordError
+from ap_masters.errors import AttentionNeeded, ImageError, RecordError
 from ap_masters.library import store
 from ap_masters.library.entries import Entry, standing
 from ap_masters.library.scan import Scan, is_console_log, other_files, scan
@@ -66,7 +66,7 @@ class Audit(Noun):
     @property
     def exit_code(self) -> int:
         """0 nothing is wrong, 8 something is."""
-        return 8 if self.faults else 0
+        return AttentionNeeded.exit_code if self.faults else 0
 
 
 def audit(library: Path, *, checksums: bool = True, layout: str | None = None) -> Audit:

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Final, Literal
 
 from ap_masters.config import LibrarySettings, QualitySettings, RefreshPolicy, RefreshRule
-from ap_masters.errors import ConfigError
+from ap_masters.errors import AttentionNeeded, ConfigError
 from ap_masters.library.entries import Entry
 from ap_masters.model import Frame, FrameType, GroupKey, MasterStatus, Noun
 from ap_masters.quality import same_settings
@@ -61,7 +61,7 @@ class Due(Noun):
     @property
     def exit_code(self) -> int:
         """0 nothing is due, 8 something is."""
-        return 8 if self.items else 0
+        return AttentionNeeded.exit_code if self.items else 0
 
 
 class _View:

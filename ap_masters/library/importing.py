@@ -10,7 +10,7 @@ from typing import Literal
 from ap_masters import layouts
 from ap_masters import record as records
 from ap_masters.config import QualitySettings
-from ap_masters.errors import ApMastersError, LibraryError, RecordError
+from ap_masters.errors import ApMastersError, AttentionNeeded, LibraryError, RecordError
 from ap_masters.library import foreign, store
 from ap_masters.library.copying import copy_verified
 from ap_masters.library.entries import Entry
@@ -50,7 +50,11 @@ class ImportReport(Noun):
     @property
     def exit_code(self) -> int:
         """0 everything could be taken, 8 some could not."""
-        return 8 if any(item.action in {"conflict", "refused", "failed", "quarantined"} for item in self.items) else 0
+        return (
+            AttentionNeeded.exit_code
+            if any(item.action in {"conflict", "refused", "failed", "quarantined"} for item in self.items)
+            else 0
+        )
 
 
 def import_masters(

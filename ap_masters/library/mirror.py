@@ -17,7 +17,7 @@ from typing import Final, Literal, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from ap_masters import record as records
-from ap_masters.errors import LibraryError, NothingToDo, RecordError, UsageError
+from ap_masters.errors import AttentionNeeded, LibraryError, NothingToDo, RecordError, UsageError
 from ap_masters.library.copying import copy_verified, is_part
 from ap_masters.library.lock import HOUSEKEEPING, library_lock
 from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_notes
@@ -60,7 +60,7 @@ class MirrorReport(Noun):
     @property
     def exit_code(self) -> int:
         """0 the target is a true copy, 8 something differs or could not be copied."""
-        return 8 if any(file.action in {"mismatch", "failed"} for file in self.files) else 0
+        return AttentionNeeded.exit_code if any(file.action in {"mismatch", "failed"} for file in self.files) else 0
 
 
 class _Copied(Noun):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from ap_masters import record as records
-from ap_masters.errors import RecordError
+from ap_masters.errors import AttentionNeeded, RecordError
 from ap_masters.library import store
 from ap_masters.library.lock import library_lock
 from ap_masters.library.scan import is_console_log, other_files, scan
@@ -52,7 +52,7 @@ class Prune(Noun):
     @property
     def exit_code(self) -> int:
         """0 all is clear, 8 a record or a frame stands in the way."""
-        return 8 if self.unreadable or self.of("failed") else 0
+        return AttentionNeeded.exit_code if self.unreadable or self.of("failed") else 0
 
     @property
     def freed_bytes(self) -> int:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from ap_masters import record as records
 from ap_masters.config import CountSettings, MatchSettings
+from ap_masters.errors import AttentionNeeded
 from ap_masters.library.capture import Gap, PlannedLight
 from ap_masters.match import LightMatch, match_light
 from ap_masters.model import Frame, FrameType, ImageFormat, Master, MasterStatus, Noun
@@ -67,7 +68,7 @@ class Validation(Noun):
     @property
     def exit_code(self) -> int:
         """0 every light that is not optional is served, 8 some are not."""
-        return 8 if any(not row.served and not row.light.optional for row in self.rows) else 0
+        return AttentionNeeded.exit_code if any(not row.served and not row.light.optional for row in self.rows) else 0
 
 
 def validate_plan(

@@ -131,7 +131,7 @@ _PLACE: Final = {"this run": "of this run", "library": "in the library", "given"
 
 _HELP: Final = {
     "temperature": "allow a wider --match-temperature (for flats and dark flats match.flat_temperature_tolerance_c)",
-    "exposure": "scale a dark of another exposure (--scale-dark; that takes a bias too)",
+    "exposure": "scale a dark of another exposure (--scale-dark), given a bias",
     "status": "publish it (ap-masters library publish)",
     "type": "let dark flats serve (--use-dark-flats)",
 }

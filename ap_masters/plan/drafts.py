@@ -82,7 +82,7 @@ def too_few(group: Group, recipe: Recipe, settings: Settings, engine: str) -> st
     count = len(group.frames)
     floor = recipes.fewest_frames(recipe.rejection, settings.counts.min_frames)
     if engine == "pixinsight":
-        floor = max(floor, recipes.fewest_frames(recipe.rejection, None))
+        floor = max(floor, recipe.rejection.fewest_frames)
     if count >= floor:
         return None
     dropped = f" ({len(group.dropped)} more were dropped)" if group.dropped else ""

@@ -6,15 +6,8 @@ from typing import Literal
 
 from ap_masters import headers, layouts
 from ap_masters.config import Settings
-from ap_masters.model import Calibration, FrameType, Group, GroupKey, Job, Keyword, Master, Recipe
+from ap_masters.model import Calibration, Group, GroupKey, Job, Keyword, Master, Recipe
 from ap_masters.plan.drafts import Draft, recipe_of
-
-_IMAGE_TYPE = {
-    FrameType.BIAS: "MasterBias",
-    FrameType.DARK: "MasterDark",
-    FrameType.DARK_FLAT: "MasterDark",  # XISF knows no master dark flat
-    FrameType.FLAT: "MasterFlat",
-}
 
 
 def job_of(draft: Draft, calibration: Calibration | None, settings: Settings) -> Job:
@@ -29,7 +22,7 @@ def job_of(draft: Draft, calibration: Calibration | None, settings: Settings) ->
         output=draft.output,
         calibration=calibration,
         keywords=_keywords(group, draft.recipe, calibration, scale, settings.layout),
-        image_type=_IMAGE_TYPE[group.key.type],
+        image_type=headers.image_type_of(group.key.type),
         scale=scale,
         waits_for=tuple(m.job_id for m in used if m.job_id),
     )

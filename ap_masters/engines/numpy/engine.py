@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Final, Literal
+from typing import Literal
 
 from ap_masters.engines.numpy.crew import WorkerLost
 from ap_masters.engines.numpy.master import ENGINE, Means, make_master
@@ -26,9 +26,6 @@ from ap_masters.model import (
 from ap_masters.safe import path_component
 
 logger = logging.getLogger(__name__)
-
-_FLOOR: Final = 3  # ImageIntegration's own
-_FLOOR_OF: Final = {Rejection.LINEAR_FIT: 5}
 
 
 class NumpyEngine:
@@ -113,7 +110,7 @@ def _require_enough(job: Job, count: int, dropped: Sequence[SetAside]) -> None:
     """
     if job.recipe.rejection is Rejection.AUTO:
         raise CannotIntegrate("The recipe leaves the rejection open", "Choose a rejection, or plan the job first.")
-    needed = max(min(_FLOOR_OF.get(job.recipe.rejection, _FLOOR), len(job.frames)), 1)
+    needed = max(min(job.recipe.rejection.fewest_frames, len(job.frames)), 1)
     if count < needed:
         lost = f"; {len(dropped)} could not be used, the first because it {dropped[0].detail}" if dropped else ""
         raise CannotIntegrate(

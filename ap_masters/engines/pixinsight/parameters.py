@@ -155,8 +155,6 @@ _MIB: Final = 1 << 20
 _OF_FREE_MEMORY: Final = 0.75
 _LEAST_OF_FREE_MEMORY: Final = 0.1  # below that ImageIntegration refuses
 _ESD_LOW_RELAXATION_LIMIT: Final = 5.0
-_FEWEST: Final = 3
-_FEWEST_FOR_LINEAR_FIT: Final = 5
 
 
 def integration(recipe: Recipe) -> tuple[Parameter, ...]:
@@ -209,11 +207,6 @@ def calibration(job: Job, chosen: Calibration) -> tuple[Parameter, ...]:
     )
 
 
-def fewest_frames(recipe: Recipe) -> int:
-    """Return the number of images below which ImageIntegration refuses."""
-    return _FEWEST_FOR_LINEAR_FIT if recipe.rejection is Rejection.LINEAR_FIT else _FEWEST
-
-
 def unsupported(job: Job) -> str | None:
     """Return why PixInsight cannot do ``job`` as it is defined, or None when it can."""
     recipe, chosen = job.recipe, job.calibration
@@ -228,7 +221,7 @@ def unsupported(job: Job) -> str | None:
     if packed := next((path for path in _read(job) if _packed(path)), None):
         return f"PixInsight does not read compressed files such as {packed.name}"
     count = len(job.frames)
-    if count < (fewest := fewest_frames(recipe)):
+    if count < (fewest := recipe.rejection.fewest_frames):
         return f"ImageIntegration needs {fewest} images for {recipe.rejection} rejection, the group has {count}"
     return None
 
