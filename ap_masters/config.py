@@ -61,7 +61,7 @@ class GroupSettings(Section):
     exposure_tolerance_s: float = Field(0.001, ge=0)
     mixed_exposure_flats: bool = False  # sky flats: one group whatever the exposure
     epoch_days: int | None = Field(None, ge=0)  # more days without a frame than these begin a new master
-    dark_flat_window_h: float = Field(3.0, ge=0)  # C-13: how near in time a DARK must be to a flat of its exposure
+    dark_flat_window_h: float = Field(3.0, ge=0)  # how near in time a DARK must be to a flat of its exposure
 
 
 class DiscardFirst(Section):
@@ -96,7 +96,7 @@ class MatchSettings(Section):
     flat_temperature_tolerance_c: float = Field(5.0, ge=0)
     dark_flat_window_h: float = Field(3.0, ge=0)
     prefer_later: bool = True
-    use_dark_flats: bool = True  # the "ap" profile starts at the dark (C-08)
+    use_dark_flats: bool = True  # the "ap" profile starts at the dark
     lenient_unknown: bool = False
     bias_ignores_temperature: bool = False
     allow_uncalibrated: bool = False

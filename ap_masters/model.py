@@ -224,7 +224,7 @@ class GroupKey(Noun):
 
     @classmethod
     def of(cls, frame: Frame) -> "GroupKey":
-        """Return the key of one frame, tolerances aside: which fields count for which type stands here alone (D7).
+        """Return the key of one frame, tolerances aside: which fields count for which type stands here alone.
 
         A filter never splits bias, dark or dark flat; a dark flat merely carries it, unless it is only a wheel
         slot named for the cap. Raises ValueError for a frame whose type is not known.
@@ -369,7 +369,7 @@ Level = Annotated[float, Field(gt=0, le=65535)]  # ADU
 
 
 class Recipe(Noun):
-    """How one group is integrated. Defaults are WBPP's (``reference``: ImageIntegration parameters for masters)."""
+    """How one group is integrated. Defaults are those WBPP integrates masters with."""
 
     combination: Combination = Combination.AVERAGE
     rejection: Rejection = Rejection.AUTO

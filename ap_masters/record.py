@@ -204,7 +204,7 @@ def draft(job: Job) -> Record:
 
 
 def _overruled_types(frame: Frame) -> tuple[Decision, ...]:
-    """Return why the frame is not of the type that its header says: a DARK that is a dark flat (C-13)."""
+    """Return why the frame is not of the type that its header says: a DARK that is a dark flat."""
     return tuple(decision for decision in frame.decisions if decision.subject == "type")[1:]
 
 

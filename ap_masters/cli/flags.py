@@ -95,7 +95,7 @@ _SCALE: Final = Flag("scale", ("--scale",), "Samples in 0..1 (unit) or in counts
 _COMPRESSION: Final = Flag("compression", ("--compression",), "Compression of XISF masters.")
 
 LAYOUT: Final = Flag(
-    "layout", ("--layout",), "ap, anawbpps, playbook, nina, pulsar, wbpp, siril, or a path of your own."
+    "layout", ("--layout",), "ap, anawbpps, playbook, nina, pulsar, wbpp, siril, livestack, or a path of your own."
 )
 
 OUTPUT: Final = Family(

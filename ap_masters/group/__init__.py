@@ -112,7 +112,7 @@ def _carried(key: GroupKey) -> dict[str, None]:
 def _by_exposure(
     key: GroupKey, frames: list[Frame], settings: GroupSettings
 ) -> Iterator[tuple[float | None, list[Frame]]]:
-    """Yield the frames of one exposure each; a bias has none, and sky flats may be of any (C-18)."""
+    """Yield the frames of one exposure each; a bias has none, and sky flats may be of any."""
     if key.type is FrameType.BIAS or (key.type is FrameType.FLAT and settings.mixed_exposure_flats):
         yield None, frames
         return

@@ -1,4 +1,4 @@
-"""Which frames of a group are left out before integration, each with the reason; never silently (D11)."""
+"""Which frames of a group are left out before integration, each with the reason; never silently."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Dark flats that arrive as darks (C-13): N.I.N.A. 3, MaxIm and INDI know no other word for them.
+"""Dark flats that arrive as darks: N.I.N.A. 3, MaxIm and INDI know no other word for them.
 
 Explicit types and the hints of file and folder names have been heeded by ``headers`` already. What is left is
 evidence: the exposure of a flat of the same camera and settings, taken close in time, too short for the lights.

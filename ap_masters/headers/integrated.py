@@ -1,4 +1,4 @@
-"""How a file shows that it is integrated already: such a file is a master and never a frame to integrate (D10)."""
+"""How a file shows that it is integrated already: such a file is a master and never a frame to integrate."""
 
 import re
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """What file and folder names tell where the header does not: generic tokens, KEY_VALUE pairs, DWARF's own names.
 
-Each layout of this program parses its own names (``layouts.py``); here stands what other programs and people write.
+Each layout of this program parses its own names (``layouts``); here stands what other programs and people write.
 """
 
 import re

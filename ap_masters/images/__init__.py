@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
@@ -19,7 +18,7 @@ from ap_masters.model import FITS_MAGIC, GZIP_MAGIC, XISF_MAGIC, ImageInfo, Keyw
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ap_masters.images.files import Kept
+    from ap_masters.images.files import Source
     from ap_masters.images.image import Image, Writer
 
 __all__ = ["SUFFIXES", "create", "is_image_name", "open_image", "read_image", "read_info", "write_image"]
@@ -47,16 +46,15 @@ def read_info(path: Path) -> ImageInfo:
         return (read_xisf if start.startswith(XISF_MAGIC) else read_fits)(path, file, start).info
 
 
-def open_image(path: Path, *, scratch: Path | None = None) -> Image:
+def open_image(path: Path) -> Image:
     """Open the image at ``path`` for reading rows, from any thread; one file is held open until it is closed.
 
-    What is compressed is decompressed here and now: into a nameless temporary file, or into a file in ``scratch``,
-    where ``Image.stored`` then leads to it. Raises ChecksumMismatch for XISF pixels that have changed,
-    UnreadableImage for everything else.
+    What is compressed is decompressed here and now, into a nameless temporary file. Raises ChecksumMismatch for XISF
+    pixels that have changed, UnreadableImage for everything else.
     """
     from ap_masters.images.files import Spool
 
-    return _open(path, partial(Spool.of, folder=scratch))
+    return _open(path, Spool)
 
 
 def read_image(path: Path) -> tuple[ImageInfo, NDArray[Any]]:
@@ -70,7 +68,7 @@ def read_image(path: Path) -> tuple[ImageInfo, NDArray[Any]]:
         return image.info, image.read_rows(0, image.info.height)
 
 
-def _open(path: Path, keep: Callable[[Iterable[memoryview | bytes]], Kept]) -> Image:
+def _open(path: Path, keep: Callable[[Iterable[memoryview | bytes]], Source]) -> Image:
     with _reading(path):
         file: IO[bytes] = path.open("rb", buffering=0)
         try:

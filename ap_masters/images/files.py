@@ -5,8 +5,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterable
-from pathlib import Path
-from typing import IO, Final, Protocol, Self
+from typing import IO, Final, Protocol
 
 _HAS_POSITIONAL_CALLS: Final = hasattr(os, "preadv") and hasattr(os, "pwrite")  # not on Windows
 
@@ -80,16 +79,8 @@ class PositionalFile:
         self._file.close()
 
 
-class Kept(Source, Protocol):
-    """Decompressed bytes, in the file at ``path`` where they are in one that others can open."""
-
-    path: Path | None
-
-
 class Memory:
     """Bytes held in memory."""
-
-    path: Path | None = None
 
     def __init__(self, pieces: Iterable[memoryview | bytes]) -> None:
         data = bytearray()
@@ -109,40 +100,27 @@ class Memory:
 
 
 class Spool:
-    """Decompressed data on disk, so that many open images need no memory; gone once closed.
+    """Decompressed data in a nameless file, so that many open images need no memory.
 
-    In ``folder`` it is a named file that others may open by ``path`` while the spool is open; without a folder
-    it is nameless, and the system removes it even if the program is killed.
+    The system removes it once it is closed, even if the program is killed.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.path: Path | None = None
-        if folder is None:
-            self._file = PositionalFile(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 (closed by close)
-        else:
-            self.path = folder / f"{os.urandom(8).hex()}.spool"
-            self._file = PositionalFile(self.path.open("x+b", buffering=0))
-
-    @classmethod
-    def of(cls, pieces: Iterable[memoryview | bytes], *, folder: Path | None = None) -> Self:
+    def __init__(self, pieces: Iterable[memoryview | bytes]) -> None:
         """Write the pieces one after the other. Raises OSError where they do not fit on the disk."""
-        spool = cls(folder)
+        self._file = PositionalFile(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 (closed by close)
         try:
             at = 0
             for piece in pieces:
-                spool._file.write(at, memoryview(piece))
+                self._file.write(at, memoryview(piece))
                 at += len(piece)
         except BaseException:
-            spool.close()
+            self.close()
             raise
-        return spool
 
     def read_into(self, offset: int, target: memoryview) -> int:
         """Fill ``target`` from ``offset`` on; return how many bytes there were."""
         return self._file.read_into(offset, target)
 
     def close(self) -> None:
-        """Remove the file."""
+        """Let go of the file."""
         self._file.close()
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)

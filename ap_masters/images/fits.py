@@ -9,12 +9,12 @@ from typing import IO, Final
 import numpy as np
 
 from ap_masters.errors import UnreadableImage
-from ap_masters.images.files import Kept, PositionalFile
+from ap_masters.images.files import PositionalFile, Source
 from ap_masters.images.fits_header import FitsLayout, damaged_gzip, read_fits
-from ap_masters.images.raster import Raster, Samples, decompressed, stored_in
+from ap_masters.images.raster import Raster, Samples, stored_in
 from ap_masters.model import GZIP_MAGIC
 
-Keep = Callable[[Iterable[memoryview | bytes]], Kept]
+Keep = Callable[[Iterable[memoryview | bytes]], Source]
 _CHUNK: Final = 1 << 20
 _STORED: Final = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
@@ -28,11 +28,11 @@ def open_fits(path: Path, file: IO[bytes], start: bytes, keep: Keep) -> Raster:
     info = layout.info
     if layout.tiled:
         file.close()
-        return decompressed(info, Samples(np.dtype(info.sample), 0), keep(_untiled(path, layout)))
+        return Raster(info, Samples(np.dtype(info.sample), 0), keep(_untiled(path, layout)))
     samples = Samples(np.dtype(_STORED[layout.bitpix]), layout.offset, scale=layout.bscale, zero=layout.bzero)
     if start.startswith(GZIP_MAGIC):
         with file:
-            return decompressed(info, samples._replace(offset=0), keep(_unzipped(path, file, layout, samples)))
+            return Raster(info, samples._replace(offset=0), keep(_unzipped(path, file, layout, samples)))
     return Raster(info, samples, PositionalFile(file), stored=stored_in(path, info, samples))
 
 

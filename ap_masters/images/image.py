@@ -31,8 +31,7 @@ class Stored(NamedTuple):
 class Image(Protocol):
     """An open image file; use it as a context manager.
 
-    ``stored`` is None where the samples had to be decompressed, unless a scratch folder was named to
-    ``open_image``: then it leads to the decompressed samples there, as long as the image is open.
+    ``stored`` is None where the samples had to be decompressed.
     """
 
     info: ImageInfo

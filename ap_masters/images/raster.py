@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.errors import UnreadableImage
-from ap_masters.images.files import Kept, Source
+from ap_masters.images.files import Source
 from ap_masters.images.image import Stored
 from ap_masters.model import ImageInfo
 
@@ -105,12 +105,6 @@ def physical(raw: NDArray[Any], samples: Samples, sample: str) -> NDArray[Any]:
     scaled *= samples.scale
     scaled += samples.zero
     return scaled.astype(target, copy=False)
-
-
-def decompressed(info: ImageInfo, samples: Samples, kept: Kept) -> Raster:
-    """Return the image whose samples have been decompressed to ``kept``."""
-    stored = stored_in(kept.path, info, samples) if kept.path is not None else None
-    return Raster(info, samples, kept, stored=stored)
 
 
 def stored_in(path: Path, info: ImageInfo, samples: Samples) -> Stored:

@@ -8,11 +8,11 @@ from typing import IO, Final
 import numpy as np
 
 from ap_masters.images import xisf_blocks
-from ap_masters.images.files import Kept, PositionalFile
-from ap_masters.images.raster import Raster, Samples, decompressed, stored_in
+from ap_masters.images.files import PositionalFile, Source
+from ap_masters.images.raster import Raster, Samples, stored_in
 from ap_masters.images.xisf_header import XisfLayout, read_xisf
 
-Keep = Callable[[Iterable[memoryview | bytes]], Kept]
+Keep = Callable[[Iterable[memoryview | bytes]], Source]
 
 # A block is decompressed as a whole, and takes its size twice while that lasts; many threads open many images.
 _UNPACKING: Final = threading.BoundedSemaphore(2)
@@ -36,7 +36,7 @@ def open_xisf(path: Path, file: IO[bytes], start: bytes, keep: Keep) -> Raster:
     with _UNPACKING:
         kept = keep(xisf_blocks.unpack(path, block, source, needed, samples.dtype.itemsize))
     source.close()
-    return decompressed(info, samples, kept)
+    return Raster(info, samples, kept)
 
 
 def _samples(layout: XisfLayout) -> Samples:

@@ -45,7 +45,7 @@ def _without_type_words(text: str) -> str:
 
 
 def _anawbpps(text: str) -> str:
-    """Replace every character outside letters, digits, ``_`` and ``-`` by ``_``: no collapsing, no trimming (C-16)."""
+    """Replace every character outside letters, digits, ``_`` and ``-`` by ``_``: no collapsing, no trimming."""
     return _distinct(re.sub(r"[^A-Za-z0-9_-]", "_", text.translate(_GREEK)), text)
 
 

@@ -51,7 +51,7 @@ def naming_of(frame_type: FrameType, fields: Fields) -> Naming:
 
 
 class Token(NamedTuple):
-    """One value in a name. ``spell`` returns None for what is absent; ``label`` then stands in its place (C-26)."""
+    """One value in a name. ``spell`` returns None for what is absent; ``label`` then stands in its place."""
 
     label: str
     spell: Callable[[Naming, TextRule], str | None]
@@ -111,7 +111,7 @@ def _two_places(seconds: str) -> str:
 
 
 def _milliseconds(seconds: str) -> str:
-    """Spell whole seconds ``120s``, anything else in milliseconds, ``500ms`` and ``1500ms`` (C-21)."""
+    """Spell whole seconds ``120s``, anything else in milliseconds, ``500ms`` and ``1500ms``."""
     return f"{seconds}s" if "." not in seconds else f"{decimal(float(seconds) * 1000, 3)}ms"
 
 
@@ -176,7 +176,7 @@ def _colour(naming: Naming, _: TextRule) -> str:
     return "CFA" if naming.key.bayer_pattern else "mono"
 
 
-# PULSAR's letters (S3-16); the workflow of the same document says "ha" where its list says "h" (C-14).
+# PULSAR's letters (S3-16); the workflow of the same document says "ha" where its list says "h".
 _PULSAR_FILTERS = {
     name: names[0]
     for names in (

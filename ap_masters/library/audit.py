@@ -175,7 +175,7 @@ def _against_layout(entry: Entry, layout: str | None) -> Iterator[str]:
 
 
 def _missing(entry: Entry, frame: Frame) -> Iterator[str]:
-    """Yield keywords the header should have: those of S1-26 that the record knows, FILTER for flats (C-27)."""
+    """Yield keywords the header should have: those of S1-26 that the record knows, FILTER for flats."""
     for field, keyword in _WANTED:
         known = getattr(entry.key, field, None) if field != "sensor_temperature" else entry.key.temperature
         if getattr(frame, field) is None and (known is not None or entry.record is None):

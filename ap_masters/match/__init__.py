@@ -1,6 +1,6 @@
 """What serves a flat, a dark or a light: a ladder of masters, and for every candidate the one field that decided. Pure.
 
-The ladder of a flat (C-08): a dark flat of its exposure, within the window of hours first and rather later than
+The ladder of a flat: a dark flat of its exposure, within the window of hours first and rather later than
 earlier; else a dark of its exposure; else, where that is allowed and a bias serves, a dark of another exposure,
 scaled; else a bias. Between masters that serve alike decide, in this order: fewer unknown values, nearest in
 time, more frames, newest, path. The order in which candidates are given never matters.
@@ -81,12 +81,10 @@ def match_flat(
     return FlatMatch(decisions=words.decisions(contest, ()), problem=words.problem(contest, (DARK_FLAT, DARK, BIAS)))
 
 
-def match_bias(
-    group: Group, candidates: Sequence[Master], settings: MatchSettings, *, labels: Collection[str] = ()
-) -> FlatMatch:
+def match_bias(group: Group, candidates: Sequence[Master], settings: MatchSettings) -> FlatMatch:
     """Return the bias to subtract from the darks of ``group``, as PULSAR's makedark does."""
     want = comparison.wanted("the darks have", group.key, group.frames, settings)
-    contest = Contest(want, candidates, (BIAS,), settings, labels)
+    contest = Contest(want, candidates, (BIAS,), settings, ())
     if contest.bias is not None:
         return _matched(contest, "bias", None, words.taken_bias(contest, contest.bias, "subtracted from each dark"))
     return FlatMatch(decisions=words.decisions(contest, ()), problem=words.problem(contest, (BIAS,)))

@@ -92,7 +92,7 @@ class Contest:
     def best_scaled(self) -> Candidate | None:
         """Return the best dark of another exposure: the nearest lower one, else the nearest higher (S4-19).
 
-        Only where the settings allow it, and only with a bias: what is scaled is the dark current alone (C-09).
+        Only where the settings allow it, and only with a bias: what is scaled is the dark current alone.
         """
         if not self.settings.scale_dark or self.bias is None:
             return None

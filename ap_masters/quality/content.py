@@ -103,7 +103,7 @@ def cooler_power(case: Case) -> Iterator[Finding]:
 
 
 def flat_level(case: Case) -> Iterator[Finding]:
-    """Yield what is wrong with the level of a flat (S2-28, S3-21, C-06)."""
+    """Yield what is wrong with the level of a flat (S2-28, S3-21)."""
     level = case.value("flat level")
     if level is None:
         return
@@ -118,7 +118,7 @@ def flat_level(case: Case) -> Iterator[Finding]:
 
 
 def flat_shape(case: Case) -> Iterator[Finding]:
-    """Yield a lopsided flat or extreme fall-off; vignetting is expected (C-24)."""
+    """Yield a lopsided flat or extreme fall-off; vignetting is expected."""
     rows = (("asymmetry", case.settings.gradient_percent), ("fall-off", case.settings.falloff_percent))
     for name, limit in rows:
         value = case.value(name)

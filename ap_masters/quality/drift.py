@@ -20,7 +20,7 @@ class Drift(NamedTuple):
     by_count: bool = False
 
 
-# S0-16, S0-33, S1-08, S1-25 (C-03). Flats are not here: their level is the lamp's, not the camera's.
+# S0-16, S0-33, S1-08, S1-25. Flats are not here: their level is the lamp's, not the camera's.
 DRIFTS: tuple[Drift, ...] = (
     Drift("median", UNLIT, service=True),
     Drift("mean", UNLIT),

@@ -123,7 +123,7 @@ def fall_off(grid: Grid) -> float:
 def asymmetry(grid: Grid) -> float:
     """Return the larger difference between opposite halves (left/right, top/bottom), as a fraction of the centre.
 
-    Vignetting is symmetric and does not count (C-24); what is left is a gradient of the light or a shadow.
+    Vignetting is symmetric and does not count; what is left is a gradient of the light or a shadow.
     """
     height, width = len(grid), len(grid[0])
     left = fmean(v for row in grid for v in row[: width // 2])

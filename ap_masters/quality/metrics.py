@@ -248,15 +248,15 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
-def measures(record: Record, *, electrons_per_adu: float | None = None) -> tuple[Measure, ...]:
+def measures(record: Record) -> tuple[Measure, ...]:
     """Return all that can be measured from the statistics and frames in ``record``; empty without statistics.
 
-    ``electrons_per_adu`` overrules the header's EGAIN; without either the physical value is left out.
+    Without an EGAIN in the header physical values are left out.
     """
     if record.statistics is None or not record.statistics.channels:
         return ()
     facts = Facts(record, record.statistics)
-    gain = electrons_per_adu or record.electrons_per_adu
+    gain = record.electrons_per_adu
     measured = []
     for metric in METRICS:
         if record.key.type not in metric.types:

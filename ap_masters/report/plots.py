@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 WIDTH: Final = 340
 HEIGHT: Final = 170
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 12, 26
+_TICKS = 4  # about as many
 
 
 class Dot(NamedTuple):
@@ -90,9 +91,9 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     return low - air, high + air
 
 
-def ticks(low: float, high: float, count: int = 4) -> tuple[float, ...]:
+def ticks(low: float, high: float) -> tuple[float, ...]:
     """Return round numbers between ``low`` and ``high``: steps of 1, 2 or 5 times a power of ten."""
-    rough = (high - low) / count
+    rough = (high - low) / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough)
     first = math.ceil(low / step)

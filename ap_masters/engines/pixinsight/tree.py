@@ -89,23 +89,23 @@ class Tree:
         _left_open.append(self.root)
 
 
-def stop(trees: Sequence[Tree], *, grace: float = _GRACE) -> None:
-    """End every member of ``trees``: ask, wait ``grace`` seconds, then end those that did not listen."""
+def stop(trees: Sequence[Tree]) -> None:
+    """End every member of ``trees``: ask, wait a moment, then end those that did not listen."""
     members = [process for tree in trees for process in tree.members()]
     try:
         for process in members:
             with suppress(*_GONE):
                 process.terminate()
-        _wait(members, grace)
+        _wait(members, _GRACE)
     finally:  # also when the user cannot wait
         deaf = [process for tree in trees for process in tree.members()]  # and what was born meanwhile
         for process in deaf:
             with suppress(*_GONE):
                 process.kill()
-        _wait(deaf, grace)
+        _wait(deaf, _GRACE)
         for tree in trees:
             with suppress(psutil.TimeoutExpired):
-                tree.root.wait(timeout=grace)
+                tree.root.wait(timeout=_GRACE)
 
 
 def _wait(processes: Sequence[psutil.Process], seconds: float) -> None:
