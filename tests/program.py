@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 
 from ap_masters.cli import main
@@ -37,3 +39,16 @@ def program(capsys: pytest.CaptureFixture[str]) -> Run:
         return Done(int(end.value.code or 0), *capsys.readouterr())
 
     return go
+
+
+def left_running() -> set[int]:
+    """Return the processes below this one that live.
+
+    Not that which multiprocessing starts with the first spawned process, in whatever test, and keeps to the end.
+    """
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE and not any("resource_tracker" in p for p in child.cmdline()):
+                found.add(child.pid)
+    return found

@@ -12,6 +12,7 @@ import pytest
 
 from ap_masters.cli import main
 from tests.builders import noisy, write_frame
+from tests.program import left_running
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows starts no program without an .exe")
 
@@ -51,8 +52,7 @@ class Builder:
                 patch.setenv(name, value)
             main(["build", str(self.night), str(self.library), "--pixinsight-binary", str(SIMULATOR), "--json"])
         out, err = self._capsys.readouterr()
-        alive = {child.pid for child in psutil.Process().children(recursive=True) if child.status() != "zombie"}
-        assert alive <= set(others)
+        assert left_running() <= set(others)
         document: dict[str, Any] = json.loads(out)
         return int(end.value.code or 0), document, err
 

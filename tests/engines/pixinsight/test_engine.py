@@ -30,6 +30,7 @@ from ap_masters.model import (
 )
 from tests.builders import noisy, write_frame
 from tests.engines.pixinsight.jobs import flat_calibration, make_job
+from tests.program import left_running
 
 _SIMULATOR = Path(__file__).parents[2] / "simulator" / "PixInsight"
 _COMMAND = (sys.executable, str(_SIMULATOR))
@@ -228,7 +229,7 @@ def test_could_not_run(bench: Bench, program: str, words: str) -> None:
         bench.run([bench.job("dark")], command=command, startup_timeout_s=1.0)
     assert str(bench.logs) in str(raised.value)
     assert bench.launches() == 2
-    assert not psutil.Process().children()
+    assert not left_running()
 
 
 @pytest.mark.parametrize(
