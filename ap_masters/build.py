@@ -305,8 +305,8 @@ class _Run:
     def _changed(self, job: Job) -> str | None:
         """Return which master that is to be subtracted has not the bytes of its record any more."""
         chosen = job.calibration
-        for master in (chosen.bias, chosen.dark) if chosen else ():
-            if master is None or master.sha256 is None or master.job_id is not None:
+        for master in chosen.masters if chosen else ():
+            if master.sha256 is None or master.job_id is not None:
                 continue
             found = self._digest(master.path)
             if found is None:

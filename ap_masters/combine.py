@@ -4,7 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from ap_masters import headers, images, recipes
 from ap_masters import record as records
@@ -26,6 +26,7 @@ from ap_masters.model import (
     Reason,
     Recipe,
     Rejection,
+    SampleScale,
     SetAside,
 )
 
@@ -53,7 +54,7 @@ def combine(
     on_progress: OnProgress,
     *,
     frame_type: FrameType | None = None,
-    scale: Literal["unit", "adu"] = "unit",
+    scale: SampleScale = "unit",
     overwrite: bool = False,
     record_suffix: str | None = ".xrs",
 ) -> Combined:
@@ -159,7 +160,7 @@ def _job(
     output: Path,
     recipe: Recipe,
     frame_type: FrameType | None,
-    scale: Literal["unit", "adu"],
+    scale: SampleScale,
 ) -> Job:
     """Return the job; where no calibration type is known, the result does not claim to be a master of one."""
     types = {frame.type for frame in frames}

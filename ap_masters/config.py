@@ -20,6 +20,7 @@ from ap_masters.model import (
     Rejection,
     RejectionNormalization,
     Relaxation,
+    SampleScale,
     Sigma,
 )
 
@@ -243,7 +244,7 @@ class Settings(Section):
     engine: Literal["auto", "pixinsight", "numpy"] = "auto"
     layout: str = "ap"
     format: ImageFormat | None = None  # None: the layout's own
-    scale: Literal["unit", "adu"] | None = None  # None: the layout's own
+    scale: SampleScale | None = None  # None: the layout's own
     compression: Literal["none", "zlib", "lz4", "zstd"] = "none"
     memory: str | None = None  # "2G", "800M", "4096" (MiB); None: half of what is free
     threads: int | None = Field(None, ge=1)

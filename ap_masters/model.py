@@ -30,6 +30,12 @@ class Keyword(NamedTuple):
     comment: str = ""
 
 
+# Keywords without a value: their text stands in the comment.
+COMMENTARY: Final = frozenset({"COMMENT", "HISTORY", ""})
+
+SampleScale = Literal["unit", "adu"]  # [0, 1], or counts of the 16-bit range
+
+
 class ImageFormat(StrEnum):
     """The file formats frames and masters come in."""
 
@@ -418,6 +424,11 @@ class Calibration(Noun):
     decisions: tuple[Decision, ...] = ()
 
     @property
+    def masters(self) -> tuple[CalibrationMaster, ...]:
+        """The masters that are subtracted."""
+        return tuple(master for master in (self.bias, self.dark) if master is not None)
+
+    @property
     def subtracted(self) -> str:
         """CALSTAT letters of what is subtracted now."""
         return ("B" if self.bias or self.constant is not None else "") + ("D" if self.dark else "")
@@ -441,7 +452,7 @@ class Job(Noun):
     calibration: Calibration | None = None
     keywords: tuple[Keyword, ...] = ()  # the whole key set of the master, without what only the engine knows
     image_type: str = "MasterDark"  # XISF imageType
-    scale: Literal["unit", "adu"] = "unit"  # [0, 1], or counts of the 16-bit range
+    scale: SampleScale = "unit"
     waits_for: tuple[str, ...] = ()  # ids of jobs whose masters this one uses
 
     @property
@@ -606,7 +617,9 @@ OnProgress = Callable[[Progress], None]
 # --- library ----------------------------------------------------------------------------------------------
 
 
-# Folders of a library for masters that do not serve, each under its usual path.
+# The folder of a library that is this program's own: lock, work, caches.
+HOUSEKEEPING = Path(".ap-masters")
+# Those for masters that do not serve, each under its usual path.
 QUARANTINE = Path("quarantine")
 SUPERSEDED = Path("superseded")
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from ap_masters import images
 from ap_masters.errors import ImageError
 from ap_masters.images.rewriting import rewrite
-from ap_masters.images.scale import ADU
-from ap_masters.model import ImageInfo, Integrated, Job, Keyword
+from ap_masters.images.scale import white
+from ap_masters.model import COMMENTARY, ImageInfo, Integrated, Job, Keyword
 from ap_masters.quality.sanity import insane
 
-_COMMENTARY = {"", "COMMENT", "HISTORY"}
 # PixInsight turns frames that say BOTTOM-UP over as it reads them: its masters say TOP-DOWN, and are.
 _OF_THE_ENGINE = {"ROWORDER"}
 
@@ -25,9 +24,8 @@ def missing_proof(job: Job, result: Integrated) -> str | None:
         info = images.read_info(result.path)
     except (ImageError, OSError) as error:
         return f"the master cannot be opened: {error}"
-    full = ADU if job.scale == "adu" else 1.0
     calibrated = job.calibration is not None
-    return _wrong_geometry(job, info) or insane(result.statistics, full_scale=full, calibrated=calibrated)
+    return _wrong_geometry(job, info) or insane(result.statistics, full_scale=white(job.scale), calibrated=calibrated)
 
 
 def _wrong_geometry(job: Job, info: ImageInfo) -> str | None:
@@ -51,7 +49,7 @@ def lost_keywords(job: Job, master: Path) -> tuple[Keyword, ...]:
     return tuple(
         keyword
         for keyword in job.keywords
-        if keyword.name not in _COMMENTARY
+        if keyword.name not in COMMENTARY
         and not (keyword.name in _OF_THE_ENGINE and keyword.name in carried)
         and not any(_equal(keyword.value, value) for value in carried.get(keyword.name, ()))
     )

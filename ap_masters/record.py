@@ -34,6 +34,7 @@ from ap_masters.model import (
     MasterStatus,
     Noun,
     Recipe,
+    SampleScale,
     SetAside,
     Statistics,
 )
@@ -79,7 +80,7 @@ class MasterFile(Noun):
     height: int
     channels: int
     sample: str = "float32"
-    scale: Literal["unit", "adu"] = "unit"
+    scale: SampleScale = "unit"
     size: int | None = None
     sha256: str | None = None
 

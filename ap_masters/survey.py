@@ -25,12 +25,9 @@ def survey(
     """
     if library.exists() and not library.is_dir():
         raise LibraryError(f"{library}: is a file; OUTPUT is the folder that the masters go to")
-    found = discover.discover(inputs, cache=cache, exclude=_passed_over(inputs, library))
+    found, grouping = gather(inputs, settings, cache=cache, exclude=_passed_over(inputs, library))
     if not found.frames:
         raise NothingToDo(no_frames(inputs, found))
-    grouping = group.group_frames(
-        found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
-    )
     if not grouping.groups:
         raise NothingToDo(no_frames_usable(inputs, grouping.set_aside))
     if not any(plan.is_selected(each.key.type, settings) for each in grouping.groups):
@@ -56,6 +53,16 @@ def survey(
         warnings=(*found.warnings, *grouping.warnings),
     )
     return the_plan.model_copy(update={"turn": turn})
+
+
+def gather(
+    inputs: Sequence[Path], settings: Settings, *, cache: HeaderCache | None = None, exclude: Sequence[Path] = ()
+) -> tuple[discover.Discovery, group.Grouping]:
+    """Return what lies under ``inputs``, and the groups of its calibration frames. Raises as ``discover`` does."""
+    found = discover.discover(inputs, cache=cache, exclude=exclude)
+    return found, group.group_frames(
+        found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
+    )
 
 
 def _passed_over(inputs: Sequence[Path], library: Path) -> list[Path]:

@@ -11,14 +11,13 @@ from typing import Final, Literal, NamedTuple
 
 from ap_masters import images
 from ap_masters.errors import ApMastersError, ImageError, NothingToDo
-from ap_masters.model import Grade, Group
+from ap_masters.model import HOUSEKEEPING, Grade, Group
 
 log = logging.getLogger(__name__)
 
 Stamp = tuple[int, int]
 """Size and time of a file."""
 
-_HOUSEKEEPING: Final = ".ap-masters"
 _ENOUGH: Final = {Grade.RECOMMENDED, Grade.OPTIMAL}
 
 
@@ -177,7 +176,7 @@ def _files(inputs: Sequence[Path], exclude: Sequence[Path]) -> Iterator[tuple[Pa
     for root in inputs:
         for folder, folders, names in os.walk(root, onerror=give_up):
             here = Path(folder)
-            folders[:] = [f for f in folders if f != _HOUSEKEEPING and (here / f).resolve() not in left_out]
+            folders[:] = [f for f in folders if f != HOUSEKEEPING.name and (here / f).resolve() not in left_out]
             for name in names:
                 if images.is_image_name(Path(name)):
                     stamp = _stamp(here / name)

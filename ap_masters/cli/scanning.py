@@ -13,16 +13,10 @@ from ap_masters.settings_files import Loaded
 @with_settings(flags.WHAT)
 def scan(screen: Screen, loaded: Loaded, inputs: Inputs) -> None:
     """Show what is there: frames by group, and what was set aside and why."""
-    from ap_masters.discover import discover
-    from ap_masters.group import group_frames
     from ap_masters.header_cache import HeaderCache
-    from ap_masters.survey import no_frames
+    from ap_masters.survey import gather, no_frames
 
-    settings = loaded.settings
-    found = discover(inputs, cache=HeaderCache.default())
-    grouping = group_frames(
-        found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
-    )
+    found, grouping = gather(inputs, loaded.settings, cache=HeaderCache.default())
     set_aside = (*found.set_aside, *grouping.set_aside)
     warnings = (*found.warnings, *grouping.warnings)
     if screen.json:

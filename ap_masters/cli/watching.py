@@ -55,15 +55,11 @@ def watch(
 
 
 def _complete(settings: Settings, inputs: list[Path], output: Path) -> bool:
-    from ap_masters.discover import discover
-    from ap_masters.group import group_frames
     from ap_masters.header_cache import HeaderCache
+    from ap_masters.survey import gather
     from ap_masters.watch import sets_complete
 
-    found = discover(inputs, cache=HeaderCache.default(), exclude=[output])
-    grouping = group_frames(
-        found.frames, found.lights, group=settings.group, cull=settings.cull, counts=settings.counts
-    )
+    _, grouping = gather(inputs, settings, cache=HeaderCache.default(), exclude=[output])
     return sets_complete(grouping.groups)
 
 

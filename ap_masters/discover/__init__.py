@@ -10,12 +10,12 @@ from pydantic import Field
 from ap_masters import memory
 from ap_masters.discover.duplicates import duplicates_of
 from ap_masters.discover.known import Known
-from ap_masters.discover.walk import WORK_FOLDER, Walk
+from ap_masters.discover.walk import Walk
 from ap_masters.header_cache import Entry, HeaderCache
 from ap_masters.headers import FolderHint, folder_hint, with_hint
 from ap_masters.model import CALIBRATION_TYPES, Decision, Frame, FrameType, Noun, Reason, SetAside
 
-__all__ = ["NO_TYPE", "WORK_FOLDER", "Discovery", "discover"]
+__all__ = ["NO_TYPE", "Discovery", "discover"]
 
 NO_TYPE: Final = "(none)"
 """How ``types_seen`` counts files whose header names no frame type."""

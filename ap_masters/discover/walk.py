@@ -9,9 +9,7 @@ from typing import Final, NamedTuple
 
 from ap_masters.errors import UsageError
 from ap_masters.images import SUFFIXES
-from ap_masters.model import Reason, SetAside
-
-WORK_FOLDER: Final = ".ap-masters"
+from ap_masters.model import HOUSEKEEPING, Reason, SetAside
 
 _SUFFIXES: Final = tuple(SUFFIXES)
 
@@ -91,7 +89,7 @@ class Walk:
             name = entry.name
             if not _is_text(name):
                 self._refuse(folder.path, f"a name in it is no valid text, rename it: {name!a}")
-            elif name == WORK_FOLDER:
+            elif name == HOUSEKEEPING.name:
                 continue
             elif _is_folder(entry):
                 if entry.is_symlink():

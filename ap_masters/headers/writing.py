@@ -8,12 +8,12 @@ import hashlib
 import statistics
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from ap_masters import __version__
 from ap_masters.headers.spellings import OWN_INPUT, OWN_SCALE, OWN_TYPE
 from ap_masters.headers.values import Raw
-from ap_masters.model import Calibration, Frame, FrameType, GroupKey, Keyword, Recipe
+from ap_masters.model import Calibration, Frame, FrameType, GroupKey, Keyword, Recipe, SampleScale
 from ap_masters.safe import one_line
 
 # WBPP takes a master by these words alone and knows none for dark flats: those are darks to it, and our own
@@ -70,7 +70,7 @@ def master_keywords(
     recipe: Recipe,
     calibration: Calibration | None,
     *,
-    scale: Literal["unit", "adu"],
+    scale: SampleScale,
 ) -> tuple[Keyword, ...]:
     """Return the whole key set of a master of ``frames``, without what only the engine knows.
 
@@ -156,7 +156,7 @@ def _times(frames: Sequence[Frame]) -> Iterator[Keyword]:
 
 
 def _making(
-    frames: Sequence[Frame], recipe: Recipe, calibration: Calibration | None, scale: Literal["unit", "adu"]
+    frames: Sequence[Frame], recipe: Recipe, calibration: Calibration | None, scale: SampleScale
 ) -> Iterator[Keyword]:
     """Yield how the master was made: number of frames, what was subtracted, sample scale, program, inputs."""
     yield Keyword("NCOMBINE", len(frames), "number of frames combined")

@@ -3,11 +3,10 @@
 import re
 from functools import lru_cache
 
-from ap_masters.model import Keyword
+from ap_masters.model import COMMENTARY, Keyword
 
 CARD = 80
 BLOCK = 2880
-COMMENTARY = frozenset({"COMMENT", "HISTORY", ""})
 
 # Keywords that describe how one file stores its pixels. They are never carried from one header to another.
 STRUCTURAL = re.compile(

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from ap_masters.images.fits_cards import CARD, COMMENTARY
-from ap_masters.model import Keyword
+from ap_masters.images.fits_cards import CARD
+from ap_masters.model import COMMENTARY, Keyword
 
 _TEXT: Final = CARD - 8  # columns of a commentary card's text
 _LEGAL_NAME: Final = re.compile(r"[A-Z0-9_-]{1,8}")

@@ -2,11 +2,16 @@
 
 from typing import Final
 
-from ap_masters.model import ImageFormat, ImageInfo
+from ap_masters.model import ImageFormat, ImageInfo, SampleScale
 
 ADU: Final = 65535.0  # counts of the 16-bit range
 _COUNTED: Final = 10  # a DATAMAX above this means counts, as Siril reads it
 _HIGHEST_FRACTION: Final = 2.0
+
+
+def white(scale: SampleScale) -> float:
+    """Return the value that stands for white in masters of a scale."""
+    return ADU if scale == "adu" else 1.0
 
 
 def holds_counts(greatest: float, data_max: float | None) -> bool:

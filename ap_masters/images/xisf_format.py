@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ap_masters import __version__
-from ap_masters.images.fits_cards import COMMENTARY, STRUCTURAL
+from ap_masters.images.fits_cards import STRUCTURAL
 from ap_masters.images.fits_format import commentary_text
-from ap_masters.model import Keyword
+from ap_masters.model import COMMENTARY, Keyword
 
 _PROLOGUE: Final = (
     '<?xml version="1.0" encoding="UTF-8"?><!--\n'

@@ -15,8 +15,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from ap_masters.errors import UnreadableImage
-from ap_masters.images.fits_cards import COMMENTARY
-from ap_masters.model import ImageFormat, ImageInfo, Keyword
+from ap_masters.model import COMMENTARY, ImageFormat, ImageInfo, Keyword
 
 _PREAMBLE: Final = 16  # magic, header length, reserved
 _LARGEST_HEADER: Final = 1 << 27  # embedded blocks and previews included

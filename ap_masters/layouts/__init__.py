@@ -3,14 +3,13 @@
 import difflib
 import re
 from pathlib import Path, PurePath
-from typing import Literal
 
 from ap_masters.errors import ConfigError
 from ap_masters.layouts import pattern, template
 from ap_masters.layouts.siril import siril_expressions
 from ap_masters.layouts.table import LAYOUTS, Layout
 from ap_masters.layouts.tokens import Naming, naming_of
-from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType
+from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType, SampleScale
 
 __all__ = [
     "LAYOUTS",
@@ -85,7 +84,7 @@ def suffix_of(layout: str) -> str:
     return own.group().lower() if own else ".xisf"
 
 
-def scale_of(layout: str) -> Literal["unit", "adu"]:
+def scale_of(layout: str) -> SampleScale:
     """Return the sample scale a layout's tool chain reads. Raises ConfigError for an unknown layout."""
     row = _row(layout)
     return "unit" if row is None else row.scale

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ap_masters.layouts import pattern, texts
 from ap_masters.layouts.texts import TextRule
-from ap_masters.model import FrameType
+from ap_masters.model import FrameType, SampleScale
 
 BIAS, DARK, DARK_FLAT, FLAT = FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT, FrameType.FLAT
 
@@ -25,7 +25,7 @@ class Layout(NamedTuple):
     description: str
     patterns: Mapping[FrameType, str]
     suffix: str = ".xisf"
-    scale: Literal["unit", "adu"] = "unit"
+    scale: SampleScale = "unit"
     cosmetic_lists: bool = False
     image_types: Mapping[FrameType, str] = MappingProxyType({})
     text: TextRule = texts.PLAIN

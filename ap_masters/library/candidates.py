@@ -7,7 +7,7 @@ from ap_masters import images
 from ap_masters.config import Settings
 from ap_masters.engines.history import FrameHistory, read_history
 from ap_masters.errors import ImageError, LibraryError
-from ap_masters.images.scale import ADU
+from ap_masters.images.scale import white
 from ap_masters.library import store
 from ap_masters.library.examine import examine
 from ap_masters.library.scan import scan
@@ -29,7 +29,7 @@ def proved(record: Record, master: Path, library: Path, settings: Settings) -> R
     """
     from ap_masters.engines.statistics import measure  # numpy, which no other change by hand needs
 
-    full = ADU if record.master.scale == "adu" else 1.0
+    full = white(record.master.scale)
     try:
         info = images.read_info(master)
         statistics = measure(master, scale=full)

@@ -101,7 +101,7 @@ def entry_of(
     frames = record.inputs if inputs is None else inputs
     starts = [frame.started for frame in frames if frame.started]
     calibration = record.calibration
-    used = [m for m in (calibration.bias, calibration.dark) if m is not None] if calibration else []
+    used = calibration.masters if calibration else ()
     engine = record.engine
     return Entry(
         path=path,

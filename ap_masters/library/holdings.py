@@ -13,9 +13,8 @@ from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.errors import RecordError, UsageError
 from ap_masters.library import scan, scan_cache
-from ap_masters.library.lock import HOUSEKEEPING
 from ap_masters.library.scan_cache import Known, Outline
-from ap_masters.model import FrameType, Master
+from ap_masters.model import HOUSEKEEPING, FrameType, Master
 from ap_masters.record import Record
 
 

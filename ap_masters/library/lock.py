@@ -11,10 +11,10 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from ap_masters.errors import LibraryError
+from ap_masters.model import HOUSEKEEPING
 
 log = logging.getLogger(__name__)
 
-HOUSEKEEPING: Final = Path(".ap-masters")
 _PATIENCE_S: Final = 30.0
 _TURN: Final = HOUSEKEEPING / "turn"
 _AT_WORK: Final = "at work"

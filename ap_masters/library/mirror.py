@@ -19,11 +19,11 @@ from pydantic import TypeAdapter, ValidationError
 from ap_masters import record as records
 from ap_masters.errors import AttentionNeeded, LibraryError, NothingToDo, RecordError, UsageError
 from ap_masters.library.copying import copy_verified, is_part
-from ap_masters.library.lock import HOUSEKEEPING, library_lock
+from ap_masters.library.lock import library_lock
 from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_notes
 from ap_masters.library.scan import scan
 from ap_masters.library.store import library_around, sha256
-from ap_masters.model import Noun
+from ap_masters.model import HOUSEKEEPING, Noun
 from ap_masters.safe import is_text
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from ap_masters import record as records
-from ap_masters.library.lock import HOUSEKEEPING
-from ap_masters.model import Noun
+from ap_masters.model import HOUSEKEEPING, Noun
 
 log = logging.getLogger(__name__)
 

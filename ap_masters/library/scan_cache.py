@@ -15,8 +15,7 @@ from pydantic import ValidationError
 from ap_masters import __version__
 from ap_masters import record as records
 from ap_masters.library.entries import Entry, master_of
-from ap_masters.library.lock import HOUSEKEEPING
-from ap_masters.model import Master, MasterStatus, Noun
+from ap_masters.model import HOUSEKEEPING, Master, MasterStatus, Noun
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError
-from ap_masters.library.lock import HOUSEKEEPING
-from ap_masters.model import QUARANTINE, SUPERSEDED, MasterStatus
+from ap_masters.model import HOUSEKEEPING, QUARANTINE, SUPERSEDED, MasterStatus
 from ap_masters.record import Event, Record
 
 WORK = HOUSEKEEPING / "work"

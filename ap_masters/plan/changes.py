@@ -185,8 +185,8 @@ def masters_to_hash(records: Iterable[Record]) -> dict[Path, datetime]:
     for record in records:
         if record.calibration is None or record.created is None:
             continue
-        for master in (record.calibration.bias, record.calibration.dark):
-            if master is not None and master.sha256:
+        for master in record.calibration.masters:
+            if master.sha256:
                 subtracted[master.path] = min(record.created, subtracted.get(master.path, record.created))
     return subtracted
 

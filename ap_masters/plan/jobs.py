@@ -2,11 +2,10 @@
 
 import hashlib
 from pathlib import Path
-from typing import Literal
 
 from ap_masters import headers, layouts
 from ap_masters.config import Settings
-from ap_masters.model import Calibration, Group, GroupKey, Job, Keyword, Master, Recipe
+from ap_masters.model import Calibration, Group, GroupKey, Job, Keyword, Master, Recipe, SampleScale
 from ap_masters.plan.drafts import Draft, recipe_of
 
 
@@ -14,7 +13,7 @@ def job_of(draft: Draft, calibration: Calibration | None, settings: Settings) ->
     """Return the job of a draft, with everything an engine needs and nothing it must decide."""
     scale = settings.scale or layouts.scale_of(settings.layout)
     group = draft.group
-    used = [m for m in (calibration.bias, calibration.dark) if m is not None] if calibration else []
+    used = calibration.masters if calibration else ()
     return Job(
         id=job_id(group.key, draft.output),
         group=group,
@@ -38,7 +37,7 @@ def with_frames(job: Job, group: Group, settings: Settings) -> Job:
 
 
 def _keywords(
-    group: Group, recipe: Recipe, calibration: Calibration | None, scale: Literal["unit", "adu"], layout: str
+    group: Group, recipe: Recipe, calibration: Calibration | None, scale: SampleScale, layout: str
 ) -> tuple[Keyword, ...]:
     """Return the whole key set of a master, with the word for its type that the layout's tool chain knows."""
     keywords = headers.master_keywords(group.key, group.frames, recipe, calibration, scale=scale)

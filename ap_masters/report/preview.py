@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ap_masters import images
 from ap_masters.errors import ImageError
-from ap_masters.library.lock import HOUSEKEEPING
+from ap_masters.model import HOUSEKEEPING
 
 if TYPE_CHECKING:
     import numpy as np

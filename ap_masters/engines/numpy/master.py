@@ -19,7 +19,7 @@ from ap_masters.engines.numpy.prepare import Prepared, prepare
 from ap_masters.engines.numpy.reading import Frames
 from ap_masters.engines.statistics import Accumulator
 from ap_masters.images.image import Writer
-from ap_masters.images.scale import ADU
+from ap_masters.images.scale import white
 from ap_masters.model import EngineInfo, Frame, FrameOutcome, Job, Statistics
 
 ENGINE: Final = EngineInfo(name="numpy", version=__version__, definition="ImageIntegration 1.6.0")
@@ -55,7 +55,7 @@ def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, me
 
     Raises Refused for a frame that has to be left out, CannotIntegrate, ImageError, OSError.
     """
-    unit = ADU if job.scale == "adu" else 1.0
+    unit = white(job.scale)
     with ExitStack() as stack:
         raw = stack.enter_context(Frames([frame.path for frame in frames], workdir))
         geometry = raw.geometry

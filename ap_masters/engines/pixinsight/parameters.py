@@ -230,7 +230,7 @@ def _read(job: Job) -> Iterator[Path]:
     """Yield every file that PixInsight would have to read."""
     yield from (frame.path for frame in job.frames)
     if job.calibration is not None:
-        yield from (master.path for master in (job.calibration.bias, job.calibration.dark) if master is not None)
+        yield from (master.path for master in job.calibration.masters)
 
 
 def _packed(path: Path) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from ap_masters.model import Job
+from ap_masters.model import HOUSEKEEPING, Job
 from ap_masters.record import record_path
 from ap_masters.safe import path_component
 
@@ -53,7 +53,7 @@ class RunPaths:
         """Return the names for a script that a user runs: ``stamp`` is YYYYMMDD_HHMMSS."""
         library = library.absolute()
         logs = library / "logs"
-        scratch = library / ".ap-masters"
+        scratch = library / HOUSEKEEPING
         return cls(
             run=f"manual-{stamp}",
             stamp=stamp,

@@ -15,7 +15,7 @@ from ap_masters.engines.pixinsight.status import JobStatus, Status
 from ap_masters.engines.statistics import measure
 from ap_masters.errors import ApMastersError
 from ap_masters.images.rewriting import rewrite
-from ap_masters.images.scale import ADU
+from ap_masters.images.scale import ADU, white
 from ap_masters.model import (
     EngineInfo,
     Failed,
@@ -89,7 +89,7 @@ def _integrated(job: Job, files: JobPaths, paths: RunPaths, facts: LogFacts | No
         job_id=job.id,
         path=files.master,
         engine=written.engine or EngineInfo(name="pixinsight", version="unknown", definition="ImageIntegration"),
-        statistics=measure(files.master, scale=ADU if job.scale == "adu" else 1.0),
+        statistics=measure(files.master, scale=white(job.scale)),
         frames=frames,
         dropped=dropped,
         rejected_low=rejected.low,

@@ -9,11 +9,10 @@ from ap_masters.engines.pixinsight import parameters
 from ap_masters.engines.pixinsight.parameters import JavaScript
 from ap_masters.engines.pixinsight.paths import RunPaths, for_pixinsight
 from ap_masters.errors import UsageError
-from ap_masters.model import CalibrationMaster, Job, Keyword
+from ap_masters.model import COMMENTARY, CalibrationMaster, Job, Keyword
 from ap_masters.rendering import environment
 
 _TEMPLATE: Final = "pjsr/run.js.j2"
-_COMMENTARY: Final = {"", "COMMENT", "HISTORY"}
 
 
 def render(
@@ -103,7 +102,7 @@ def _keywords(job: Job) -> Iterator[Keyword]:
     """Yield the master's keywords as FITS can write them; the text of COMMENT and HISTORY stands in the comment."""
     for keyword in job.keywords:
         name, value, comment = keyword.name.upper(), keyword.value, keyword.comment
-        if name in _COMMENTARY:
+        if name in COMMENTARY:
             value, comment = None, comment or str(value or "")
         elif name == "ROWORDER":
             # Frames that say BOTTOM-UP are turned over as PixInsight reads them; XISF has the top row first.
