@@ -35,6 +35,20 @@ def expand(words: Sequence[str], *, but: Path | None = None) -> tuple[Path, ...]
     return tuple(sorted(once.values(), key=_natural))
 
 
+def unfold(words: Sequence[Path]) -> list[Path]:
+    """Return the files and folders that ``words`` name: themselves, or where one is a wildcard, what it matches.
+
+    Raises NothingToDo for a wildcard that matches nothing.
+    """
+    return [path for word in words for path in ([word] if word.exists() else _matches(str(word)) or [word])]
+
+
+def _matches(word: str) -> list[Path]:
+    if not _WILDCARD.search(word):
+        return []
+    return _some(sorted(map(Path, glob.glob(word, recursive=True))), f"no file matches '{word}'")  # noqa: PTH207 - takes absolute patterns
+
+
 def _files(word: str) -> Iterator[Path]:
     path = Path(word)
     if word.startswith("@"):
@@ -43,8 +57,7 @@ def _files(word: str) -> Iterator[Path]:
         yield from _some(sorted(p for p in path.iterdir() if is_image_name(p)), f"no FITS or XISF file in {path}")
     elif path.exists():  # also where the name itself holds brackets
         yield path
-    elif _WILDCARD.search(word):
-        matches = [Path(name) for name in glob.glob(word, recursive=True)]  # noqa: PTH207 - takes absolute patterns
+    elif matches := _matches(word):
         yield from _some([p for p in matches if p.is_file()], f"no file matches '{word}'")
     else:
         raise UsageError(f"{path}: there is no such file")

@@ -1,4 +1,4 @@
-"""Inputs of ``combine``: the forms of S3-02 and what goes wrong with them."""
+"""Inputs as users name them: the forms of S3-02, wildcards where no shell expands them, and what goes wrong."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ap_masters.errors import NothingToDo, UsageError
-from ap_masters.inputs import expand
+from ap_masters.inputs import expand, unfold
 
 
 @pytest.fixture
@@ -142,3 +142,15 @@ def test_odd_names_pass(tmp_path: Path) -> None:
     (tmp_path / 'a"b\nc.fit').touch()
 
     assert names(expand([str(tmp_path)])) == ['a"b\nc.fit']
+
+
+def test_wildcards_may_name_folders_too(night: Path) -> None:
+    """For commands that look into folders; what is there by its name is itself, brackets and all."""
+    odd = night / "set [1]"
+    odd.mkdir()
+
+    assert unfold([night / "bias000[12].fit", odd]) == [night / "bias0001.fit", night / "bias0002.fit", odd]
+    assert unfold([night / "set*"]) == [odd]
+    assert unfold([night / "gone.fit"]) == [night / "gone.fit"]  # to be told by who looks for it
+    with pytest.raises(NothingToDo, match="no file matches"):
+        unfold([night / "light*.fit"])

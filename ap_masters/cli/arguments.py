@@ -5,9 +5,22 @@ from typing import Annotated
 
 import typer
 
+
+def _unfolded(paths: list[Path]) -> list[Path]:
+    """Expand wildcards, as Windows does not."""
+    from ap_masters.inputs import unfold
+
+    return paths if all(path.exists() for path in paths) else unfold(paths)
+
+
 Inputs = Annotated[
     list[Path],
-    typer.Argument(metavar="INPUT", help="Folders (searched to the bottom) or files.", show_default=False),
+    typer.Argument(
+        metavar="INPUT",
+        help="Folders (searched to the bottom), files or wildcards.",
+        show_default=False,
+        callback=_unfolded,
+    ),
 ]
 Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder of the library.", show_default=False)]
 Library = Annotated[

@@ -205,3 +205,12 @@ def test_config_path_names_the_files(run: Run, tmp_path: Path, monkeypatch: pyte
 
     assert files["project"] == {"path": str(tmp_path / "ap-masters.toml"), "exists": True}
     assert not files["user"]["exists"]
+
+
+def test_wildcards_are_expanded_where_the_shell_does_not(run: Run, small_night: Path) -> None:
+    """As on Windows: scan, plan and build take them as combine does."""
+    every = run("scan", small_night / "*", "--json").document
+    darks = run("scan", small_night / "**" / "*300.00s*.fits", "--json").document
+
+    assert every["frames"] == run("scan", small_night, "--json").document["frames"]
+    assert [group["key"]["type"] for group in darks["groups"]] == ["dark"]
