@@ -57,7 +57,12 @@ def inspect(path: Path) -> InspectedImage | Record | LogFacts:
 
 
 def read_frame(path: Path) -> Frame:
-    """Return the frame at ``path``, its header, its name and its folder understood. Raises UnreadableImage."""
+    """Return the frame at ``path``, its header, its name and its folder understood.
+
+    Raises UsageError where there is no such file, UnreadableImage.
+    """
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such file")
     return _understood(path, images.read_info(path))
 
 

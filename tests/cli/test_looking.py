@@ -214,3 +214,12 @@ def test_wildcards_are_expanded_where_the_shell_does_not(run: Run, small_night: 
 
     assert every["frames"] == run("scan", small_night, "--json").document["frames"]
     assert [group["key"]["type"] for group in darks["groups"]] == ["dark"]
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(run: Run, small_library: Path, tmp_path: Path) -> None:
+    """In every command that takes one."""
+    gone = tmp_path / "gone.fits"
+
+    codes = {run("inspect", gone).code, run("match", gone, "--library", small_library).code, run("scan", gone).code}
+
+    assert codes == {2}
