@@ -32,7 +32,11 @@ POLICIES: Final[Mapping[str, RefreshPolicy]] = {
 
 REQUEST_LABEL: Final = "refresh"  # a user's own request (S0-13, S0-17): `ap-masters library label MASTER refresh`
 
-Cause = Literal["age", "drift", "service", "cooler", "capture program", "dependency", "request", "new settings"]
+Cause = Literal[
+    "damage", "age", "drift", "service", "cooler", "capture program", "dependency", "request", "new settings"
+]
+    "damage", "age", "drift", "service", "cooler", "capture program", "dependency", "request", "new settings"
+]
 
 
 class Reason(Noun):
@@ -160,6 +164,12 @@ def due(
 # --- rules: each looks at one published master ------------------------------------------------------------
 
 
+def _damaged(entry: Entry, _view: _View) -> Iterator[Reason]:
+    if entry.damaged:
+        detail = "its file is not the one its record tells of: build it again, or restore it from a mirror"
+        yield Reason(cause="damage", detail=detail)
+
+
 def _requested(entry: Entry, _view: _View) -> Iterator[Reason]:
     if REQUEST_LABEL in entry.labels:
         yield Reason(cause="request", detail=f"labelled '{REQUEST_LABEL}'")
@@ -237,6 +247,7 @@ def _why(entry: Entry) -> str:
 
 
 _RULES: Final[tuple[Callable[[Entry, _View], Iterator[Reason]], ...]] = (
+    _damaged,
     _requested,
     _aged,
     _drifted,

@@ -267,3 +267,10 @@ def test_many_masters_are_looked_at_in_a_moment() -> None:
     many[0] = many[0].model_copy(update={"findings": (told,)})
 
     assert len(due(many, LibrarySettings(), now=NOW).items) > 2_500
+
+
+def test_a_file_that_is_not_that_of_its_record_is_due() -> None:
+    """It serves nothing any more; nobody would look for the reason in an audit."""
+    found = due([entry(path="sound.xisf"), entry(path="cut.xisf", damaged=True)], LibrarySettings(), now=NOW)
+
+    assert causes(found) == {"cut.xisf": ["damage"]}
