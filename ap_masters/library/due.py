@@ -35,8 +35,6 @@ REQUEST_LABEL: Final = "refresh"  # a user's own request (S0-13, S0-17): `ap-mas
 Cause = Literal[
     "damage", "age", "drift", "service", "cooler", "capture program", "dependency", "request", "new settings"
 ]
-    "damage", "age", "drift", "service", "cooler", "capture program", "dependency", "request", "new settings"
-]
 
 
 class Reason(Noun):
