@@ -144,11 +144,16 @@ def _of_one_geometry(frames: Sequence[Frame]) -> tuple[list[Frame], list[SetAsid
 def _mixtures(frames: Sequence[Frame]) -> Iterator[str]:
     """Yield in what the frames differ that belong to one stack; it is the user's word that they do."""
     for field in _ALIKE:
-        values = Counter(getattr(frame, field) for frame in frames)
+        values = Counter(_about(getattr(frame, field)) for frame in frames)
         if len(values) > 1:
             told = ", ".join(f"{'none' if v is None else v} ({count})" for v, count in values.most_common(_TOLD))
             more = " …" if len(values) > _TOLD else ""
             yield f"the frames differ in {field.removeprefix('x_').replace('_', ' ')}: {told}{more}"
+
+
+def _about(value: object) -> object:
+    """Return a value as far as frames of one stack agree on it: exposures are told to the microsecond."""
+    return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
 def _first(aside: Sequence[SetAside]) -> str:

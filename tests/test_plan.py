@@ -204,6 +204,26 @@ def test_an_older_season_does_not_take_the_place_of_a_newer_one(frame_type: Fram
     assert forwards.action is Action.REBUILD
 
 
+def test_frames_of_the_days_before_may_replace_a_master() -> None:
+    """That is another selection of one season, and the user's choice."""
+    first = make_group(FrameType.DARK)
+    frames = tuple(f.model_copy(update={"started": EVENING + timedelta(days=9), "mtime_ns": 5}) for f in first.frames)
+    later = first.model_copy(update={"frames": frames})
+
+    assert only(plan_of(first, holdings=after(plan_of(later)))).action is Action.REBUILD
+
+
+def test_a_master_of_calibrated_frames_says_so_or_is_rebuilt() -> None:
+    """Records of before did not tell what their frames came without; lights would keep their bias."""
+    plain = make_group(FrameType.DARK)
+    calibrated = make_group(FrameType.DARK, calibration_state="B")
+
+    step = only(plan_of(calibrated, holdings=after(plan_of(plain))))
+
+    assert step.action is Action.REBUILD
+    assert step.reasons == ("before: nothing -> B",)
+
+
 def test_flats_of_an_older_night_are_built() -> None:
     """A layout without dates has one place for the flats of all nights, and each night's lights want theirs."""
     old = make_group(FrameType.FLAT)

@@ -4,7 +4,7 @@ import gzip
 import os
 import shutil
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -156,6 +156,36 @@ def test_a_master_that_was_written_to_is_rebuilt_and_serves_nothing_till_then(tm
     assert actions(mended) == [Action.REBUILD]
     assert [path.read_bytes() for path in (library / "superseded").rglob("*.xisf")] == [changed]
     assert actions(run(tmp_path / "bias", library)) == [Action.UP_TO_DATE]
+
+
+def test_a_sound_flat_stays_where_its_bias_is_damaged_since(tmp_path: Path) -> None:
+    """It was made before that; made anew without its bias it would be worse. The user is told what to mend."""
+    library = tmp_path / "library"
+    shoot(tmp_path / "night", "BIAS")
+    shoot(tmp_path / "night", "DARK", 2.0)
+    shoot_flats(tmp_path / "flats")
+    run(tmp_path / "night", library)
+    assert actions(run(tmp_path / "flats", library)) == [Action.CREATE]
+    (dark,) = (library / "master").glob("masterDark*.xisf")
+    _flip(dark, quietly=False)
+
+    (kept,) = run(tmp_path / "flats", library).plan.steps
+
+    assert kept.action is Action.UP_TO_DATE
+    assert any(f"{dark.name}, which it was made with, is damaged since" in warning for warning in kept.warnings)
+
+
+def test_a_damaged_master_of_newer_frames_is_rebuilt_from_older_ones(tmp_path: Path) -> None:
+    """It serves nothing: whatever there is is better."""
+    library = tmp_path / "library"
+    shoot(tmp_path / "new", "BIAS")
+    shoot(tmp_path / "old", "BIAS", at=timedelta(days=-400))
+    (bias,) = run(tmp_path / "new", library).outcomes
+    assert bias.master is not None
+    assert actions(run(tmp_path / "old", library)) == [Action.SKIPPED]
+    _flip(bias.master, quietly=False)
+
+    assert actions(run(tmp_path / "old", library)) == [Action.REBUILD]
 
 
 @pytest.mark.parametrize("kind", [ImageFormat.FITS, ImageFormat.XISF])

@@ -19,7 +19,6 @@ from ap_masters.model import DARKS, Decision, Frame, FrameType, ImageInfo, calst
 # A set-point of 0 further than this from the sensor is a capture program's default, not a set-point.
 _SET_POINT_BELIEVED_C = 5.0
 _IMAGE_TYPE = "XISF imageType"
-_MOST_LETTERS = 8  # of CALSTAT; more are words
 
 
 def frame_from(info: ImageInfo, *, size: int, mtime_ns: int, root: Path | None = None) -> Frame:
@@ -382,10 +381,13 @@ class Reading:
 
 
 def _letters(state: str) -> str:
-    """Return the letters B, D, F of CALSTAT, whatever else stands there: more letters (MaxIm), or words."""
+    """Return the letters B, D, F of CALSTAT, with others beside them (MaxIm's M), or as words; else nothing.
+
+    A flat-field alone was divided out of nothing that is a calibration frame: F is a program's False.
+    """
     words = re.findall(r"[A-Z]+", state.upper())
     marks = "".join(word[0] if word in {"BIAS", "DARK", "FLAT"} else word for word in words)
-    return calstat(marks) if len(marks) <= _MOST_LETTERS else ""
+    return calstat(marks) if re.fullmatch(r"(?=.*[BD])[BDFM]+", marks) else ""
 
 
 @lru_cache(maxsize=4096)

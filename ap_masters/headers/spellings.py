@@ -98,7 +98,6 @@ TEXTS: Final = (
 NOTHING: Final = {
     "filter": {"NONE", "NOFILTER", "NO FILTER"},
     "bayer_pattern": {"NO", "NONE", "MONO", "RGB", "FALSE", "F"},
-    "calibration_state": {"FALSE"},
 }
 
 BINNINGS: Final = (
@@ -120,7 +119,7 @@ CLOCKS: Final = ("TIME-OBS", "UT", "UTSTART", "UTC", "TIME-BEG")  # the time, wh
 LOCAL: Final = ("DATE-LOC", "LOCALTIM")
 # Degrees east of Greenwich; OBSGEO-L is the standard's. SBIG's SITELONG counts west, as its comment tells.
 LONGITUDES: Final = ("OBSGEO-L", "SITELONG", "LONG-OBS", "Observation:Location:Longitude")
-WEST: Final = re.compile(r"\bwest of\b", re.IGNORECASE)
+WEST: Final = re.compile(r"^(?!.*negative).*\bwest of\b", re.IGNORECASE)
 ENDED: Final = ("DATE-END", "Observation:Time:End")
 JULIAN_START: Final = "EXPSTART"  # Siril's stacks
 JULIAN_END: Final = "EXPEND"

@@ -19,11 +19,14 @@ def traps(frame: Frame, header: HeaderIndex, info: ImageInfo) -> tuple[str, ...]
     return tuple(warning for check in checks if (warning := check(frame, header, info)))
 
 
-def _two_exposures(_: Frame, header: HeaderIndex, __: ImageInfo) -> str | None:
+def _two_exposures(frame: Frame, header: HeaderIndex, _: ImageInfo) -> str | None:
     first, second = number(header.get("EXPTIME")), number(header.get("EXPOSURE"))
     if first is None or second is None or abs(first - second) <= _SAME_EXPOSURE_S:
         return None
-    return f"EXPTIME is {first:g} s, EXPOSURE {second:g} s: taken as {first:g} s"
+    taken = frame.exposure if frame.exposure is not None else first
+    if abs(taken - second) <= _SAME_EXPOSURE_S:  # EXPTIME in another unit
+        return None
+    return f"EXPTIME is {taken:g} s, EXPOSURE {second:g} s: taken as {taken:g} s"
 
 
 def _time_system(_: Frame, header: HeaderIndex, __: ImageInfo) -> str | None:

@@ -119,6 +119,12 @@ def _read_milliseconds(text: str) -> float:
     return round(float(text[:-2]) / 1000, 6) if text.endswith("ms") else float(text[:-1])
 
 
+def _angle(naming: Naming, _: TextRule) -> str | None:
+    """Spell whole degrees from 0 to 359: 359.7 and 0.2 are one angle of a rotator."""
+    angle = naming.key.rotation
+    return None if angle is None or not math.isfinite(angle) else str(round(angle) % 360)
+
+
 def _binning(naming: Naming, _: TextRule) -> str | None:
     key = naming.key
     return None if key.x_binning is None else f"{key.x_binning}x{key.y_binning or key.x_binning}"
@@ -242,7 +248,7 @@ TOKENS: dict[str, Token] = {
     "iso": _number("iso", "NO_ISO"),
     "usb": _number("usb_limit", "NO_USBLIMIT"),
     "temperature": _number("temperature", "NO_TEMP", places=2),
-    "rotation": _number("rotation", "NO_ROTATION", places=0),
+    "rotation": Token("NO_ROTATION", _angle, r"\d+", lambda text: {"rotation": float(text)}, frozenset({"rotation"})),
     "exposure": _exposure(str, NUMBER, float),
     "exposure:p": _exposure(
         lambda s: s.replace(".", "p"), r"-?\d+(?:p\d+)?", lambda text: float(text.replace("p", "."))

@@ -18,10 +18,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from ap_masters import record as records
 from ap_masters.errors import AttentionNeeded, LibraryError, NothingToDo, RecordError, UsageError
+from ap_masters.images import is_image_name
 from ap_masters.library.copying import copy_verified, is_part
 from ap_masters.library.lock import library_lock
 from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_notes
 from ap_masters.library.scan import scan
+from ap_masters.library.status import home_of
 from ap_masters.library.store import library_around, sha256
 from ap_masters.model import HOUSEKEEPING, Noun
 from ap_masters.safe import is_text
@@ -165,19 +167,24 @@ class _Run:
         return self._copy(name, source, copy, "updated")
 
     def follow_moves(self) -> list[Copy]:
-        """Remove copies of masters, and of their records, that are in the library, and here, under another path now.
+        """Remove copies of masters, and of their records, that went into quarantine, were superseded, or came back.
 
         Only what this mirror wrote, and has not changed since; and only once its content stands in its new place.
         """
-        places = {self.copied[file.path].sha256: file.path for file in self.files if file.path in self.copied}
+        sound = [file.path for file in self.files if file.action not in {"mismatch", "failed"}]
+        places = {(_home(name), self.copied[name].sha256): name for name in sound if name in self.copied}
         gone = [name for name in self.copied if not (self.library / name).exists()]
-        moved = {name: places[self.copied[name].sha256] for name in gone if self.copied[name].sha256 in places}
+        moved = {
+            name: place
+            for name in gone
+            if is_image_name(name) and (place := places.get((_home(name), self.copied[name].sha256)))
+        }
         beside = {
             records.record_path(Path(name), suffix).as_posix(): records.record_path(Path(place), suffix).as_posix()
             for name, place in moved.items()
             for suffix in records.SUFFIXES
         }
-        moved |= {name: place for name, place in beside.items() if name in gone and place in self.copied}
+        moved |= {name: place for name, place in beside.items() if name in gone and place in sound}
         return [done for name, place in sorted(moved.items()) if (done := self._remove(name, place)) is not None]
 
     def _remove(self, name: str, place: str) -> Copy | None:
@@ -241,12 +248,18 @@ def _refuse_nesting(library: Path, target: Path) -> None:
         raise UsageError(f"{target} and {library} lie in one another: choose a target outside the library")
 
 
+def _home(name: str) -> str:
+    """Return the path a master was made for, whether it is in use or not."""
+    return home_of(Path(name)).as_posix()
+
+
 def _refuse_no_library(library: Path) -> None:
-    with suppress(LibraryError):
-        around = library_around(library)
-        raise UsageError(f"{library} lies in the library {around}: mirror that one")
-    if not (library / HOUSEKEEPING).is_dir() and any(_files(library)) and not scan(library).entries:
-        raise NothingToDo(f"{library}: holds files and no masters, so it is no library to mirror")
+    if not (library / HOUSEKEEPING).is_dir():
+        with suppress(LibraryError):
+            around = library_around(library)
+            raise UsageError(f"{library} lies in the library {around}: mirror that one")
+    if any(is_image_name(path) for path in _files(library)) and not scan(library).entries:
+        raise NothingToDo(f"{library}: holds images and no masters, so it is no library to mirror")
 
 
 def _read_state(target: Path) -> dict[str, _Copied]:

@@ -165,7 +165,7 @@ def _read(library: Path, found: Found, believe: bool) -> Known:
             log.debug("%s", error)  # a console log under that suffix, or broken: the header has to do
         else:
             entry = entry_of(record, path=found.path, beside=found.record, size=found.stamp[0], inputs=frames)
-            if _is_damaged(library, entry, found.stamp):
+            if not believe and _is_damaged(library, entry, found.stamp):
                 entry = entry.model_copy(update={"damaged": True})
             return Known(stamp=found.stamp, entry=entry)
     return _read_header(library, found, believe)
@@ -174,7 +174,8 @@ def _read(library: Path, found: Found, believe: bool) -> Known:
 def _is_damaged(library: Path, entry: Entry, stamp: Stamp) -> bool:
     """Say whether a file is not the one its record tells of; its bytes are read where it is younger than that.
 
-    A record is written when its master has been. So only what was written to, or copied without its time, is read.
+    A record is written when its master has been. So only what was written to, or copied without its time, is read; and
+    that once, as what is found is kept.
     """
     size, written, _, recorded = stamp
     if entry.recorded_size is not None and size != entry.recorded_size:

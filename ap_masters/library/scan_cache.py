@@ -20,6 +20,7 @@ from ap_masters.model import HOUSEKEEPING, Master, MasterStatus, Noun
 log = logging.getLogger(__name__)
 
 CACHE: Final = HOUSEKEEPING / "scan.jsonl"
+_WRITTEN_BY: Final = f"{__version__}, 2"  # of another program, or with other rules of what is said of a file
 
 Stamp = tuple[int, int, int, int]
 """Size and time of the master, size and time of its record (zeros where there is none)."""
@@ -99,7 +100,7 @@ def read(library: Path) -> dict[str, Known]:
     except (OSError, ValidationError) as error:
         log.debug("%s: not used: %s", path, error)
         return {}
-    return whole.files if whole.written_by == __version__ else {}
+    return whole.files if whole.written_by == _WRITTEN_BY else {}
 
 
 def read_outlines(library: Path) -> dict[str, Outline]:
@@ -108,7 +109,7 @@ def read_outlines(library: Path) -> dict[str, Outline]:
     try:
         with path.open("rb") as file:
             stored = _Outlines.model_validate_json(file.readline())
-        if stored.written_by != __version__:
+        if stored.written_by != _WRITTEN_BY:
             return {}
         return {name: _outline(library / name, row, stored.kinds) for name, row in stored.rows.items()}
     except (OSError, ValidationError, IndexError) as error:
@@ -121,8 +122,8 @@ def write(library: Path, files: Mapping[str, Known]) -> None:
     kinds: dict[Master, int] = {}
     rows = {path: _row(Outline.of(library, known), kinds) for path, known in sorted(files.items())}
     lines = (
-        _Outlines(written_by=__version__, kinds=tuple(kinds), rows=rows),
-        _Whole(written_by=__version__, files=dict(files)),
+        _Outlines(written_by=_WRITTEN_BY, kinds=tuple(kinds), rows=rows),
+        _Whole(written_by=_WRITTEN_BY, files=dict(files)),
     )
     try:
         (library / HOUSEKEEPING).mkdir(exist_ok=True)

@@ -91,15 +91,17 @@ def validate_lights(
     """Return what serves the lights of each camera, mode, set-point, exposure, filter and night: a dark and a flat."""
     kinds: dict[tuple[object, ...], list[Frame]] = defaultdict(list)
     for frame in lights:
-        mode = tuple(getattr(frame, name) for name in (*_MODE, "filter", "telescope", "rotation", "night"))
-        kinds[*mode, _tenth(frame.temperature), frame.exposure].append(frame)
-    rows: dict[Row, int] = defaultdict(int)  # nights that the same masters serve are one row
-    for frames in kinds.values():
+        mode = tuple(getattr(frame, name) for name in (*_MODE, "filter", "telescope"))
+        kinds[(*mode, _tenth(frame.temperature), frame.exposure), (frame.night, frame.rotation)].append(frame)
+    rows: dict[tuple[object, ...], Row] = {}
+    for (kind, _), frames in kinds.items():
         light = _as_planned(frames[0])
-        found = match_light(frames[0], masters, match)
-        rows[_row(light, found, counts, with_flat=True)] += len(frames)
-    counted = [row.model_copy(update={"lights": count}) for row, count in rows.items()]
-    return _validation(sorted(counted, key=lambda row: row.description))
+        row = _row(light, match_light(frames[0], masters, match), counts, lights=len(frames), with_flat=True)
+        served = kind, row.dark.master, row.flat and row.flat.master, row.bias
+        if known := rows.get(served):  # nights that the same masters serve, or nothing does, are one row
+            row = known.model_copy(update={"lights": known.lights + row.lights})
+        rows[served] = row
+    return _validation(sorted(rows.values(), key=lambda row: row.description))
 
 
 def _tenth(temperature: float | None) -> float | None:

@@ -104,10 +104,22 @@ def _decide(
             "the master of these same frames is in quarantine; look at it, then publish it by hand "
             "(ap-masters library publish) or capture anew",
         )
-    target = library / draft.output
-    stands = holdings.standing(target)
+    stands = holdings.standing(library / draft.output)
     if stands is None:
         return draft.step(Action.CREATE, *_kept_waiting(job), job=job)
+    return _instead_of(stands, draft, job, holdings, promised, library, settings)
+
+
+def _instead_of(
+    stands: Path,
+    draft: Draft,
+    job: Job,
+    holdings: Holdings,
+    promised: Mapping[FrameType, Sequence[Master]],
+    library: Path,
+    settings: Settings,
+) -> Step:
+    """Return the step of a group in whose place a master stands already."""
     record = holdings.records.get(stands)
     if record is None:
         reasons: tuple[str, ...] = ("a master without a readable record stands there; it is kept as superseded",)
@@ -118,14 +130,38 @@ def _decide(
             "Choose another --layout, or another library",
         )
     else:
+        target = library / draft.output
         reasons = (*_news_of_the_file(stands, target, record, holdings), *_news(job, record, holdings, settings))
     if not reasons:
         return draft.step(Action.UP_TO_DATE)
-    if record is not None and (newer := newer_frames(job, record)):
-        return draft.step(Action.SKIPPED, newer)
-    if record is not None:
+    if record is not None and stands not in holdings.damaged:
+        if newer := newer_frames(job, record, settings.library.season_days):
+            return draft.step(Action.SKIPPED, newer)
+        if kept := _kept_for_a_damaged(job, record, holdings, promised, settings):
+            draft.warnings += (kept,)
+            return draft.step(Action.UP_TO_DATE)
         draft.warnings += much_poorer(job, record)
     return draft.step(Action.REBUILD, *reasons, job=job, supersedes=stands.relative_to(library))
+
+
+def _kept_for_a_damaged(
+    job: Job,
+    record: Record,
+    holdings: Holdings,
+    promised: Mapping[FrameType, Sequence[Master]],
+    settings: Settings,
+) -> str | None:
+    """Return why a master is kept that would be made anew only because one of those it was made with is damaged.
+
+    It was made before that, and another master would be no better; unless the damaged one is made anew in this run.
+    """
+    used = record.calibration.masters if record.calibration else ()
+    made = {master.path.name for masters in promised.values() for master in masters}
+    damaged = {path.name for path in holdings.damaged} - made
+    broken = [master.path.name for master in used if master.path.name in damaged]
+    if not broken or _news(job.model_copy(update={"calibration": record.calibration}), record, holdings, settings):
+        return None
+    return f"{', '.join(broken)}, which it was made with, is damaged since: build that again, or restore it"
 
 
 def _news_of_the_file(stands: Path, target: Path, record: Record, holdings: Holdings) -> Iterator[str]:

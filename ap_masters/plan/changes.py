@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from ap_masters.config import GroupSettings
@@ -66,15 +66,17 @@ def _near(now: float | None, then: float | None, tolerance: float) -> bool:
     return abs(now - then) <= tolerance + 1e-9
 
 
-def newer_frames(job: Job, record: Record) -> str | None:
-    """Return why the master of ``record`` is kept although ``job`` would replace it: all its frames are newer.
+def newer_frames(job: Job, record: Record, season_days: int) -> str | None:
+    """Return why the master of ``record`` is kept although ``job`` would replace it: its frames are of a later season.
 
     A bias or dark of an older season is no refresh. Flats of an older night are wanted for its lights; layouts without
     a date have one place for all nights.
     """
     recorded = [entry.started for entry in record.inputs if entry.started]
     starts = [frame.started for frame in job.frames if frame.started]
-    if job.group.key.type not in UNLIT or not recorded or not starts or max(starts) >= min(recorded):
+    if job.group.key.type not in UNLIT or not recorded or not starts:
+        return None
+    if min(recorded) - max(starts) < timedelta(days=season_days):
         return None
     return (
         f"the master that stands there is of newer frames: of {min(recorded):%Y-%m-%d}, these are of "
@@ -156,11 +158,15 @@ def _changed_calibration(
         *_changed_master("dark", now.dark, then.dark, hashes),
     ]
     reasons += [
-        f"{name}: {getattr(then, name)} -> {getattr(now, name)}"
-        for name in ("scale_dark", "constant")
+        f"{name}: {_told(getattr(then, name))} -> {_told(getattr(now, name))}"
+        for name in ("scale_dark", "constant", "before")
         if getattr(now, name) != getattr(then, name)
     ]
     return tuple(reasons)
+
+
+def _told(value: object) -> object:
+    return "nothing" if value == "" else value
 
 
 def _changed_master(

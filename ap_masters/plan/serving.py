@@ -61,7 +61,7 @@ def serve(
     """
     kind = group.key.type
     if group.calibrated_before:
-        return _as_they_are(group)
+        return _as_they_are(group, settings)
     if kind in DARKS and settings.dark.subtract_constant is not None:
         return Served(Calibration(constant=settings.dark.subtract_constant))
     candidates = _candidates(holdings, promised, library, same_run=settings.same_run)
@@ -81,12 +81,15 @@ def serve(
     return Served(None, f"{found.problem}{_next_run(promised, settings)}", found.warnings)
 
 
-def _as_they_are(group: Group) -> Served:
+def _as_they_are(group: Group, settings: Settings) -> Served:
     """Subtract nothing from frames that were calibrated by another program: it would be subtracted twice."""
     before = group.calibrated_before
     reason = f"every frame has been calibrated already (CALSTAT {before})"
     decision = Decision(subject="calibration", verdict="none", reason=reason)
-    return Served(Calibration(before=before, decisions=(decision,)), None, (f"nothing is subtracted: {reason}",))
+    dark = settings.dark.subtract_bias == "master" or settings.dark.subtract_constant is not None
+    expected = group.key.type is FrameType.FLAT or (group.key.type in DARKS and dark)
+    warnings = (f"nothing is subtracted: {reason}",) if expected else ()
+    return Served(Calibration(before=before, decisions=(decision,)), None, warnings)
 
 
 def _next_run(promised: Mapping[FrameType, Sequence[Master]], settings: Settings) -> str:

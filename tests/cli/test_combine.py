@@ -265,7 +265,7 @@ def test_json_tells_of_a_failure_too(run: Run, night: Path) -> None:
 
 def test_a_mixture_is_told(run: Run, tmp_path: Path) -> None:
     """The user may know better; a bias among darks is worth a word all the same."""
-    darks = [write_frame(tmp_path / f"dark{n}.fits", noisy(n)) for n in range(3)]
+    darks = [write_frame(tmp_path / f"dark{n}.fits", noisy(n), EXPTIME=300 + n / 1e4) for n in range(3)]
     bias = write_frame(tmp_path / "bias.fits", noisy(9), IMAGETYP="BIAS", EXPTIME=0.0, EXPOSURE=0.0)
 
     mixed = run("combine", *darks, bias, tmp_path / "mixed.xisf", "--json")

@@ -41,8 +41,11 @@ def test_microseconds_of_asicap() -> None:
     ],
 )
 def test_the_comment_may_name_the_unit(comment: str, exposure: float) -> None:
-    """Where the value alone would be two days."""
-    assert read(("EXPTIME", 160_000, comment)).exposure == pytest.approx(exposure)
+    """Where the value alone would be two days; a second keyword in seconds then says the same."""
+    frame = read(("IMAGETYP", "DARK"), ("EXPTIME", 160_000, comment), ("EXPOSURE", exposure))
+
+    assert frame.exposure == pytest.approx(exposure)
+    assert frame.warnings == ()
 
 
 @pytest.mark.parametrize("value", [0, 2, "0"])
@@ -76,6 +79,7 @@ def test_andor_calls_the_start_frame() -> None:
         (("SITELONG", "+120:04:54.6924", "Site longitude in degrees west of zero"),),
         (("SITELONG", "+122 30 31", "Longitude of the imaging location"), ("OBSGEO-L", -122.5)),
         (("SITELONG", "-120 04 54", "Longitude of the imaging location, west is negative"),),
+        (("SITELONG", "-120 04 54", "negative is west of Greenwich"),),
     ],
 )
 def test_longitudes_that_count_west(site: tuple[tuple[str, str | float], ...]) -> None:
@@ -99,6 +103,9 @@ def test_combined_by_scripts_of_ccdproc(mark: str) -> None:
         ([("CALSTAT", "bdfm")], "BDF"),
         ([("CALSTAT", "Bias, Dark")], "BD"),
         ([("CALSTAT", "False")], None),
+        ([("CALSTAT", "F")], None),
+        ([("CALSTAT", "OFF")], None),
+        ([("CALSTAT", "DEFAULT")], None),
         ([("CALSTAT", "uncalibrated")], None),
         ([("HISTORY", None, "Calibrated with a master dark")], "D"),
         ([("HISTORY", None, "Calibrated with a synthetic bias of 512")], "B"),

@@ -225,3 +225,11 @@ def test_each_layout_has_a_format_and_a_scale(layout: str, suffix: str, scale: s
 def test_pulsars_cosmetic_list_stands_beside_its_dark() -> None:
     """S3-08: cosme120s.lst for dark120s.fit."""
     assert layouts.cosmetic_list(Path("2024_05_20/dark120s.fit")) == Path("2024_05_20/cosme120s.lst")
+
+
+@pytest.mark.parametrize(("angle", "spelled"), [(0.3, "0"), (359.7, "0"), (90.2, "90"), (-90.0, "270")])
+def test_angles_that_are_one_have_one_name(angle: float, spelled: str) -> None:
+    """A rotator that was not moved comes back a little off."""
+    named = naming(FLAT, rotation=angle)
+
+    assert render("{{ type }}_{{ rotation }}", named).stem == f"flat_{spelled}"

@@ -1,6 +1,7 @@
 """A mirror is a true copy or says what is not; it never overwrites what it did not write, and may be interrupted."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -186,6 +187,32 @@ def test_a_copy_that_was_changed_there_does_not_move(library: Path, target: Path
 
     assert (target / OUTPUT).read_bytes() == changed
     assert (target / "quarantine" / OUTPUT).is_file()
+
+
+def test_what_was_deleted_stays_though_its_like_is_elsewhere(library: Path, target: Path) -> None:
+    """Only what went into quarantine, or was superseded, has moved; a second copy with a record of its own has not."""
+    shutil.copytree(library / "master", library / "copy")
+    (library / "notes.txt").write_text("a", encoding="utf-8")
+    (library / "more.txt").write_text("a", encoding="utf-8")
+    mirror(library, target)
+    shutil.rmtree(library / "copy")
+    (library / "more.txt").unlink()
+
+    report = mirror(library, target)
+
+    assert actions(report) == {"up to date"}
+    assert (target / "more.txt").is_file()
+    assert sorted(path.name for path in (target / "copy").iterdir()) == sorted(
+        path.name for path in (target / "master").iterdir()
+    )
+
+
+def test_a_library_within_another_is_one_by_itself(library: Path, target: Path) -> None:
+    """As where a whole folder tree has been looked at as a library before."""
+    (library.parent / ".ap-masters").mkdir()
+    mirror(library, target)
+
+    assert tree(target) == tree(library)
 
 
 def test_what_is_no_library_is_not_mirrored(library: Path, target: Path, tmp_path: Path) -> None:

@@ -199,6 +199,15 @@ def test_nights_with_flats_of_their_own_are_asked_for_apart() -> None:
     ]
 
 
+def test_what_all_nights_lack_is_one_row() -> None:
+    """However the nights and angles of their lights differ."""
+    lights = [light(filter="Ha", night=date(2026, 1, day), rotation=float(day)) for day in (10, 11, 14)]
+
+    (row,) = validate_lights(lights, [master()], MATCH, COUNTS).rows
+
+    assert (row.lights, row.served) == (3, False)
+
+
 def _dusk(night: date) -> datetime:
     return datetime.combine(night, time(18), UTC)
 
