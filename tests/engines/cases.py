@@ -116,6 +116,7 @@ class Cases:
         bare = self.master("bare", 20 * self.hot() / 65535, FrameType.DARK, includes_bias=False)
         calibrations = {
             "uncalibrated flats": None,
+            "flats that came calibrated": Calibration(before="BD"),
             "flats minus bias": Calibration(bias=bias),
             "flats minus dark": Calibration(dark=dark),
             "flats minus bias and dark": Calibration(bias=bias, dark=dark),
@@ -153,6 +154,13 @@ class Cases:
             cards={"PEDESTAL": -100},
             rejection=Rejection.PERCENTILE,
             **FLAT_RECIPE,
+        )
+
+        yield self.job(
+            "darks that came without their bias",
+            self.noisy("bare darks", 7, level=40),
+            calibration=Calibration(before="B"),
+            rejection=Rejection.WINSORIZED,
         )
 
     def hot(self) -> NDArray[np.float64]:

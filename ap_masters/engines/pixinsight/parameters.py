@@ -244,7 +244,7 @@ def _uncalibratable(job: Job, chosen: Calibration) -> str | None:
         return "ImageCalibration cannot subtract a constant in place of a master bias"
     if chosen.defects is not None:
         return "ImageCalibration does not take a list of defects"
-    if chosen.state and job.group.key.type is not FrameType.FLAT:
+    if chosen.subtracted and job.group.key.type is not FrameType.FLAT:
         # Its result is truncated to [0, 1]: without the bias level, half of the noise would be cut off.
         return "ImageCalibration truncates at zero, which spoils frames as faint as darks; it calibrates flats only"
     return None

@@ -81,7 +81,7 @@ def _values(job: Job, paths: RunPaths, own: set[str]) -> dict[str, Any]:
 
 def _calibration(job: Job, paths: RunPaths, own: set[str]) -> dict[str, Any] | None:
     chosen = job.calibration
-    if chosen is None or not chosen.state:
+    if chosen is None or not chosen.subtracted:
         return None
 
     def reference(master: CalibrationMaster | None) -> dict[str, str] | None:
