@@ -1,7 +1,7 @@
 """Frames -> groups: which frames may be integrated together, and what is left out of each group."""
 
 import statistics
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
@@ -9,10 +9,10 @@ from ap_masters.config import CountPolicy, CountSettings, CullSettings, GroupSet
 from ap_masters.group.clusters import clusters
 from ap_masters.group.cull import cull as cull_frames
 from ap_masters.group.dark_flats import conclusions, rig_of, with_dark_flats
+from ap_masters.group.remarks import remarks
 from ap_masters.group.spelling import spelling_warnings
 from ap_masters.model import (
     CALIBRATION_TYPES,
-    UNLIT,
     Frame,
     FrameType,
     Grade,
@@ -25,9 +25,6 @@ from ap_masters.model import (
 )
 
 __all__ = ["Grouping", "group_frames"]
-
-_SEASON = timedelta(days=183)  # half a year
-_LONGER = 1.02  # focal length over another of the same telescope, as plate solving finds it
 
 
 class Grouping(Noun):
@@ -179,13 +176,7 @@ def _group(key: GroupKey, members: list[Frame], settings: CullSettings, counts: 
         dropped=culled.dropped,
         grade=_grade(len(culled.kept), counts.of(key.type)),
         notes=tuple(conclusions(culled.kept)),
-        warnings=(
-            *_unknowns(key),
-            *_long_time(key, culled.kept),
-            *_optics(key, culled.kept),
-            *culled.warnings,
-            *_summed_up(culled.kept),
-        ),
+        warnings=remarks(key, culled),
     )
 
 
@@ -197,46 +188,6 @@ def _grade(count: int, policy: CountPolicy) -> Grade:
         (policy.minimum, Grade.MINIMUM),
     )
     return next((grade for needed, grade in steps if count >= needed), Grade.BELOW_MINIMUM)
-
-
-def _unknowns(key: GroupKey) -> Iterator[str]:
-    """Yield warnings on what the headers do not say and a master is badly off without."""
-    if key.camera is None:
-        yield "no header names the camera: frames of several cameras would be taken for one"
-    if key.temperature is None:
-        yield "no header has a temperature (NO_TEMP): frames of all temperatures are together"
-
-
-def _long_time(key: GroupKey, frames: Sequence[Frame]) -> Iterator[str]:
-    """Yield a warning on darks of several seasons: levels drift, hot pixels come and go."""
-    nights = sorted({frame.night for frame in frames if frame.night is not None})
-    if key.type in UNLIT and nights and nights[-1] - nights[0] > _SEASON:
-        yield (
-            f"frames of {len(nights)} nights, from {nights[0]} to {nights[-1]}, in one master: a sensor changes in "
-            "that time. Build each season by itself, or set group.epoch_days and a layout with a date"
-        )
-
-
-def _optics(key: GroupKey, frames: Sequence[Frame]) -> Iterator[str]:
-    """Yield warnings on flats through different optics: their vignetting and their dust are not the same."""
-    if key.type is not FrameType.FLAT:
-        return
-    angles = sorted(frame.rotation for frame in frames if frame.rotation is not None)
-    if any(turned(angle, angles[0]) for angle in angles):
-        yield (
-            f"rotator angles from {angles[0]:g} to {angles[-1]:g}°: build the flats of each angle by themselves, with "
-            "{{ rotation }} in the --layout or in libraries of their own"
-        )
-    lengths = sorted(frame.focal_length for frame in frames if frame.focal_length is not None)
-    if lengths and lengths[-1] > lengths[0] * _LONGER:
-        yield f"focal lengths from {lengths[0]:g} to {lengths[-1]:g} mm: are these flats of one telescope?"
-
-
-def _summed_up(frames: Sequence[Frame]) -> Iterator[str]:
-    """Yield the warnings of the frames, each once with the number of frames it concerns."""
-    total = Counter(warning for frame in frames for warning in frame.warnings)
-    for warning, count in sorted(total.items()):
-        yield warning if count == len(frames) else f"{count} of {len(frames)} frames: {warning}"
 
 
 # --- between groups ---

@@ -1,0 +1,63 @@
+"""What there is to say of a group: what its headers lack, what its frames may not have in common."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Final
+
+from ap_masters.group.cull import Culled
+from ap_masters.model import UNLIT, Frame, FrameType, GroupKey, turned
+
+_SEASON: Final = timedelta(days=183)  # half a year
+_LONGER: Final = 1.02  # focal length over another of the same telescope, as plate solving finds it
+
+
+def remarks(key: GroupKey, culled: Culled) -> tuple[str, ...]:
+    """Return the warnings on a group, those of its culling and of its frames among them."""
+    return (
+        *_unknowns(key),
+        *_long_time(key, culled.kept),
+        *_optics(key, culled.kept),
+        *culled.warnings,
+        *_summed_up(culled.kept),
+    )
+
+
+def _unknowns(key: GroupKey) -> Iterator[str]:
+    """Yield warnings on what the headers do not say and a master is badly off without."""
+    if key.camera is None:
+        yield "no header names the camera: frames of several cameras would be taken for one"
+    if key.temperature is None:
+        yield "no header has a temperature (NO_TEMP): frames of all temperatures are together"
+
+
+def _long_time(key: GroupKey, frames: Sequence[Frame]) -> Iterator[str]:
+    """Yield a warning on darks of several seasons: levels drift, hot pixels come and go."""
+    nights = sorted({frame.night for frame in frames if frame.night is not None})
+    if key.type in UNLIT and nights and nights[-1] - nights[0] > _SEASON:
+        yield (
+            f"frames of {len(nights)} nights, from {nights[0]} to {nights[-1]}, in one master: a sensor changes in "
+            "that time. Build each season by itself, or set group.epoch_days and a layout with a date"
+        )
+
+
+def _optics(key: GroupKey, frames: Sequence[Frame]) -> Iterator[str]:
+    """Yield warnings on flats through different optics: their vignetting and their dust are not the same."""
+    if key.type is not FrameType.FLAT:
+        return
+    angles = sorted(frame.rotation for frame in frames if frame.rotation is not None)
+    if any(turned(angle, angles[0]) for angle in angles):
+        yield (
+            f"rotator angles from {angles[0]:g} to {angles[-1]:g}°: build the flats of each angle by themselves, with "
+            "{{ rotation }} in the --layout or in libraries of their own"
+        )
+    lengths = sorted(frame.focal_length for frame in frames if frame.focal_length is not None)
+    if lengths and lengths[-1] > lengths[0] * _LONGER:
+        yield f"focal lengths from {lengths[0]:g} to {lengths[-1]:g} mm: are these flats of one telescope?"
+
+
+def _summed_up(frames: Sequence[Frame]) -> Iterator[str]:
+    """Yield the warnings of the frames, each once with the number of frames it concerns."""
+    total = Counter(warning for frame in frames for warning in frame.warnings)
+    for warning, count in sorted(total.items()):
+        yield warning if count == len(frames) else f"{count} of {len(frames)} frames: {warning}"
