@@ -16,8 +16,8 @@ from typing import Final, NamedTuple, Self
 from platformdirs import user_cache_path
 from pydantic import ValidationError
 
+from ap_masters.files import write_text
 from ap_masters.model import Decision, Frame, Noun
-from ap_masters.record import write_text
 
 _log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from ap_masters.engines.pixinsight.find import dialect, find_binary
 from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.script import render
 from ap_masters.errors import LibraryError, NothingToDo
+from ap_masters.files import write_text
 from ap_masters.memory import parse
 from ap_masters.model import Action, Job, Plan, Step
-from ap_masters.record import write_text
 
 
 class Manual(NamedTuple):

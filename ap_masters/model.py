@@ -43,12 +43,6 @@ class ImageFormat(StrEnum):
     XISF = "xisf"
 
 
-# How their files begin.
-FITS_MAGIC: Final = b"SIMPLE"
-XISF_MAGIC: Final = b"XISF0100"
-GZIP_MAGIC: Final = b"\x1f\x8b"
-
-
 class ImageInfo(NamedTuple):
     """What an image file says of itself; pixels not read.
 

@@ -7,7 +7,6 @@ also stashed plain console logs under that suffix, so the reader says which of t
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,11 +16,9 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ap_masters import __version__
-from ap_masters.errors import RecordError, UsageError
+from ap_masters.errors import RecordError
+from ap_masters.files import write_text
 from ap_masters.model import (
-    FITS_MAGIC,
-    GZIP_MAGIC,
-    XISF_MAGIC,
     Calibration,
     Decision,
     EngineInfo,
@@ -351,33 +348,6 @@ def _text(path: Path) -> str:
 def write(record: Record, path: Path) -> None:
     """Write the record whole or not at all."""
     write_text(path, to_json(record))
-
-
-def _is_image(path: Path) -> bool:
-    """Say whether a file begins as images do: FITS, XISF, or either in gzip."""
-    try:
-        with path.open("rb") as file:
-            return file.read(8).startswith((FITS_MAGIC, XISF_MAGIC, GZIP_MAGIC))
-    except OSError:
-        return False
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` in one step, so that a reader never sees half of it.
-
-    Raises UsageError where an image stands there: no text takes the place of a frame or a master.
-    """
-    if _is_image(path):
-        raise UsageError(f"{path}: is an image, and no text replaces one; choose another name")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)  # still there after Ctrl-C, or where the disk is full
 
 
 def json_schema() -> dict[str, Any]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from ap_masters import discover, group, plan
 from ap_masters.config import Settings
 from ap_masters.errors import LibraryError, NothingToDo
+from ap_masters.files import sha256
 from ap_masters.header_cache import HeaderCache
-from ap_masters.library import holdings, lock, store
+from ap_masters.library import holdings, lock
 from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Plan, SetAside
 from ap_masters.record import Record
 
@@ -128,7 +129,7 @@ def hash_files(paths: Sequence[Path]) -> dict[Path, str]:
 
     def one(path: Path) -> str | None:
         try:
-            return store.sha256(path)
+            return sha256(path)
         except OSError:
             return None
 

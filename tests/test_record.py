@@ -9,6 +9,7 @@ import pytest
 
 from ap_masters import record as records
 from ap_masters.errors import RecordError, UsageError
+from ap_masters.files import write_text
 from ap_masters.model import (
     EngineInfo,
     FrameOutcome,
@@ -57,7 +58,7 @@ def test_no_text_takes_the_place_of_an_image(tmp_path: Path) -> None:
         frame = tmp_path / "frame"
         frame.write_bytes(begin + b"precious")
         with pytest.raises(UsageError, match="is an image"):
-            records.write_text(frame, "text")
+            write_text(frame, "text")
         assert frame.read_bytes() == begin + b"precious"
 
 
@@ -157,9 +158,9 @@ def test_a_number_that_is_not_finite_is_never_written() -> None:
 def test_a_text_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     """Whatever breaks a write off, Ctrl-C as well: what stood there stays, and no half of a file beside it."""
     path = tmp_path / "m.xrs"
-    records.write_text(path, "old")
+    write_text(path, "old")
 
     with pytest.raises(UnicodeEncodeError):
-        records.write_text(path, "new, with half a character: \ud800")
+        write_text(path, "new, with half a character: \ud800")
 
     assert [(p.name, p.read_text(encoding="utf-8")) for p in tmp_path.iterdir()] == [("m.xrs", "old")]

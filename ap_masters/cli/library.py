@@ -12,8 +12,8 @@ from ap_masters.cli.arguments import Library, OneMaster, Why
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen, with_settings
 from ap_masters.errors import LibraryError, NothingToDo, UsageError
+from ap_masters.files import write_text
 from ap_masters.model import Frame
-from ap_masters.record import write_text
 from ap_masters.settings_files import Loaded
 
 if TYPE_CHECKING:

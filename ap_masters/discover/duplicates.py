@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from ap_masters.files import sha256
 from ap_masters.model import Frame
 
 _log = logging.getLogger(__name__)
@@ -73,8 +74,7 @@ def sample_of(path: Path, size: int) -> str | None:
 def digest_of(path: Path) -> str | None:
     """Return the SHA-256 of a whole file, None when it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError as error:
         _log.debug("%s not compared: %s", path, error)
         return None

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from ap_masters.errors import UnreadableImage, UnwritableImage
+from ap_masters.files import FITS_MAGIC, GZIP_MAGIC, XISF_MAGIC
 from ap_masters.images.fits_header import FIRST_READ, read_fits
 from ap_masters.images.xisf_header import read_xisf
-from ap_masters.model import FITS_MAGIC, GZIP_MAGIC, XISF_MAGIC, ImageInfo, Keyword
+from ap_masters.model import ImageInfo, Keyword
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,10 +9,10 @@ from typing import IO, Final
 import numpy as np
 
 from ap_masters.errors import UnreadableImage
+from ap_masters.files import GZIP_MAGIC
 from ap_masters.images.files import PositionalFile, Source
 from ap_masters.images.fits_header import FitsLayout, damaged_gzip, read_fits
 from ap_masters.images.raster import Raster, Samples, stored_in
-from ap_masters.model import GZIP_MAGIC
 
 Keep = Callable[[Iterable[memoryview | bytes]], Source]
 _CHUNK: Final = 1 << 20

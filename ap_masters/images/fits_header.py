@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol, cast
 
 from ap_masters.errors import UnreadableImage
+from ap_masters.files import FITS_MAGIC, GZIP_MAGIC
 from ap_masters.images.fits_cards import BLOCK, CARD, STRUCTURAL, parse_cards
-from ap_masters.model import FITS_MAGIC, GZIP_MAGIC, ImageFormat, ImageInfo, Keyword
+from ap_masters.model import ImageFormat, ImageInfo, Keyword
 
 _NAME: Final = 8  # bytes of a card that hold its keyword
 FIRST_READ: Final = 4 * BLOCK  # 144 cards: nearly every raw frame's header in one read

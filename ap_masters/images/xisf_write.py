@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 
+from ap_masters.files import XISF_MAGIC
 from ap_masters.images.writer import Part, RowWriter, Shape
 from ap_masters.images.xisf_format import document
 from ap_masters.images.xisf_header import FORMATS
 from ap_masters.images.xisf_pack import Packer, shuffled
-from ap_masters.model import XISF_MAGIC, Keyword
+from ap_masters.model import Keyword
 
 _ALIGNMENT: Final = 4096  # PixInsight's own; its MaxInlineBlockSize does not matter, as pixels are always attached
 _CARD: Final = 150  # bytes of a FITSKeyword element, on the safe side

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from ap_masters import headers, images, layouts
 from ap_masters import record as records
 from ap_masters.errors import AttentionNeeded, ImageError, RecordError
-from ap_masters.library import store
+from ap_masters.files import sha256
 from ap_masters.library.entries import Entry, standing
 from ap_masters.library.scan import Scan, is_console_log, other_files, scan
 from ap_masters.model import DARKS, QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
@@ -115,7 +115,7 @@ def _entry_faults(entry: Entry, library: Path, layout: str | None, checksums: bo
         return
     if entry.recorded_size is not None and entry.recorded_size != entry.size:
         yield fault("checksum", f"{entry.size} bytes, its record says {entry.recorded_size}")
-    elif checksums and entry.sha256 and store.sha256(master) != entry.sha256:
+    elif checksums and entry.sha256 and sha256(master) != entry.sha256:
         yield fault("checksum", "its bytes are not those of its record any more")
 
 

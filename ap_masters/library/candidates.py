@@ -7,8 +7,8 @@ from ap_masters import images
 from ap_masters.config import Settings
 from ap_masters.engines.history import FrameHistory, read_history
 from ap_masters.errors import ImageError, LibraryError
+from ap_masters.files import sha256
 from ap_masters.images.scale import white
-from ap_masters.library import store
 from ap_masters.library.examine import examine
 from ap_masters.library.scan import scan
 from ap_masters.model import FrameOutcome, ImageInfo
@@ -39,7 +39,7 @@ def proved(record: Record, master: Path, library: Path, settings: Settings) -> R
     if reason := _wrong_size(record, info) or insane(statistics, full_scale=full, calibrated=calibrated):
         raise _refusal(master, reason)
     history = read_history(info.keywords)
-    file = record.master.model_copy(update={"size": master.stat().st_size, "sha256": store.sha256(master)})
+    file = record.master.model_copy(update={"size": master.stat().st_size, "sha256": sha256(master)})
     told = record.model_copy(
         update={"master": file, "statistics": statistics, "inputs": _with_levels(record.inputs, history.frames)}
     )

@@ -2,16 +2,13 @@
 
 import hashlib
 import os
-import re
 import shutil
 from pathlib import Path
 from typing import Final
 
 from ap_masters.errors import LibraryError
-from ap_masters.library.store import sha256
+from ap_masters.files import part_of, sha256
 
-_PART: Final = ".part"
-_PART_NAME: Final = re.compile(r"\..+\.\d+\.part", re.DOTALL)  # hidden, with the number of the process
 _CHUNK: Final = 1 << 20
 
 
@@ -22,7 +19,7 @@ def copy_verified(source: Path, target: Path) -> str:
     what was read, or where the source changed meanwhile; OSError as the system tells it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}{_PART}")
+    part = part_of(target)
     before = source.stat()
     digest = hashlib.sha256()
     try:
@@ -42,8 +39,3 @@ def copy_verified(source: Path, target: Path) -> str:
     finally:
         part.unlink(missing_ok=True)
     return digest.hexdigest()
-
-
-def is_part(path: Path) -> bool:
-    """Whether this is what a killed run left of a file."""
-    return _PART_NAME.fullmatch(path.name) is not None

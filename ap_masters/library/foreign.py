@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ap_masters import __version__, headers, images
 from ap_masters.config import QualitySettings
-from ap_masters.library import store
+from ap_masters.files import sha256
 from ap_masters.model import (
     Calibration,
     Decision,
@@ -49,7 +49,7 @@ def draft_record(
             channels=frame.channels,
             sample=frame.sample,
             size=frame.size,
-            sha256=store.sha256(path),
+            sha256=sha256(path),
         ),
         created=master.created,
         software=Software(version=__version__),

@@ -11,6 +11,7 @@ from ap_masters import layouts
 from ap_masters import record as records
 from ap_masters.config import QualitySettings
 from ap_masters.errors import ApMastersError, AttentionNeeded, LibraryError, RecordError
+from ap_masters.files import sha256
 from ap_masters.library import foreign, store
 from ap_masters.library.copying import copy_verified
 from ap_masters.library.entries import Entry
@@ -103,7 +104,7 @@ def _refuse_nesting(source: Path, library: Path) -> None:
 
 
 def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportItem]:
-    there = {(entry.size, entry.sha256 or store.sha256(library / entry.path)) for entry in scan(library).entries}
+    there = {(entry.size, entry.sha256 or sha256(library / entry.path)) for entry in scan(library).entries}
     claimed: dict[str, str] = {}
     twins: dict[tuple[int, str], str] = {}
     found = scan(source, believe=True)
@@ -115,7 +116,7 @@ def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportIte
             continue
         if entry.status is not MasterStatus.PUBLISHED:
             yield _refused(item, f"it is {entry.status} there")
-        elif (content := (entry.size, store.sha256(path))) in there:
+        elif (content := (entry.size, sha256(path))) in there:
             twin = twins.get(content)
             yield item.model_copy(update={"action": "already there", "detail": f"the same as {twin}" if twin else ""})
         elif entry.record is None and (number := alike[_kind(entry)]) > 1 and _is_single(path):
@@ -211,7 +212,7 @@ def _record(source: Path, root: Path, copy: Path, now: datetime, quality: Qualit
             told = records.read(records.record_path(source, suffix))
         except RecordError:
             continue
-        if told.master.sha256 and told.master.sha256 != store.sha256(copy):
+        if told.master.sha256 and told.master.sha256 != sha256(copy):
             raise LibraryError(f"{source}: its bytes are not those of its record any more")
         event = Event(at=now, status=told.status, reason=reason)
         return told.model_copy(update={"supersedes": None, "history": (*told.history, event)})

@@ -18,13 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from ap_masters import record as records
 from ap_masters.errors import AttentionNeeded, LibraryError, NothingToDo, RecordError, UsageError
+from ap_masters.files import is_part, sha256, write_text
 from ap_masters.images import is_image_name
-from ap_masters.library.copying import copy_verified, is_part
+from ap_masters.library.copying import copy_verified
 from ap_masters.library.lock import library_lock
 from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_notes
 from ap_masters.library.scan import scan
 from ap_masters.library.status import home_of
-from ap_masters.library.store import library_around, sha256
+from ap_masters.library.store import library_around
 from ap_masters.model import HOUSEKEEPING, Noun
 from ap_masters.safe import is_text
 
@@ -236,7 +237,7 @@ class _Run:
     def keep(self) -> None:
         """Write the list of copies into the target."""
         text = _State(files=dict(sorted(self.copied.items()))).model_dump_json(indent=1)
-        records.write_text(self.target / _COPIED, text)
+        write_text(self.target / _COPIED, text)
         (self.target / _JOURNAL).unlink(missing_ok=True)
 
 

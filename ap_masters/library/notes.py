@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ap_masters import record as records
+from ap_masters.files import write_text
 from ap_masters.model import HOUSEKEEPING, Noun
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def write_mirror_notes(library: Path, target: str, notes: Sequence[MirrorNote]) 
         notes=tuple(sorted([*others, *notes], key=lambda note: (note.target, note.path))),
     )
     (library / HOUSEKEEPING).mkdir(parents=True, exist_ok=True)
-    records.write_text(library / NOTES, now.model_dump_json(indent=1))
+    write_text(library / NOTES, now.model_dump_json(indent=1))
 
 
 def _read(library: Path) -> _Notes:

@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from ap_masters import record as records
 from ap_masters.errors import AttentionNeeded, RecordError
-from ap_masters.library import store
+from ap_masters.files import sha256
 from ap_masters.library.lock import library_lock
 from ap_masters.library.scan import is_console_log, other_files, scan
 from ap_masters.model import MasterStatus, Noun
@@ -141,7 +141,7 @@ def _verdict(path: str, uses: list[_Use], now: datetime, season_days: int) -> tu
         return "too young", f"taken {taken:%Y-%m-%d}, kept for {season_days} days"
     if any((stat.st_size, stat.st_mtime_ns) != (use.entry.size, use.entry.mtime_ns) for use in uses):
         return "changed", "its size or time is not that on record"
-    if entry.sha256 and entry.sha256 != store.sha256(Path(path)):
+    if entry.sha256 and entry.sha256 != sha256(Path(path)):
         return "changed", "its bytes are not those on record"
     return "droppable", ""
 

@@ -15,10 +15,10 @@ from ap_masters import headers, images, memory
 from ap_masters import record as records
 from ap_masters.decoding import decode
 from ap_masters.errors import ImageError, RecordError
+from ap_masters.files import sha256
 from ap_masters.library import scan_cache
 from ap_masters.library.entries import Entry, entry_of, foreign_entry
 from ap_masters.library.scan_cache import Known, Stamp
-from ap_masters.library.store import sha256
 from ap_masters.model import HOUSEKEEPING, Noun
 from ap_masters.safe import is_text
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Self
 from pydantic import ValidationError
 
 from ap_masters import __version__
-from ap_masters import record as records
+from ap_masters.files import write_text
 from ap_masters.library.entries import Entry, master_of
 from ap_masters.model import HOUSEKEEPING, Master, MasterStatus, Noun
 
@@ -128,7 +128,7 @@ def write(library: Path, files: Mapping[str, Known]) -> None:
     try:
         (library / HOUSEKEEPING).mkdir(exist_ok=True)
         text = "".join(f"{line.model_dump_json(exclude_defaults=True)}\n" for line in lines)
-        records.write_text(library / CACHE, text)
+        write_text(library / CACHE, text)
     except OSError as error:
         log.debug("%s: not kept: %s", library / CACHE, error)
 

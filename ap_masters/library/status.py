@@ -9,6 +9,7 @@ from typing import Final
 from ap_masters import record as records
 from ap_masters.config import QualitySettings, Settings
 from ap_masters.errors import LibraryError, RecordError, UsageError
+from ap_masters.files import sha256
 from ap_masters.library import candidates, foreign, store
 from ap_masters.library.lock import library_lock
 from ap_masters.model import QUARANTINE, SUPERSEDED, MasterStatus, Noun
@@ -169,7 +170,7 @@ def _record(master: Path, library: Path, now: datetime, suffix: str, quality: Qu
 
 
 def _refuse_changed(master: Path, record: Record) -> None:
-    if record.master.sha256 and store.sha256(master) != record.master.sha256:
+    if record.master.sha256 and sha256(master) != record.master.sha256:
         raise LibraryError(
             f"{master}: its bytes are not those of its record any more. Restore it from a mirror, or build it again"
         )

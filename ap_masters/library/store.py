@@ -1,6 +1,5 @@
 """How a master enters and leaves its place in the library: whole or not at all, and never over another."""
 
-import hashlib
 import os
 import shutil
 from datetime import datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError
+from ap_masters.files import sha256
 from ap_masters.model import HOUSEKEEPING, QUARANTINE, SUPERSEDED, MasterStatus
 from ap_masters.record import Event, Record
 
@@ -135,12 +135,6 @@ def _free(path: Path, now: datetime) -> Path:
     while candidate.exists():
         candidate, number = stamped.with_name(f"{stamped.stem}_{number}{path.suffix}"), number + 1
     return candidate
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a whole file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def work_folder(library: Path, stamp: str) -> Path:

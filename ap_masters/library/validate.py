@@ -6,9 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ap_masters import record as records
 from ap_masters.config import CountSettings, MatchSettings
 from ap_masters.errors import AttentionNeeded
+from ap_masters.files import write_text
 from ap_masters.library.capture import Gap, PlannedLight
 from ap_masters.match import LightMatch, match_light
 from ap_masters.model import Frame, FrameType, ImageFormat, Master, MasterStatus, Noun
@@ -226,5 +226,5 @@ def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
         lines.append("| " + " | ".join(markdown(cell) for cell in cells) + " |")
     path = library / "notes" / f"validation_{now:%Y%m%d_%H%M%S}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
-    records.write_text(path, "\n".join(lines) + "\n")
+    write_text(path, "\n".join(lines) + "\n")
     return path

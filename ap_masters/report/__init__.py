@@ -10,6 +10,7 @@ from ap_masters import __version__
 from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.errors import LibraryError
+from ap_masters.files import write_text
 from ap_masters.library.due import Due, due
 from ap_masters.library.entries import Entry
 from ap_masters.library.notes import read_mirror_notes
@@ -19,7 +20,7 @@ from ap_masters.rendering import environment
 from ap_masters.report.page import COLUMNS, Page, build_page
 from ap_masters.report.preview import preview
 
-__all__ = ["Report", "write_report"]
+__all__ = ["Report", "records", "write_report"]
 
 
 class Report(Noun):
@@ -56,7 +57,7 @@ def write_report(
     text = render(page, library, target, now=now, policy=settings.library.policy)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        records.write_text(target, text)
+        write_text(target, text)
     except OSError as error:
         raise LibraryError(f"{target}: the report cannot be written: {error.strerror or error}") from error
     return Report(

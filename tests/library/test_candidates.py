@@ -10,7 +10,8 @@ import pytest
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.errors import LibraryError
-from ap_masters.library import status, store
+from ap_masters.files import sha256
+from ap_masters.library import status
 from ap_masters.library.scan import scan
 from ap_masters.model import MasterStatus
 from ap_masters.quality import value_of
@@ -42,7 +43,7 @@ def test_a_candidate_is_measured_when_it_is_published(tmp_path: Path) -> None:
 
     record = record_of(master)
     assert record.status is MasterStatus.PUBLISHED
-    assert record.master.sha256 == store.sha256(master)
+    assert record.master.sha256 == sha256(master)
     assert record.master.size == master.stat().st_size
     median = value_of(record.measures, "median")
     assert median is not None

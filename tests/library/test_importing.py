@@ -9,7 +9,7 @@ import pytest
 from ap_masters import record as records
 from ap_masters.config import QualitySettings
 from ap_masters.errors import LibraryError
-from ap_masters.library import store
+from ap_masters.files import sha256
 from ap_masters.library.audit import audit
 from ap_masters.library.importing import ImportReport, import_masters
 from ap_masters.library.scan import scan
@@ -70,7 +70,7 @@ def test_masters_are_copied_verified_and_recorded(source: Path, tmp_path: Path) 
     for name in ("2025/MasterDark_300s.xisf", "bias/MasterBias.fits", "flats/MasterFlat_L.fits"):
         assert (library / name).read_bytes() == before[name]
         record = record_of(library / name)
-        assert record.master.sha256 == store.sha256(library / name)
+        assert record.master.sha256 == sha256(library / name)
         assert record.history[0].reason == f"imported, was {Path(name).name}"
         assert record.decisions[0].verdict == "unknown"
     assert {f.kind for f in audit(library).faults} <= {"missing keyword"}

@@ -8,7 +8,7 @@ import pytest
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.errors import LibraryError
-from ap_masters.library import store
+from ap_masters.files import sha256
 from ap_masters.library.lock import library_lock
 from ap_masters.library.prune import prune
 from ap_masters.model import Keyword, MasterStatus
@@ -26,7 +26,7 @@ def raws(folder: Path, count: int = 3, *, taken: datetime = LONG_AGO) -> tuple[I
         path = folder / f"dark é {i}.fits"
         path.write_bytes(bytes([i]) * 100)
         stat = path.stat()
-        inputs.append(Input(path=path, size=100, mtime_ns=stat.st_mtime_ns, sha256=store.sha256(path), started=taken))
+        inputs.append(Input(path=path, size=100, mtime_ns=stat.st_mtime_ns, sha256=sha256(path), started=taken))
     return tuple(inputs)
 
 

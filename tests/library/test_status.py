@@ -7,7 +7,8 @@ import pytest
 
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, UsageError
-from ap_masters.library import status, store
+from ap_masters.files import sha256
+from ap_masters.library import status
 from ap_masters.library.holdings import holdings
 from ap_masters.library.scan import scan
 from ap_masters.model import SUPERSEDED, Keyword, MasterStatus
@@ -141,7 +142,7 @@ def test_a_foreign_master_gets_a_record_with_its_first_label(tmp_path: Path) -> 
     assert entry.value("median") == pytest.approx(500, abs=2)
     assert record.inputs == ()
     assert record.decisions[0].verdict == "unknown"
-    assert record.master.sha256 == store.sha256(master)
+    assert record.master.sha256 == sha256(master)
     assert entry.status is MasterStatus.PUBLISHED
 
 

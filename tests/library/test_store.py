@@ -7,6 +7,7 @@ import pytest
 
 from ap_masters import record as records
 from ap_masters.errors import LibraryError
+from ap_masters.files import sha256
 from ap_masters.library import store
 from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType, Grade, GroupKey, MasterStatus, Recipe
 from ap_masters.record import MasterFile, Record, Software
@@ -43,7 +44,7 @@ def test_a_published_master_stands_with_its_record_and_checksum(tmp_path: Path) 
     record = records.read(records.record_path(target))
     assert target == tmp_path / OUTPUT
     assert target.read_bytes() == b"pixels"
-    assert (record.master.name, record.master.size, record.master.sha256) == (OUTPUT.name, 6, store.sha256(target))
+    assert (record.master.name, record.master.size, record.master.sha256) == (OUTPUT.name, 6, sha256(target))
     assert [event.status for event in record.history] == [MasterStatus.PUBLISHED]
     assert not work.exists()
 

@@ -1,0 +1,59 @@
+"""Files as they are: written whole or not at all, known by their first bytes, compared by their content."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from ap_masters.errors import UsageError
+
+# How files of images begin.
+FITS_MAGIC: Final = b"SIMPLE"
+XISF_MAGIC: Final = b"XISF0100"
+GZIP_MAGIC: Final = b"\x1f\x8b"
+
+_PART_NAME: Final = re.compile(r"\..+\.\d+\.part", re.DOTALL)
+
+
+def part_of(path: Path) -> Path:
+    """Return where a file is in the making until it takes its place: hidden, with the number of the process."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def is_part(path: Path) -> bool:
+    """Say whether this is what a killed run left of a file."""
+    return _PART_NAME.fullmatch(path.name) is not None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` in one step, so that a reader never sees half of it.
+
+    Raises UsageError where an image stands there: no text takes the place of a frame or a master. Raises OSError.
+    """
+    if begins_as_image(path):
+        raise UsageError(f"{path}: is an image, and no text replaces one; choose another name")
+    part = part_of(path)
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)  # still there after Ctrl-C, or where the disk is full
+
+
+def begins_as_image(path: Path) -> bool:
+    """Say whether a file begins as images do: FITS, XISF, or either in gzip."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(XISF_MAGIC)).startswith((FITS_MAGIC, XISF_MAGIC, GZIP_MAGIC))
+    except OSError:
+        return False
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a whole file, in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
