@@ -261,6 +261,17 @@ def test_a_master_of_far_fewer_frames_is_warned_of(count: int, warned: bool) -> 
     assert any("the master that it replaces is of 20" in warning for warning in step.warnings) is warned
 
 
+def test_a_candidate_is_up_to_date_and_still_to_be_published() -> None:
+    """A script that was run by hand leaves candidates; whoever builds again is told what is left to do."""
+    holdings = after(plan_of(make_group(FrameType.DARK)))
+    waiting = {p: r.model_copy(update={"status": MasterStatus.CANDIDATE}) for p, r in holdings.records.items()}
+
+    step = only(plan_of(make_group(FrameType.DARK), holdings=replace(holdings, records=waiting)))
+
+    assert step.action is Action.UP_TO_DATE
+    assert any("library publish" in warning for warning in step.warnings)
+
+
 def test_a_frame_that_was_only_copied_does_not_rebuild() -> None:
     """A new time of change with the same content, by its SHA-256, is the same frame."""
     dark = make_group(FrameType.DARK)

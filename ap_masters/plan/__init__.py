@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ap_masters.config import Settings
-from ap_masters.model import QUARANTINE, Action, FrameType, Group, Job, Master, Plan, SetAside, Step
+from ap_masters.model import QUARANTINE, Action, FrameType, Group, Job, Master, MasterStatus, Plan, SetAside, Step
 from ap_masters.plan.changes import (
     differences,
     frames_to_hash,
@@ -133,6 +133,10 @@ def _instead_of(
         target = library / draft.output
         reasons = (*_news_of_the_file(stands, target, record, holdings), *_news(job, record, holdings, settings))
     if not reasons:
+        if record is not None and record.status is MasterStatus.CANDIDATE:
+            draft.warnings += (
+                "it is a candidate, and serves nothing until it is published: ap-masters library publish",
+            )
         return draft.step(Action.UP_TO_DATE)
     if record is not None and stands not in holdings.damaged:
         if newer := newer_frames(job, record, settings.library.season_days):
