@@ -64,13 +64,18 @@ def _untiled(path: Path, layout: FitsLayout) -> Iterator[memoryview]:
     try:
         with fits.open(path, uint=True) as hdus:
             hdu = hdus[layout.hdu]
+            # PLIO knows no negative numbers, so cfitsio stores unsigned samples as they are, in spite of BZERO
+            flip = 1 << 15 if hdu.compression_type == "PLIO_1" and info.sample == "uint16" else 0
             tile = hdu.tile_shape[-2]
             rows = max(_CHUNK // info.width // tile, 1) * tile
             for channel in range(info.channels):
                 for first in range(0, info.height, rows):
                     plane = (channel,) if info.channels > 1 else ()
                     band = hdu.section[(*plane, slice(first, first + rows), slice(None))]
-                    yield np.ascontiguousarray(band, info.sample).reshape(-1).view(np.uint8).data
+                    samples = np.ascontiguousarray(band, info.sample)
+                    if flip:
+                        samples ^= np.uint16(flip)
+                    yield samples.reshape(-1).view(np.uint8).data
     except MemoryError:
         raise
     except Exception as error:

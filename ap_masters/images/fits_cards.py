@@ -43,7 +43,7 @@ def parse_cards(header: bytes) -> tuple[Keyword, ...]:
     "record-valued" number). A value of no FITS type (``NaN``, a date without quotes, a complex number) is the text
     as it stands. Text outside ASCII is taken for UTF-8, else for Latin-1. No card is refused.
     """
-    text = header.decode("latin-1")
+    text = header.decode("latin-1").replace("\0", " ")  # some writers fill cards with zero bytes
     keywords: list[Keyword] = []
     at = 0
     while at < len(text):

@@ -16,6 +16,7 @@ _NAME: Final = 8  # bytes of a card that hold its keyword
 FIRST_READ: Final = 4 * BLOCK  # 144 cards: nearly every raw frame's header in one read
 _LARGEST_HEADER: Final = 16 * 1024 * 1024
 _LARGEST_SIDE: Final = 1 << 24
+_MOST_CHANNELS: Final = 256  # more are the planes of a data cube
 
 # (BITPIX, BZERO) with BSCALE 1 -> physical sample type and full scale. Signed integers without BZERO hold counts
 # as they stand, as under PixInsight's hint "signed-is-physical": the MSDP solar frames store 12-bit counts so.
@@ -72,7 +73,7 @@ class _Hdu(NamedTuple):
     @property
     def end(self) -> int:
         """Where the next header begins."""
-        return self.offset + math.ceil(self.size / BLOCK) * BLOCK
+        return self.offset + -(-self.size // BLOCK) * BLOCK
 
     @property
     def tiled(self) -> bool:
@@ -145,7 +146,7 @@ def _layout(path: Path, image: _Hdu, keywords: tuple[Keyword, ...], *, images: i
     if bscale == 1.0:
         sample, full_scale = _SAMPLES.get((bitpix, bzero), (sample, full_scale))
     width, height, channels = (*image.axes, 1)[:3]
-    if max(width, height, channels) > _LARGEST_SIDE:
+    if max(width, height) > _LARGEST_SIDE or channels > _MOST_CHANNELS:
         raise UnreadableImage(path, f"claims to be {width} x {height} x {channels} pixels; the header is damaged")
     info = ImageInfo(path, ImageFormat.FITS, width, height, channels, sample, full_scale, keywords, images=images)
     return FitsLayout(info, image.number, image.offset, bitpix, bscale, bzero, image.tiled)

@@ -83,6 +83,41 @@ def test_tile_compressed_images_are_read(tmp_path: Path, dtype: str, shape: tupl
         _same(_planes(pixels)[:, 5:9], opened.read_rows(5, 9))
 
 
+def test_unsigned_plio_tiles_are_as_cfitsio_writes_them(tmp_path: Path) -> None:
+    """N.I.N.A. offers PLIO, which knows no negative numbers: BZERO stands in the header and counts for nothing."""
+    pixels = np.arange(0, 32000, 100, dtype=np.int16).reshape(16, 20)
+    path = tmp_path / "dark.fits.fz"
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(pixels, compression_type="PLIO_1")]).writeto(path)
+    with fits.open(path, mode="update", disable_image_compression=True, do_not_scale_image_data=True) as hdus:
+        hdus[1].header["BZERO"], hdus[1].header["BSCALE"] = 32768, 1
+
+    info, found = read_image(path)
+
+    assert info.sample == "uint16"
+    np.testing.assert_array_equal(found[0], pixels.astype(np.uint16))
+
+
+def test_a_data_cube_is_no_frame(tmp_path: Path) -> None:
+    """A million planes of two pixels would be looked at one by one."""
+    fits.PrimaryHDU(np.zeros((300, 2, 2), np.uint16)).writeto(tmp_path / "cube.fits")
+
+    with pytest.raises(UnreadableImage, match="claims to be 2 x 2 x 300 pixels"):
+        read_info(tmp_path / "cube.fits")
+
+
+def test_cards_filled_with_zero_bytes_say_what_they_say(tmp_path: Path) -> None:
+    """Some writers pad with them in place of blanks."""
+    path = tmp_path / "f.fits"
+    fits.PrimaryHDU(np.zeros((2, 2), np.uint16), fits.Header({"IMAGETYP": "DARK", "EXPTIME": 2.5})).writeto(path)
+    data = path.read_bytes()
+    for card in (b"IMAGETYP= 'DARK    '", b"EXPTIME =                  2.5"):
+        at = data.index(card)
+        data = data[: at + len(card)] + bytes(80 - len(card)) + data[at + 80 :]
+    path.write_bytes(data)
+
+    assert {("IMAGETYP", "DARK"), ("EXPTIME", 2.5)} <= {(k.name, k.value) for k in read_info(path).keywords}
+
+
 @pytest.mark.parametrize("codec", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1"])
 def test_damage_to_a_tile_compressed_image_is_told_as_such(tmp_path: Path, codec: str) -> None:
     """Whatever astropy and its codecs make of a flipped byte: the frame is read, or refused in words."""
