@@ -40,6 +40,13 @@ def main(argv: list[str] | None = None) -> None:
     except OSError as error:  # a disk or a permission that no room could say more about
         _complain(arguments, f"{error}; look at the path, its permissions and the free space", ApMastersError.exit_code)
         raise SystemExit(ApMastersError.exit_code) from error
+    except MemoryError as error:  # as by a file that claims to be larger than any image is
+        _complain(
+            arguments,
+            "there was not enough memory: is a file damaged, or --memory too large?",
+            ApMastersError.exit_code,
+        )
+        raise SystemExit(ApMastersError.exit_code) from error
     except KeyboardInterrupt as error:  # while commands were still being loaded; after that typer sees to it
         _complain(arguments, _STOPPED, _INTERRUPTED)
         raise SystemExit(_INTERRUPTED) from error

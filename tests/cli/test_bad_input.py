@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from ap_masters import record as records
 from tests.builders import noisy, write_frame
@@ -182,3 +183,33 @@ def test_more_frames_than_files_may_be_open(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (written,) = (tmp_path / "lib").rglob("*.xrs")
     assert len(records.read(written).inputs) == 60
+
+
+_LITTLE_MEMORY = """
+import resource
+from ap_masters.cli import main
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited in this way on Linux alone")
+def test_a_file_that_claims_more_than_there_is_memory_ends_in_words(tmp_path: Path) -> None:
+    """A tile of a few bytes that says it is of gigabytes."""
+    path = tmp_path / "lying.fits.fz"
+    tile = fits.CompImageHDU(np.zeros((64, 64), np.uint16), compression_type="RICE_1", tile_shape=(64, 64))
+    fits.HDUList([fits.PrimaryHDU(), tile]).writeto(path)
+    data = path.read_bytes()
+    for axis in ("ZNAXIS1", "ZNAXIS2", "ZTILE1", "ZTILE2"):
+        small, large = (f"{axis:8}= {size:20}".encode() for size in (64, 60000))
+        assert small in data
+        data = data.replace(small, large, 1)
+    path.write_bytes(data)
+
+    done = subprocess.run(
+        [sys.executable, "-c", _LITTLE_MEMORY, "inspect", str(path)], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("ap-masters: ")
