@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ap_masters import __version__
-from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.errors import LibraryError
 from ap_masters.files import write_text
@@ -20,7 +19,7 @@ from ap_masters.rendering import environment
 from ap_masters.report.page import COLUMNS, Page, build_page
 from ap_masters.report.preview import preview
 
-__all__ = ["Report", "records", "write_report"]
+__all__ = ["Report", "write_report"]
 
 
 class Report(Noun):
