@@ -181,9 +181,6 @@ class SetAside(Noun):
     detail: str
 
 
-_TURNED: Final = 2.0  # degrees
-
-
 def calstat(letters: Collection[str]) -> str:
     """Return letters in the order of CALSTAT: B bias, D dark, F flat."""
     return "".join(letter for letter in "BDF" if letter in letters)
@@ -280,6 +277,9 @@ class GroupKey(Noun):
         if self.night is not None:
             parts.append(f"night of {self.night.isoformat()}")
         return ", ".join(parts)
+
+
+_TURNED: Final = 2.0  # degrees
 
 
 def turned(one: float, other: float) -> bool:
