@@ -152,7 +152,7 @@ def _mixtures(frames: Sequence[Frame]) -> Iterator[str]:
 
 
 def _about(value: object) -> object:
-    """Return a value as far as frames of one stack agree on it: exposures are told to the microsecond."""
+    """Return a value as far as frames of one stack agree on it: cameras tell exposures to the microsecond."""
     return float(f"{value:.3g}") if isinstance(value, float) else value
 
 

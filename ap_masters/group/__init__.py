@@ -91,9 +91,8 @@ def _divide(frames: Sequence[Frame], settings: GroupSettings) -> Iterator[tuple[
     exact: dict[GroupKey, list[Frame]] = defaultdict(list)
     for frame in frames:
         key = GroupKey.of(frame)
-        exact[key.model_copy(update={"temperature": None, "exposure": None, "rotation": None, **_carried(key)})].append(
-            frame
-        )
+        same = key.model_copy(update={"temperature": None, "exposure": None, "rotation": None, **_carried(key)})
+        exact[same].append(frame)
     for key, alike in exact.items():
         for exposure, exposed in _by_exposure(key, alike, settings):
             for alike_in_temperature in _by_temperature(exposed, settings.temperature_tolerance_c):

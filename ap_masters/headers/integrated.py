@@ -53,8 +53,8 @@ def evidence_of(header: HeaderIndex, *, type_says_master: str | None, name_says_
 
 # Lines that calibration writes, and the CALSTAT letter of what was subtracted or divided by.
 _CALIBRATED: Final = (
-    (re.compile(r"ImageCalibration\.master(Bias|Dark|Flat)\.enabled:\s*(?:true|1)\b", re.IGNORECASE)),
-    (re.compile(r"\bCalibrated with a (?:master|synthetic) (bias|dark|flat)\b")),  # Siril
+    re.compile(r"ImageCalibration\.master(Bias|Dark|Flat)\.enabled:\s*(?:true|1)\b", re.IGNORECASE),
+    re.compile(r"\bCalibrated with a (?:master|synthetic) (bias|dark|flat)\b"),  # Siril
 )
 
 

@@ -34,8 +34,9 @@ def render(layout: str, named: Naming, *, suffix: str | None = None) -> Path:
 
     ``layout`` is a name of ``LAYOUTS`` or a path of the user's own with values in it. The result never leaves
     the library, whatever the header says, and no component is longer than 180 characters and the suffix. Two
-    namings may share a path; who files them looks at that. Raises ConfigError for an unknown
-    layout, and for one that files masters where a library keeps those that are not in use.
+    namings may share a path; who files them looks at that.
+    Raises ConfigError for an unknown layout, and for one that files masters where a library keeps those that are not
+    in use.
     """
     row = _row(layout)
     if row is None:

@@ -45,7 +45,7 @@ _WANTED: Final[tuple[tuple[str, str], ...]] = (
 _READERS: Final = 2  # of whole files at once: one is hashed while the next is read, and no disk has to run to and fro
 _HEADER_READERS: Final = 8  # waiting for a network share, not computing
 _SIDECARS: Final = frozenset({".lst", ".txt"})  # lists of defects
-_PART: Final = ".part"
+_PART: Final = ".part"  # of this program, and of its scripts when they are run by hand
 
 
 class Fault(Noun):
