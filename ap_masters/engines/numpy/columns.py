@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, sorting_network
 from ap_masters.engines.numpy.rejection import FROM_INSIDE, reject
+from ap_masters.engines.numpy.rejection.line import FEWEST_AT_FIRST
 from ap_masters.engines.numpy.rejection.survivors import (
     HIGH,
     LOW,
@@ -21,7 +22,7 @@ from ap_masters.engines.numpy.rejection.survivors import (
     take_columns,
 )
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening import SCREENS
+from ap_masters.engines.numpy.screening import SCREENS_AGAIN
 from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.model import Combination, Recipe
 
@@ -118,18 +119,17 @@ def _go_on(stacks: Stacks, span: Span, recipe: Recipe, worthwhile: int) -> Verdi
 
 def _unsettled(stacks: Stacks, span: Span, recipe: Recipe) -> Ranks:
     """Return which stacks may lose more; screens look at short keys, and at many of as many samples together."""
-    screen = SCREENS.get(recipe.rejection)
+    screen = SCREENS_AGAIN.get(recipe.rejection)
     if screen is None or stacks.ranked.dtype != np.uint8:
         return np.arange(stacks.pixels)
     unsettled = np.ones(stacks.pixels, np.bool_)
     counts = span.survivors
-    for n in np.flatnonzero(np.bincount(counts) >= _WORTH_SCREENING).tolist():
+    enough = np.flatnonzero(np.bincount(counts) >= _WORTH_SCREENING)
+    for n in enough[enough >= FEWEST_AT_FIRST].tolist():
         some = np.flatnonzero(counts == n)
         keys = list(stacks.survivors(span.select(some), some, n))
         total = np.add.reduce(keys, axis=0, dtype=np.float32)
-        unsettled[some] = screen(
-            Sorted(keys, 1.0, 0.0, total, 0.0), recipe, Scratch(len(some)), again=n < stacks.frames
-        )
+        unsettled[some] = screen(Sorted(keys, 1.0, 0.0, total, 0.0), recipe, Scratch(len(some)))
     return np.flatnonzero(unsettled)
 
 

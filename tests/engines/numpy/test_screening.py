@@ -15,7 +15,7 @@ from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screening import LIMITS
 from ap_masters.engines.numpy.screening.clipping import Tile, unproven
 from ap_masters.engines.numpy.screening.moments import Moments, Wanted, moments
-from ap_masters.engines.numpy.screening.scale import greatest_distance, least_distance
+from ap_masters.engines.numpy.screening.scale import least_distance
 from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.engines.numpy.screening.winsorized import winsorized_screen
 from ap_masters.model import Recipe, Rejection
@@ -35,12 +35,11 @@ def losing(ranked: NDArray[Any], recipe: Recipe) -> set[int]:
     skew=st.floats(0, 2),
     shift=st.integers(0, 3),
     thresholds=st.tuples(st.sampled_from([1.5, 2.5, 4.0]), st.sampled_from([1.5, 3.0]), st.sampled_from([3.0, 5.0])),
-    again=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-@example(n=5, sigma=4.0, skew=2.0, shift=1, thresholds=(1.5, 3.0, 3.0), again=False, seed=22804)
+@example(n=5, sigma=4.0, skew=2.0, shift=1, thresholds=(1.5, 3.0, 3.0), seed=22804)
 def test_what_is_not_marked_loses_nothing(
-    n: int, sigma: float, skew: float, shift: int, thresholds: tuple[float, float, float], again: bool, seed: int
+    n: int, sigma: float, skew: float, shift: int, thresholds: tuple[float, float, float], seed: int
 ) -> None:
     """Narrow and wide noise, skewed and with outliers, keys that are exact and keys that lack their last bits."""
     rng = np.random.default_rng(seed)
@@ -54,20 +53,18 @@ def test_what_is_not_marked_loses_nothing(
     slack, total = (unit - 1) / unit, samples.sum(0).astype(np.float64)
     stacks = Sorted(keys, float(unit), slack, total, 0.0)
 
-    marked = winsorized_screen(stacks, recipe, Scratch(pixels), again=again)
-    if again:
-        recipe = recipe.model_copy(update={"winsorization_cutoff": 0.0})
+    marked = winsorized_screen(stacks, recipe, Scratch(pixels))
 
     assert losing(samples, recipe) <= set(np.flatnonzero(marked).tolist())
 
 
 def test_most_stacks_pass() -> None:
-    """Of stacks of noise, six sevenths are proven to lose nothing; some nine tenths do not."""
+    """Of stacks of noise, four fifths are proven to lose nothing; some nine tenths do not."""
     keys = np.sort(np.rint(np.random.default_rng(1).normal(128, 7, (32, 4000))).astype(np.uint8), axis=0)
     stacks = Sorted(list(keys), 1.0, 0.0, keys.sum(0).astype(np.float32), 0.0)
     marked = winsorized_screen(stacks, Recipe(rejection=Rejection.WINSORIZED), Scratch(4000))
 
-    assert marked.mean() == pytest.approx(0.145, abs=0.02)
+    assert marked.mean() == pytest.approx(0.2, abs=0.02)
 
 
 def look(samples: NDArray[np.uint16], *, squares: bool, exact: bool = True) -> tuple[Moments, list[NDArray[np.uint16]]]:
@@ -163,11 +160,8 @@ def test_few_stacks_of_plain_noise_are_marked() -> None:
     splits=st.lists(st.integers(-9, 9), min_size=1, max_size=4),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_bounds_of_the_distance_of_sn(n: int, sigma: float, splits: list[int], seed: int) -> None:
-    """It lies between them, whatever ranks the lower one is taken from."""
+def test_a_bound_of_the_distance_of_sn(n: int, sigma: float, splits: list[int], seed: int) -> None:
+    """It is not above the distance, whatever ranks it is taken from."""
     noise = np.random.default_rng(seed).normal(100, sigma, (n, 100))
     keys = np.sort(np.rint(noise).clip(0, 255).astype(np.uint8), axis=0)
-    distance = middle_distance(keys)
-
-    assert (least_distance(list(keys), splits, Scratch(100)) <= distance).all()
-    assert (greatest_distance(list(keys), Scratch(100)) >= distance).all()
+    assert (least_distance(list(keys), splits, Scratch(100)) <= middle_distance(keys)).all()

@@ -6,14 +6,18 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ap_masters.engines.numpy.rejection.clamping import Group
+from ap_masters.engines.numpy.rejection.foresight import Losses, foresee
 from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Ranks, Span, Stacks, Verdict, decimal, is_zero
-from ap_masters.engines.numpy.rejection.winsorize import Group, to_the_letter, winsorize
+from ap_masters.engines.numpy.rejection.winsorize import to_the_letter, winsorize
 from ap_masters.model import Recipe
 
 Indices = NDArray[np.intp]
 _FEWEST = 3
 _NEAR = 1e-10  # relative distance to a limit below which the comparison is repeated exactly
 _CANCELLED = 1e-2  # the part of n Q that has to be left of it, lest the digits be gone
+_WORTH_FORESEEING = 512  # stacks of as many samples: fewer are measured, together with all others
+_TURNS, _MORE_TURNS = 2, 5  # made to foresee what is lost, and where two have been too few
 _EXACT = 2.0**53  # whole numbers below are exact in float64
 
 
@@ -27,6 +31,10 @@ class Measures(NamedTuple):
 
 class Yardstick(Protocol):
     """How a form of sigma clipping measures the survivors of some pixels."""
+
+    def foresee(self, pixels: Indices, span: Span, *, again: bool) -> Losses | None:
+        """Return what they lose in one pass, as far as that is cheaper to tell than by measuring; None for nothing."""
+        ...
 
     def measure(self, pixels: Indices, span: Span, *, patient: bool) -> Measures:
         """Return centre and deviation; whoever is ``patient`` may be told later of a few stacks."""
@@ -61,27 +69,46 @@ def clip(
     put_off: list[Ranks] = []
     turn = 0 if begun is None else 1
     while len(active) and (turn == 0 or len(active) >= worthwhile):
-        before = span.select(active)
-        centre, deviation, later = yardstick.measure(active, before, patient=worthwhile > 0)
-        alive = np.isfinite(deviation) & ~is_zero(deviation, stacks.full_scale)
-        if later is not None:
-            alive &= ~later
-            put_off.append(active[later])
-        lost = np.zeros(len(active), np.bool_)
-        for side, sigma in ((-1, recipe.sigma_low), (+1, recipe.sigma_high)):
-            reach = sigma * deviation
-            fuzz = _NEAR * (reach + np.abs(centre))
-            limit = _Limit(side, decimal(sigma), centre + side * reach, fuzz)
-            if turn == 0:
-                outermost = stacks.of_rank(0 if side < 0 else stacks.frames - 1)
-            else:
-                outermost = stacks.at(before.first if side < 0 else before.last - 1, active)
-            going = np.flatnonzero(alive & ((outermost - limit.value) * side > -fuzz))
-            lost[_move_end(stacks, yardstick, span, active, before, going, limit)] = True
-        active = active[lost]
-        active = active[span.last[active] - span.first[active] >= _FEWEST]
+        foreseen = yardstick.foresee(active, span.select(active), again=turn > 0)
+        if foreseen is None:
+            lost, later = _measure_and_clip(stacks, yardstick, recipe, span, active, patient=worthwhile > 0)
+        else:
+            lost, later = _lose(span, active, foreseen)
+            if len(later) >= max(worthwhile, 1):
+                more, later = _measure_and_clip(stacks, yardstick, recipe, span, later, patient=worthwhile > 0)
+                lost = np.concatenate([lost, more])
+        put_off.append(later)
+        active = lost[span.last[lost] - span.first[lost] >= _FEWEST]
         turn += 1
     return span, np.concatenate([active, *put_off])
+
+
+def _lose(span: Span, active: Indices, foreseen: Losses) -> tuple[Indices, Indices]:
+    """Move the ends of the spans of ``active`` as is foreseen; return which lose some, and of which that is unknown."""
+    low, high, certain = foreseen
+    span.first[active] += low
+    span.last[active] -= high
+    return active[low + high > 0], active[~certain]
+
+
+def _measure_and_clip(
+    stacks: Stacks, yardstick: Yardstick, recipe: Recipe, span: Span, active: Indices, *, patient: bool
+) -> tuple[Indices, Indices]:
+    """Make one pass over ``active``; return which lose some, and which the yardstick cannot measure yet."""
+    before = span.select(active)
+    centre, deviation, later = yardstick.measure(active, before, patient=patient)
+    alive = np.isfinite(deviation) & ~is_zero(deviation, stacks.full_scale)
+    if later is not None:
+        alive &= ~later
+    lost = np.zeros(len(active), np.bool_)
+    for side, sigma in ((-1, recipe.sigma_low), (+1, recipe.sigma_high)):
+        reach = sigma * deviation
+        fuzz = _NEAR * (reach + np.abs(centre))
+        limit = _Limit(side, decimal(sigma), centre + side * reach, fuzz)
+        outermost = stacks.at(before.first if side < 0 else before.last - 1, active)
+        going = np.flatnonzero(alive & ((outermost - limit.value) * side > -fuzz))
+        lost[_move_end(stacks, yardstick, span, active, before, going, limit)] = True
+    return active[lost], active[:0] if later is None else active[later]
 
 
 def _move_end(
@@ -120,7 +147,7 @@ def clip_sigma(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: i
 
 def clip_winsorized(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
     """Clip about the Winsorized mean by the Winsorized deviation; the cutoff counts in the first pass only."""
-    return Verdict(*clip(stacks, _Winsorized(stacks, recipe.winsorization_cutoff), recipe, begun, worthwhile))
+    return Verdict(*clip(stacks, _Winsorized(stacks, recipe), recipe, begun, worthwhile))
 
 
 def clip_averaged(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
@@ -141,6 +168,10 @@ class _Standard:
 
     def __init__(self, stacks: Stacks) -> None:
         self._stacks = stacks
+
+    def foresee(self, pixels: Indices, span: Span, *, again: bool) -> Losses | None:
+        """Return nothing: measuring is as cheap."""
+        return None
 
     def measure(self, pixels: Indices, span: Span, *, patient: bool) -> Measures:
         """Return median and standard deviation of the survivors."""
@@ -203,6 +234,10 @@ class _Averaged:
         with np.errstate(invalid="ignore", divide="ignore"):
             self._square = self._about_m0 / m0 / (stacks.frames - 1)
 
+    def foresee(self, pixels: Indices, span: Span, *, again: bool) -> Losses | None:
+        """Return nothing: measuring is as cheap."""
+        return None
+
     def measure(self, pixels: Indices, span: Span, *, patient: bool) -> Measures:
         """Return the median of the survivors and the deviation that goes with it."""
         centre = self._stacks.twice_median(span, pixels) / 2
@@ -237,21 +272,29 @@ def _centre(r: list[Fraction], span: Span, i: np.intp) -> Fraction:
 class _Winsorized:
     """Winsorized mean and deviation; where rounding may decide, those of the definition's own arithmetic."""
 
-    def __init__(self, stacks: Stacks, cutoff: float) -> None:
+    def __init__(self, stacks: Stacks, recipe: Recipe) -> None:
         self._stacks = stacks
-        self._cutoff = cutoff
+        self._recipe = recipe
+
+    def foresee(self, pixels: Indices, span: Span, *, again: bool) -> Losses | None:
+        """Return what bounds of the Winsorized mean and deviation tell."""
+        losses = Losses.unknown(len(pixels))
+        for group in self._groups(pixels, span):
+            turns = _MORE_TURNS if again and len(group.r) == self._stacks.frames else _TURNS
+            if len(group.where) < _WORTH_FORESEEING:
+                continue
+            found = foresee(group, self._recipe, self._stacks.full_scale, turns=turns)
+            for row, of_group in zip(losses, found, strict=True):
+                row[group.where] = of_group
+        return losses
 
     def measure(self, pixels: Indices, span: Span, *, patient: bool) -> Measures:
         """Return Winsorized mean and deviation of the survivors.
 
         To the letter it takes as long for one stack as for many, so those that are unsure had better come together.
         """
-        stacks, counts = self._stacks, span.survivors
-        groups = []
-        for n in np.flatnonzero(np.bincount(counts)):
-            where = np.flatnonzero(counts == n)
-            r = stacks.survivors(span.select(where), pixels[where], int(n))
-            groups.append(Group(where, r, stacks.offset[pixels[where]], self._cutoff_for(int(n))))
+        stacks = self._stacks
+        groups = self._groups(pixels, span)
         centre, deviation, unsure = winsorize(groups, stacks.full_scale)
         if patient:
             return Measures(centre, deviation, unsure)
@@ -261,6 +304,16 @@ class _Winsorized:
                 exact = self._to_the_letter(pixels[some], span.select(some), len(group.r))
                 centre[some], deviation[some] = (moment * stacks.full_scale for moment in exact)
         return Measures(centre, deviation)
+
+    def _groups(self, pixels: Indices, span: Span) -> list[Group]:
+        """Return the survivors of some pixels, those with as many together."""
+        stacks, counts = self._stacks, span.survivors
+        groups = []
+        for n in np.flatnonzero(np.bincount(counts)).tolist():
+            where = np.flatnonzero(counts == n)
+            r = stacks.survivors(span.select(where), pixels[where], n)
+            groups.append(Group(where, r, stacks.offset[pixels[where]], self._cutoff_for(n)))
+        return groups
 
     def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
         """Compare (r - c)^2 with k^2 s^2, c and s to the letter, r the exact fraction of full scale."""
@@ -279,4 +332,4 @@ class _Winsorized:
 
     def _cutoff_for(self, n: int) -> float:
         """Return the cutoff for stacks of ``n`` survivors: it counts as long as none has been lost."""
-        return self._cutoff if n == self._stacks.frames else 0.0
+        return self._recipe.winsorization_cutoff if n == self._stacks.frames else 0.0

@@ -12,27 +12,22 @@ decides, its own roundings in its own order are the definition. They decide next
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
-from math import sqrt
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection import sn
+from ap_masters.engines.numpy.rejection.clamping import CLAMP, CONVERGED, FACTOR, Clamped, Group, Start, usually_outer
 from ap_masters.engines.numpy.rejection.survivors import ZERO, Bools, Floats, take_columns
 
 Indices = NDArray[np.intp]
 
-CLAMP: Final = 1.5
-FACTOR: Final = 1.134
-_CONVERGED: Final = 0.0005
-_CLAMPED: Final = 0.067  # of normal samples at each end
 _AT_ONCE: Final = 1 << 16  # outer samples in float64: they stay in the cache
 _FEW: Final = 512  # stacks that are not worth putting together again
 _TURNS: Final = 20
 _NEAR: Final = 2e-9  # of the first deviation: what is closer may be decided by rounding
 _NEAR_LEVEL: Final = 1e-12  # of the level, for the definition's rounding: its samples are not taken about a centre
-_SHRUNK: Final = 1e-3  # a deviation below so much of the first one may have lost its digits
 
 
 class Winsorized(NamedTuple):
@@ -41,15 +36,6 @@ class Winsorized(NamedTuple):
     centre: Floats
     deviation: Floats
     unsure: Bools
-
-
-class Group(NamedTuple):
-    """Stacks of as many samples each: ``r + offset``, (n, pixels), sorted; and where their results belong."""
-
-    where: Indices
-    r: NDArray[Any]
-    offset: Floats
-    cutoff: float  # in deviations; 0 for none
 
 
 def winsorize(groups: Sequence[Group], full_scale: float) -> Winsorized:
@@ -63,8 +49,7 @@ def winsorize(groups: Sequence[Group], full_scale: float) -> Winsorized:
     starts = [_start(group, result, full_scale) for group in groups]
     going = (result.deviation > 0) & ~result.unsure
     most = max(len(group.r) for group in groups)
-    few = int(_CLAMPED * most + 2.5 * sqrt(_CLAMPED * most)) + 1
-    for outer in (few, most):
+    for outer in (usually_outer(most), most):
         refused = [np.arange(0)]
         parts: list[_Winsorizing] = []
         for group, start in zip(groups, starts, strict=True):
@@ -113,58 +98,20 @@ def _batches(some: Indices, outer: int) -> Iterator[Indices]:
         yield some[first : first + size]
 
 
-class Start(NamedTuple):
-    """Median and 1.1926 Sn of each stack, and how close a comparison may come before rounding decides it."""
-
-    median: Floats
-    deviation: Floats
-    near: Floats
-
-
-class _Winsorizing:
-    """Stacks being Winsorized together, as deviations from their medians.
-
-    As long as limits stay outside the inner ranks, these contribute their sums alone. ``ends[0]`` holds the outer
-    ranks below, ``ends[1]`` those above, negated, so that clamping is one maximum for both; limits likewise.
-
-    Limits always embrace the median 0: it stays a median of what is clamped about it, and no mean is further from
-    a median than a standard deviation, which is less than 1.5 * 1.134 of them.
-    """
-
-    _SINGLE: ClassVar = 8  # rows of the state before those in pairs
+class _Winsorizing(Clamped):
+    """Stacks being Winsorized together until their deviations settle; they belong ``where``."""
 
     def __init__(self, where: Indices, state: Floats, turn: int, cutoff: float) -> None:
-        """Take stacks that belong ``where``; the columns of ``state`` are all that is known about each."""
-        self.where, self.state, self.turn, self.cutoff = where, state, turn, cutoff
-        rows, pixels = state.shape
-        pairs = self._SINGLE + 4
-        self.centre, self.deviation, self.median, self.first, self.near = state[:5]
-        self.count, self.total, self.squares = state[5 : self._SINGLE]
-        self.inner, self.limits = state[self._SINGLE : pairs].reshape(2, 2, pixels)
-        self.ends = state[pairs:].reshape(2, (rows - pairs) // 2, pixels)
+        super().__init__(state)
+        self.where, self.turn, self.cutoff = where, turn, cutoff
 
     @classmethod
     def of(cls, group: Group, start: Start, some: Indices, outer: int) -> Self:
         """Begin with some stacks of a group."""
-        start_at, end = some[0], some[-1] + 1
-        r = group.r[:, start_at:end] if end - start_at == len(some) else take_columns(group.r, some)
-        median, deviation, near = (row[some] for row in start)
-        n, pixels = r.shape
-        made = cls(group.where[some], np.empty((cls._SINGLE + 4 + 2 * outer, pixels)), 0, group.cutoff)
-        made.centre.fill(0)
-        made.count.fill(n)
-        made.median[:], made.deviation[:], made.first[:], made.near[:] = median, deviation, deviation, near
-        np.copyto(made.ends[0], r[:outer])
-        np.subtract(made.ends[0], median, out=made.ends[0])
-        np.copyto(made.ends[1], r[n - outer :])
-        np.subtract(median, made.ends[1], out=made.ends[1])
-        inner = np.empty((n - 2 * outer, pixels))
-        np.copyto(inner, r[outer : n - outer])
-        np.subtract(inner, median, out=inner)
-        np.add.reduce(inner, axis=0, out=made.total)
-        np.einsum("ij,ij->j", inner, inner, out=made.squares)
-        made.inner[:] = (inner[0], -inner[-1]) if len(inner) else 0.0
-        return made
+        first, last = some[0], some[-1]
+        r = group.r[:, first : last + 1] if last - first + 1 == len(some) else take_columns(group.r, some)
+        part = Start(*(row[some] for row in start))
+        return cls(group.where[some], cls.state_of(r, part, outer, np.float64), 0, group.cutoff)
 
     @property
     def is_large(self) -> bool:
@@ -193,17 +140,17 @@ class _Winsorizing:
         going = np.ones(len(self.where), np.bool_)
         enough = len(going) // 2 if len(going) > _FEW else 0
         while np.count_nonzero(going) > enough:
-            unsure = self._replace_far() if self.turn == 0 and self.cutoff > 0 else ~going
-            inside = self._limit() & going
+            unsure = self.replace_far(self.cutoff) if self.turn == 0 and self.cutoff > 0 else ~going
+            inside = self.limit() & going
             if inside.any():
                 refused.append(self.where[inside])
                 going &= ~inside
             before = self.deviation.copy()
-            self._clamp()
-            self._find_shrunk(before, unsure)
+            self.clamp()
+            self.find_shrunk(before, self.cutoff, unsure)
             if self.turn:
                 change = np.abs(before - self.deviation)
-                change -= _CONVERGED * before
+                change -= CONVERGED * before
                 converged = going & (change < -self.near) & ~unsure
                 unsure |= np.abs(change, out=change) <= self.near
                 self._finish(result, np.flatnonzero(converged))
@@ -222,57 +169,6 @@ class _Winsorizing:
         there = self.where[which]
         result.centre[there] = self.centre[which] + self.median[which]
         result.deviation[there] = self.deviation[which]
-
-    def _replace_far(self) -> Bools:
-        """Move samples beyond the cutoff to the median; return where it is not clear what is beyond.
-
-        They then lie within all limits to come, as the inner ranks do. What is not clamped stays where it is, so a
-        cutoff counts from the first limits on only.
-        """
-        unsure = np.zeros(len(self.where), np.bool_)
-        limit = -max(self.cutoff, CLAMP) * self.deviation
-        for rows, outermost in zip(self.ends, (0, -1), strict=True):
-            some = np.flatnonzero(rows[outermost] <= limit + self.near)
-            part = take_columns(rows, some)
-            unsure[some] |= (np.abs(part - limit[some]) <= self.near[some]).any(0)
-            rows[:, some] = np.where(part <= limit[some], 0.0, part)
-        return unsure
-
-    def _limit(self) -> Bools:
-        """Set the limits to 1.5 deviations from the centre; return where they reach the inner ranks."""
-        below, above = self.limits
-        reach = CLAMP * self.deviation
-        np.subtract(self.centre, reach, out=below)
-        np.add(self.centre, reach, out=above)
-        np.negative(above, out=above)
-        inside: Bools = np.logical_or.reduce(self.limits > self.inner, axis=0)
-        return inside
-
-    def _clamp(self) -> None:
-        """Clamp to the limits; set centre and deviation to the Winsorized ones."""
-        n = self.count
-        np.maximum(self.ends, self.limits[:, None, :], out=self.ends)
-        below, above = np.add.reduce(self.ends, axis=1)
-        squares = np.einsum("sip,sip->p", self.ends, self.ends)
-        squares += self.squares
-        below -= above
-        below += self.total
-        np.divide(below, n, out=self.centre)
-        below *= self.centre
-        squares -= below
-        squares /= n - 1
-        np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
-        np.multiply(squares, FACTOR, out=self.deviation)
-
-    def _find_shrunk(self, before: Floats, unsure: Bools) -> None:
-        """Add to ``unsure`` where the deviation has shrunk so much that a sample may lie beyond the cutoff again.
-
-        Samples and centre lie between the limits, three deviations ``before`` apart. Nor may a deviation lose its
-        digits, which are those of the first one's square.
-        """
-        unsure |= self.deviation < _SHRUNK * self.first
-        if self.cutoff > 0:
-            unsure |= self.deviation * self.cutoff <= (2 * CLAMP * (1 + _NEAR)) * before
 
 
 # --- as it is written -------------------------------------------------------------------------------------
@@ -305,7 +201,7 @@ def to_the_letter(v: Floats, cutoff: float) -> tuple[Floats, Floats]:
         centre[pixels], deviation[pixels] = mean, new
         turn += 1
         if turn > 1:
-            going = np.abs(s - new) / s >= _CONVERGED
+            going = np.abs(s - new) / s >= CONVERGED
             v, pixels = v.compress(going, axis=1), pixels[going]
 
 

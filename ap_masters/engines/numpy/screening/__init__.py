@@ -16,9 +16,9 @@ from ap_masters.model import Recipe, Rejection
 
 
 class Screen(Protocol):
-    """Marks the sorted stacks that may lose something at first, or ``again``."""
+    """Marks the sorted stacks that may lose something."""
 
-    def __call__(self, stacks: Sorted, recipe: Recipe, scratch: Scratch, *, again: bool = False) -> Bools:
+    def __call__(self, stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
         """Return one flag for each stack."""
         ...
 
@@ -37,3 +37,6 @@ SCREENS: Final[dict[Rejection, Screen]] = {
     Rejection.WINSORIZED: winsorized_screen,
     Rejection.LINEAR_FIT: line_screen,
 }
+
+# Which of them are worth while for what has lost something before; Winsorized clipping foresees most of that itself.
+SCREENS_AGAIN: Final[dict[Rejection, Screen]] = {Rejection.LINEAR_FIT: line_screen}

@@ -26,8 +26,8 @@ _CLOSE: Final = 0.06  # relative distance from where tangents cross to the next 
 _LEVEL: Final = 1e-6  # stands for the slope of a tangent that is level: it bounds nothing
 
 
-def line_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch, *, again: bool = False) -> Bools:
-    """Mark where linear fit clipping may reject, or may do so ``again``, when fewer samples are enough for it.
+def line_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
+    """Mark where linear fit clipping may reject.
 
     Let r_0 <= ... <= r_(n-1) be the samples, m(b) the median of r_k - b k, and G(b) the sum of |r_k - b k - m(b)|,
     which is what the best line's slope makes least. G is convex. With the signs y_k of r_k - b k - m(b), if they
@@ -52,7 +52,7 @@ def line_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch, *, again: bool
     """
     n, length = stacks.n, len(stacks.rows[0])
     marked = scratch.row("marked", np.bool_, length)
-    marked.fill(again or n >= FEWEST_AT_FIRST)
+    marked.fill(False)
     if n < FEWEST_AT_FIRST:
         return marked
     grid = _Grid.of(stacks)

@@ -1,23 +1,19 @@
-"""Bounds of the distance that the scale estimator Sn is made of, for sorted stacks of short keys.
+"""A lower bound of the distance that the scale estimator Sn is made of, for sorted stacks of short keys.
 
 That distance d is the m-th smallest, m = (n + 1) // 2, of the distances D_i from r_i to its h-th nearest sample,
 h = n // 2 + 1, which is the least over k of max(r_i - r_k, r_(k + h - 1) - r_i); see ``rejection/sn.py``.
 """
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening.spread import normal_scores
 
 Keys = NDArray[np.uint8]
 Rows = Sequence[NDArray[Any]]
-
-_NEARBY: Final = (-1, 0, 1)  # windows tried about the likeliest
 
 
 def least_distance(rows: Rows, splits: Sequence[int], scratch: Scratch) -> Keys:
@@ -66,38 +62,3 @@ def _half_reach(windows: Sequence[tuple[Keys, Keys]], far: int, inmost: Keys, na
         np.maximum(half, reach, out=reach)
         np.minimum(least, reach, out=least)
     return least
-
-
-def greatest_distance(rows: Rows, scratch: Scratch) -> Keys:
-    """Return an upper bound of d: whatever m ranks one takes, it is not above the greatest D_i of these.
-
-    The innermost are taken, and of each the few windows that are nearest where samples are normal.
-    """
-    n, length = len(rows), len(rows[0])
-    h, m = n // 2 + 1, (n + 1) // 2
-    greatest = scratch.row("greatest distance", np.uint8, length)
-    greatest.fill(0)
-    nearest, reach, other = (scratch.row(name, np.uint8, length) for name in ("nearest", "window reach", "half width"))
-    first = (n - m) // 2
-    for i in range(first, first + m):
-        nearest.fill(255)
-        likely = _likely_windows(n)[i]
-        for k in sorted({min(max(likely + by, 0, i - h + 1), n - h, i) for by in _NEARBY}):
-            np.subtract(rows[i], rows[k], out=reach)
-            np.subtract(rows[k + h - 1], rows[i], out=other)
-            np.minimum(nearest, np.maximum(reach, other, out=reach), out=nearest)
-        np.maximum(greatest, nearest, out=greatest)
-    return greatest
-
-
-@cache
-def _likely_windows(n: int) -> tuple[int, ...]:
-    """Return for each rank where the window begins that is nearest to it in a stack of normal samples."""
-    h = n // 2 + 1
-    expected = normal_scores(n)
-
-    def nearest(r: float) -> int:
-        reaches = [max(abs(r - expected[k]), abs(expected[k + h - 1] - r)) for k in range(n - h + 1)]
-        return reaches.index(min(reaches))
-
-    return tuple(nearest(r) for r in expected)

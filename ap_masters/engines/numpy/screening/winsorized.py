@@ -1,32 +1,31 @@
 """A proof that Winsorized sigma clipping rejects nothing, for stacks of short keys."""
 
-from collections.abc import Sequence
-from math import sqrt
-from typing import Any, ClassVar, Final
+from math import ceil, sqrt
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection import sn
-from ap_masters.engines.numpy.rejection.survivors import take_columns
-from ap_masters.engines.numpy.rejection.winsorize import CLAMP, FACTOR
+from ap_masters.engines.numpy.rejection.clamping import CLAMP, FACTOR
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening.scale import greatest_distance, least_distance
-from ap_masters.engines.numpy.screening.spread import weighted_spread, weights
+from ap_masters.engines.numpy.screening.scale import least_distance
+from ap_masters.engines.numpy.screening.spread import normal_scores, weighted_spread, weights
 from ap_masters.engines.numpy.screening.stacks import F32, MARGIN, Bools, Sorted
 from ap_masters.model import Recipe
 
 Row = NDArray[np.uint8]
 _Condition = tuple[F32, F32, float, np.ufunc, F32]
 
-_TRIES: Final = (1.0, 0.96)  # limits tried, in terms of the deviation known so far
-_SHARP_TRIES: Final = (1.0, 0.98, 0.94)
+_TRIES: Final = (0.92, 0.96)  # limits tried, in terms of the deviation that is likely, then of that known so far
+_WINDOW: Final = (0.1, 0.3)  # ranks whose differences from those as high tell the likely deviation, in terms of n
+_SPLITS: Final = (-2, 2)  # see ``least_distance``
 _ROUNDING: Final = 1e-3  # of a centre in keys: some ten float32 operations on numbers up to 256
-_OUTER: Final = 0.2  # of the ranks at each end; limits that reach further in prove nothing
+_OUTER: Final = 0.25  # of the ranks at each end; limits that reach further in prove nothing
 
 
-def winsorized_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch, *, again: bool = False) -> Bools:
-    """Mark where Winsorized sigma clipping may reject, or may do so ``again``, when no cutoff counts any more.
+def winsorized_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
+    """Mark where Winsorized sigma clipping may reject.
 
     The definition starts from c_0 = median and s_0 = 1.1926 Sn, and repeats: clamp the samples, clamped as they
     are already, to c -+ 1.5 s; c = their mean, s = 1.134 times their standard deviation. As long as nothing lies
@@ -51,28 +50,18 @@ def winsorized_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch, *, again
     c_low and c_high; a and b are whole numbers that seem promising, and are tried in turn.
     """
     n, length = stacks.n, len(stacks.rows[0])
-    if again:
-        recipe = recipe.model_copy(update={"winsorization_cutoff": 0.0})
     proven = scratch.row("proven", np.bool_, length)
     proven.fill(False)
     if n >= 5:
         proof = _Proof(stacks, recipe, scratch)
         for shrink in _TRIES:
             np.logical_or(proven, proof.attempt(shrink), out=proven)
-        rest = np.flatnonzero(~proven)
-        if len(rest):
-            keys = list(take_columns(stacks.rows, rest))
-            proof = _SharpProof(stacks._replace(rows=keys, total=stacks.total.take(rest)), recipe, scratch)
-            for shrink in _SHARP_TRIES:
-                proven[rest] |= proof.attempt(shrink)
     np.logical_not(proven, out=proven)
     return proven
 
 
 class _Proof:
     """Attempts at proofs for the stacks of one tile, all in units of keys."""
-
-    _splits: ClassVar[tuple[int, ...]] = (-2, 0, 2)
 
     def __init__(self, stacks: Sorted, recipe: Recipe, scratch: Scratch) -> None:
         self._rows, self._n = stacks.rows, stacks.n
@@ -90,23 +79,21 @@ class _Proof:
         np.multiply(self._median, np.float32(0.5), out=self._median)
         self._mean = self._row("mean")
         np.multiply(stacks.total, np.float32(1 / (stacks.unit * self._n)), out=self._mean, casting="same_kind")
-        # by how much, in all, the stack is certain to be raised and lowered; nothing is known of that
-        self._raised: NDArray[np.uint16] | None = None
-        self._lowered: NDArray[np.uint16] | None = None
-        self._start = self._first_deviation(least_distance(self._rows, self._splits, scratch), "start", MARGIN)
-        # the best bounds known so far of the least deviation and of the centre; the next attempt starts from them
-        self._known = self._copied("known", self._start)
-        self._low = self._copied("low centre", self._median)
-        self._high = self._copied("high centre", self._median)
+        start = self._first_deviation()
+        self._low, self._high = self._copied("low centre", self._median), self._copied("high centre", self._median)
         np.add(self._high, np.float32(self._slack), out=self._high)
         self._first_a, self._first_b = self._copied("first a", self._high), self._copied("first b", self._low)
         reach = self._row("reach")
-        np.multiply(self._start, np.float32(CLAMP), out=reach)
+        np.multiply(start, np.float32(CLAMP), out=reach)
         np.subtract(self._first_a, reach, out=self._first_a)
         np.add(self._first_b, reach, out=self._first_b)
         self._near_at_first = self._scratch.row("near at first", np.bool_, self._length)
         self._near_at_first.fill(True)
-        self._require(self._near_at_first, self._cutoff_limits(self._start))
+        self._require(self._near_at_first, self._cutoff_limits(start))
+        # what the next attempt starts from: what is likely, and later the best bounds so far
+        self._known = self._likely_deviation()
+        for centre in (self._low, self._high):
+            np.copyto(centre, self._mean)
 
     def _row(self, name: str) -> F32:
         return self._scratch.row(name, np.float32, self._length)
@@ -116,13 +103,28 @@ class _Proof:
         np.copyto(row, source)
         return row
 
-    def _first_deviation(self, distance: NDArray[np.uint8], name: str, margin: float) -> F32:
-        """Return 1.1926 Sn for a bound of its distance."""
-        deviation = self._copied(name, distance)
+    def _first_deviation(self) -> F32:
+        """Return a lower bound of 1.1926 Sn."""
+        deviation = self._copied("start", least_distance(self._rows, _SPLITS, self._scratch))
         if self._slack:
-            np.add(deviation, np.float32(self._slack * (1 if margin > 1 else -1)), out=deviation)
-        np.multiply(deviation, np.float32(sn.CONSISTENCY * sn.factor(self._n) * margin), out=deviation)
+            np.subtract(deviation, np.float32(self._slack), out=deviation)
+        np.multiply(deviation, np.float32(sn.CONSISTENCY * sn.factor(self._n) * MARGIN), out=deviation)
         return deviation
+
+    def _likely_deviation(self) -> F32:
+        """Return the deviation of normal samples whose inner ranks lie as far apart."""
+        n, rows = self._n, self._rows
+        expected = normal_scores(n)
+        total = self._scratch.row("apart", np.uint16, self._length)
+        difference = self._scratch.row("change", np.uint8, self._length)
+        total.fill(0)
+        unit = 0.0
+        for k in range(int(_WINDOW[0] * n), ceil(_WINDOW[1] * n)):
+            np.subtract(rows[-1 - k], rows[k], out=difference)
+            np.add(total, difference, out=total)
+            unit += expected[-1 - k] - expected[k]
+        likely = self._copied("known", total)
+        return np.multiply(likely, np.float32(1 / unit), out=likely)
 
     def attempt(self, shrink: float) -> Bools:
         """Return for which stacks limits at 1.5 ``shrink`` times the known deviation make a proof."""
@@ -181,10 +183,8 @@ class _Proof:
         A sample above b exceeds it by up to the slack more than its key does.
         """
         extra = self._slack * self._outer / self._n + _ROUNDING
-        for sums, sign, certain, bound in ((less, -1, self._raised, self._low), (more, 1, self._lowered, self._high)):
+        for sums, sign, bound in ((less, -1, self._low), (more, 1, self._high)):
             np.copyto(bound, sums)
-            if certain is not None:
-                np.subtract(bound, certain, out=bound)
             np.multiply(bound, np.float32(sign / self._n), out=bound)
             np.add(bound, self._mean, out=bound)
             np.add(bound, np.float32(sign * extra + (self._blur if sign > 0 else 0)), out=bound)
@@ -205,9 +205,10 @@ class _Proof:
             (self._low, deviation, CLAMP, np.greater_equal, b),
             (self._high, deviation, -recipe.sigma_low, np.less_equal, self._least),
             (self._low, deviation, recipe.sigma_high, np.greater_equal, self._furthest),
-            *self._cutoff_limits(deviation),
         )
         self._require(holds, limits)
+        if self._recipe.winsorization_cutoff <= max(recipe.sigma_low, recipe.sigma_high):  # else that follows
+            self._require(holds, self._cutoff_limits(deviation))
         return holds
 
     def _cutoff_limits(self, deviation: F32) -> tuple[_Condition, ...]:
@@ -227,61 +228,3 @@ class _Proof:
             np.add(part, centre, out=part)
             compare(part, bound, out=met)
             np.logical_and(holds, met, out=holds)
-
-
-class _SharpProof(_Proof):
-    """A proof that takes several times as long for each stack, and leaves half as many."""
-
-    _splits: ClassVar[tuple[int, ...]] = (-3, 0, 3)
-
-    def __init__(self, stacks: Sorted, recipe: Recipe, scratch: Scratch) -> None:
-        super().__init__(stacks, recipe, scratch)
-        n, outer = self._n, self._outer
-        self._pivot = self._copied("pivot", self._rows[n // 2])
-        inner = self._centred("inner", self._rows[outer : n - outer])
-        self._inner = inner.sum(0), np.einsum("ij,ij->j", inner, inner)
-        self._clamp_surely()
-
-    def _clamp_surely(self) -> None:
-        """Find out by how much the first limits, which only close in, raise and lower the stack at least.
-
-        They lie at A_0 >= c_0 - 1.5 s_0 with the greatest s_0 there may be, and at a B_0 likewise.
-        """
-        distance = greatest_distance(self._rows, self._scratch)
-        reach = self._first_deviation(distance, "greatest start", 1 / MARGIN)
-        np.multiply(reach, np.float32(CLAMP), out=reach)
-        limit = self._row("sure limit")
-        limits = []
-        for centre, sign, whole in ((self._low, -1, np.floor), (self._high, 1, np.ceil)):
-            (np.add if sign > 0 else np.subtract)(centre, reach, out=limit)
-            if sign < 0 and self._slack:
-                np.subtract(limit, np.float32(self._slack), out=limit)
-            whole(limit, out=limit)
-            np.maximum(limit, 0, out=limit)
-            np.minimum(limit, 255, out=limit)
-            limits.append(limit.astype(np.uint8))
-        raised, lowered = (np.zeros(self._length, np.uint16) for _ in limits)
-        change = self._scratch.row("change", np.uint8, self._length)
-        for rank in range(self._outer):
-            low, high = self._rows[rank], self._rows[-1 - rank]
-            np.add(raised, np.subtract(np.maximum(low, limits[0], out=change), low, out=change), out=raised)
-            np.add(lowered, np.subtract(high, np.minimum(high, limits[1], out=change), out=change), out=lowered)
-        self._raised, self._lowered = raised, lowered
-
-    def _centred(self, name: str, rows: Sequence[Row]) -> F32:
-        """Return keys less the middle one."""
-        table = self._scratch.table(name, len(rows), np.float32, self._length)
-        for target, row in zip(table, rows, strict=True):
-            np.copyto(target, row)
-            np.subtract(target, self._pivot, out=target)
-        return table
-
-    def _scatter(self, lower: list[Row], upper: list[Row]) -> F32:
-        """Return sqrt(sum (x - mean)^2): sums of whole numbers about the middle."""
-        outer = self._centred("outer", lower + upper)
-        total = self._inner[0] + outer.sum(0)
-        squares = self._inner[1] + np.einsum("ij,ij->j", outer, outer)
-        scatter = self._row("deviation")
-        np.multiply(total, total, out=total)
-        np.subtract(squares, np.multiply(total, np.float32(1 / self._n), out=total), out=scatter)
-        return np.sqrt(np.maximum(scatter, 0, out=scatter), out=scatter)

@@ -1,0 +1,188 @@
+"""What Winsorized sigma clipping rejects, foreseen for most stacks without following it to its end.
+
+The definition narrows its limits turn by turn until the deviation settles, half of the way that remains at each; it
+takes some ten turns. But where no sample lies near to a limit it need not be known to the last digit. Two turns in
+float32 and a bound for all that follow leave the deviation known to a hundredth: few stacks have a sample in there.
+
+Let A_t, B_t be the limits at turn t, which only close in as long as nothing lies beyond the cutoff; s_t and c_t are
+1.134 times the deviation and the mean of the stack clamped to [A_(t-1), B_(t-1)]. Clamping further brings every two
+samples closer together or leaves them, so s_t does not grow. Take any a, b within the limits so far, with them
+S = 1.134 deviations of the stack clamped to [a, b], and for c_low and c_high the means of the stack clamped to
+[A_1, b] and to [a, B_1]. **If c_high - 1.5 S <= a and c_low + 1.5 S >= b, then A_t <= a and B_t >= b at every
+turn**: it holds so far; and while it holds, s_(t+1) >= S and c_low <= c_(t+1) <= c_high, so it holds for the next ones.
+Whenever the definition stops, which it does not before the second turn, its deviation is one of S..s_2 and its centre
+one of c_low..c_high. Where S > 0.6 s_2, for a cutoff of 5, nothing gets beyond the cutoff either. After more turns than
+two all this is closer; but a stack with which the definition may have stopped before must be kept as it was then.
+
+Rounding: where a limit may be wrong by e, a mean is by (k / n) e at most, and a deviation by 1.134 sqrt(k / (n - 1)) e,
+if k samples are clamped; what float32 does to it itself is some n units of the last place.
+"""
+
+from collections.abc import Iterator
+from math import sqrt
+from typing import Any, Final, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ap_masters.engines.numpy.rejection import sn
+from ap_masters.engines.numpy.rejection.clamping import CLAMP, CONVERGED, FACTOR, Clamped, Group, Start, usually_outer
+from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, take_columns
+from ap_masters.model import Recipe
+
+Counts = NDArray[np.intp]
+F32 = NDArray[np.float32]
+
+_FEWEST: Final = 5
+_ROUNDING: Final = 1e-6  # of the first deviation, times n: eight units of float32's last place and more
+_NEAR_LEVEL: Final = 1e-12  # of the level, for the definition's own rounding
+_SMALLEST: Final = 1e-12  # of full scale: deviations below are left to the definition
+_MAY_STOP: Final = 2 * CONVERGED  # change of the deviation with which the definition stops, and more
+_AHEAD: Final = 2.0  # the limits to come, in terms of how far those of the second turn have come
+_FURTHER: Final = 0.01  # and so many deviations more
+_AGAIN: Final = 1.3  # of what they have turned out to lack
+_AT_ONCE: Final = 1 << 18  # samples: what is touched stays in the cache
+
+
+class Losses(NamedTuple):
+    """How many samples each stack loses at either end in one pass, where it is ``certain``; elsewhere 0."""
+
+    low: Counts
+    high: Counts
+    certain: Bools
+
+    @classmethod
+    def unknown(cls, pixels: int) -> Self:
+        """Return that nothing is known of so many stacks."""
+        return cls(np.zeros(pixels, np.intp), np.zeros(pixels, np.intp), np.zeros(pixels, np.bool_))
+
+
+class _Bounds(NamedTuple):
+    """Between what centre and deviation lie, in deviations from the median; where it is not ``known``, nothing is."""
+
+    lowest: F32
+    highest: F32
+    least: F32
+    most: F32
+    known: Bools
+
+
+def foresee(group: Group, recipe: Recipe, full_scale: float, *, turns: int) -> Losses:
+    """Return what a pass over stacks of counts loses, as far as bounds after so many turns (2 or more) tell.
+
+    ``full_scale`` counts stand for 1.0.
+    """
+    _, r, offset, cutoff = group
+    n, pixels = r.shape
+    losses = Losses.unknown(pixels)
+    if n < _FEWEST:
+        return losses
+    for part in _parts(n, pixels):
+        batch = r[:, part]
+        distance, doubt = sn.rough_distance(np.ascontiguousarray(batch))
+        unit = sn.CONSISTENCY * sn.factor(n)
+        median = (batch[(n - 1) // 2].astype(np.float64) + batch[n // 2]) / 2
+        first = unit * distance
+        level = _NEAR_LEVEL * np.abs(median + offset[part])
+        near = _ROUNDING * n * first + unit * doubt * max(cutoff, CLAMP)
+        bounds = _bounds(batch, Start(median, first, near), cutoff, turns)
+        known = bounds.known & (first > _SMALLEST * full_scale) & (level < near)
+        low, high, clear = _count(batch, median, bounds, recipe)
+        certain = np.flatnonzero(known & clear)
+        losses.low[part][certain], losses.high[part][certain] = low[certain], high[certain]
+        losses.certain[part] = known & clear
+        losses.certain[part] |= distance + doubt == 0  # then nothing is rejected
+    return losses
+
+
+def _parts(n: int, pixels: int) -> Iterator[slice]:
+    """Yield as few even parts of all stacks as fit into the cache."""
+    count = max(-(-n * pixels // _AT_ONCE), 1)
+    for part in range(count):
+        yield slice(pixels * part // count, pixels * (part + 1) // count)
+
+
+def _bounds(r: NDArray[Any], start: Start, cutoff: float, turns: int) -> _Bounds:
+    """Make some turns, and look ahead of the others."""
+    n = len(r)
+    outer = min(usually_outer(n), n // 2)
+    stacks = Clamped(Clamped.state_of(r, start, outer, np.float32))
+    unclear = stacks.replace_far(cutoff) if cutoff else np.zeros(r.shape[1], np.bool_)
+    stopped = np.zeros(r.shape[1], np.bool_)
+    for turn in range(turns):
+        so_far = stacks.limits.copy()
+        unclear |= stacks.limit()
+        np.copyto(stacks.limits, so_far, where=stopped)
+        before = stacks.deviation.copy()
+        sums = stacks.clamp()
+        stacks.find_shrunk(before, cutoff, unclear)
+        if 0 < turn < turns - 1:
+            stopped |= before - stacks.deviation <= _MAY_STOP * before
+    doubt = stacks.near * _doubt(n, 2 * outer, turns)
+    most = stacks.deviation + doubt
+    so_far = stacks.limits.copy()
+    unclear |= stacks.limit()
+    stacks.limits += _AHEAD * np.maximum(stacks.limits - so_far, 0) + _FURTHER * stacks.deviation
+    bounds = _look_ahead(stacks, sums, doubt, most, cutoff)
+    again = np.flatnonzero(~(bounds.known | unclear))
+    if len(again):
+        stacks = Clamped(take_columns(stacks.state, again))
+        found = _look_ahead(stacks, take_columns(sums, again), doubt[again], most[again], cutoff)
+        for row, better in zip(bounds, found, strict=True):
+            row[again] = better
+    bounds.known[unclear] = False
+    return bounds
+
+
+def _look_ahead(stacks: Clamped, sums: F32, doubt: F32, most: F32, cutoff: float) -> _Bounds:
+    """Try the limits that ``stacks`` have as a and b; set them to better ones. ``sums`` are of both ends so far."""
+    n, limits = stacks.count, stacks.limits
+    inside = stacks.reaches_inside()
+    ends = stacks.clamp()
+    lowest = (sums[0] - ends[1] + stacks.total) / n - doubt
+    highest = (ends[0] - sums[1] + stacks.total) / n + doubt
+    least = stacks.deviation - doubt
+    reach = CLAMP * least
+    lacking = np.array([highest - reach, -lowest - reach]) - limits
+    known = np.logical_not(inside, out=inside)
+    known &= (lacking <= 0).all(0)
+    if cutoff:
+        known &= cutoff * least >= (2 * CLAMP * (1 + _ROUNDING)) * most
+    limits += np.maximum(_AGAIN * lacking, 0) + _FURTHER * stacks.deviation
+    return _Bounds(lowest, highest, least, most, known)
+
+
+def _doubt(n: int, clamped: int, turns: int) -> float:
+    """Return how far centre or deviation may be off after the turns made, in terms of how far first limits may be."""
+    growth = clamped / n + CLAMP * FACTOR * sqrt(clamped / (n - 1))
+    return sum(growth**turn for turn in range(turns + 1))
+
+
+def _count(r: NDArray[Any], median: Floats, bounds: _Bounds, recipe: Recipe) -> tuple[Counts, Counts, Bools]:
+    """Return how many samples are lost at either end, and where that is clear."""
+    half = len(r) // 2
+    clear = np.ones(len(median), np.bool_)
+    low, high = (
+        _count_beyond(rows, compare, median + far + k * bounds.most, median + near + k * bounds.least, clear)
+        for compare, rows, near, far, k in (
+            (np.less, r[:half], bounds.highest, bounds.lowest, -recipe.sigma_low),
+            (np.greater, r[::-1][:half], bounds.lowest, bounds.highest, recipe.sigma_high),
+        )
+    )
+    return low, high, clear
+
+
+def _count_beyond(rows: NDArray[Any], compare: np.ufunc, surely: Floats, perhaps: Floats, clear: Bools) -> Counts:
+    """Count from the outermost row on what compares to the limit, which lies between two; unset ``clear``."""
+    count = np.zeros(len(clear), np.intp)
+    going = np.flatnonzero(compare(rows[0], perhaps))
+    for rank, row in enumerate(rows):
+        going = going[compare(row.take(going), perhaps.take(going))] if rank else going
+        lost = compare(row.take(going), surely.take(going))
+        clear[going[~lost]] = False
+        going = going[lost]
+        count[going] += 1
+        if not len(going):
+            break
+    clear[going] = False
+    return count
