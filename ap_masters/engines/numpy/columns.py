@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, sorting_network
 from ap_masters.engines.numpy.rejection import FROM_INSIDE, reject
-from ap_masters.engines.numpy.rejection.line import FEWEST_AT_FIRST
 from ap_masters.engines.numpy.rejection.survivors import (
     HIGH,
     LOW,
@@ -18,16 +17,11 @@ from ap_masters.engines.numpy.rejection.survivors import (
     Span,
     Stacks,
     Sums,
-    Verdict,
     take_columns,
 )
-from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening import SCREENS_AGAIN
-from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.model import Combination, Recipe
 
 _LONG: Final = 400  # bytes of a stack that sorting by itself is worth the transposition
-_WORTH_SCREENING: Final = 512  # stacks that have as many samples left
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # low and high, of each frame
 
@@ -90,7 +84,7 @@ def integrate_columns(
     """
     if isinstance(known, Begun):
         stacks = Stacks(known.ranked, full_scale, known.offset)
-        left, put_off = _go_on(stacks, known.span, recipe, worthwhile)
+        left, put_off = reject(stacks, recipe, known.span, worthwhile)
     else:
         stacks = Stacks(_sorted(samples), full_scale, np.full(samples.shape[1], zero), known)
         left, put_off = reject(stacks, recipe, worthwhile=worthwhile)
@@ -102,35 +96,6 @@ def integrate_columns(
     combined = _combine_span(stacks, left, recipe.combination)
     from_inside = recipe.rejection in FROM_INSIDE
     return Columns(*combined, *_count_span(samples, zero, stacks, left, from_inside)), put_off, so_far
-
-
-def _go_on(stacks: Stacks, span: Span, recipe: Recipe, worthwhile: int) -> Verdict:
-    """Reject from stacks that have lost something before: first it is proven of most that they lose no more."""
-    rest = _unsettled(stacks, span, recipe)
-    left, put_off = reject(stacks.select(rest), recipe, span.select(rest), worthwhile)
-    if isinstance(left, Span):
-        for mine, theirs in zip(span, left, strict=True):
-            mine[rest] = theirs
-        return Verdict(span, rest[put_off])
-    fates = stacks.fates(span, from_inside=recipe.rejection in FROM_INSIDE)
-    fates[:, rest] = left
-    return Verdict(fates, rest[put_off])
-
-
-def _unsettled(stacks: Stacks, span: Span, recipe: Recipe) -> Ranks:
-    """Return which stacks may lose more; screens look at short keys, and at many of as many samples together."""
-    screen = SCREENS_AGAIN.get(recipe.rejection)
-    if screen is None or stacks.ranked.dtype != np.uint8:
-        return np.arange(stacks.pixels)
-    unsettled = np.ones(stacks.pixels, np.bool_)
-    counts = span.survivors
-    enough = np.flatnonzero(np.bincount(counts) >= _WORTH_SCREENING)
-    for n in enough[enough >= FEWEST_AT_FIRST].tolist():
-        some = np.flatnonzero(counts == n)
-        keys = list(stacks.survivors(span.select(some), some, n))
-        total = np.add.reduce(keys, axis=0, dtype=np.float32)
-        unsettled[some] = screen(Sorted(keys, 1.0, 0.0, total, 0.0), recipe, Scratch(len(some)))
-    return np.flatnonzero(unsettled)
 
 
 def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, full_scale: float) -> Columns:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.clamping import Group
-from ap_masters.engines.numpy.rejection.foresight import Losses, foresee
+from ap_masters.engines.numpy.rejection.foresight.winsorized import foresee
+from ap_masters.engines.numpy.rejection.survivors import Losses
 from ap_masters.model import Recipe, Rejection
 from tests.engines.numpy.cases import assert_same, run
 from tests.reference import winsorized

@@ -7,8 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.clamping import Group
-from ap_masters.engines.numpy.rejection.foresight import Losses, foresee
-from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Ranks, Span, Stacks, Verdict, decimal, is_zero
+from ap_masters.engines.numpy.rejection.foresight.winsorized import foresee
+from ap_masters.engines.numpy.rejection.passes import reject_in_passes
+from ap_masters.engines.numpy.rejection.survivors import (
+    Bools,
+    Floats,
+    Losses,
+    Ranks,
+    Span,
+    Stacks,
+    Verdict,
+    decimal,
+    is_zero,
+)
 from ap_masters.engines.numpy.rejection.winsorize import to_the_letter, winsorize
 from ap_masters.model import Recipe
 
@@ -59,56 +70,43 @@ def clip(
 ) -> tuple[Span, Ranks]:
     """Reject, again and again, what lies more than so many deviations from the centre, strictly.
 
-    Stops for a stack when its deviation is zero, nothing goes, or fewer than 3 samples stay. Few stacks need a
-    second pass, fewer a third one: when less than ``worthwhile`` are left to be measured, they are put off, to be
-    gone on with in better company; so are those that the yardstick cannot measure yet. ``begun`` is where stacks that
-    were put off have got to.
+    Stops for a stack when its deviation is zero, nothing goes, or fewer than 3 samples stay; puts stacks off as
+    ``reject_in_passes`` does. ``begun`` is where stacks that were put off have got to.
     """
     span = Span.everything(stacks) if begun is None else begun
     active = np.flatnonzero(span.survivors >= _FEWEST)
-    put_off: list[Ranks] = []
-    turn = 0 if begun is None else 1
-    while len(active) and (turn == 0 or len(active) >= worthwhile):
-        foreseen = yardstick.foresee(active, span.select(active), again=turn > 0)
-        if foreseen is None:
-            lost, later = _measure_and_clip(stacks, yardstick, recipe, span, active, patient=worthwhile > 0)
-        else:
-            lost, later = _lose(span, active, foreseen)
-            if len(later) >= max(worthwhile, 1):
-                more, later = _measure_and_clip(stacks, yardstick, recipe, span, later, patient=worthwhile > 0)
-                lost = np.concatenate([lost, more])
-        put_off.append(later)
-        active = lost[span.last[lost] - span.first[lost] >= _FEWEST]
-        turn += 1
-    return span, np.concatenate([active, *put_off])
+    rule = _Clipping(stacks, yardstick, recipe)
+    return span, reject_in_passes(rule, span, active, begun=begun is not None, worthwhile=worthwhile)
 
 
-def _lose(span: Span, active: Indices, foreseen: Losses) -> tuple[Indices, Indices]:
-    """Move the ends of the spans of ``active`` as is foreseen; return which lose some, and of which that is unknown."""
-    low, high, certain = foreseen
-    span.first[active] += low
-    span.last[active] -= high
-    return active[low + high > 0], active[~certain]
+class _Clipping(NamedTuple):
+    """Rejecting from both ends what lies too far from the centre."""
 
+    stacks: Stacks
+    yardstick: Yardstick
+    recipe: Recipe
 
-def _measure_and_clip(
-    stacks: Stacks, yardstick: Yardstick, recipe: Recipe, span: Span, active: Indices, *, patient: bool
-) -> tuple[Indices, Indices]:
-    """Make one pass over ``active``; return which lose some, and which the yardstick cannot measure yet."""
-    before = span.select(active)
-    centre, deviation, later = yardstick.measure(active, before, patient=patient)
-    alive = np.isfinite(deviation) & ~is_zero(deviation, stacks.full_scale)
-    if later is not None:
-        alive &= ~later
-    lost = np.zeros(len(active), np.bool_)
-    for side, sigma in ((-1, recipe.sigma_low), (+1, recipe.sigma_high)):
-        reach = sigma * deviation
-        fuzz = _NEAR * (reach + np.abs(centre))
-        limit = _Limit(side, decimal(sigma), centre + side * reach, fuzz)
-        outermost = stacks.at(before.first if side < 0 else before.last - 1, active)
-        going = np.flatnonzero(alive & ((outermost - limit.value) * side > -fuzz))
-        lost[_move_end(stacks, yardstick, span, active, before, going, limit)] = True
-    return active[lost], active[:0] if later is None else active[later]
+    def foresee(self, pixels: Indices, span: Span, *, again: bool) -> Losses | None:
+        """Return what the yardstick foresees."""
+        return self.yardstick.foresee(pixels, span, again=again)
+
+    def reject(self, pixels: Indices, span: Span, *, patient: bool) -> tuple[Ranks, Ranks]:
+        """Measure, and move the ends; return which stacks lose some, and which cannot be measured yet."""
+        stacks, yardstick, recipe = self
+        before = span.select(pixels)
+        centre, deviation, later = yardstick.measure(pixels, before, patient=patient)
+        alive = np.isfinite(deviation) & ~is_zero(deviation, stacks.full_scale)
+        if later is not None:
+            alive &= ~later
+        lost = np.zeros(len(pixels), np.bool_)
+        for side, sigma in ((-1, recipe.sigma_low), (+1, recipe.sigma_high)):
+            reach = sigma * deviation
+            fuzz = _NEAR * (reach + np.abs(centre))
+            limit = _Limit(side, decimal(sigma), centre + side * reach, fuzz)
+            outermost = stacks.at(before.first if side < 0 else before.last - 1, pixels)
+            going = np.flatnonzero(alive & ((outermost - limit.value) * side > -fuzz))
+            lost[_move_end(stacks, yardstick, span, pixels, before, going, limit)] = True
+        return pixels[lost], pixels[:0] if later is None else pixels[later]
 
 
 def _move_end(

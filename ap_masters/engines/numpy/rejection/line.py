@@ -1,17 +1,20 @@
 """Linear fit clipping: reject what lies off the line of least absolute deviation through the ranked samples."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.deviation import least_absolute_deviation
+from ap_masters.engines.numpy.rejection.foresight.line import loses_nothing
+from ap_masters.engines.numpy.rejection.passes import reject_in_passes
 from ap_masters.engines.numpy.rejection.survivors import (
     HIGH,
     LOW,
     Bools,
     Fates,
+    Losses,
     Ranks,
     Span,
     Stacks,
@@ -22,11 +25,12 @@ from ap_masters.model import Recipe
 
 _FEWEST: Final = 3
 FEWEST_AT_FIRST: Final = 5
+_WORTH_FORESEEING: Final = 512  # stacks of as many samples
 _AT_ONCE: Final = 1 << 18  # samples whose lines are sought at once
 
 
 def reject_linear_fit(stacks: Stacks, recipe: Recipe, begun: Span | None = None, worthwhile: int = 0) -> Verdict:
-    """Reject, again and again, what lies off the line by so many deviations; put stacks off as ``clipping.clip`` does.
+    """Reject, again and again, what lies off the line by so many deviations; put off as ``reject_in_passes`` does.
 
     Any rank may go. Nearly always those left are a range of ranks, or are when equal samples change places: as the
     line does not fall, of equal samples that with the lowest rank lies the highest above it. Which of them go is
@@ -35,34 +39,51 @@ def reject_linear_fit(stacks: Stacks, recipe: Recipe, begun: Span | None = None,
     """
     span = Span.everything(stacks) if begun is None else begun
     active = np.arange(stacks.pixels if stacks.frames >= FEWEST_AT_FIRST else 0)
-    torn = np.zeros(stacks.pixels, np.bool_)
-    enough = 0
-    while len(active) > enough:
-        active = _narrow(stacks, span, active, torn, recipe)
-        enough = max(worthwhile - 1, 0)
-    some = np.flatnonzero(torn)
+    rule = _LineFit(stacks, recipe, np.zeros(stacks.pixels, np.bool_))
+    put_off = reject_in_passes(rule, span, active, begun=begun is not None, worthwhile=worthwhile)
+    some = np.flatnonzero(rule.torn)
     if worthwhile or not len(some):
-        return Verdict(span, np.concatenate([active, some]))
+        return Verdict(span, np.concatenate([put_off, some]))
     fates = stacks.fates(span, from_inside=True)
     fates[:, some] = _reject_any(stacks.select(some), recipe)
-    return Verdict(fates, active)
+    return Verdict(fates, put_off)
 
 
-def _narrow(stacks: Stacks, span: Span, active: Ranks, torn: Bools, recipe: Recipe) -> Ranks:
-    """Reject once from both ends of the spans of ``active``; return which of them to go on with."""
-    counts = span.survivors[active]
-    going = []
-    for n, pixels in _alike(active, counts):
-        r = stacks.survivors(span.select(pixels), pixels, n)
-        low, high = _off_the_line(r, recipe, stacks.full_scale)
-        first, last = np.count_nonzero(low, axis=0), np.count_nonzero(high, axis=0)
-        whole = _takes_the_end(r, low, first) & _takes_the_end(r[::-1], high[::-1], last)
-        span.first[pixels] += np.where(whole, first, 0)
-        span.last[pixels] -= np.where(whole, last, 0)
-        torn[pixels] = ~whole
-        lost = first + last
-        going.append(pixels[whole & (lost > 0) & (n - lost >= _FEWEST)])
-    return np.concatenate(going)
+class _LineFit(NamedTuple):
+    """Rejecting from both ends what lies too far off the line."""
+
+    stacks: Stacks
+    recipe: Recipe
+    torn: Bools  # which stacks are more than ranges of ranks
+
+    def foresee(self, pixels: Ranks, span: Span, *, again: bool) -> Losses | None:
+        """Return which stacks of short integers lose nothing; what is whole has failed a screen before."""
+        stacks = self.stacks
+        if stacks.ranked.dtype != np.uint8:
+            return None
+        losses = Losses.unknown(len(pixels))
+        counts = span.survivors
+        many = np.flatnonzero(np.bincount(counts) >= _WORTH_FORESEEING)
+        for n in many[many < stacks.frames].tolist():
+            some = np.flatnonzero(counts == n)
+            r = stacks.survivors(span.select(some), pixels[some], n)
+            losses.certain[some] = loses_nothing(list(r), 0.0, self.recipe)
+        return losses
+
+    def reject(self, pixels: Ranks, span: Span, *, patient: bool) -> tuple[Ranks, Ranks]:
+        """Find the lines, and move the ends; return which stacks lose some."""
+        stacks = self.stacks
+        going = [pixels[:0]]
+        for n, some in _alike(pixels, span.survivors[pixels]):
+            r = stacks.survivors(span.select(some), some, n)
+            low, high = _off_the_line(r, self.recipe, stacks.full_scale)
+            first, last = np.count_nonzero(low, axis=0), np.count_nonzero(high, axis=0)
+            whole = _takes_the_end(r, low, first) & _takes_the_end(r[::-1], high[::-1], last)
+            span.first[some] += np.where(whole, first, 0)
+            span.last[some] -= np.where(whole, last, 0)
+            self.torn[some] = ~whole
+            going.append(some[whole & (first + last > 0)])
+        return np.concatenate(going), pixels[:0]
 
 
 def _alike(pixels: Ranks, counts: Ranks) -> Iterator[tuple[int, Ranks]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ranks = NDArray[np.intp]
 Bools = NDArray[np.bool_]
+Counts = NDArray[np.intp]
 Fates = NDArray[np.uint8]  # of LOW and HIGH, 0 for what is kept
 
 LOW = np.uint8(1)
@@ -249,6 +250,19 @@ class Verdict(NamedTuple):
 
     left: Span | Fates
     put_off: Ranks
+
+
+class Losses(NamedTuple):
+    """How many samples each stack loses at either end in one pass, where it is ``certain``; elsewhere 0."""
+
+    low: Counts
+    high: Counts
+    certain: Bools
+
+    @classmethod
+    def unknown(cls, pixels: int) -> Self:
+        """Return that nothing is known of so many stacks."""
+        return cls(np.zeros(pixels, np.intp), np.zeros(pixels, np.intp), np.zeros(pixels, np.bool_))
 
 
 def take_columns(rows: NDArray[Any] | Sequence[NDArray[Any]], pixels: NDArray[np.intp]) -> NDArray[Any]:

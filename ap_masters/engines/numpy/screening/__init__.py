@@ -37,6 +37,3 @@ SCREENS: Final[dict[Rejection, Screen]] = {
     Rejection.WINSORIZED: winsorized_screen,
     Rejection.LINEAR_FIT: line_screen,
 }
-
-# Which of them are worth while for what has lost something before; Winsorized clipping foresees most of that itself.
-SCREENS_AGAIN: Final[dict[Rejection, Screen]] = {Rejection.LINEAR_FIT: line_screen}

@@ -20,17 +20,16 @@ if k samples are clamped; what float32 does to it itself is some n units of the 
 
 from collections.abc import Iterator
 from math import sqrt
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection import sn
 from ap_masters.engines.numpy.rejection.clamping import CLAMP, CONVERGED, FACTOR, Clamped, Group, Start, usually_outer
-from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, take_columns
+from ap_masters.engines.numpy.rejection.survivors import Bools, Counts, Floats, Losses, take_columns
 from ap_masters.model import Recipe
 
-Counts = NDArray[np.intp]
 F32 = NDArray[np.float32]
 
 _FEWEST: Final = 5
@@ -42,19 +41,6 @@ _AHEAD: Final = 2.0  # the limits to come, in terms of how far those of the seco
 _FURTHER: Final = 0.01  # and so many deviations more
 _AGAIN: Final = 1.3  # of what they have turned out to lack
 _AT_ONCE: Final = 1 << 18  # samples: what is touched stays in the cache
-
-
-class Losses(NamedTuple):
-    """How many samples each stack loses at either end in one pass, where it is ``certain``; elsewhere 0."""
-
-    low: Counts
-    high: Counts
-    certain: Bools
-
-    @classmethod
-    def unknown(cls, pixels: int) -> Self:
-        """Return that nothing is known of so many stacks."""
-        return cls(np.zeros(pixels, np.intp), np.zeros(pixels, np.intp), np.zeros(pixels, np.bool_))
 
 
 class _Bounds(NamedTuple):

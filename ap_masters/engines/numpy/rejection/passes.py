@@ -1,0 +1,53 @@
+"""Rejecting pass after pass, from ever fewer stacks: foreseen where possible, measured where not, or put off."""
+
+from typing import Final, Protocol
+
+import numpy as np
+
+from ap_masters.engines.numpy.rejection.survivors import Losses, Ranks, Span
+
+_FEWEST: Final = 3  # samples that have to be left for another pass
+
+
+class Rule(Protocol):
+    """A rule of rejection that is repeated until nothing goes."""
+
+    def foresee(self, pixels: Ranks, span: Span, *, again: bool) -> Losses | None:
+        """Return what stacks lose in one pass, as far as that is cheaper to tell than by measuring; None for nothing.
+
+        ``again`` says that this has been tried before of those that have lost nothing.
+        """
+        ...
+
+    def reject(self, pixels: Ranks, span: Span, *, patient: bool) -> tuple[Ranks, Ranks]:
+        """Make one pass over ``pixels``: move the ends of ``span`` inwards.
+
+        Return which lose some, and what had better come later; there is nothing of that unless ``patient``.
+        """
+        ...
+
+
+def reject_in_passes(rule: Rule, span: Span, active: Ranks, *, begun: bool, worthwhile: int) -> Ranks:
+    """Narrow ``span`` until no stack loses anything, or fewer than 3 samples stay. Return which stacks are put off.
+
+    Few stacks need a second pass, fewer a third one: when less than ``worthwhile`` are left, they are put off, to be
+    gone on with in better company; so are those that cannot be foreseen, where they are as few, and what the rule wants
+    to do later. Stacks that have ``begun`` before had been put off.
+    """
+    put_off: list[Ranks] = []
+    first = True
+    while len(active) and (first or len(active) >= worthwhile):
+        foreseen = rule.foresee(active, span.select(active), again=begun)
+        if foreseen is None:
+            lost, later = rule.reject(active, span, patient=worthwhile > 0)
+        else:
+            span.first[active] += foreseen.low
+            span.last[active] -= foreseen.high
+            lost, later = active[foreseen.low + foreseen.high > 0], active[~foreseen.certain]
+            if len(later) >= max(worthwhile, 1):
+                more, later = rule.reject(later, span, patient=worthwhile > 0)
+                lost = np.concatenate([lost, more])
+        put_off.append(later)
+        active = lost[span.last[lost] - span.first[lost] >= _FEWEST]
+        first = False
+    return np.concatenate([active, *put_off])
