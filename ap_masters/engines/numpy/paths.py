@@ -12,7 +12,7 @@ from ap_masters.engines.numpy.order import Order, Scales, Source
 from ap_masters.engines.numpy.rejection.survivors import Ranks, Sums, take_columns
 from ap_masters.engines.numpy.scaled import ScaledReader
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening import LIMITS, SCREENS
+from ap_masters.engines.numpy.screening import LIMITS, PROOFS
 from ap_masters.engines.numpy.tiles import Samples, Unfinished, Unread, tiles_for
 from ap_masters.model import Combination
 
@@ -168,7 +168,7 @@ class AnySamples(Path):
 def path_for(order: Order) -> type[Path]:
     """Return the fastest way for these samples and this recipe."""
     source, recipe = order.source, order.recipe
-    if recipe.rejection in {*LIMITS, *SCREENS}:
+    if recipe.rejection in {*LIMITS, *PROOFS}:
         if _is_short(source) and all(scales == Scales() for scales in order.scales):
             return ShortIntegers
         one_set = all(scales.reject == scales.combine for scales in order.scales)

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from ap_masters.engines.network import apply_network, selecting_network, sorting_network
 from ap_masters.engines.numpy.columns import Begun, begin_columns
 from ap_masters.engines.numpy.order import Order
+from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
 from ap_masters.engines.numpy.rejection.survivors import Sums, take_columns
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening import LIMITS, SCREENS
+from ap_masters.engines.numpy.screening import LIMITS, PROOFS
 from ap_masters.engines.numpy.screening.clipping import Tile, unproven
 from ap_masters.engines.numpy.screening.keys import BITS, COARSEST, Keys, short_keys
 from ap_masters.engines.numpy.screening.moments import Moments, Read, Wanted, moments
-from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.model import Combination, Rejection
 
 Row = NDArray[Any]
@@ -201,7 +201,7 @@ class RankedTiles(Tiles):
 
     def __init__(self, order: Order, scratch: Scratch, samples: Samples) -> None:
         super().__init__(order, scratch, samples)
-        self._screen = SCREENS[order.recipe.rejection]
+        self._prove = PROOFS[order.recipe.rejection]
         self._network = sorting_network(self._count)
 
     def screen(self, tile: Unread) -> Unfinished:
@@ -222,7 +222,8 @@ class RankedTiles(Tiles):
             unit, ranked = float(1 << keys.shift), list(keys.rows)
             slack = (keys.lost + self._slack) / unit
         stacks = Sorted(ranked, unit, slack, keys.total, self._slack / unit)
-        marked = self._screen(stacks, self._recipe, scratch)
+        proven = self._prove(stacks, self._recipe, scratch)
+        marked = np.logical_not(proven, out=proven)
         if slack or unit != 1:
             return Unfinished(np.flatnonzero(np.logical_or(wide, marked, out=marked)))
         some = np.flatnonzero(np.greater(marked, wide, out=marked))

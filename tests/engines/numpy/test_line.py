@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.order import Scales
 from ap_masters.engines.numpy.rejection.deviation import Lines, least_absolute_deviation
+from ap_masters.engines.numpy.rejection.foresight.line_proof import loses_nothing
+from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
 from ap_masters.engines.numpy.rejection.line import reject_linear_fit
 from ap_masters.engines.numpy.rejection.survivors import Span, Stacks
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening.line import line_screen
-from ap_masters.engines.numpy.screening.stacks import Sorted
 from ap_masters.model import Recipe, Rejection
 from tests import reference
 from tests.engines.numpy import cases
@@ -108,7 +108,7 @@ def test_what_the_screen_passes_loses_nothing(n: int, slack: float) -> None:
     stacks = Sorted(list(keys), 1.0, slack, total, slack)
     recipe = LINEAR.model_copy(update={"linear_fit_low": 4.0, "linear_fit_high": 3.0})
 
-    marked = line_screen(stacks, recipe, Scratch(pixels)).copy()
+    marked = ~loses_nothing(stacks, recipe, Scratch(pixels))
 
     assert slack or n > 32 or not marked.all()
     for _ in range(3 if slack else 1):
@@ -123,7 +123,7 @@ def test_the_screen_passes_most_of_what_loses_nothing(n: int) -> None:
     keys = np.sort(np.clip(np.rint(noise), 0, 255), axis=0).astype(np.uint8)
     stacks = Sorted(list(keys), 1.0, 0.0, keys.sum(0).astype(np.float32), 0.0)
 
-    marked = line_screen(stacks, LINEAR, Scratch(2000))
+    marked = ~loses_nothing(stacks, LINEAR, Scratch(2000))
     loses = fates(Stacks(keys, ADU), LINEAR).any(0)
 
     assert not (loses & ~marked).any()

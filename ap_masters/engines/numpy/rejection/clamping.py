@@ -32,6 +32,10 @@ class Group(NamedTuple):
     offset: Floats
     cutoff: float  # in deviations; 0 for none
 
+    def select(self, some: Indices) -> "Group":
+        """Return some of the stacks."""
+        return Group(self.where[some], take_columns(self.r, some), self.offset[some], self.cutoff)
+
 
 class Start(NamedTuple):
     """Median and 1.1926 Sn of each stack, and how close a comparison may come before it is not certain."""

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.clamping import Group
+from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
 from ap_masters.engines.numpy.rejection.foresight.winsorized import foresee
+from ap_masters.engines.numpy.rejection.foresight.winsorized_proof import loses_nothing
 from ap_masters.engines.numpy.rejection.passes import reject_in_passes
 from ap_masters.engines.numpy.rejection.survivors import (
     Bools,
@@ -21,6 +23,7 @@ from ap_masters.engines.numpy.rejection.survivors import (
     is_zero,
 )
 from ap_masters.engines.numpy.rejection.winsorize import to_the_letter, winsorize
+from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
 Indices = NDArray[np.intp]
@@ -28,7 +31,7 @@ _FEWEST = 3
 _NEAR = 1e-10  # relative distance to a limit below which the comparison is repeated exactly
 _CANCELLED = 1e-2  # the part of n Q that has to be left of it, lest the digits be gone
 _WORTH_FORESEEING = 512  # stacks of as many samples: fewer are measured, together with all others
-_TURNS, _MORE_TURNS = 2, 5  # made to foresee what is lost, and where two have been too few
+_TURNS, _MORE_TURNS = 2, 6  # made to foresee what is lost, and where two have been too few
 _EXACT = 2.0**53  # whole numbers below are exact in float64
 
 
@@ -281,6 +284,10 @@ class _Winsorized:
             turns = _MORE_TURNS if again and len(group.r) == self._stacks.frames else _TURNS
             if len(group.where) < _WORTH_FORESEEING:
                 continue
+            if group.r.dtype == np.uint8 and len(group.r) < self._stacks.frames:
+                proven = loses_nothing(Sorted.of(group.r), self._recipe, Scratch(len(group.where)), cutoff=group.cutoff)
+                losses.certain[group.where] = proven
+                group = group.select(np.flatnonzero(~proven))
             found = foresee(group, self._recipe, self._stacks.full_scale, turns=turns)
             for row, of_group in zip(losses, found, strict=True):
                 row[group.where] = of_group

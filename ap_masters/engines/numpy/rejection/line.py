@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.deviation import least_absolute_deviation
-from ap_masters.engines.numpy.rejection.foresight.line import loses_nothing
+from ap_masters.engines.numpy.rejection.foresight.line_proof import loses_nothing
+from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
 from ap_masters.engines.numpy.rejection.passes import reject_in_passes
 from ap_masters.engines.numpy.rejection.survivors import (
     HIGH,
@@ -21,6 +22,7 @@ from ap_masters.engines.numpy.rejection.survivors import (
     Verdict,
     is_zero,
 )
+from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
 _FEWEST: Final = 3
@@ -67,7 +69,7 @@ class _LineFit(NamedTuple):
         for n in many[many < stacks.frames].tolist():
             some = np.flatnonzero(counts == n)
             r = stacks.survivors(span.select(some), pixels[some], n)
-            losses.certain[some] = loses_nothing(list(r), 0.0, self.recipe)
+            losses.certain[some] = loses_nothing(Sorted.of(r), self.recipe, Scratch(len(some)))
         return losses
 
     def reject(self, pixels: Ranks, span: Span, *, patient: bool) -> tuple[Ranks, Ranks]:

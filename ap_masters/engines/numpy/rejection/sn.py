@@ -25,7 +25,7 @@ _STEPS: Final = 65535
 _BEYOND: Final = 2.5  # more than twice what matters
 _REACHES: Final = 1 + 2 * _BEYOND
 _ROUNDED: Final = 1.5  # steps: two samples are rounded by less than one each, and the distance is one of theirs
-_AT_ONCE: Final = 1 << 18  # samples: all that is touched stays in the cache
+_AT_ONCE: Final = 1 << 19  # samples: all that is touched stays in the cache
 
 
 def factor(n: int) -> float:

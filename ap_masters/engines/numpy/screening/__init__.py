@@ -1,22 +1,21 @@
 """Proofs, a tile at a time, that a stack cannot lose a sample: most are combined without another look.
 
 Rules that measure from the median are proven by ``clipping``, from the ``moments`` that are taken while a tile is
-read. For the others, ``keys`` makes samples short, a network sorts them, and ``winsorized`` and ``line`` hold a proof
-for each; ``spread`` is the bound of a scatter that one of them rests on.
+read. For the others ``keys`` makes samples short, and a network sorts them; their proofs stand beside what is foreseen
+of them in ``rejection/foresight``, as they are good for what is left of stacks too.
 """
 
 from typing import Final, Protocol
 
+from ap_masters.engines.numpy.rejection.foresight import line_proof, winsorized_proof
+from ap_masters.engines.numpy.rejection.foresight.stacks import Bools, Sorted
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screening.clipping import LimitsOf, averaged_limits, percentile_limits, sigma_limits
-from ap_masters.engines.numpy.screening.line import line_screen
-from ap_masters.engines.numpy.screening.stacks import Bools, Sorted
-from ap_masters.engines.numpy.screening.winsorized import winsorized_screen
 from ap_masters.model import Recipe, Rejection
 
 
-class Screen(Protocol):
-    """Marks the sorted stacks that may lose something."""
+class Proof(Protocol):
+    """Proves of sorted stacks that they lose nothing."""
 
     def __call__(self, stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
         """Return one flag for each stack."""
@@ -33,7 +32,7 @@ LIMITS: Final[dict[Rejection, tuple[LimitsOf | None, bool]]] = {
 }
 
 # Where a stack has to be looked at rank by rank. Rejection in neither table is worked out for every stack.
-SCREENS: Final[dict[Rejection, Screen]] = {
-    Rejection.WINSORIZED: winsorized_screen,
-    Rejection.LINEAR_FIT: line_screen,
+PROOFS: Final[dict[Rejection, Proof]] = {
+    Rejection.WINSORIZED: winsorized_proof.loses_nothing,
+    Rejection.LINEAR_FIT: line_proof.loses_nothing,
 }

@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ap_masters.engines.numpy.rejection.foresight.stacks import F32, MARGIN, Bools
 from ap_masters.engines.numpy.rejection.survivors import take_columns
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screening.moments import Moments, Row
-from ap_masters.engines.numpy.screening.stacks import F32, MARGIN, Bools
 from ap_masters.model import Recipe
 
 _TINY: Final = 1e-9

@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ap_masters.engines.numpy.rejection.foresight.stacks import Bools
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening.stacks import Bools
 
 Row = NDArray[Any]
 Read = Callable[[int], Row]  # the samples of frame i, which last until the next call

@@ -33,14 +33,15 @@ from ap_masters.model import Recipe
 F32 = NDArray[np.float32]
 
 _FEWEST: Final = 5
-_ROUNDING: Final = 1e-6  # of the first deviation, times n: eight units of float32's last place and more
+_ROUNDING: Final = 16  # units of the last place of the first deviation, times n
+_ROUNDED: Final = 1e-6  # of a product in float32, and more
 _NEAR_LEVEL: Final = 1e-12  # of the level, for the definition's own rounding
 _SMALLEST: Final = 1e-12  # of full scale: deviations below are left to the definition
 _MAY_STOP: Final = 2 * CONVERGED  # change of the deviation with which the definition stops, and more
 _AHEAD: Final = 2.0  # the limits to come, in terms of how far those of the second turn have come
-_FURTHER: Final = 0.01  # and so many deviations more
+_FURTHER: Final = 0.04  # and so many deviations more, halved each turn
 _AGAIN: Final = 1.3  # of what they have turned out to lack
-_AT_ONCE: Final = 1 << 18  # samples: what is touched stays in the cache
+_AT_ONCE: Final = 1 << 19  # samples: what is touched stays in the cache
 
 
 class _Bounds(NamedTuple):
@@ -56,8 +57,10 @@ class _Bounds(NamedTuple):
 def foresee(group: Group, recipe: Recipe, full_scale: float, *, turns: int) -> Losses:
     """Return what a pass over stacks of counts loses, as far as bounds after so many turns (2 or more) tell.
 
-    ``full_scale`` counts stand for 1.0.
+    ``full_scale`` counts stand for 1.0. Two turns are made in float32, more of them in float64: for the few stacks that
+    need them it does not matter how long they take.
     """
+    dtype: np.dtype[np.floating[Any]] = np.dtype(np.float32 if turns == 2 else np.float64)
     _, r, offset, cutoff = group
     n, pixels = r.shape
     losses = Losses.unknown(pixels)
@@ -70,9 +73,9 @@ def foresee(group: Group, recipe: Recipe, full_scale: float, *, turns: int) -> L
         median = (batch[(n - 1) // 2].astype(np.float64) + batch[n // 2]) / 2
         first = unit * distance
         level = _NEAR_LEVEL * np.abs(median + offset[part])
-        near = _ROUNDING * n * first + unit * doubt * max(cutoff, CLAMP)
-        bounds = _bounds(batch, Start(median, first, near), cutoff, turns)
-        known = bounds.known & (first > _SMALLEST * full_scale) & (level < near)
+        near = _ROUNDING * float(np.finfo(dtype).eps) * n * first + unit * doubt * max(cutoff, CLAMP) + level
+        bounds = _bounds(batch, Start(median, first, near), cutoff, turns, dtype)
+        known = bounds.known & (first > _SMALLEST * full_scale)
         low, high, clear = _count(batch, median, bounds, recipe)
         certain = np.flatnonzero(known & clear)
         losses.low[part][certain], losses.high[part][certain] = low[certain], high[certain]
@@ -88,11 +91,11 @@ def _parts(n: int, pixels: int) -> Iterator[slice]:
         yield slice(pixels * part // count, pixels * (part + 1) // count)
 
 
-def _bounds(r: NDArray[Any], start: Start, cutoff: float, turns: int) -> _Bounds:
+def _bounds(r: NDArray[Any], start: Start, cutoff: float, turns: int, dtype: np.dtype[Any]) -> _Bounds:
     """Make some turns, and look ahead of the others."""
     n = len(r)
     outer = min(usually_outer(n), n // 2)
-    stacks = Clamped(Clamped.state_of(r, start, outer, np.float32))
+    stacks = Clamped(Clamped.state_of(r, start, outer, dtype))
     unclear = stacks.replace_far(cutoff) if cutoff else np.zeros(r.shape[1], np.bool_)
     stopped = np.zeros(r.shape[1], np.bool_)
     for turn in range(turns):
@@ -104,23 +107,24 @@ def _bounds(r: NDArray[Any], start: Start, cutoff: float, turns: int) -> _Bounds
         stacks.find_shrunk(before, cutoff, unclear)
         if 0 < turn < turns - 1:
             stopped |= before - stacks.deviation <= _MAY_STOP * before
+    further = _FURTHER / 2**turns
     doubt = stacks.near * _doubt(n, 2 * outer, turns)
     most = stacks.deviation + doubt
     so_far = stacks.limits.copy()
     unclear |= stacks.limit()
-    stacks.limits += _AHEAD * np.maximum(stacks.limits - so_far, 0) + _FURTHER * stacks.deviation
-    bounds = _look_ahead(stacks, sums, doubt, most, cutoff)
+    stacks.limits += _AHEAD * np.maximum(stacks.limits - so_far, 0) + further * stacks.deviation
+    bounds = _look_ahead(stacks, sums, doubt, most, cutoff, further)
     again = np.flatnonzero(~(bounds.known | unclear))
     if len(again):
         stacks = Clamped(take_columns(stacks.state, again))
-        found = _look_ahead(stacks, take_columns(sums, again), doubt[again], most[again], cutoff)
+        found = _look_ahead(stacks, take_columns(sums, again), doubt[again], most[again], cutoff, further)
         for row, better in zip(bounds, found, strict=True):
             row[again] = better
     bounds.known[unclear] = False
     return bounds
 
 
-def _look_ahead(stacks: Clamped, sums: F32, doubt: F32, most: F32, cutoff: float) -> _Bounds:
+def _look_ahead(stacks: Clamped, sums: F32, doubt: F32, most: F32, cutoff: float, further: float) -> _Bounds:
     """Try the limits that ``stacks`` have as a and b; set them to better ones. ``sums`` are of both ends so far."""
     n, limits = stacks.count, stacks.limits
     inside = stacks.reaches_inside()
@@ -133,8 +137,8 @@ def _look_ahead(stacks: Clamped, sums: F32, doubt: F32, most: F32, cutoff: float
     known = np.logical_not(inside, out=inside)
     known &= (lacking <= 0).all(0)
     if cutoff:
-        known &= cutoff * least >= (2 * CLAMP * (1 + _ROUNDING)) * most
-    limits += np.maximum(_AGAIN * lacking, 0) + _FURTHER * stacks.deviation
+        known &= cutoff * least >= (2 * CLAMP * (1 + _ROUNDED)) * most
+    limits += np.maximum(_AGAIN * lacking, 0) + further * stacks.deviation
     return _Bounds(lowest, highest, least, most, known)
 
 

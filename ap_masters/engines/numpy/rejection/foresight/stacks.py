@@ -8,7 +8,7 @@ cut off, slack * sqrt(n) / 2. Arithmetic is float32 on whole numbers; every comp
 its rounding.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,11 @@ class Sorted(NamedTuple):
     slack: float
     total: Row
     blur: float
+
+    @classmethod
+    def of(cls, ranked: NDArray[np.uint8]) -> Self:
+        """Return sorted stacks (n, pixels) of counts that are their own keys."""
+        return cls(list(ranked), 1.0, 0.0, np.add.reduce(ranked, axis=0, dtype=np.float32), 0.0)
 
     @property
     def n(self) -> int:

@@ -1,13 +1,11 @@
 """Which stacks linear fit clipping takes nothing from: proven for most of them from a bracket of the line's slope."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.foresight.bracket import Bracket, Grid
-from ap_masters.engines.numpy.rejection.survivors import Bools
+from ap_masters.engines.numpy.rejection.foresight.stacks import Bools, Sorted
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
@@ -17,21 +15,19 @@ _SAMPLES: Final = 1 << 20  # worked on at once: what the cache holds, as two int
 _LEAST: Final = 1 << 11  # pixels worked on at once: less are not worth the calls
 
 
-def loses_nothing(keys: Sequence[NDArray[Any]], slack: float, recipe: Recipe) -> Bools:
-    """Return for which sorted stacks of keys, by rank, it is proven that a pass rejects nothing.
-
-    Samples exceed their keys by 0 to ``slack``. For the proof, see ``bracket``.
-    """
-    n, length = len(keys), len(keys[0])
-    proven = np.zeros(length, np.bool_)
+def loses_nothing(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
+    """Return for which stacks it is proven that a pass of linear fit clipping rejects nothing; see ``bracket``."""
+    n, length = stacks.n, len(stacks.rows[0])
+    proven = scratch.row("proven", np.bool_, length)
+    proven.fill(False)
     if n < _FEWEST:
         return proven
-    grid = Grid.of(keys, slack)
+    grid = Grid.of(stacks.rows, stacks.slack)
     size = min(max(_SAMPLES // n, _LEAST), length)
     scratch = Scratch(size)
     for start in range(0, length, size):
         here = slice(start, start + size)
-        bracket = Bracket([row[here] for row in keys], grid, scratch)
+        bracket = Bracket([row[here] for row in stacks.rows], grid, scratch)
         bracket.begin()
         holds = proven[here]
         holds[:] = bracket.loses_nothing(recipe)

@@ -1,4 +1,4 @@
-"""A proof that Winsorized sigma clipping rejects nothing, for stacks of short keys."""
+"""A proof in bytes that Winsorized sigma clipping rejects nothing, for sorted stacks of short keys."""
 
 from math import ceil, sqrt
 from typing import Any, Final
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection import sn
 from ap_masters.engines.numpy.rejection.clamping import CLAMP, FACTOR
+from ap_masters.engines.numpy.rejection.foresight.scale import least_distance
+from ap_masters.engines.numpy.rejection.foresight.spread import normal_scores, weighted_spread, weights
+from ap_masters.engines.numpy.rejection.foresight.stacks import F32, MARGIN, Bools, Sorted
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening.scale import least_distance
-from ap_masters.engines.numpy.screening.spread import normal_scores, weighted_spread, weights
-from ap_masters.engines.numpy.screening.stacks import F32, MARGIN, Bools, Sorted
 from ap_masters.model import Recipe
 
 Row = NDArray[np.uint8]
@@ -24,8 +24,10 @@ _ROUNDING: Final = 1e-3  # of a centre in keys: some ten float32 operations on n
 _OUTER: Final = 0.25  # of the ranks at each end; limits that reach further in prove nothing
 
 
-def winsorized_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
-    """Mark where Winsorized sigma clipping may reject.
+def loses_nothing(stacks: Sorted, recipe: Recipe, scratch: Scratch, *, cutoff: float | None = None) -> Bools:
+    """Return for which stacks it is proven that a pass of Winsorized sigma clipping rejects nothing.
+
+    The ``cutoff`` is the recipe's unless told; 0 for none.
 
     The definition starts from c_0 = median and s_0 = 1.1926 Sn, and repeats: clamp the samples, clamped as they
     are already, to c -+ 1.5 s; c = their mean, s = 1.134 times their standard deviation. As long as nothing lies
@@ -53,20 +55,19 @@ def winsorized_screen(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools
     proven = scratch.row("proven", np.bool_, length)
     proven.fill(False)
     if n >= 5:
-        proof = _Proof(stacks, recipe, scratch)
+        proof = _Proof(stacks, recipe, recipe.winsorization_cutoff if cutoff is None else cutoff, scratch)
         for shrink in _TRIES:
             np.logical_or(proven, proof.attempt(shrink), out=proven)
-    np.logical_not(proven, out=proven)
     return proven
 
 
 class _Proof:
     """Attempts at proofs for the stacks of one tile, all in units of keys."""
 
-    def __init__(self, stacks: Sorted, recipe: Recipe, scratch: Scratch) -> None:
+    def __init__(self, stacks: Sorted, recipe: Recipe, cutoff: float, scratch: Scratch) -> None:
         self._rows, self._n = stacks.rows, stacks.n
         self._length = len(stacks.rows[0])
-        self._recipe = recipe
+        self._recipe, self._cutoff = recipe, cutoff
         self._scratch = scratch
         self._slack, self._blur = stacks.slack, stacks.blur
         self._outer = min(int(_OUTER * self._n) + 2, self._n // 2)
@@ -207,12 +208,12 @@ class _Proof:
             (self._low, deviation, recipe.sigma_high, np.greater_equal, self._furthest),
         )
         self._require(holds, limits)
-        if self._recipe.winsorization_cutoff <= max(recipe.sigma_low, recipe.sigma_high):  # else that follows
+        if self._cutoff <= max(recipe.sigma_low, recipe.sigma_high):  # else that follows
             self._require(holds, self._cutoff_limits(deviation))
         return holds
 
     def _cutoff_limits(self, deviation: F32) -> tuple[_Condition, ...]:
-        cutoff = self._recipe.winsorization_cutoff
+        cutoff = self._cutoff
         if not cutoff:
             return ()
         return (
