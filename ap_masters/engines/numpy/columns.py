@@ -1,6 +1,6 @@
 """Exact integration of stacks side by side: the definitions in float64, for whatever the fast path cannot prove."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -19,8 +19,10 @@ from ap_masters.engines.numpy.rejection.survivors import (
     Sums,
     take_columns,
 )
-from ap_masters.model import Combination, Recipe
+from ap_masters.model import Combination, Recipe, Rejection
 
+_BYTES: Final = 256
+_FORGETFUL: Final = frozenset({Rejection.SIGMA, Rejection.WINSORIZED})  # look at nothing but survivors
 _LONG: Final = 400  # bytes of a stack that sorting by itself is worth the transposition
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # low and high, of each frame
@@ -51,6 +53,31 @@ class Begun(NamedTuple):
         ranked, offsets, spans = zip(*parts, strict=True)
         first, last = (np.concatenate(ends) for ends in zip(*spans, strict=True))
         return cls(np.concatenate(ranked, axis=1), np.concatenate(offsets), Span(first, last))
+
+    def by_size(self, rejection: Rejection) -> "Iterator[tuple[Ranks, Begun]]":
+        """Yield which stacks are best gone on with together: those whose survivors fit into bytes do so in bytes.
+
+        Bytes 0 and 255 are left to what has been lost; that is for rules to which it does not matter any more.
+        """
+        everything = np.arange(len(self.offset))
+        is_short = self.ranked.dtype.kind in "iu" and self.ranked.dtype.itemsize == 2
+        if not is_short or rejection not in _FORGETFUL:
+            yield everything, self
+            return
+        (first, last), flat = self.span, self.ranked.ravel()
+        lowest, highest = (
+            flat.take(np.clip(end, 0, len(self.ranked) - 1) * len(everything) + everything).astype(np.int32)
+            for end in (first, last - 1)
+        )
+        fits = highest - lowest < _BYTES - 2
+        for which, dtype in ((np.flatnonzero(fits), np.uint8), (np.flatnonzero(~fits), self.ranked.dtype)):
+            part, offset = take_columns(self.ranked, which), self.offset[which]
+            if dtype == np.uint8:
+                base = lowest[which] - 1
+                part = np.clip(part - base, 0, _BYTES - 1).astype(np.uint8)
+                offset = offset + base
+            if len(which):
+                yield which, Begun(part, offset, self.span.select(which))
 
 
 def begin_columns(ranked: NDArray[Any], offset: Floats, recipe: Recipe, full_scale: float) -> tuple[Ranks, Begun]:
@@ -92,10 +119,9 @@ def integrate_columns(
         kept = _combine_kept(stacks, left == 0, recipe.combination)
         return Columns(*kept, *_count_fates(samples, left)), put_off, None
     so_far = Begun(take_columns(stacks.ranked, put_off), stacks.offset[put_off], left.select(put_off))
-    left.first[put_off], left.last[put_off] = 0, stacks.frames
     combined = _combine_span(stacks, left, recipe.combination)
     from_inside = recipe.rejection in FROM_INSIDE
-    return Columns(*combined, *_count_span(samples, zero, stacks, left, from_inside)), put_off, so_far
+    return Columns(*combined, *_count_span(samples, zero, stacks, left, put_off, from_inside)), put_off, so_far
 
 
 def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, full_scale: float) -> Columns:
@@ -173,11 +199,13 @@ def _combine_kept(stacks: Stacks, kept: NDArray[np.bool_], combination: Combinat
 # --- counts per frame -------------------------------------------------------------------------------------
 
 
-def _count_span(samples: NDArray[Any], zero: float, stacks: Stacks, span: Span, from_inside: bool) -> Counts:
+def _count_span(
+    samples: NDArray[Any], zero: float, stacks: Stacks, span: Span, put_off: Ranks, from_inside: bool
+) -> Counts:
     """Count each frame's rejected samples: those below the lowest survivor, and those above the highest.
 
     That finds them all unless a rejected sample equals a survivor, or nothing survived; such stacks are
-    ranked sample by sample.
+    ranked sample by sample. Nothing is counted of stacks that are ``put_off``.
     """
     n = stacks.frames
     first, last = span
@@ -185,11 +213,13 @@ def _count_span(samples: NDArray[Any], zero: float, stacks: Stacks, span: Span, 
     unclear = (first > 0) & (stacks.at(np.maximum(first - 1, 0)) == lowest)
     unclear |= (last < n) & (stacks.at(np.minimum(last, n - 1)) == highest)
     unclear |= last <= first
+    unclear[put_off] = False
     some = np.flatnonzero(unclear)
     none = Span.everything(stacks).select(some)
     lowest[some], highest[some] = stacks.at(none.first, some), stacks.at(none.last - 1, some)
-    low = _count_rows(samples < (lowest - zero).astype(samples.dtype))
-    high = _count_rows(samples > (highest - zero).astype(samples.dtype))
+    least, greatest = ((end - zero).astype(samples.dtype) for end in (lowest, highest))
+    least[put_off], greatest[put_off] = samples[:, put_off].min(0), samples[:, put_off].max(0)
+    low, high = _count_rows(samples < least), _count_rows(samples > greatest)
     if len(some):
         more = _count_fates(
             samples.take(some, axis=1), stacks.select(some).fates(span.select(some), from_inside=from_inside)

@@ -10,7 +10,7 @@ from ap_masters.engines.counting import mean_of_ranks, median_by_counting, middl
 from ap_masters.engines.numpy.order import Source
 
 _STEP: Final = 65535.0  # the range is open by one step of 16-bit counts at both ends
-_RUN: Final = 1 << 16
+_RUN: Final = 1 << 17
 _SAMPLED_RUNS: Final = 256  # from all over the frame: many short ones, as light falls off towards the corners
 _SAMPLED_RUN: Final = 1 << 8
 _BRACKET: Final = 0.012  # of the samples at each side of the median; six times what a sample of 65536 errs by

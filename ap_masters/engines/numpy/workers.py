@@ -62,12 +62,12 @@ class _Rest:
 
     def __init__(self, order: Order, path: Path, pixels: NDArray[np.float32], enough: int) -> None:
         frames = len(order.source)
-        self._divisor = order.divisor
+        self._divisor, self._rejection = order.divisor, order.recipe.rejection
         self._path = path
         self._pixels = pixels
         self._enough = enough
         self._new = _Pool(Sums.together)
-        self._put_off = _Pool(Begun.together)
+        self._put_off: dict[np.dtype[Any], _Pool[Begun]] = {}  # by what their ranked samples are
         self.low = np.zeros(frames, np.int64)
         self.high = np.zeros(frames, np.int64)
 
@@ -75,21 +75,29 @@ class _Rest:
         """Take in stacks of the path's last tile, which begins at ``start``."""
         fresh, sums, at, begun = unfinished
         if begun is not None and len(at):
-            self._put_off.add(at + start, self._path.columns(at), begun)
+            self._put_aside(at + start, self._path.columns(at), begun)
         for first in range(0, len(fresh), self._enough):
             some = slice(first, first + self._enough)
             piece = fresh[some]
             self._new.add(piece + start, self._path.columns(piece), sums and sums.select(some))
             if self._new.count >= self._enough:
                 self._integrate(self._new, self._enough // 4)
-        if self._put_off.count >= _MANY * self._enough:
-            self._integrate(self._put_off, self._enough // 4)
+        for pool in list(self._put_off.values()):
+            if pool.count >= _MANY * self._enough:
+                self._integrate(pool, self._enough // 4)
 
     def integrate(self) -> None:
         """Integrate all that has been collected."""
-        self._integrate(self._put_off, self._enough // 4)
         self._integrate(self._new, self._enough // 4)
-        self._integrate(self._put_off, 0)
+        for worthwhile in (self._enough // 4, 0):
+            for pool in list(self._put_off.values()):
+                self._integrate(pool, worthwhile)
+
+    def _put_aside(self, where: Indices, columns: NDArray[Any], begun: Begun) -> None:
+        """Put stacks off until there are more of their kind."""
+        for which, part in begun.by_size(self._rejection):
+            pool = self._put_off.setdefault(part.ranked.dtype, _Pool(Begun.together))
+            pool.add(where[which], columns if len(which) == len(where) else take_columns(columns, which), part)
 
     def _integrate(self, pool: "_Pool[Sums] | _Pool[Begun]", worthwhile: int) -> None:
         if not pool.count:
@@ -100,7 +108,7 @@ class _Rest:
         self.low += done.low
         self.high += done.high
         if so_far is not None and len(put_off):
-            self._put_off.add(where[put_off], take_columns(columns, put_off), so_far)
+            self._put_aside(where[put_off], take_columns(columns, put_off), so_far)
 
 
 class _Pool(Generic[Known]):

@@ -1,5 +1,7 @@
 """The scale estimator Sn is the same however it is computed."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,11 +11,12 @@ from numpy.typing import NDArray
 from ap_masters.engines.numpy.rejection import sn
 
 
-def plainly(r: NDArray[np.uint8]) -> NDArray[np.int64]:
+def plainly(r: NDArray[Any]) -> NDArray[Any]:
     """Return the low median of the high medians, from all differences."""
     n = len(r)
-    differences = np.abs(r[:, None].astype(np.int64) - r[None])
-    middle: NDArray[np.int64] = np.sort(np.sort(differences, axis=1)[:, n // 2], axis=0)[(n + 1) // 2 - 1]
+    wide = r.astype(np.float64 if r.dtype.kind == "f" else np.int64)
+    differences = np.abs(wide[:, None] - wide[None])
+    middle: NDArray[Any] = np.sort(np.sort(differences, axis=1)[:, n // 2], axis=0)[(n + 1) // 2 - 1]
     return middle
 
 
@@ -33,6 +36,27 @@ def test_any_stack(n: int, sigma: float, spikes: float, seed: int) -> None:
 
     for dtype in (np.uint8, np.uint16, np.float64):
         np.testing.assert_array_equal(sn.middle_distance(r.astype(dtype)), plainly(r))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.sampled_from([2, 3, 5, 8, 9, 32, 33, 100]),
+    scale=st.sampled_from([0.01, 1, 30, 2000]),
+    spikes=st.sampled_from([0.0, 0.1, 0.4]),
+    dtype=st.sampled_from([np.int16, np.float32, np.float64]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_roughly(n: int, scale: float, spikes: float, dtype: type[Any], seed: int) -> None:
+    """It is as far off at most as is told; whole numbers of small range are exact however far outliers lie."""
+    rng = np.random.default_rng(seed)
+    stacks = rng.normal(0, scale, (n, 9)) + (rng.random((n, 9)) < spikes) * rng.choice([-9000, 9000])
+    r = np.sort((np.rint(stacks) if dtype is np.int16 else stacks).astype(dtype), axis=0)
+
+    distance, doubt = sn.rough_distance(r)
+
+    assert (np.abs(distance - plainly(r.astype(np.float64))) <= doubt).all()
+    if dtype is np.int16 and scale < 2:
+        assert not doubt.any() or spikes
 
 
 @pytest.mark.parametrize("n", [70, 300])

@@ -21,7 +21,8 @@ _FEW_STACKS: Final = 512  # below, numpy's own selection costs less than the cal
 _MANY_SAMPLES: Final = 64  # from so many on, counting takes fewer operations than windows do
 _LEVELS: Final = 64  # to which it is counted
 _WORTHWHILE: Final = 0.2  # with fewer stacks left than that, the others are put away
-_STEPS: Final = 65535
+_BYTE: Final = 254
+_STEPS: Final = 65534
 _BEYOND: Final = 2.5  # more than twice what matters
 _REACHES: Final = 1 + 2 * _BEYOND
 _ROUNDED: Final = 1.5  # steps: two samples are rounded by less than one each, and the distance is one of theirs
@@ -51,26 +52,32 @@ def middle_distance(r: NDArray[Any]) -> NDArray[Any]:
 def rough_distance(r: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return that distance of sorted stacks of any numbers, and by how much at most it is wrong.
 
-    Bytes need no rounding. Others are rounded to 16 bits between limits beyond which nothing matters: the innermost h
-    samples, or one more, lie within a range R. So D_i <= R for each of these, and as they are enough, the distance
-    is not above R either. A sample with D_i <= R is at most R away from one of them, and what it counts 2 R; what lies
-    further out may be moved there: it stays further than R from all of them, and those that are not are less than h.
+    What is further away than matters may be moved: the innermost h samples, or one more, lie within a range R. So
+    D_i <= R for each of these, and as they are enough, the distance is not above R either. A sample with D_i <= R is at
+    most R away from one of them, and what it counts 2 R; what lies further out stays further than R from all of them,
+    and those that are not of them are less than h. Whole numbers then mostly fit into a byte; others are rounded.
     """
-    n = len(r)
     if r.dtype == np.uint8:
         return middle_distance(r).astype(np.float64), np.zeros(r.shape[1])
+    n, pixels = r.shape
     o = (n - n // 2 - 1) // 2
-    lowest = r[o].astype(np.float64)
-    reach = r[n - 1 - o] - lowest
-    step = _REACHES * reach / _STEPS
-    lowest -= _BEYOND * reach
-    scale = np.divide(1.0, step, out=np.zeros_like(step), where=step > 0)
-    rounded = np.empty(r.shape, np.uint16)
-    for row, target in zip(r, rounded, strict=True):
-        place = (row - lowest) * scale
-        np.clip(place, 0, _STEPS, out=place)
-        np.copyto(target, place, casting="unsafe")
-    return middle_distance(rounded) * step, _ROUNDED * step
+    reach = r[n - 1 - o].astype(np.float64) - r[o]
+    lowest = r[o] - _BEYOND * reach
+    distance, step = np.empty(pixels), _REACHES * reach / _STEPS
+    fits = (_REACHES * reach < _BYTE) & (r.dtype.kind in "iu")
+    step[fits] = 1
+    lowest[fits] = np.floor(lowest[fits])
+    for which, dtype in ((np.flatnonzero(fits), np.uint8), (np.flatnonzero(~fits), np.uint16)):
+        if len(which):
+            short = np.empty((n, len(which)), dtype)
+            scale = np.divide(1.0, step[which], out=np.zeros(len(which)), where=step[which] > 0)
+            for row, target in zip(take_columns(r, which), short, strict=True):
+                place = (row - lowest[which]) * scale
+                np.copyto(target, np.clip(place, 0, np.iinfo(dtype).max, out=place), casting="unsafe")
+            distance[which] = middle_distance(short)
+    distance *= step
+    step[fits] = 0
+    return distance, _ROUNDED * step
 
 
 def _by_counting(r: NDArray[np.uint8]) -> NDArray[np.uint8]:
