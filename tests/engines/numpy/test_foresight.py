@@ -1,5 +1,6 @@
-"""What is foreseen of Winsorized clipping is what the definition rejects."""
+"""What is foreseen of a clipping rule is what its definition rejects."""
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.clamping import Group
+from ap_masters.engines.numpy.rejection.foresight.line import foresee as foresee_line
 from ap_masters.engines.numpy.rejection.foresight.winsorized import foresee
 from ap_masters.engines.numpy.rejection.survivors import Losses
 from ap_masters.model import Recipe, Rejection
 from tests.engines.numpy.cases import assert_same, run
-from tests.reference import winsorized
+from tests.reference import least_absolute_deviation, winsorized
 
 ADU = 65535.0
 
@@ -82,12 +84,55 @@ def test_most_is_certain(dtype: type[Any], turns: int, at_least: float) -> None:
     assert (losses.low + losses.high > 0).mean() == pytest.approx(0.08, abs=0.03)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.sampled_from([5, 6, 9, 16]),
+    sigma=st.sampled_from([0.3, 5.0, 300.0]),
+    outliers=st.sampled_from([0.0, 0.1, 0.4]),
+    whole=st.booleans(),
+    thresholds=st.tuples(st.sampled_from([2.0, 5.0]), st.sampled_from([1.5, 3.5])),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_what_is_certain_of_lines_is_so(
+    n: int, sigma: float, outliers: float, whole: bool, thresholds: tuple[float, float], seed: int
+) -> None:
+    """One pass of linear fit clipping, of whole numbers and others, against the exact line of each stack."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(3000, sigma, (n, 12)) + (rng.random((n, 12)) < outliers) * rng.choice([-2000, 900], (n, 12))
+    r = np.sort(np.rint(noise) if whole else noise, axis=0)
+    low, high = thresholds
+    recipe = Recipe(rejection=Rejection.LINEAR_FIT, linear_fit_low=low, linear_fit_high=high)
+
+    losses = foresee_line(r, recipe, ADU)
+
+    for pixel in np.flatnonzero(losses.certain):
+        stack = [Fraction(float(sample)) / Fraction(ADU) for sample in r[:, pixel]]
+        line = least_absolute_deviation(stack)
+        squared = (2 * line.deviation) ** 2 * (1 + line.slope**2)
+        distances = [sample - line.intercept - line.slope * rank for rank, sample in enumerate(stack)]
+        below = [d < 0 and d * d >= Fraction(low) ** 2 * squared > 0 for d in distances]
+        above = [d >= 0 and d * d >= Fraction(high) ** 2 * squared > 0 for d in distances]
+        assert below == [rank < losses.low[pixel] for rank in range(n)]
+        assert above == [n - rank <= losses.high[pixel] for rank in range(n)]
+
+
+@pytest.mark.parametrize("n", [20, 40, 100])
+def test_most_is_certain_of_lines(n: int) -> None:
+    """Of stacks of noise, some of which lose a sample, nearly all are foreseen."""
+    r = np.sort(np.random.default_rng(n).normal(20000, 90, (n, 1500)), axis=0)
+    losses = foresee_line(r, Recipe(rejection=Rejection.LINEAR_FIT), ADU)
+
+    assert losses.certain.mean() > 0.8
+    assert (losses.low + losses.high > 0).mean() > 0.02
+
+
+@pytest.mark.parametrize("rejection", [Rejection.WINSORIZED, Rejection.LINEAR_FIT])
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
-def test_many_stacks_lose_what_few_lose(dtype: type[Any]) -> None:
+def test_many_stacks_lose_what_few_lose(dtype: type[Any], rejection: Rejection) -> None:
     """Few stacks at a time are measured, many are foreseen: the same master, and the same samples rejected."""
     rng = np.random.default_rng(3)
     frames = np.rint(rng.normal(800, 9, (24, 1, 60, 60)))
     frames += (rng.random(frames.shape) < 0.01) * 300
-    recipe = Recipe(rejection=Rejection.WINSORIZED)
+    recipe = Recipe(rejection=rejection)
 
     assert_same(run(frames.astype(dtype), recipe, memory=1), run(frames.astype(dtype), recipe))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.order import Scales
 from ap_masters.engines.numpy.rejection.deviation import Lines, least_absolute_deviation
-from ap_masters.engines.numpy.rejection.foresight.line_proof import loses_nothing
+from ap_masters.engines.numpy.rejection.foresight.line import loses_nothing
 from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
 from ap_masters.engines.numpy.rejection.line import reject_linear_fit
 from ap_masters.engines.numpy.rejection.survivors import Span, Stacks

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.deviation import least_absolute_deviation
-from ap_masters.engines.numpy.rejection.foresight.line_proof import loses_nothing
+from ap_masters.engines.numpy.rejection.foresight.line import foresee, loses_nothing
 from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
 from ap_masters.engines.numpy.rejection.passes import reject_in_passes
 from ap_masters.engines.numpy.rejection.survivors import (
@@ -59,17 +59,23 @@ class _LineFit(NamedTuple):
     torn: Bools  # which stacks are more than ranges of ranks
 
     def foresee(self, pixels: Ranks, span: Span, *, again: bool) -> Losses | None:
-        """Return which stacks of short integers lose nothing; what is whole has failed a screen before."""
+        """Return what bounds of the lines tell.
+
+        Those of bytes do not tell more of whole stacks than a screen has, those of others no more a second time.
+        """
         stacks = self.stacks
-        if stacks.ranked.dtype != np.uint8:
-            return None
         losses = Losses.unknown(len(pixels))
         counts = span.survivors
+        in_bytes = stacks.ranked.dtype == np.uint8
         many = np.flatnonzero(np.bincount(counts) >= _WORTH_FORESEEING)
-        for n in many[many < stacks.frames].tolist():
+        for n in many[many < stacks.frames + (not in_bytes and not again)].tolist():
             some = np.flatnonzero(counts == n)
             r = stacks.survivors(span.select(some), pixels[some], n)
-            losses.certain[some] = loses_nothing(Sorted.of(r), self.recipe, Scratch(len(some)))
+            if in_bytes:
+                losses.certain[some] = loses_nothing(Sorted.of(r), self.recipe, Scratch(len(some)))
+                continue
+            for row, of_group in zip(losses, foresee(r, self.recipe, stacks.full_scale), strict=True):
+                row[some] = of_group
         return losses
 
     def reject(self, pixels: Ranks, span: Span, *, patient: bool) -> tuple[Ranks, Ranks]:

@@ -7,7 +7,7 @@ of them in ``rejection/foresight``, as they are good for what is left of stacks 
 
 from typing import Final, Protocol
 
-from ap_masters.engines.numpy.rejection.foresight import line_proof, winsorized_proof
+from ap_masters.engines.numpy.rejection.foresight import line, winsorized_proof
 from ap_masters.engines.numpy.rejection.foresight.stacks import Bools, Sorted
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screening.clipping import LimitsOf, averaged_limits, percentile_limits, sigma_limits
@@ -34,5 +34,5 @@ LIMITS: Final[dict[Rejection, tuple[LimitsOf | None, bool]]] = {
 # Where a stack has to be looked at rank by rank. Rejection in neither table is worked out for every stack.
 PROOFS: Final[dict[Rejection, Proof]] = {
     Rejection.WINSORIZED: winsorized_proof.loses_nothing,
-    Rejection.LINEAR_FIT: line_proof.loses_nothing,
+    Rejection.LINEAR_FIT: line.loses_nothing,
 }

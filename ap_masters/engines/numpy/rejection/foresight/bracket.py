@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, selecting_network
-from ap_masters.engines.numpy.rejection.survivors import Bools
+from ap_masters.engines.numpy.rejection.survivors import Bools, Losses
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
@@ -42,11 +42,20 @@ _WINDOW: Final = (0.06, 0.35)  # ranks whose differences from those as high tell
 _STEP: Final = 1.5  # relative change of the slope over G' / n^2: somewhat more than normal samples want
 _DOUBT: Final = 0.25  # relative error of the first slope, times sqrt(n)
 _CLOSE: Final = 0.06  # relative distance from where tangents cross to the next slope, times sqrt(n)
+_PART: Final = 0.15  # and of the bracket's width, at most
+_OF_RANGE: Final = 0.05  # a residual is on average, in terms of a stack's range; normal ones are some 0.03
+_MANY: Final = 64  # samples, sums of which want more than 16 bits
+_EVEN: Final = 2
+_FRACTION: Final = 15  # binary places of slopes
 _LEVEL: Final = 1e-6  # stands for the slope of a tangent that is level: it bounds nothing
 
 
 class Grid(NamedTuple):
-    """Whole numbers for samples and slopes: a key is ``1 << places`` of them. All are even, and have exact means."""
+    """Whole numbers for samples and slopes: a key is ``1 << places`` of them. All are even, and have exact means.
+
+    Samples exceed them by up to ``slack``. Where they do, slopes have binary places too, and lines are rounded up to
+    even numbers, which adds to that; brackets of exact keys close no further than whole slopes do, but sooner.
+    """
 
     dtype: np.dtype[Any]
     places: int
@@ -56,12 +65,13 @@ class Grid(NamedTuple):
     @classmethod
     def of(cls, keys: Sequence[Row], slack: float) -> "Grid":
         """Return the finest grid in which most stacks fit; sums of all ranks fit as well."""
-        dtype = np.dtype(np.int16 if len(keys) < 256 else np.int32)
+        dtype = np.dtype(np.int16 if len(keys) < _MANY else np.int32)
         largest = (1 << (8 * dtype.itemsize - 2)) - 1
         ranges = np.sort(keys[-1][::_SAMPLED] - keys[0][::_SAMPLED])
-        usual = int(ranges[len(ranges) * 15 // 16])
-        places = min(max((largest // max(usual, 1)).bit_length() - 1, 1), 20)
-        return cls(dtype, places, largest, slack * (1 << places))
+        usual = max(int(ranges[len(ranges) * 15 // 16]), 1)
+        of_sums = int(4 * largest / (_OF_RANGE * len(keys)))
+        places = min(max((min(largest, of_sums) // usual).bit_length() - 1, 1), 20)
+        return cls(dtype, places, largest, slack * (1 << places) + _EVEN * (slack > 0))
 
 
 class _Tangents(NamedTuple):
@@ -153,11 +163,12 @@ class Bracket:
         down, up = np.maximum(-left.change, 1), np.maximum(right.change, 0)
         cross = (left.height - right.height + down * left.slope + up * right.slope) / (down + up)
         close = self._guess * np.float32(_CLOSE / sqrt(self._n))
+        np.minimum(close, np.float32(_PART) * np.maximum(right.slope - left.slope, 0), out=close)
         cross += np.copysign(close, left.slope + right.slope - 2 * cross)
         for side, wrong in ((left, left.change >= 0), (right, right.change < 0)):
             pixels = np.flatnonzero(wrong)
             cross[pixels] = self._beyond(side).take(pixels)
-        here = self._tangents(cross)
+        here = self._tangents(cross, finely=self._grid.slack > 0)
         falls = here.change < 0
         self._left, _ = here.choose(left, falls)
         self._right, _ = right.choose(here, falls)
@@ -171,16 +182,11 @@ class Bracket:
         beyond: F32 = tangents.slope - np.copysign(step, tangents.change, out=step)
         return beyond
 
-    def _tangents(self, slope: F32) -> _Tangents:
-        """Return tangents at slopes, rounded to the grid; those that say nothing are horizontal, at zero."""
+    def _tangents(self, slope: F32, *, finely: bool = False) -> _Tangents:
+        """Return tangents at slopes; those that say nothing are horizontal, at zero."""
         n = self._n
-        step, line = self._ints("step"), self._ints("line")
-        half = np.multiply(slope, np.float32(0.5))
-        np.clip(half, 0, self._grid.largest // (n - 1) // 2, out=half)
-        np.copyto(step, half, casting="unsafe")
-        np.add(step, step, out=step)
-        level = self._middle(step)
-        np.copyto(line, level)
+        slope, residuals = self._residuals(slope, finely=finely)
+        level = self._middle(residuals)
         excess, sign = self._ints("excess"), self._ints("sign")
         count, change, total, inner = (self._ints(name) for name in ("count", "change", "total", "inner"))
         certain, wide = self._ints("certain"), self._ints("wide")
@@ -188,9 +194,8 @@ class Bracket:
             row.fill(0)
         half_slack = ceil(self._grid.slack / 2)
         wide.fill(half_slack)
-        for k, row in enumerate(self._rows):
-            np.subtract(row, line, out=excess)
-            np.add(line, step, out=line)
+        for k, residual in enumerate(residuals):
+            np.subtract(residual, level, out=excess)
             np.sign(excess, out=sign)
             np.add(count, sign, out=count)
             np.add(change, count, out=change)
@@ -204,44 +209,132 @@ class Bracket:
         np.multiply(change, balanced, out=change)
         np.multiply(total, balanced, out=total)
         height = total.view(total.dtype.str.replace("i", "u"))  # modulo 2^16: never too high
-        floats = [row.astype(np.float32) for row in (step, level, height, change, inner, certain)]
+        floats = [row.astype(np.float32) for row in (level, height, change, inner, certain)]
         if self._grid.slack:
-            np.subtract(2 * n * half_slack, 2 * floats[-1], out=floats[-1])
-            np.divide(floats[-1], np.maximum(np.abs(floats[3]), _LEVEL), out=floats[-1])
-        return _Tangents(*floats)
+            doubt = floats[-1]
+            np.subtract(2 * n * half_slack, 2 * doubt, out=doubt)
+            np.divide(doubt, np.maximum(np.abs(floats[2]), _LEVEL), out=doubt)
+        return _Tangents(slope, *floats)
 
-    def _middle(self, step: Row) -> Row:
-        """Return the medians of r_k - b k."""
-        line, spare = self._ints("line"), self._ints("spare residual")
-        residual = self._scratch.rows("residual", self._n, step.dtype, len(step))
+    def _residuals(self, slope: F32, *, finely: bool) -> tuple[F32, list[Row]]:
+        """Return r_k - b k and the slopes b, which are even numbers or, ``finely``, have binary places.
+
+        Then b k is rounded up to an even number.
+        """
+        slope = np.clip(slope, 0, self._grid.largest // (self._n - 1) - 1)
+        line = self._ints("line")
+        residuals = self._scratch.rows("residual", self._n, line.dtype, len(slope))
+        if finely:
+            return self._residuals_of_fine(slope, line, residuals)
+        step = self._ints("step")
+        np.copyto(step, slope * np.float32(0.5), casting="unsafe")
+        np.add(step, step, out=step)
         line.fill(0)
-        for row, rest in zip(self._rows, residual, strict=True):
-            np.subtract(row, line, out=rest)
+        for row, residual in zip(self._rows, residuals, strict=True):
+            np.subtract(row, line, out=residual)
             np.add(line, step, out=line)
-        apply_network(self._network, residual, spare)
-        lower, upper = residual[(self._n - 1) // 2], residual[self._n // 2]
+        return step.astype(np.float32), residuals
+
+    def _residuals_of_fine(self, slope: F32, line: Row, residuals: list[Row]) -> tuple[F32, list[Row]]:
+        wide = np.dtype(np.int32 if line.dtype == np.int16 else np.int64)
+        names = ("fine step", "steps", "half line")
+        step, sum_of_steps, half = (self._scratch.row(name, wide, len(line)) for name in names)
+        np.copyto(step, slope * np.float32(1 << _FRACTION), casting="unsafe")
+        sum_of_steps.fill((2 << _FRACTION) - 1)
+        for row, residual in zip(self._rows, residuals, strict=True):
+            np.right_shift(sum_of_steps, _FRACTION + 1, out=half)
+            np.copyto(line, half, casting="unsafe")
+            np.left_shift(line, 1, out=line)
+            np.subtract(row, line, out=residual)
+            np.add(sum_of_steps, step, out=sum_of_steps)
+        return step.astype(np.float32) * np.float32(1 / (1 << _FRACTION)), residuals
+
+    def _middle(self, residuals: list[Row]) -> Row:
+        """Return the medians of residuals."""
+        ordered = self._scratch.rows("ordered", self._n, self._grid.dtype, len(residuals[0]))
+        for residual, row in zip(residuals, ordered, strict=True):
+            np.copyto(row, residual)
+        spare = self._ints("spare residual")
+        apply_network(self._network, ordered, spare)
+        lower, upper = ordered[(self._n - 1) // 2], ordered[self._n // 2]
         level: Row = np.right_shift(lower, 1, out=self._ints("level"))
-        np.add(level, np.right_shift(upper, 1, out=line), out=level)
+        np.add(level, np.right_shift(upper, 1, out=self._ints("line")), out=level)
         return level
 
     def loses_nothing(self, recipe: Recipe) -> Bools:
         """Return for which stacks there is a proof that nothing is rejected."""
-        n, slack, left, right = self._n, self._grid.slack, self._left, self._right
+        n, left, right = self._n, self._left, self._right
         reach = self._rows[-1].astype(np.float32)
-        down, up = np.maximum(-left.change, 1), np.maximum(right.change, 0)
-        total = (left.height * up + right.height * down - down * up * (right.slope - left.slope)) / (down + up)
-        deviation = (total - n // 2 * slack) * np.float32(2 / n * _MARGIN)
-        doubt = np.maximum(left.doubt, right.doubt) * (n - 1) + slack
+        deviation, doubt = self._least_deviation(), self._doubt()
         low, high = (deviation * np.float32(k) - doubt for k in (recipe.linear_fit_low, recipe.linear_fit_high))
-        holds = (left.change < 0) & (right.change >= 0)
+        holds = self._is_bracket()
         holds &= reach - left.level - (n - 1) * left.slope < high
         holds &= left.level < low
         holds &= -right.level < high
         holds &= right.level + (n - 1) * right.slope - reach < low
         inner = np.maximum(left.inner, right.inner) + left.level - right.level
         holds &= inner < np.minimum(low, high)
-        if not slack:
+        if not self._grid.slack:
             holds |= reach == 0
-        holds &= np.subtract(self._keys[-1], self._keys[0]) <= self._grid.largest >> self._grid.places
+        holds &= self._fits()
         proven: Bools = holds
         return proven
+
+    def losses(self, recipe: Recipe, white: float) -> Losses:
+        """Return what is rejected, where that is certain; ``white`` keys stand for 1.0.
+
+        Every rank has to be certain to go or to stay, and those that go have to be outermost.
+        """
+        n, left, right = self._n, self._left, self._right
+        rank = np.arange(n, dtype=np.float32)[:, None]
+        total = np.full(len(left.slope), np.inf, np.float32)
+        bounds = []
+        for t in (left, right):
+            residual = rank * t.slope
+            residual += t.level
+            for row, target in zip(self._rows, residual, strict=True):
+                np.subtract(row, target, out=target)
+            np.minimum(total, np.abs(residual).sum(0), out=total)
+            bounds.append(residual)
+        total += np.float32(n / 2 * self._grid.slack)
+        at_least, at_most = bounds
+        rise = right.slope / np.float32((1 << self._grid.places) * white)
+        most = total * np.sqrt(1 + rise * rise) * np.float32(2 / n / _MARGIN)
+        least = self._least_deviation()
+        turn = rank * (right.slope - left.slope) + self._doubt()
+        at_least -= turn  # r_k - L(k)
+        at_most += turn
+        certain = self._is_bracket() & self._fits() & (least > 0)
+        counts = []
+        for surely, perhaps, place in (
+            (at_most <= -recipe.linear_fit_low * most, at_least <= -recipe.linear_fit_low * least, rank + 1),
+            (at_least >= recipe.linear_fit_high * most, at_most >= recipe.linear_fit_high * least, n - rank),
+        ):
+            count = np.count_nonzero(surely, axis=0)
+            certain &= (count == np.count_nonzero(perhaps, axis=0)) & (count == (surely * place).max(0))
+            counts.append(count)
+        low, high = (np.where(certain, count, 0) for count in counts)
+        return Losses(low, high, certain)
+
+    def _is_bracket(self) -> Bools:
+        """Return where G falls on the left and does not on the right."""
+        is_one: Bools = (self._left.change < 0) & (self._right.change >= 0)
+        return is_one
+
+    def _fits(self) -> Bools:
+        """Return which stacks fit into the grid."""
+        fits: Bools = np.subtract(self._keys[-1], self._keys[0]) <= self._grid.largest >> self._grid.places
+        return fits
+
+    def _least_deviation(self) -> F32:
+        """Return the least that the deviation can be."""
+        n, left, right = self._n, self._left, self._right
+        down, up = np.maximum(-left.change, 1), np.maximum(right.change, 0)
+        total = (left.height * up + right.height * down - down * up * (right.slope - left.slope)) / (down + up)
+        least: F32 = (total - n // 2 * self._grid.slack) * np.float32(2 / n * _MARGIN)
+        return least
+
+    def _doubt(self) -> F32:
+        """Return how far a sample may be nearer to the line, or further off, than the bounds of keys tell."""
+        doubt: F32 = np.maximum(self._left.doubt, self._right.doubt) * (self._n - 1) + np.float32(self._grid.slack)
+        return doubt
