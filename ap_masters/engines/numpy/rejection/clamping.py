@@ -38,7 +38,7 @@ class Group(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Median and 1.1926 Sn of each stack, and how close a comparison may come before it is not certain."""
+    """Median and 1.1926 Sn of each stack, and how close to a limit at 1.5 of these it is not certain what is beyond."""
 
     median: Row
     deviation: Row
@@ -98,11 +98,12 @@ class Clamped:
         cutoff counts from the first limits on only.
         """
         unclear = np.zeros(self.state.shape[1], np.bool_)
-        limit = -max(cutoff, CLAMP) * self.deviation
+        cutoff = max(cutoff, CLAMP)
+        limit, near = -cutoff * self.deviation, cutoff / CLAMP * self.near
         for rows, outermost in zip(self.ends, (0, -1), strict=True):
-            some = np.flatnonzero(rows[outermost] <= limit + self.near)
+            some = np.flatnonzero(rows[outermost] <= limit + near)
             part = take_columns(rows, some)
-            unclear[some] |= (np.abs(part - limit[some]) <= self.near[some]).any(0)
+            unclear[some] |= (np.abs(part - limit[some]) <= near[some]).any(0)
             rows[:, some] = np.where(part <= limit[some], 0.0, part)
         return unclear
 

@@ -57,8 +57,8 @@ class _Bounds(NamedTuple):
 def foresee(group: Group, recipe: Recipe, full_scale: float, *, turns: int) -> Losses:
     """Return what a pass over stacks of counts loses, as far as bounds after so many turns (2 or more) tell.
 
-    ``full_scale`` counts stand for 1.0. Two turns are made in float32, more of them in float64: for the few stacks that
-    need them it does not matter how long they take.
+    ``full_scale`` counts stand for 1.0. Two turns are made in float32, with a rough Sn; more of them in float64, with
+    the exact one: for the few stacks that need them it does not matter how long they take.
     """
     dtype: np.dtype[np.floating[Any]] = np.dtype(np.float32 if turns == 2 else np.float64)
     _, r, offset, cutoff = group
@@ -68,12 +68,13 @@ def foresee(group: Group, recipe: Recipe, full_scale: float, *, turns: int) -> L
         return losses
     for part in _parts(n, pixels):
         batch = r[:, part]
-        distance, doubt = sn.rough_distance(np.ascontiguousarray(batch))
+        batch = np.ascontiguousarray(batch)
+        distance, doubt = sn.rough_distance(batch) if turns == 2 else (sn.middle_distance(batch), np.zeros(1))
         unit = sn.CONSISTENCY * sn.factor(n)
         median = (batch[(n - 1) // 2].astype(np.float64) + batch[n // 2]) / 2
         first = unit * distance
         level = _NEAR_LEVEL * np.abs(median + offset[part])
-        near = _ROUNDING * float(np.finfo(dtype).eps) * n * first + unit * doubt * max(cutoff, CLAMP) + level
+        near = _ROUNDING * float(np.finfo(dtype).eps) * n * first + unit * doubt * CLAMP + level
         bounds = _bounds(batch, Start(median, first, near), cutoff, turns, dtype)
         known = bounds.known & (first > _SMALLEST * full_scale)
         low, high, clear = _count(batch, median, bounds, recipe)
