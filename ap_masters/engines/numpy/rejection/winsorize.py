@@ -12,7 +12,7 @@ decides, its own roundings in its own order are the definition. They decide next
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,27 +65,12 @@ def winsorize(groups: Sequence[Group], full_scale: float) -> Winsorized:
     return result
 
 
-def _middle_distance(r: NDArray[Any]) -> Floats:
-    """Return Sn's distance; of short integers by way of 8 bits wherever these hold the differences."""
-    if r.dtype.kind not in "iu" or r.dtype == np.uint8:
-        return sn.middle_distance(r).astype(np.float64)
-    distance = np.empty(r.shape[1])
-    above = (r - r[0]).view(np.uint16)
-    fits = above[-1] < 256
-    if fits.all():
-        return sn.middle_distance(above.astype(np.uint8)).astype(np.float64)
-    for which, dtype in ((np.flatnonzero(fits), np.uint8), (np.flatnonzero(~fits), np.uint16)):
-        if len(which):
-            distance[which] = sn.middle_distance(take_columns(above, which).astype(dtype))
-    return distance
-
-
 def _start(group: Group, result: Winsorized, full_scale: float) -> "Start":
     """Put medians and first deviations into ``result``: they are what comes out where nothing is clamped."""
     where, r, offset, _ = group
     n = len(r)
     median = (r[(n - 1) // 2].astype(np.float64) + r[n // 2]) / 2
-    s0 = sn.CONSISTENCY * sn.factor(n) * _middle_distance(r)
+    s0 = sn.CONSISTENCY * sn.factor(n) * sn.exact_distance(r)
     result.centre[where], result.deviation[where] = median, s0
     result.unsure[where] = (s0 > 0) & (s0 < 4 * ZERO * full_scale)
     return Start(median, s0, _NEAR * s0 + _NEAR_LEVEL * np.abs(median + offset))

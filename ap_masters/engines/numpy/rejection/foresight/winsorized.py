@@ -67,9 +67,8 @@ def foresee(group: Group, recipe: Recipe, full_scale: float, *, turns: int) -> L
     if n < _FEWEST:
         return losses
     for part in _parts(n, pixels):
-        batch = r[:, part]
-        batch = np.ascontiguousarray(batch)
-        distance, doubt = sn.rough_distance(batch) if turns == 2 else (sn.middle_distance(batch), np.zeros(1))
+        batch = np.ascontiguousarray(r[:, part])
+        distance, doubt = sn.rough_distance(batch) if turns == 2 else (sn.exact_distance(batch), np.zeros(1))
         unit = sn.CONSISTENCY * sn.factor(n)
         median = (batch[(n - 1) // 2].astype(np.float64) + batch[n // 2]) / 2
         first = unit * distance
