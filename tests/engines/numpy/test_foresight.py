@@ -136,3 +136,12 @@ def test_many_stacks_lose_what_few_lose(dtype: type[Any], rejection: Rejection) 
     recipe = Recipe(rejection=rejection)
 
     assert_same(run(frames.astype(dtype), recipe, memory=1), run(frames.astype(dtype), recipe))
+
+
+@pytest.mark.parametrize("n", [61, 63])
+def test_few_values_and_many_ties(n: int) -> None:
+    """Lines through samples that tie for the middle have no tangent there, and prove nothing: the same is rejected."""
+    frames = np.random.default_rng(0).integers(500, 504, (n, 1, 30, 30))
+    recipe = Recipe(rejection=Rejection.LINEAR_FIT, linear_fit_low=0.5, linear_fit_high=1.0)
+
+    assert_same(run(frames.astype(np.uint16), recipe), run(frames.astype(np.float64), recipe, memory=1))

@@ -81,8 +81,13 @@ class _Tangents(NamedTuple):
     level: F32  # m
     height: F32  # G, or less
     change: F32  # a slope of G here
-    inner: F32  # greatest |r_k - b k - m| of all ranks but the outermost
+    inner: F32  # greatest |r_k - b k - m| of all ranks but the outermost; less than 0 where the tangent tells nothing
     doubt: F32  # how far beyond the slope the best one may be after all
+
+    @property
+    def tells(self) -> Bools:
+        """Where it is a tangent at all; one that falls always is."""
+        return self.inner >= 0
 
     def select(self, pixels: NDArray[np.intp]) -> "_Tangents":
         """Return those of some stacks."""
@@ -165,13 +170,14 @@ class Bracket:
         close = self._guess * np.float32(_CLOSE / sqrt(self._n))
         np.minimum(close, np.float32(_PART) * np.maximum(right.slope - left.slope, 0), out=close)
         cross += np.copysign(close, left.slope + right.slope - 2 * cross)
-        for side, wrong in ((left, left.change >= 0), (right, right.change < 0)):
+        np.maximum(cross, left.slope, out=cross)
+        np.minimum(cross, right.slope, out=cross)
+        for side, wrong in ((left, left.change >= 0), (right, (right.change < 0) | ~right.tells)):
             pixels = np.flatnonzero(wrong)
             cross[pixels] = self._beyond(side).take(pixels)
         here = self._tangents(cross, finely=self._grid.slack > 0)
-        falls = here.change < 0
-        self._left, _ = here.choose(left, falls)
-        self._right, _ = right.choose(here, falls)
+        self._left, _ = here.choose(left, here.change < 0)
+        self._right, _ = here.choose(right, (here.change >= 0) & here.tells)
 
     def _beyond(self, tangents: _Tangents) -> F32:
         """Return slopes at which G changes the other way, if stacks are like normal samples."""
@@ -183,7 +189,7 @@ class Bracket:
         return beyond
 
     def _tangents(self, slope: F32, *, finely: bool = False) -> _Tangents:
-        """Return tangents at slopes; those that say nothing are horizontal, at zero."""
+        """Return tangents at slopes. Those that tell nothing are horizontal, at zero: too many samples tie there."""
         n = self._n
         slope, residuals = self._residuals(slope, finely=finely)
         level = self._middle(residuals)
@@ -208,6 +214,7 @@ class Bracket:
         balanced = (count == 0).astype(total.dtype)
         np.multiply(change, balanced, out=change)
         np.multiply(total, balanced, out=total)
+        np.copyto(inner, -1, where=count != 0)
         height = total.view(total.dtype.str.replace("i", "u"))  # modulo 2^16: never too high
         floats = [row.astype(np.float32) for row in (level, height, change, inner, certain)]
         if self._grid.slack:
@@ -317,8 +324,9 @@ class Bracket:
         return Losses(low, high, certain)
 
     def _is_bracket(self) -> Bools:
-        """Return where G falls on the left and does not on the right."""
-        is_one: Bools = (self._left.change < 0) & (self._right.change >= 0)
+        """Return where G falls on the left and does not on the right, further up."""
+        left, right = self._left, self._right
+        is_one: Bools = (left.change < 0) & (right.change >= 0) & right.tells & (left.slope <= right.slope)
         return is_one
 
     def _fits(self) -> Bools:

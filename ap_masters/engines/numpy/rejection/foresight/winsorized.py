@@ -98,6 +98,7 @@ def _bounds(r: NDArray[Any], start: Start, cutoff: float, turns: int, dtype: np.
     stacks = Clamped(Clamped.state_of(r, start, outer, dtype))
     unclear = stacks.replace_far(cutoff) if cutoff else np.zeros(r.shape[1], np.bool_)
     stopped = np.zeros(r.shape[1], np.bool_)
+    doubt = stacks.near * _doubt(n, 2 * outer, turns)
     for turn in range(turns):
         so_far = stacks.limits.copy()
         unclear |= stacks.limit()
@@ -106,9 +107,8 @@ def _bounds(r: NDArray[Any], start: Start, cutoff: float, turns: int, dtype: np.
         sums = stacks.clamp()
         stacks.find_shrunk(before, cutoff, unclear)
         if 0 < turn < turns - 1:
-            stopped |= before - stacks.deviation <= _MAY_STOP * before
+            stopped |= before - stacks.deviation <= _MAY_STOP * before + doubt
     further = _FURTHER / 2**turns
-    doubt = stacks.near * _doubt(n, 2 * outer, turns)
     most = stacks.deviation + doubt
     so_far = stacks.limits.copy()
     unclear |= stacks.limit()

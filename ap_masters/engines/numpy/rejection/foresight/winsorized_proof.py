@@ -20,6 +20,7 @@ _Condition = tuple[F32, F32, float, np.ufunc, F32]
 _TRIES: Final = (0.92, 0.96)  # limits tried, in terms of the deviation that is likely, then of that known so far
 _WINDOW: Final = (0.1, 0.3)  # ranks whose differences from those as high tell the likely deviation, in terms of n
 _SPLITS: Final = (-2, 2)  # see ``least_distance``
+_LARGEST: Final = 255  # key
 _ROUNDING: Final = 1e-3  # of a centre in keys: some ten float32 operations on numbers up to 256
 _OUTER: Final = 0.25  # of the ranks at each end; limits that reach further in prove nothing
 
@@ -152,7 +153,8 @@ class _Proof:
         lower, upper = self._rows[: n // 2], self._rows[: (n - 1) // 2 : -1]
         raised = scratch.rows("raised", outer, np.uint8, self._length)
         lowered = scratch.rows("lowered", outer, np.uint8, self._length)
-        more, less = (scratch.row(name, np.uint16, self._length) for name in ("more", "less"))
+        sums = np.uint16 if outer * _LARGEST < 1 << 16 else np.uint32
+        more, less = (scratch.row(name, sums, self._length) for name in ("more", "less"))
         change = scratch.row("change", np.uint8, self._length)
         more.fill(0)
         less.fill(0)
@@ -178,7 +180,7 @@ class _Proof:
         scatter = self._copied("deviation", weighted_spread(lower, upper, weigh, self._scratch))
         return np.multiply(scatter, np.float32(weigh.factor), out=scatter)
 
-    def _bound_centre(self, more: NDArray[np.uint16], less: NDArray[np.uint16]) -> None:
+    def _bound_centre(self, more: NDArray[Any], less: NDArray[Any]) -> None:
         """Set the bounds of the centre, from the sums by which clamping raised and lowered keys.
 
         A sample above b exceeds it by up to the slack more than its key does.
