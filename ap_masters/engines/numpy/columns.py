@@ -86,8 +86,7 @@ def begin_columns(ranked: NDArray[Any], offset: Floats, recipe: Recipe, full_sca
     All others lose nothing, ever: a clipping rule ends with the first pass that finds nothing.
     """
     stacks = Stacks(ranked, full_scale, offset)
-    span, put_off = reject(stacks, recipe, worthwhile=stacks.pixels + 1)
-    assert isinstance(span, Span)
+    span, put_off, _ = reject(stacks, recipe, worthwhile=stacks.pixels + 1)
     unsettled = (span.first > 0) | (span.last < stacks.frames)
     unsettled[put_off] = True
     lost = np.flatnonzero(unsettled)
@@ -106,30 +105,34 @@ def integrate_columns(
     """Integrate the columns of ``samples`` (frames, pixels), which are counts less ``zero``.
 
     ``known`` is what has been found out of them, or how far they have got. Return also which stacks have been put off
-    (see ``clipping.clip``), and how far these have got; what stands for them in the result means nothing, and is not
+    (see ``passes.reject_in_passes``), and how far these have got; what stands for them in the result means nothing, and is not
     counted.
     """
     if isinstance(known, Begun):
         stacks = Stacks(known.ranked, full_scale, known.offset)
-        left, put_off = reject(stacks, recipe, known.span, worthwhile)
+        left, put_off, torn = reject(stacks, recipe, known.span, worthwhile)
     else:
         stacks = Stacks(_sorted(samples), full_scale, np.full(samples.shape[1], zero), known)
-        left, put_off = reject(stacks, recipe, worthwhile=worthwhile)
-    if not isinstance(left, Span):
-        kept = _combine_kept(stacks, left == 0, recipe.combination)
-        return Columns(*kept, *_count_fates(samples, left)), put_off, None
+        left, put_off, torn = reject(stacks, recipe, worthwhile=worthwhile)
     so_far = Begun(take_columns(stacks.ranked, put_off), stacks.offset[put_off], left.select(put_off))
-    combined = _combine_span(stacks, left, recipe.combination)
-    from_inside = recipe.rejection in FROM_INSIDE
-    return Columns(*combined, *_count_span(samples, zero, stacks, left, put_off, from_inside)), put_off, so_far
+    numerator, denominator = _combine_span(stacks, left, recipe.combination)
+    uncounted = np.concatenate([put_off, torn.where])
+    low, high = _count_span(samples, zero, stacks, left, uncounted, recipe.rejection in FROM_INSIDE)
+    if len(torn.where):
+        kept = _combine_kept(stacks.select(torn.where), torn.fates == 0, recipe.combination)
+        numerator[torn.where], denominator[torn.where] = kept
+        more = _count_fates(take_columns(samples, torn.where), torn.fates)
+        low, high = low + more[0], high + more[1]
+    return Columns(numerator, denominator, low, high), put_off, so_far
 
 
 def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, full_scale: float) -> Columns:
     """Integrate columns whose samples are rejected by one value and combined by another, both in counts."""
     order = np.argsort(to_reject, axis=0, kind="stable")
     stacks = Stacks(np.take_along_axis(to_reject, order, 0), full_scale)
-    left = reject(stacks, recipe).left
-    fates = stacks.fates(left, from_inside=recipe.rejection in FROM_INSIDE) if isinstance(left, Span) else left
+    left, _, torn = reject(stacks, recipe)
+    fates = stacks.fates(left, from_inside=recipe.rejection in FROM_INSIDE)
+    fates[:, torn.where] = torn.fates
     by_frame = np.empty_like(fates)
     np.put_along_axis(by_frame, order, fates, 0)
     second = np.argsort(to_combine, axis=0, kind="stable")
@@ -200,12 +203,12 @@ def _combine_kept(stacks: Stacks, kept: NDArray[np.bool_], combination: Combinat
 
 
 def _count_span(
-    samples: NDArray[Any], zero: float, stacks: Stacks, span: Span, put_off: Ranks, from_inside: bool
+    samples: NDArray[Any], zero: float, stacks: Stacks, span: Span, uncounted: Ranks, from_inside: bool
 ) -> Counts:
     """Count each frame's rejected samples: those below the lowest survivor, and those above the highest.
 
     That finds them all unless a rejected sample equals a survivor, or nothing survived; such stacks are
-    ranked sample by sample. Nothing is counted of stacks that are ``put_off``.
+    ranked sample by sample. Nothing is counted of the ``uncounted``.
     """
     n = stacks.frames
     first, last = span
@@ -213,12 +216,12 @@ def _count_span(
     unclear = (first > 0) & (stacks.at(np.maximum(first - 1, 0)) == lowest)
     unclear |= (last < n) & (stacks.at(np.minimum(last, n - 1)) == highest)
     unclear |= last <= first
-    unclear[put_off] = False
+    unclear[uncounted] = False
     some = np.flatnonzero(unclear)
     none = Span.everything(stacks).select(some)
     lowest[some], highest[some] = stacks.at(none.first, some), stacks.at(none.last - 1, some)
     least, greatest = ((end - zero).astype(samples.dtype) for end in (lowest, highest))
-    least[put_off], greatest[put_off] = samples[:, put_off].min(0), samples[:, put_off].max(0)
+    least[uncounted], greatest[uncounted] = samples[:, uncounted].min(0), samples[:, uncounted].max(0)
     low, high = _count_rows(samples < least), _count_rows(samples > greatest)
     if len(some):
         more = _count_fates(

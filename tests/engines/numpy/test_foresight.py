@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ap_masters.engines.numpy.order import Scales
 from ap_masters.engines.numpy.rejection.clamping import Group
 from ap_masters.engines.numpy.rejection.foresight.line import foresee as foresee_line
 from ap_masters.engines.numpy.rejection.foresight.winsorized import foresee
@@ -145,3 +146,13 @@ def test_few_values_and_many_ties(n: int) -> None:
     recipe = Recipe(rejection=Rejection.LINEAR_FIT, linear_fit_low=0.5, linear_fit_high=1.0)
 
     assert_same(run(frames.astype(np.uint16), recipe), run(frames.astype(np.float64), recipe, memory=1))
+
+
+def test_a_torn_stack_leaves_its_neighbours_alone() -> None:
+    """Of samples with factors, which are no whole numbers, not the last bit depends on what is worked on together."""
+    rng = np.random.default_rng(1)
+    frames = np.rint(rng.standard_t(1, (20, 1, 50, 50)) * 20).clip(0, 65535).astype(np.uint16)
+    factors = Scales(*[rng.uniform(0.9, 1.1, 20).tolist()] * 2)
+    recipe = Recipe(rejection=Rejection.LINEAR_FIT, linear_fit_low=1.0, linear_fit_high=1.5)
+
+    assert_same(run(frames, recipe, scales=[factors], memory=1), run(frames, recipe, scales=[factors]))

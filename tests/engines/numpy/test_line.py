@@ -15,7 +15,7 @@ from ap_masters.engines.numpy.rejection.deviation import Lines, least_absolute_d
 from ap_masters.engines.numpy.rejection.foresight.line import loses_nothing
 from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
 from ap_masters.engines.numpy.rejection.line import reject_linear_fit
-from ap_masters.engines.numpy.rejection.survivors import Span, Stacks
+from ap_masters.engines.numpy.rejection.survivors import Stacks
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe, Rejection
 from tests import reference
@@ -36,10 +36,12 @@ def sorted_counts(kind: str, n: int, pixels: int) -> NDArray[np.uint16]:
     return np.sort(counts(kind, np.random.default_rng(n), (n, pixels)), axis=0)
 
 
-def fates(stacks: Stacks, recipe: Recipe) -> NDArray[np.uint8]:
-    """Return what becomes of every rank."""
-    left = reject_linear_fit(stacks, recipe).left
-    return stacks.fates(left, from_inside=True) if isinstance(left, Span) else left
+def fates(stacks: Stacks, recipe: Recipe, begun: Any = None) -> NDArray[np.uint8]:
+    """Return what becomes of every rank, of stacks that may have been begun on."""
+    left, _, torn = reject_linear_fit(stacks, recipe, begun)
+    told = stacks.fates(left, from_inside=True)
+    told[:, torn.where] = torn.fates
+    return told
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -167,13 +169,11 @@ def test_stacks_put_off_end_as_if_they_had_not_been(kind: str) -> None:
     stacks = Stacks(sorted_counts(kind, 12, 400), ADU)
     begun: Any = None
     for _ in range(20):
-        begun, put_off = reject_linear_fit(stacks, recipe, begun, stacks.pixels + 1)
+        begun, put_off, _ = reject_linear_fit(stacks, recipe, begun, stacks.pixels + 1)
         if not len(put_off):
             break
-    left = reject_linear_fit(stacks, recipe, begun).left
-    step_by_step = stacks.fates(left, from_inside=True) if isinstance(left, Span) else left
 
-    np.testing.assert_array_equal(step_by_step, fates(stacks, recipe))
+    np.testing.assert_array_equal(fates(stacks, recipe, begun), fates(stacks, recipe))
 
 
 def test_lines_are_found_for_samples_that_are_no_integers() -> None:

@@ -13,7 +13,7 @@ from ap_masters.engines.numpy.rejection.foresight.scale import least_distance
 from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
 from ap_masters.engines.numpy.rejection.foresight.winsorized_proof import loses_nothing
 from ap_masters.engines.numpy.rejection.sn import middle_distance
-from ap_masters.engines.numpy.rejection.survivors import Span, Stacks
+from ap_masters.engines.numpy.rejection.survivors import Stacks
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.engines.numpy.screening import LIMITS
 from ap_masters.engines.numpy.screening.clipping import Tile, unproven
@@ -24,7 +24,6 @@ from ap_masters.model import Recipe, Rejection
 def losing(ranked: NDArray[Any], recipe: Recipe) -> set[int]:
     """Return which sorted stacks lose something by the definition."""
     left = reject(Stacks(ranked, 65535.0), recipe).left
-    assert isinstance(left, Span)
     return set(np.flatnonzero((left.first > 0) | (left.last < len(ranked))).tolist())
 
 

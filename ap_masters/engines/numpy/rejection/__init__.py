@@ -9,7 +9,7 @@ from ap_masters.engines.numpy.rejection.clipping import clip_averaged, clip_sigm
 from ap_masters.engines.numpy.rejection.esd import reject_esd
 from ap_masters.engines.numpy.rejection.line import reject_linear_fit
 from ap_masters.engines.numpy.rejection.simple import reject_minmax, reject_none, reject_percentile
-from ap_masters.engines.numpy.rejection.survivors import Fates, Span, Stacks, Verdict
+from ap_masters.engines.numpy.rejection.survivors import Fates, Span, Stacks, Torn, Verdict
 from ap_masters.model import Recipe, Rejection
 
 _AT_ONCE: dict[Rejection, Callable[[Stacks, Recipe], Span | Fates]] = {
@@ -32,4 +32,7 @@ def reject(stacks: Stacks, recipe: Recipe, begun: Span | None = None, worthwhile
     """Reject by the recipe. Stacks are put off when less than ``worthwhile`` of them need another pass."""
     if recipe.rejection in _BY_PASSES:
         return _BY_PASSES[recipe.rejection](stacks, recipe, begun, worthwhile)
-    return Verdict(_AT_ONCE[recipe.rejection](stacks, recipe), np.arange(0))
+    left = _AT_ONCE[recipe.rejection](stacks, recipe)
+    if isinstance(left, Span):
+        return Verdict(left, np.arange(0), stacks.none_torn())
+    return Verdict(Span.everything(stacks), np.arange(0), Torn(np.arange(stacks.pixels), left))

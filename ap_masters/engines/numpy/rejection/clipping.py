@@ -143,12 +143,12 @@ def _move_end(
 
 def clip_sigma(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
     """Clip about the median by the sample standard deviation."""
-    return Verdict(*clip(stacks, _Standard(stacks), recipe, begun, worthwhile))
+    return Verdict(*clip(stacks, _Standard(stacks), recipe, begun, worthwhile), stacks.none_torn())
 
 
 def clip_winsorized(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
     """Clip about the Winsorized mean by the Winsorized deviation; the cutoff counts in the first pass only."""
-    return Verdict(*clip(stacks, _Winsorized(stacks, recipe), recipe, begun, worthwhile))
+    return Verdict(*clip(stacks, _Winsorized(stacks, recipe), recipe, begun, worthwhile), stacks.none_torn())
 
 
 def clip_averaged(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
@@ -158,10 +158,11 @@ def clip_averaged(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile
     """
     n = stacks.frames
     if n < _FEWEST:
-        return Verdict(Span.everything(stacks), np.arange(0))
+        return Verdict(Span.everything(stacks), np.arange(0), stacks.none_torn())
     span, put_off = clip(stacks, _Averaged(stacks), recipe, begun, worthwhile)
     empty = is_zero(stacks.twice_median(Span.everything(stacks)) / 2, stacks.full_scale)
-    return Verdict(Span(np.where(empty, n, span.first), np.where(empty, n, span.last)), put_off[~empty[put_off]])
+    left = Span(np.where(empty, n, span.first), np.where(empty, n, span.last))
+    return Verdict(left, put_off[~empty[put_off]], stacks.none_torn())
 
 
 class _Standard:

@@ -19,6 +19,7 @@ from ap_masters.engines.numpy.rejection.survivors import (
     Ranks,
     Span,
     Stacks,
+    Torn,
     Verdict,
     is_zero,
 )
@@ -45,10 +46,8 @@ def reject_linear_fit(stacks: Stacks, recipe: Recipe, begun: Span | None = None,
     put_off = reject_in_passes(rule, span, active, begun=begun is not None, worthwhile=worthwhile)
     some = np.flatnonzero(rule.torn)
     if worthwhile or not len(some):
-        return Verdict(span, np.concatenate([put_off, some]))
-    fates = stacks.fates(span, from_inside=True)
-    fates[:, some] = _reject_any(stacks.select(some), recipe)
-    return Verdict(fates, put_off)
+        return Verdict(span, np.concatenate([put_off, some]), stacks.none_torn())
+    return Verdict(span, put_off, Torn(some, _reject_any(stacks.select(some), recipe)))
 
 
 class _LineFit(NamedTuple):

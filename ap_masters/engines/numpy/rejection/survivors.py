@@ -206,6 +206,10 @@ class Stacks:
         equal = self.values == samples
         return np.argmax(equal, axis=0), self.frames - np.argmax(equal[::-1], axis=0)
 
+    def none_torn(self) -> "Torn":
+        """Return that no stack is torn."""
+        return Torn(np.arange(0), np.zeros((self.frames, 0), np.uint8))
+
     def twice_median(self, span: "Span", pixels: NDArray[np.intp] | slice = slice(None)) -> Floats:
         """Return the sum of the two central survivors (of the one central survivor with itself)."""
         first, last = span
@@ -242,14 +246,22 @@ class Span(NamedTuple):
         return (rank < self.first) * LOW | (rank >= self.last) * HIGH
 
 
+class Torn(NamedTuple):
+    """Stacks of which more is left than a range of ranks, and the fate of each of their ranks."""
+
+    where: Ranks
+    fates: Fates
+
+
 class Verdict(NamedTuple):
-    """What is left of every stack: a range of ranks, or where any rank may go, the fate of each.
+    """What is left of every stack: a range of ranks, but of those that are ``torn``.
 
     It is not final for the stacks ``put_off``; they have to be gone on with from their span.
     """
 
-    left: Span | Fates
+    left: Span
     put_off: Ranks
+    torn: Torn
 
 
 class Losses(NamedTuple):
