@@ -105,7 +105,7 @@ def integrate_columns(
     """Integrate the columns of ``samples`` (frames, pixels), which are counts less ``zero``.
 
     ``known`` is what has been found out of them, or how far they have got. Return also which stacks have been put off
-    (see ``passes.reject_in_passes``), and how far these have got; what stands for them in the result means nothing, and is not
+    (see ``reject_in_passes``), and how far these have got; what stands for them in the result means nothing, and is not
     counted.
     """
     if isinstance(known, Begun):
