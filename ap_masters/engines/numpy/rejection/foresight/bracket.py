@@ -45,6 +45,7 @@ _CLOSE: Final = 0.06  # relative distance from where tangents cross to the next 
 _PART: Final = 0.15  # and of the bracket's width, at most
 _OF_RANGE: Final = 0.05  # a residual is on average, in terms of a stack's range; normal ones are some 0.03
 _MANY: Final = 64  # samples, sums of which want more than 16 bits
+_EXACT: Final = (1 << 23) - 1  # whole numbers up to there, and differences of them, are exact in float32
 _EVEN: Final = 2
 _FRACTION: Final = 15  # binary places of slopes
 _LEVEL: Final = 1e-6  # stands for the slope of a tangent that is level: it bounds nothing
@@ -66,10 +67,11 @@ class Grid(NamedTuple):
     def of(cls, keys: Sequence[Row], slack: float) -> "Grid":
         """Return the finest grid in which most stacks fit; sums of all ranks fit as well."""
         dtype = np.dtype(np.int16 if len(keys) < _MANY else np.int32)
-        largest = (1 << (8 * dtype.itemsize - 2)) - 1
+        held = (1 << (8 * dtype.itemsize - 2)) - 1
+        largest = min(held, _EXACT)
         ranges = np.sort(keys[-1][::_SAMPLED] - keys[0][::_SAMPLED])
         usual = max(int(ranges[len(ranges) * 15 // 16]), 1)
-        of_sums = int(4 * largest / (_OF_RANGE * len(keys)))
+        of_sums = int(4 * held / (_OF_RANGE * len(keys)))
         places = min(max((min(largest, of_sums) // usual).bit_length() - 1, 1), 20)
         return cls(dtype, places, largest, slack * (1 << places) + _EVEN * (slack > 0))
 
