@@ -101,7 +101,7 @@ def integrate_columns(
     *,
     known: Sums | Begun | None = None,
     worthwhile: int = 0,
-) -> tuple[Columns, Ranks, Begun | None]:
+) -> tuple[Columns, Ranks, Begun]:
     """Integrate the columns of ``samples`` (frames, pixels), which are counts less ``zero``.
 
     ``known`` is what has been found out of them, or how far they have got. Return also which stacks have been put off
@@ -116,9 +116,9 @@ def integrate_columns(
         left, put_off, torn = reject(stacks, recipe, worthwhile=worthwhile)
     so_far = Begun(take_columns(stacks.ranked, put_off), stacks.offset[put_off], left.select(put_off))
     numerator, denominator = _combine_span(stacks, left, recipe.combination)
-    uncounted = np.concatenate([put_off, torn.where])
+    uncounted = put_off if torn is None else np.concatenate([put_off, torn.where])
     low, high = _count_span(samples, zero, stacks, left, uncounted, recipe.rejection in FROM_INSIDE)
-    if len(torn.where):
+    if torn is not None:
         kept = _combine_kept(stacks.select(torn.where), torn.fates == 0, recipe.combination)
         numerator[torn.where], denominator[torn.where] = kept
         more = _count_fates(take_columns(samples, torn.where), torn.fates)
@@ -132,7 +132,8 @@ def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, 
     stacks = Stacks(np.take_along_axis(to_reject, order, 0), full_scale)
     left, _, torn = reject(stacks, recipe)
     fates = stacks.fates(left, from_inside=recipe.rejection in FROM_INSIDE)
-    fates[:, torn.where] = torn.fates
+    if torn is not None:
+        fates[:, torn.where] = torn.fates
     by_frame = np.empty_like(fates)
     np.put_along_axis(by_frame, order, fates, 0)
     second = np.argsort(to_combine, axis=0, kind="stable")

@@ -40,7 +40,8 @@ def fates(stacks: Stacks, recipe: Recipe, begun: Any = None) -> NDArray[np.uint8
     """Return what becomes of every rank, of stacks that may have been begun on."""
     left, _, torn = reject_linear_fit(stacks, recipe, begun)
     told = stacks.fates(left, from_inside=True)
-    told[:, torn.where] = torn.fates
+    if torn is not None:
+        told[:, torn.where] = torn.fates
     return told
 
 

@@ -34,5 +34,5 @@ def reject(stacks: Stacks, recipe: Recipe, begun: Span | None = None, worthwhile
         return _BY_PASSES[recipe.rejection](stacks, recipe, begun, worthwhile)
     left = _AT_ONCE[recipe.rejection](stacks, recipe)
     if isinstance(left, Span):
-        return Verdict(left, np.arange(0), stacks.none_torn())
+        return Verdict(left, np.arange(0))
     return Verdict(Span.everything(stacks), np.arange(0), Torn(np.arange(stacks.pixels), left))

@@ -10,7 +10,7 @@ from ap_masters.engines.numpy.rejection.clamping import Group
 from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
 from ap_masters.engines.numpy.rejection.foresight.winsorized import foresee
 from ap_masters.engines.numpy.rejection.foresight.winsorized_proof import loses_nothing
-from ap_masters.engines.numpy.rejection.passes import reject_in_passes
+from ap_masters.engines.numpy.rejection.passes import FEWEST, WORTH_FORESEEING, reject_in_passes
 from ap_masters.engines.numpy.rejection.survivors import (
     Bools,
     Floats,
@@ -27,10 +27,8 @@ from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
 Indices = NDArray[np.intp]
-_FEWEST = 3
 _NEAR = 1e-10  # relative distance to a limit below which the comparison is repeated exactly
 _CANCELLED = 1e-2  # the part of n Q that has to be left of it, lest the digits be gone
-_WORTH_FORESEEING = 512  # stacks of as many samples: fewer are measured, together with all others
 _TURNS, _MORE_TURNS = 2, 6  # made to foresee what is lost, and where two have been too few
 _EXACT = 2.0**53  # whole numbers below are exact in float64
 
@@ -48,7 +46,7 @@ class Yardstick(Protocol):
 
     def foresee(self, pixels: Indices, span: Span, *, again: bool) -> Losses | None:
         """Return what they lose in one pass, as far as that is cheaper to tell than by measuring; None for nothing."""
-        ...
+        return None
 
     def measure(self, pixels: Indices, span: Span, *, patient: bool) -> Measures:
         """Return centre and deviation; whoever is ``patient`` may be told later of a few stacks."""
@@ -77,7 +75,7 @@ def clip(
     ``reject_in_passes`` does. ``begun`` is where stacks that were put off have got to.
     """
     span = Span.everything(stacks) if begun is None else begun
-    active = np.flatnonzero(span.survivors >= _FEWEST)
+    active = np.flatnonzero(span.survivors >= FEWEST)
     rule = _Clipping(stacks, yardstick, recipe)
     return span, reject_in_passes(rule, span, active, begun=begun is not None, worthwhile=worthwhile)
 
@@ -143,12 +141,12 @@ def _move_end(
 
 def clip_sigma(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
     """Clip about the median by the sample standard deviation."""
-    return Verdict(*clip(stacks, _Standard(stacks), recipe, begun, worthwhile), stacks.none_torn())
+    return Verdict(*clip(stacks, _Standard(stacks), recipe, begun, worthwhile))
 
 
 def clip_winsorized(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
     """Clip about the Winsorized mean by the Winsorized deviation; the cutoff counts in the first pass only."""
-    return Verdict(*clip(stacks, _Winsorized(stacks, recipe), recipe, begun, worthwhile), stacks.none_torn())
+    return Verdict(*clip(stacks, _Winsorized(stacks, recipe), recipe, begun, worthwhile))
 
 
 def clip_averaged(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
@@ -157,23 +155,19 @@ def clip_averaged(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile
     Where the median of all is zero everything counts as rejected (as low), and the pixel is that median.
     """
     n = stacks.frames
-    if n < _FEWEST:
-        return Verdict(Span.everything(stacks), np.arange(0), stacks.none_torn())
+    if n < FEWEST:
+        return Verdict(Span.everything(stacks), np.arange(0))
     span, put_off = clip(stacks, _Averaged(stacks), recipe, begun, worthwhile)
     empty = is_zero(stacks.twice_median(Span.everything(stacks)) / 2, stacks.full_scale)
     left = Span(np.where(empty, n, span.first), np.where(empty, n, span.last))
-    return Verdict(left, put_off[~empty[put_off]], stacks.none_torn())
+    return Verdict(left, put_off[~empty[put_off]])
 
 
-class _Standard:
+class _Standard(Yardstick):
     """The median, and the sample standard deviation sqrt((n Q - S^2) / (n (n - 1)))."""
 
     def __init__(self, stacks: Stacks) -> None:
         self._stacks = stacks
-
-    def foresee(self, pixels: Indices, span: Span, *, again: bool) -> Losses | None:
-        """Return nothing: measuring is as cheap."""
-        return None
 
     def measure(self, pixels: Indices, span: Span, *, patient: bool) -> Measures:
         """Return median and standard deviation of the survivors."""
@@ -219,7 +213,7 @@ def _scatter(r: list[Fraction]) -> Fraction:
     return len(r) * sum((x * x for x in r), Fraction(0)) - sum(r, Fraction(0)) ** 2
 
 
-class _Averaged:
+class _Averaged(Yardstick):
     """The median c, and q sqrt(c), where q^2 = sum((r - m0)^2 / m0) / (n - 1) over all samples, m0 their median.
 
     PixInsight's samples are not negative; for others q^2 c is what counts, and where it is negative nothing goes.
@@ -235,10 +229,6 @@ class _Averaged:
         self._about_m0 = squares - 2 * shift * total + stacks.frames * shift * shift
         with np.errstate(invalid="ignore", divide="ignore"):
             self._square = self._about_m0 / m0 / (stacks.frames - 1)
-
-    def foresee(self, pixels: Indices, span: Span, *, again: bool) -> Losses | None:
-        """Return nothing: measuring is as cheap."""
-        return None
 
     def measure(self, pixels: Indices, span: Span, *, patient: bool) -> Measures:
         """Return the median of the survivors and the deviation that goes with it."""
@@ -271,7 +261,7 @@ def _centre(r: list[Fraction], span: Span, i: np.intp) -> Fraction:
     return (r[(first + last - 1) // 2] + r[(first + last) // 2]) / 2
 
 
-class _Winsorized:
+class _Winsorized(Yardstick):
     """Winsorized mean and deviation; where rounding may decide, those of the definition's own arithmetic."""
 
     def __init__(self, stacks: Stacks, recipe: Recipe) -> None:
@@ -283,7 +273,7 @@ class _Winsorized:
         losses = Losses.unknown(len(pixels))
         for group in self._groups(pixels, span):
             turns = _MORE_TURNS if again and len(group.r) == self._stacks.frames else _TURNS
-            if len(group.where) < _WORTH_FORESEEING:
+            if len(group.where) < WORTH_FORESEEING:
                 continue
             if group.r.dtype == np.uint8 and len(group.r) < self._stacks.frames:
                 proven = loses_nothing(Sorted.of(group.r), self._recipe, Scratch(len(group.where)), cutoff=group.cutoff)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ap_masters.engines.numpy.rejection.deviation import least_absolute_deviation
 from ap_masters.engines.numpy.rejection.foresight.line import foresee, loses_nothing
 from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
-from ap_masters.engines.numpy.rejection.passes import reject_in_passes
+from ap_masters.engines.numpy.rejection.passes import FEWEST, WORTH_FORESEEING, reject_in_passes
 from ap_masters.engines.numpy.rejection.survivors import (
     HIGH,
     LOW,
@@ -26,9 +26,7 @@ from ap_masters.engines.numpy.rejection.survivors import (
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
-_FEWEST: Final = 3
 FEWEST_AT_FIRST: Final = 5
-_WORTH_FORESEEING: Final = 512  # stacks of as many samples
 _AT_ONCE: Final = 1 << 18  # samples whose lines are sought at once
 
 
@@ -46,7 +44,7 @@ def reject_linear_fit(stacks: Stacks, recipe: Recipe, begun: Span | None = None,
     put_off = reject_in_passes(rule, span, active, begun=begun is not None, worthwhile=worthwhile)
     some = np.flatnonzero(rule.torn)
     if worthwhile or not len(some):
-        return Verdict(span, np.concatenate([put_off, some]), stacks.none_torn())
+        return Verdict(span, np.concatenate([put_off, some]))
     return Verdict(span, put_off, Torn(some, _reject_any(stacks.select(some), recipe)))
 
 
@@ -66,7 +64,7 @@ class _LineFit(NamedTuple):
         losses = Losses.unknown(len(pixels))
         counts = span.survivors
         in_bytes = stacks.ranked.dtype == np.uint8
-        many = np.flatnonzero(np.bincount(counts) >= _WORTH_FORESEEING)
+        many = np.flatnonzero(np.bincount(counts) >= WORTH_FORESEEING)
         for n in many[many < stacks.frames + (not in_bytes and not again)].tolist():
             some = np.flatnonzero(counts == n)
             r = stacks.survivors(span.select(some), pixels[some], n)
@@ -143,7 +141,7 @@ def _reject_any(stacks: Stacks, recipe: Recipe) -> Fates:
         counts = np.count_nonzero(fates[:, active] == 0, axis=0)
         going = []
         for n, pixels in _alike(active, counts):
-            if n < _FEWEST:
+            if n < FEWEST:
                 continue
             rank = np.argsort(fates[:, pixels] != 0, axis=0, kind="stable")[:n]
             r = np.take_along_axis(stacks.ranked[:, pixels], rank, 0)

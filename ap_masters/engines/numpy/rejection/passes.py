@@ -6,7 +6,8 @@ import numpy as np
 
 from ap_masters.engines.numpy.rejection.survivors import Losses, Ranks, Span
 
-_FEWEST: Final = 3  # samples that have to be left for another pass
+FEWEST: Final = 3  # samples that have to be left for another pass
+WORTH_FORESEEING: Final = 512  # stacks of as many samples: fewer are measured, together with all others
 
 
 class Rule(Protocol):
@@ -48,6 +49,6 @@ def reject_in_passes(rule: Rule, span: Span, active: Ranks, *, begun: bool, wort
                 more, later = rule.reject(later, span, patient=worthwhile > 0)
                 lost = np.concatenate([lost, more])
         put_off.append(later)
-        active = lost[span.last[lost] - span.first[lost] >= _FEWEST]
+        active = lost[span.last[lost] - span.first[lost] >= FEWEST]
         first = False
     return np.concatenate([active, *put_off])

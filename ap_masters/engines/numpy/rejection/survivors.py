@@ -206,10 +206,6 @@ class Stacks:
         equal = self.values == samples
         return np.argmax(equal, axis=0), self.frames - np.argmax(equal[::-1], axis=0)
 
-    def none_torn(self) -> "Torn":
-        """Return that no stack is torn."""
-        return Torn(np.arange(0), np.zeros((self.frames, 0), np.uint8))
-
     def twice_median(self, span: "Span", pixels: NDArray[np.intp] | slice = slice(None)) -> Floats:
         """Return the sum of the two central survivors (of the one central survivor with itself)."""
         first, last = span
@@ -261,7 +257,7 @@ class Verdict(NamedTuple):
 
     left: Span
     put_off: Ranks
-    torn: Torn
+    torn: Torn | None = None
 
 
 class Losses(NamedTuple):

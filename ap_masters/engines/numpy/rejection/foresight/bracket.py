@@ -29,18 +29,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.network import apply_network, selecting_network
+from ap_masters.engines.numpy.rejection.deviation import DOUBT, STEP, WINDOW
+from ap_masters.engines.numpy.rejection.foresight.stacks import F32, MARGIN
 from ap_masters.engines.numpy.rejection.survivors import Bools, Losses
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
 Row = NDArray[Any]
-F32 = NDArray[np.float32]
 
-_MARGIN: Final = 1 - 1e-4  # some hundred float32 operations round by less than 2e-5
 _SAMPLED: Final = 16  # every so-manieth stack tells how fine a grid can be
-_WINDOW: Final = (0.06, 0.35)  # ranks whose differences from those as high tell the slope, in terms of n
-_STEP: Final = 1.5  # relative change of the slope over G' / n^2: somewhat more than normal samples want
-_DOUBT: Final = 0.25  # relative error of the first slope, times sqrt(n)
 _CLOSE: Final = 0.06  # relative distance from where tangents cross to the next slope, times sqrt(n)
 _PART: Final = 0.15  # and of the bracket's width, at most
 _OF_RANGE: Final = 0.05  # a residual is on average, in terms of a stack's range; normal ones are some 0.03
@@ -146,7 +143,7 @@ class Bracket:
 
     def _first_slope(self) -> F32:
         """Return the mean slope between ranks of a window and those as high from the other end."""
-        start, end = int(_WINDOW[0] * self._n), ceil(_WINDOW[1] * self._n)
+        start, end = int(WINDOW[0] * self._n), ceil(WINDOW[1] * self._n)
         length = len(self._keys[0])
         difference = np.empty(length, self._keys[0].dtype)
         total: Row = np.zeros(length, np.uint16 if difference.itemsize == 1 else np.uint32)
@@ -184,8 +181,8 @@ class Bracket:
     def _beyond(self, tangents: _Tangents) -> F32:
         """Return slopes at which G changes the other way, if stacks are like normal samples."""
         step = np.abs(tangents.change)
-        step *= np.float32(_STEP / self._n**2)
-        step += np.float32(_DOUBT / sqrt(self._n))
+        step *= np.float32(STEP / self._n**2)
+        step += np.float32(DOUBT / sqrt(self._n))
         step *= self._guess
         beyond: F32 = tangents.slope - np.copysign(step, tangents.change, out=step)
         return beyond
@@ -308,7 +305,7 @@ class Bracket:
         total += np.float32(n / 2 * self._grid.slack)
         at_least, at_most = bounds
         rise = right.slope / np.float32((1 << self._grid.places) * white)
-        most = total * np.sqrt(1 + rise * rise) * np.float32(2 / n / _MARGIN)
+        most = total * np.sqrt(1 + rise * rise) * np.float32(2 / n / MARGIN)
         least = self._least_deviation()
         turn = rank * (right.slope - left.slope) + self._doubt()
         at_least -= turn  # r_k - L(k)
@@ -341,7 +338,7 @@ class Bracket:
         n, left, right = self._n, self._left, self._right
         down, up = np.maximum(-left.change, 1), np.maximum(right.change, 0)
         total = (left.height * up + right.height * down - down * up * (right.slope - left.slope)) / (down + up)
-        least: F32 = (total - n // 2 * self._grid.slack) * np.float32(2 / n * _MARGIN)
+        least: F32 = (total - n // 2 * self._grid.slack) * np.float32(2 / n * MARGIN)
         return least
 
     def _doubt(self) -> F32:

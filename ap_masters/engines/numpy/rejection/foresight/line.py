@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.foresight.bracket import Bracket, Grid
-from ap_masters.engines.numpy.rejection.foresight.stacks import Bools, Sorted
+from ap_masters.engines.numpy.rejection.foresight.stacks import FEWEST, Bools, Sorted
 from ap_masters.engines.numpy.rejection.survivors import Losses
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
-_FEWEST: Final = 5
 _TO_PROVE: Final = 2  # slopes tried for stacks of which two do not tell enough
 _TO_FORESEE: Final = (2, 2)  # and more where they do not
 _SAMPLES: Final = 1 << 20  # worked on at once: what the cache holds, as two integers of 16 bits each
@@ -64,7 +63,7 @@ def foresee(r: NDArray[Any], recipe: Recipe, full_scale: float) -> Losses:
 def _brackets(stacks: Sorted) -> Iterator[tuple[slice, Bracket]]:
     """Yield brackets of stacks that fit into the cache together, each valid until the next; none of too few samples."""
     n, length = stacks.n, len(stacks.rows[0])
-    if n < _FEWEST:
+    if n < FEWEST:
         return
     grid = Grid.of(stacks.rows, stacks.slack)
     size = min(max(_SAMPLES // n, _LEAST), length)

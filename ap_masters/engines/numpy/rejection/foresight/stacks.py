@@ -17,6 +17,7 @@ Row = NDArray[Any]
 F32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
+FEWEST: Final = 5  # samples; of fewer no bounds are told
 MARGIN: Final = 1 - 1e-4  # some hundred float32 operations round by less than 2e-5
 
 

@@ -4,15 +4,14 @@ The definition narrows its limits turn by turn until the deviation settles, half
 takes some ten turns. But where no sample lies near to a limit it need not be known to the last digit. Two turns in
 float32 and a bound for all that follow leave the deviation known to a hundredth: few stacks have a sample in there.
 
-Let A_t, B_t be the limits at turn t, which only close in as long as nothing lies beyond the cutoff; s_t and c_t are
-1.134 times the deviation and the mean of the stack clamped to [A_(t-1), B_(t-1)]. Clamping further brings every two
-samples closer together or leaves them, so s_t does not grow. Take any a, b within the limits so far, with them
-S = 1.134 deviations of the stack clamped to [a, b], and for c_low and c_high the means of the stack clamped to
-[A_1, b] and to [a, B_1]. **If c_high - 1.5 S <= a and c_low + 1.5 S >= b, then A_t <= a and B_t >= b at every
-turn**: it holds so far; and while it holds, s_(t+1) >= S and c_low <= c_(t+1) <= c_high, so it holds for the next ones.
-Whenever the definition stops, which it does not before the second turn, its deviation is one of S..s_2 and its centre
-one of c_low..c_high. Where S > 0.6 s_2, for a cutoff of 5, nothing gets beyond the cutoff either. After more turns than
-two all this is closer; but a stack with which the definition may have stopped before must be kept as it was then.
+The argument is that of ``winsorized_proof``, from the second turn on. Let A_t, B_t be the limits at turn t; s_t and c_t
+are 1.134 times the deviation and the mean of the stack clamped to [A_(t-1), B_(t-1)]. Take any a, b within the limits
+so far, with them S = 1.134 deviations of the stack clamped to [a, b], and for c_low and c_high the means of the stack
+clamped to [A_1, b] and to [a, B_1]. If c_high - 1.5 S <= a and c_low + 1.5 S >= b, then no limit gets beyond a and b at
+any turn. Whenever the definition stops, which it does not before the second turn, its deviation is one of S..s_2 and
+its centre one of c_low..c_high. Where S > 0.6 s_2, for a cutoff of 5, nothing gets beyond the cutoff either. After more
+turns than two all this is closer; but a stack with which the definition may have stopped before must be kept as it was
+then.
 
 Rounding: where a limit may be wrong by e, a mean is by (k / n) e at most, and a deviation by 1.134 sqrt(k / (n - 1)) e,
 if k samples are clamped; what float32 does to it itself is some n units of the last place.
@@ -27,12 +26,10 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection import sn
 from ap_masters.engines.numpy.rejection.clamping import CLAMP, CONVERGED, FACTOR, Clamped, Group, Start, usually_outer
+from ap_masters.engines.numpy.rejection.foresight.stacks import F32, FEWEST
 from ap_masters.engines.numpy.rejection.survivors import Bools, Counts, Floats, Losses, take_columns
 from ap_masters.model import Recipe
 
-F32 = NDArray[np.float32]
-
-_FEWEST: Final = 5
 _ROUNDING: Final = 16  # units of the last place of the first deviation, times n
 _ROUNDED: Final = 1e-6  # of a product in float32, and more
 _NEAR_LEVEL: Final = 1e-12  # of the level, for the definition's own rounding
@@ -64,7 +61,7 @@ def foresee(group: Group, recipe: Recipe, full_scale: float, *, turns: int) -> L
     _, r, offset, cutoff = group
     n, pixels = r.shape
     losses = Losses.unknown(pixels)
-    if n < _FEWEST:
+    if n < FEWEST:
         return losses
     for part in _parts(n, pixels):
         batch = np.ascontiguousarray(r[:, part])

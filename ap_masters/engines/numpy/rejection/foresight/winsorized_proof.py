@@ -10,7 +10,7 @@ from ap_masters.engines.numpy.rejection import sn
 from ap_masters.engines.numpy.rejection.clamping import CLAMP, FACTOR
 from ap_masters.engines.numpy.rejection.foresight.scale import least_distance
 from ap_masters.engines.numpy.rejection.foresight.spread import normal_scores, weighted_spread, weights
-from ap_masters.engines.numpy.rejection.foresight.stacks import F32, MARGIN, Bools, Sorted
+from ap_masters.engines.numpy.rejection.foresight.stacks import F32, FEWEST, MARGIN, Bools, Sorted
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
@@ -55,7 +55,7 @@ def loses_nothing(stacks: Sorted, recipe: Recipe, scratch: Scratch, *, cutoff: f
     n, length = stacks.n, len(stacks.rows[0])
     proven = scratch.row("proven", np.bool_, length)
     proven.fill(False)
-    if n >= 5:
+    if n >= FEWEST:
         proof = _Proof(stacks, recipe, recipe.winsorization_cutoff if cutoff is None else cutoff, scratch)
         for shrink in _TRIES:
             np.logical_or(proven, proof.attempt(shrink), out=proven)
