@@ -6,7 +6,7 @@ of pixels: no branches, as many pixels an instruction as the processor has lanes
 go into a spare row, and the references to the rows change places.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -25,35 +25,63 @@ class Comparator(NamedTuple):
 
 @cache
 def sorting_network(n: int) -> tuple[Comparator, ...]:
-    """Return Batcher's merge exchange for n rows (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M)."""
-    comparators = []
-    top = 1 << max((n - 1).bit_length() - 1, 0)
-    p = top
-    while p > 0 and n > 1:
-        q, r, d = top, 0, p
-        while True:
-            comparators += [Comparator(i, i + d) for i in range(n - d) if i & p == r]
-            if q == p:
-                break
-            d, q, r = q - p, q >> 1, p
-        p >>= 1
-    return tuple(comparators)
+    """Return the pairwise sorting network for n rows (Parberry, Parallel Processing Letters 2, 205, 1992).
+
+    It has as many comparators as Batcher's merge exchange, and of these fewer matter to a single rank.
+    """
+    return _pairwise(n, 0)
 
 
 @cache
 def selecting_network(n: int, ranks: frozenset[int]) -> tuple[Comparator, ...]:
     """Return the part of the sorting network that brings the samples of ``ranks`` to their places.
 
-    Read from its end, a comparator matters when a wanted rank comes out of it; then both ranks that go into
-    it are wanted. Of the others, nothing is computed.
+    For a median that takes a tenth less than of Batcher's network. Where n is no power of two, the rows may begin at
+    rank 0 or 1 of the network for one; whichever takes less.
+    """
+    spare = 2 ** (n - 1).bit_length() - n if n > 1 else 0
+    return min((_pruned(_pairwise(n, first), ranks) for first in range(min(spare, 1) + 1)), key=_calls)
+
+
+def _pairwise(n: int, first: int) -> tuple[Comparator, ...]:
+    """Return the network for the next power of two, as far as it concerns n rows from ``first`` on.
+
+    Others may be thought of as holding less than all of these, or more: no comparator moves them.
+    """
+    size = 1 << max(n - 1, 0).bit_length()
+    pairs = []
+    distance = 1
+    while distance < size:  # sort pairs, then pairs of pairs by their lesser and by their greater
+        pairs += [(i, i + distance) for i in range(size) if not i & distance]
+        distance *= 2
+    step, reach = distance // 4, 1
+    while step:  # merge them
+        over = reach
+        while over:
+            pairs += [(i, i + over * step) for i in range(size - over * step) if i & step]
+            over //= 2
+        step, reach = step // 2, 2 * reach + 1
+    inside = range(first, first + n)
+    return tuple(Comparator(low - first, high - first) for low, high in pairs if low in inside and high in inside)
+
+
+def _pruned(network: Sequence[Comparator], ranks: frozenset[int]) -> tuple[Comparator, ...]:
+    """Return what matters to some ranks, seen from the network's end.
+
+    A comparator does when a wanted rank comes out of it; then both ranks that go into it are wanted. Of the others,
+    nothing is computed.
     """
     wanted = set(ranks)
     kept = []
-    for low, high, _, _ in reversed(sorting_network(n)):
+    for low, high, _, _ in reversed(network):
         if low in wanted or high in wanted:
             kept.append(Comparator(low, high, low in wanted, high in wanted))
             wanted |= {low, high}
     return tuple(reversed(kept))
+
+
+def _calls(network: Sequence[Comparator]) -> int:
+    return sum(comparator.wants_low + comparator.wants_high for comparator in network)
 
 
 def apply_network(network: Iterable[Comparator], rows: list[NDArray[Any]], spare: NDArray[Any]) -> NDArray[Any]:

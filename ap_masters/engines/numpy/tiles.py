@@ -73,6 +73,12 @@ class Tiles(ABC):
         self._divisor, self._full_scale = order.divisor, order.full_scale
         self._scratch = scratch
         self._averages = order.recipe.combination is Combination.AVERAGE
+        self._ranks = {
+            Combination.AVERAGE: range(0),
+            Combination.MEDIAN: range((n - 1) // 2, n // 2 + 1),
+            Combination.MINIMUM: range(1),
+            Combination.MAXIMUM: range(n - 1, n),
+        }[order.recipe.combination]
         exact32 = n * 65535 < _EXACT32 and float(np.float32(n * order.divisor)) == n * order.divisor
         self._float = np.dtype(np.float32 if exact32 else np.float64)
         self._rows: Sequence[Row] = ()
@@ -96,12 +102,7 @@ class Tiles(ABC):
         if self._total is not None:
             self._divide([self._total], self._count, out)
             return
-        rows, n = self._sorted, self._count
-        picked = {
-            Combination.MEDIAN: [rows[(n - 1) // 2], rows[n // 2]],
-            Combination.MINIMUM: [rows[0]],
-            Combination.MAXIMUM: [rows[-1]],
-        }[self._recipe.combination]
+        picked = [self._sorted[rank] for rank in self._ranks]
         self._divide(picked, len(picked), out)
 
     def _offset(self, length: int) -> Row:
@@ -136,8 +137,7 @@ class MeasuredTiles(Tiles):
     def __init__(self, order: Order, scratch: Scratch, samples: Samples) -> None:
         super().__init__(order, scratch, samples)
         self._limits, self._squares = LIMITS[order.recipe.rejection]
-        n = self._count
-        self._network = selecting_network(n, frozenset({0, (n - 1) // 2, n // 2, n - 1}))
+        self._network = selecting_network(self._count, frozenset(self._ranks))
 
     def screen(self, tile: Unread) -> Unfinished:
         """Read a tile; return where stacks may lose something."""
