@@ -184,7 +184,7 @@ class HeaderCache:
 @cache
 def rules_in_force() -> str:
     """Return a fingerprint of the code that reads headers: what older rules understood is not taken over."""
-    sources = [_PACKAGE / "model.py", *_PACKAGE.glob("headers/*.py"), *_PACKAGE.glob("images/*.py")]
+    sources = [*_PACKAGE.glob("model/*.py"), *_PACKAGE.glob("headers/*.py"), *_PACKAGE.glob("images/*.py")]
     total = hashlib.sha256()
     for source in sorted(sources):
         total.update(source.read_bytes())

@@ -1,0 +1,133 @@
+"""Groups: frames that may be integrated together, and the key they share."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+from ap_masters.model.frames import Frame, FrameType, SetAside, calstat
+from ap_masters.model.noun import Noun
+
+
+class GroupKey(Noun):
+    """What the frames of one group share; numbers, so that 100 and 100.0 are one key.
+
+    ``temperature`` is the centre of the cluster. Exposure is None for bias; telescope, filter, rotation and night
+    are None for bias and dark; a dark flat carries the filter of the flats it serves when its folder, name or
+    header says so and never groups by it. Nor does ``rotation``, the rotator's angle in degrees, divide frames: it is
+    that of all frames, and None where they differ.
+    """
+
+    type: FrameType
+    camera: str | None = None
+    camera_id: str | None = None
+    gain: float | None = None
+    offset: float | None = None
+    iso: float | None = None
+    x_binning: int | None = None
+    y_binning: int | None = None
+    width: int | None = None
+    height: int | None = None
+    channels: int | None = None
+    bayer_pattern: str | None = None
+    readout_mode: str | None = None
+    usb_limit: float | None = None
+    temperature: float | None = None
+    exposure: float | None = None
+    telescope: str | None = None
+    filter: str | None = None
+    rotation: float | None = None
+    night: date | None = None
+
+    @classmethod
+    def of(cls, frame: Frame) -> "GroupKey":
+        """Return the key of one frame, tolerances aside: which fields count for which type stands here alone.
+
+        A filter never splits bias, dark or dark flat; a dark flat merely carries it, unless it is only a wheel
+        slot named for the cap. Raises ValueError for a frame whose type is not known.
+        """
+        if frame.type is None:
+            raise ValueError(f"{frame.path}: a frame of unknown type has no group")
+        exposed = frame.type is not FrameType.BIAS
+        optical = frame.type in {FrameType.FLAT, FrameType.LIGHT}
+        filtered = optical or (frame.type is FrameType.DARK_FLAT and (frame.filter or "").lower() != "dark")
+        return cls(
+            type=frame.type,
+            camera=frame.camera,
+            camera_id=frame.camera_id,
+            gain=frame.gain,
+            offset=frame.offset,
+            iso=frame.iso,
+            x_binning=frame.x_binning,
+            y_binning=frame.y_binning,
+            width=frame.width,
+            height=frame.height,
+            channels=frame.channels,
+            bayer_pattern=frame.bayer_pattern,
+            readout_mode=frame.readout_mode,
+            usb_limit=frame.usb_limit,
+            temperature=frame.temperature,
+            exposure=frame.exposure if exposed else None,
+            telescope=frame.telescope if optical else None,
+            filter=frame.filter if filtered else None,
+            rotation=frame.rotation if optical else None,
+            night=frame.night if optical else None,
+        )
+
+    def describe(self) -> str:
+        """Return one line of the field's words: ``dark 300 s, ASI2600MM, gain 100, offset 50, -10 °C, bin 1x1``."""
+        parts = [f"{self.type}" + (f" {self.exposure:g} s" if self.exposure is not None else "")]
+        parts += [str(v) for v in (self.filter, self.camera, self.camera_id, self.readout_mode) if v]
+        for name, value in (
+            ("gain", self.gain),
+            ("offset", self.offset),
+            ("ISO", self.iso),
+            ("USB", self.usb_limit),
+        ):
+            if value is not None:
+                parts.append(f"{name} {value:g}")
+        if self.temperature is not None:
+            parts.append(f"{self.temperature:g} °C")
+        if self.x_binning is not None:
+            parts.append(f"bin {self.x_binning}x{self.y_binning}")
+        if self.width is not None:
+            parts.append(f"{self.width}x{self.height}")
+        if self.rotation is not None:
+            parts.append(f"rotator {self.rotation:g}°")
+        if self.night is not None:
+            parts.append(f"night of {self.night.isoformat()}")
+        return ", ".join(parts)
+
+
+_TURNED: Final = 2.0  # degrees
+
+
+def turned(one: float, other: float) -> bool:
+    """Say whether two angles of a rotator, in degrees, are further apart than one that was not moved comes back."""
+    return abs((one - other + 180) % 360 - 180) > _TURNED
+
+
+class Grade(StrEnum):
+    """How a group's frame count stands against the policy of its type."""
+
+    TOO_FEW = "too few"  # below the floor: no master
+    BELOW_MINIMUM = "below minimum"
+    MINIMUM = "minimum"
+    RECOMMENDED = "recommended"
+    OPTIMAL = "optimal"
+
+
+class Group(Noun):
+    """Frames that may be integrated together, in order of time (then path), and those culled from them."""
+
+    key: GroupKey
+    frames: tuple[Frame, ...]
+    dropped: tuple[SetAside, ...] = ()
+    grade: Grade = Grade.RECOMMENDED
+    notes: tuple[str, ...] = ()  # what was concluded of them and should be seen, though nothing is wrong
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def calibrated_before(self) -> str:
+        """CALSTAT letters of what has been subtracted from every frame already."""
+        states = [set(frame.calibration_state or "") for frame in self.frames]
+        return calstat(set.intersection(*states) if states else set())

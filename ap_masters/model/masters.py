@@ -1,0 +1,43 @@
+"""Masters, and the folders of a library that are not for those in use."""
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from ap_masters.model.groups import GroupKey
+from ap_masters.model.noun import Noun
+
+# The folder of a library that is this program's own: lock, work, caches.
+HOUSEKEEPING = Path(".ap-masters")
+# Those for masters that do not serve, each under its usual path.
+QUARANTINE = Path("quarantine")
+SUPERSEDED = Path("superseded")
+
+
+class MasterStatus(StrEnum):
+    """Where a master stands in the library. Matching uses published masters only."""
+
+    CANDIDATE = "candidate"
+    PUBLISHED = "published"
+    QUARANTINED = "quarantined"
+    SUPERSEDED = "superseded"
+
+
+class Master(Noun):
+    """A master as matching sees it: in a library, from another program, or promised by a job of this run."""
+
+    path: Path
+    key: GroupKey
+    frames: int | None = None
+    started: datetime | None = None  # first and last exposure
+    ended: datetime | None = None
+    created: datetime | None = None
+    calibration_state: str | None = None
+    status: MasterStatus = MasterStatus.PUBLISHED
+    labels: tuple[str, ...] = ()
+    origin: str | None = None  # program that made it, as far as known
+    source: Literal["this run", "library", "given"] = "library"
+    job_id: str | None = None
+    damaged: bool = False  # not the file that its record tells of
+    warnings: tuple[str, ...] = ()
