@@ -1,0 +1,196 @@
+"""Commands that change what is in a library: publish, quarantine, label, import, mirror, prune."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ap_masters.cli import flags
+from ap_masters.cli.arguments import Library, OneMaster, Why
+from ap_masters.cli.display import Screen
+from ap_masters.cli.options import with_screen, with_settings
+from ap_masters.errors import LibraryError, UsageError
+from ap_masters.settings_files import Loaded
+
+if TYPE_CHECKING:
+    from ap_masters.library.status import Change
+
+
+@with_settings()
+def publish(screen: Screen, loaded: Loaded, words: OneMaster, reason: Why) -> None:
+    """Publish a candidate, quarantined or superseded master by hand, with a reason."""
+    from ap_masters.library import status
+
+    library, master, _ = _one_master(words, most=1)
+    suffix = loaded.settings.library.record_suffix
+    change = status.publish(library, master, reason, now=datetime.now(UTC), suffix=suffix, settings=loaded.settings)
+    _changed(screen, "publish", change)
+    _index(screen, loaded, library)
+    for finding in change.findings:
+        screen.warning(f"{change.path}: {finding}")
+
+
+@with_settings()
+def quarantine(screen: Screen, loaded: Loaded, words: OneMaster, reason: Why) -> None:
+    """Take a master out of use, with a reason; it keeps its record."""
+    from ap_masters.library import status
+
+    library, master, _ = _one_master(words, most=1)
+    suffix, quality = loaded.settings.library.record_suffix, loaded.settings.quality
+    done = status.quarantine(library, master, reason, now=datetime.now(UTC), suffix=suffix, quality=quality)
+    _changed(screen, "quarantine", done)
+    _index(screen, loaded, library)
+
+
+@with_settings()
+def label(
+    screen: Screen,
+    loaded: Loaded,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[DIR] MASTER [LABEL]...",
+            help="A master, its library where it is not around it, and labels to give, such as interim.",
+            show_default=False,
+        ),
+    ],
+    remove: Annotated[list[str] | None, typer.Option("--remove", help="A label to take away.")] = None,
+) -> None:
+    """Give a master labels such as interim, or take them away; matching can ask for them."""
+    from ap_masters.library import status
+
+    library, master, add = _one_master(words)
+    suffix, quality = loaded.settings.library.record_suffix, loaded.settings.quality
+    done = status.label(library, master, add, remove or (), now=datetime.now(UTC), suffix=suffix, quality=quality)
+    _changed(screen, "label", done)
+    _index(screen, loaded, library)
+
+
+@with_settings(flags.OUTPUT.only(flags.LAYOUT))
+def import_masters(
+    screen: Screen,
+    loaded: Loaded,
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SRC", help="A folder of masters.", show_default=False, exists=True, file_okay=False),
+    ],
+    library: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the library.", show_default=False)],
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this it is only shown.")] = False,
+) -> None:
+    """Take existing masters into a library, from whatever layout; a dry run without --apply. SRC is only read."""
+    from ap_masters.library.importing import import_masters as take_in
+
+    said = loaded.origins["layout"] != "default"
+    report = take_in(
+        source,
+        library,
+        layout=loaded.settings.layout if said else None,
+        now=datetime.now(UTC),
+        apply=apply,
+        suffix=loaded.settings.library.record_suffix,
+        quality=loaded.settings.quality,
+    )
+    if screen.json:
+        screen.document("library import", report=report, exit_code=report.exit_code)
+    else:
+        rows = [(item.action, str(item.source), item.output or "", item.detail) for item in report.items]
+        screen.table(("action", "master", "in the library", "why"), rows)
+        if not apply:
+            screen.line("Nothing was done; --apply does it")
+    if any(item.action in {"imported", "quarantined"} for item in report.items):
+        _index(screen, loaded, library)
+    raise typer.Exit(report.exit_code)
+
+
+@with_screen
+def mirror(
+    screen: Screen,
+    library: Library,
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder of the copy.", show_default=False)],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Believe size and time of copies that were verified once.")
+    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Replace damaged copies from a sound source.")] = False,
+) -> None:
+    """Bring a one-way copy of the library up to date and verify it; safe to interrupt and to run from a timer."""
+    from ap_masters.library.mirror import mirror as copy
+
+    report = copy(library, target, quick=quick, repair=repair)
+    if screen.json:
+        screen.document("library mirror", report=report, exit_code=report.exit_code)
+    else:
+        counts = Counter(file.action for file in report.files)
+        screen.table(
+            ("action", "file", "what"),
+            [(f.action, f.path, f.detail) for f in report.files if screen.verbose or f.detail],
+        )
+        screen.line(
+            ", ".join(f"{number} {action}" for action, number in counts.items())
+            + f", {report.bytes_copied >> 20} MiB copied, checked by {report.checked}"
+        )
+    raise typer.Exit(report.exit_code)
+
+
+@with_settings()
+def prune(
+    screen: Screen,
+    loaded: Loaded,
+    library: Library,
+    apply: Annotated[bool, typer.Option("--apply", help="Delete them; without this they are only listed.")] = False,
+) -> None:
+    """List raw frames that no master in use needs and that are older than a season; delete them with --apply."""
+    from ap_masters.library.prune import prune as what_may_go
+
+    season = loaded.settings.library.season_days
+    result = what_may_go(library, now=datetime.now(UTC), season_days=season, apply=apply)
+    if screen.json:
+        screen.document("library prune", prune=result)
+        raise typer.Exit(result.exit_code)
+    shown = [frame for frame in result.frames if screen.verbose or frame.verdict in {"droppable", "dropped"}]
+    screen.table(("verdict", "frame", "why"), [(frame.verdict, str(frame.path), frame.detail) for frame in shown])
+    screen.line(", ".join(f"{number} {verdict}" for verdict, number in result.counts.items()) or "no frame on record")
+    size = f"{result.freed_bytes >> 20} MiB"
+    screen.line(f"{size} freed" if apply else f"{size} could go (--apply deletes)")
+    for path in result.unreadable:
+        screen.warning(f"{path}: no record that can be read, so nothing is dropped")
+    raise typer.Exit(result.exit_code)
+
+
+def _one_master(words: list[str], *, most: int | None = None) -> tuple[Path, Path, tuple[str, ...]]:
+    """Return library, master and what follows, from ``DIR MASTER ...`` or ``MASTER ...`` inside its library."""
+    from ap_masters.library.store import library_around
+
+    first = Path(words[0])
+    if first.is_dir():
+        if len(words) == 1:
+            raise UsageError(f"{first} is a folder: name the master in it, too")
+        library, master, rest = first, Path(words[1]), tuple(words[2:])
+    else:
+        library, master, rest = library_around(first), first.resolve(), tuple(words[1:])
+    if most is not None and len(rest) >= most:
+        raise UsageError(f"One master at a time: {', '.join(rest)} is one word too many")
+    return library, master, rest
+
+
+def _changed(screen: Screen, verb: str, change: "Change") -> None:
+    if screen.json:
+        screen.document(f"library {verb}", change=change)
+        return
+    labels = f", labels {', '.join(change.labels)}" if change.labels else ""
+    screen.line(f"{change.path}: {change.status}{labels}")
+    if change.before != change.path:
+        screen.line(f"  was {change.before}")
+    if change.superseded:
+        screen.line(f"  superseded {change.superseded}")
+
+
+def _index(screen: Screen, loaded: Loaded, library: Path) -> None:
+    """Bring the calibration index up to date after a change by hand; the change stands whatever becomes of it."""
+    from ap_masters.library.index import write_index
+
+    try:
+        write_index(library, loaded.settings.library.index_path)
+    except LibraryError as error:
+        screen.warning(f"{error}. Run `ap-masters library index` once that is mended")
