@@ -2,7 +2,7 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -23,6 +23,8 @@ from ap_masters.model import (
     SampleScale,
     Sigma,
 )
+
+SEASON_DAYS: Final = 183  # half a year: long enough for a sensor to change
 
 
 class Section(BaseModel):
@@ -231,7 +233,7 @@ class LibrarySettings(Section):
 
     policy: str = "nina-seasonal"
     policies: dict[str, RefreshPolicy] = {}
-    season_days: int = Field(183, ge=1)  # raw frames are kept at least this long
+    season_days: int = Field(SEASON_DAYS, ge=1)  # raw frames are kept at least this long
     record_suffix: Literal[".xrs", ".log"] = ".xrs"
     index_path: Path = Path("calibration-index.md")
     defects_beside_darks: bool = False

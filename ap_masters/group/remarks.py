@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
+from ap_masters.config import SEASON_DAYS
 from ap_masters.group.cull import Culled
 from ap_masters.model import UNLIT, Frame, FrameType, GroupKey, turned
 
-_SEASON: Final = timedelta(days=183)  # half a year
+_SEASON: Final = timedelta(days=SEASON_DAYS)
 _LONGER: Final = 1.02  # focal length over another of the same telescope, as plate solving finds it
 
 
