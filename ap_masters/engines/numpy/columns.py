@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.network import apply_network, sorting_network
+from ap_masters.engines.network import in_order
 from ap_masters.engines.numpy.rejection import FROM_INSIDE, reject
 from ap_masters.engines.numpy.rejection.survivors import (
     HIGH,
@@ -23,7 +23,6 @@ from ap_masters.model import Combination, Recipe, Rejection
 
 _BYTES: Final = 256
 _FORGETFUL: Final = frozenset({Rejection.SIGMA, Rejection.WINSORIZED})  # look at nothing but survivors
-_LONG: Final = 400  # bytes of a stack that sorting by itself is worth the transposition
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # low and high, of each frame
 
@@ -112,7 +111,7 @@ def integrate_columns(
         stacks = Stacks(known.ranked, full_scale, known.offset)
         left, put_off, torn = reject(stacks, recipe, known.span, worthwhile)
     else:
-        stacks = Stacks(_sorted(samples), full_scale, np.full(samples.shape[1], zero), known)
+        stacks = Stacks(in_order(samples), full_scale, np.full(samples.shape[1], zero), known)
         left, put_off, torn = reject(stacks, recipe, worthwhile=worthwhile)
     so_far = Begun(take_columns(stacks.ranked, put_off), stacks.offset[put_off], left.select(put_off))
     numerator, denominator = _combine_span(stacks, left, recipe.combination)
@@ -141,23 +140,6 @@ def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, 
     kept = np.take_along_axis(by_frame, second, 0) == 0
     low, high = (_count_rows(by_frame & side) for side in (LOW, HIGH))
     return Columns(*_combine_kept(stacks, kept, recipe.combination), low, high)
-
-
-def _sorted(samples: NDArray[Any]) -> NDArray[Any]:
-    """Return the columns in ascending order: by a network, or long ones by numpy's sort, one after the other.
-
-    That sorts numbers of 32 bits and more by vector instructions on most processors, others on few. Stacks do not lie
-    a power of two apart, lest samples of one rank compete for one place in the cache: ten times as slow.
-    """
-    n, pixels = samples.shape
-    if n * samples.itemsize >= _LONG:
-        across = np.empty((pixels, n | 1), np.promote_types(samples.dtype, np.int32))[:, :n]
-        np.copyto(across, samples.T)
-        across.sort(axis=1)
-        return np.ascontiguousarray(across.T, dtype=samples.dtype)
-    rows = [row.copy() for row in samples]
-    apply_network(sorting_network(n), rows, np.empty_like(rows[0]))
-    return np.stack(rows)
 
 
 # --- combination ------------------------------------------------------------------------------------------

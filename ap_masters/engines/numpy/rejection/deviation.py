@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.network import apply_network, selecting_network
+from ap_masters.engines.network import of_ranks
 from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Ranks, take_columns
 
 Row = NDArray[Any]
@@ -17,7 +17,6 @@ WINDOW: Final = (0.06, 0.35)  # ranks whose differences from those as high tell 
 STEP: Final = 1.5  # relative change of the slope over G' / n^2: somewhat more than normal samples want
 DOUBT: Final = 0.25  # relative error of the first slope, times sqrt(n)
 _ROOM: Final = 16  # residuals times their denominator are less than range * n^2 * this
-_FEW: Final = 3  # stacks are partitioned one by one, where they are less than a network has comparators over this
 
 
 class Lines(NamedTuple):
@@ -162,7 +161,7 @@ class _Search:
         residual, other = (buffer[:, : len(p)] for buffer in self._buffers)
         np.multiply(rows, q, out=residual)
         np.subtract(residual, np.multiply(rank, p, out=other), out=residual)
-        middle = self._ordered(residual, other)
+        middle = of_ranks(residual, self._middle)
         half = self._n // 2
         tied = middle[half - 1] == middle[half]
         if self._n % 2:
@@ -179,17 +178,6 @@ class _Search:
         # where samples are no whole numbers, the level may be rounded to one of those next to it: no tie, but uneven
         return level, _Tangents(height, change, surplus), excess, tied | (surplus != 0)
 
-    def _ordered(self, residual: Rows, other: Rows) -> dict[int, Row]:
-        """Return the residuals of the ranks about the middle; ``other`` is overwritten."""
-        network = selecting_network(self._n, frozenset(self._middle))
-        if residual.shape[1] * _FEW < len(network):
-            ordered = list(np.partition(residual, self._middle, axis=0))
-        else:
-            np.copyto(other, residual)
-            ordered = list(other)
-            apply_network(network, ordered, np.empty_like(ordered[0]))
-        return {k: ordered[k].copy() for k in self._middle}
-
     def _either_side(self, here: _Tangents, excess: Rows, tied: Bools) -> tuple[_Tangents, _Tangents]:
         """Return the tangents just below and just above the slopes.
 
@@ -202,21 +190,29 @@ class _Search:
         some = np.flatnonzero(tied)
         if not len(some):
             return here, here
-        rows, ties = take_columns(self._rows, some), take_columns(excess, some)
-        np.equal(ties, 0, out=ties, casting="unsafe")
+        if 2 * len(some) > len(tied):  # others are left as they are, and gathering costs as much as the rest
+            return self._sides(here, self._rows, excess)
+        sides = self._sides(here.take(some), take_columns(self._rows, some), take_columns(excess, some))
+        both = [_Tangents(*(row.copy() for row in here)) for _ in sides]
+        for tangents, side in zip(both, sides, strict=True):
+            for row, of_some in zip(tangents, side, strict=True):
+                row[some] = of_some
+        before, after = both
+        return before, after
+
+    def _sides(self, here: _Tangents, rows: Rows, excess: Rows) -> tuple[_Tangents, _Tangents]:
+        ties = np.equal(excess, 0).astype(rows.dtype)
         place = 2 * ties
         for previous, row in pairwise(place):
             np.add(previous, row, out=row)
         place -= place[-1] // 2 + 1
-        surplus = here.surplus.take(some)
         sides = []
         for side in (place, -place):
-            sign = np.sign(side - surplus)
+            sign = np.sign(side - here.surplus)
             np.multiply(sign, ties, out=sign)
-            tangents = _Tangents(*(row.copy() for row in here))
-            tangents.change[some] -= np.add.reduce(sign * self._rank, axis=0, dtype=sign.dtype)
+            change = here.change - np.add.reduce(sign * self._rank, axis=0, dtype=sign.dtype)
             np.multiply(sign, rows, out=sign)
-            tangents.height[some] += np.add.reduce(sign, axis=0, dtype=sign.dtype)
-            sides.append(tangents)
+            height = here.height + np.add.reduce(sign, axis=0, dtype=sign.dtype)
+            sides.append(_Tangents(height, change, here.surplus))
         before, after = sides
         return before, after

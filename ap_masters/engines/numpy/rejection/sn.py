@@ -12,12 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.network import apply_network, selecting_network
+from ap_masters.engines.network import of_ranks
 from ap_masters.engines.numpy.rejection.survivors import take_columns
 
 CONSISTENCY: Final = 1.1926  # makes it the standard deviation of normal samples
 _SMALL: Final = {2: 0.743, 3: 1.851, 4: 0.954, 5: 1.351, 6: 0.993, 7: 1.198, 8: 1.005, 9: 1.131}
-_FEW_STACKS: Final = 512  # below, numpy's own selection costs less than the calls of a network
 _MANY_SAMPLES: Final = 64  # from so many on, counting takes fewer operations than windows do
 _LEVELS: Final = 64  # to which it is counted
 _WORTHWHILE: Final = 0.2  # with fewer stacks left than that, the others are put away
@@ -151,10 +150,5 @@ def _by_windows(r: NDArray[Any]) -> NDArray[Any]:
         else:
             nearest[:h] = reach
     rank = (n + 1) // 2 - 1
-    if pixels < _FEW_STACKS:
-        selected: NDArray[Any] = np.partition(nearest, rank, axis=0)[rank]
-        return selected
-    rows = list(nearest)
-    apply_network(selecting_network(n, frozenset({rank})), rows, np.empty_like(rows[0]))
-    middle: NDArray[Any] = rows[rank]
+    middle: NDArray[Any] = of_ranks(nearest, [rank])[rank]
     return middle

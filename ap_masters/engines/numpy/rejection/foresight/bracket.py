@@ -28,7 +28,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.network import apply_network, selecting_network
+from ap_masters.engines.network import of_ranks
 from ap_masters.engines.numpy.rejection.deviation import DOUBT, STEP, WINDOW
 from ap_masters.engines.numpy.rejection.foresight.stacks import F32, MARGIN
 from ap_masters.engines.numpy.rejection.survivors import Bools, Losses
@@ -115,8 +115,6 @@ class Bracket:
         self._keys, self._n = keys, len(keys)
         self._grid = grid
         self._scratch = scratch
-        middle = frozenset({(self._n - 1) // 2, self._n // 2})
-        self._network = selecting_network(self._n, middle)
         self._rows = self._on_grid()
         self._guess = self._first_slope()
         self._left = self._right = _Tangents(*(self._guess,) * 6)
@@ -222,14 +220,14 @@ class Bracket:
             np.divide(doubt, np.maximum(np.abs(floats[2]), _LEVEL), out=doubt)
         return _Tangents(slope, *floats)
 
-    def _residuals(self, slope: F32, *, finely: bool) -> tuple[F32, list[Row]]:
+    def _residuals(self, slope: F32, *, finely: bool) -> tuple[F32, NDArray[Any]]:
         """Return r_k - b k and the slopes b, which are even numbers or, ``finely``, have binary places.
 
         Then b k is rounded up to an even number.
         """
         slope = np.clip(slope, 0, self._grid.largest // (self._n - 1) - 1)
         line = self._ints("line")
-        residuals = self._scratch.rows("residual", self._n, line.dtype, len(slope))
+        residuals = self._scratch.table("residual", self._n, line.dtype, len(slope))
         if finely:
             return self._residuals_of_fine(slope, line, residuals)
         step = self._ints("step")
@@ -241,7 +239,7 @@ class Bracket:
             np.add(line, step, out=line)
         return step.astype(np.float32), residuals
 
-    def _residuals_of_fine(self, slope: F32, line: Row, residuals: list[Row]) -> tuple[F32, list[Row]]:
+    def _residuals_of_fine(self, slope: F32, line: Row, residuals: NDArray[Any]) -> tuple[F32, NDArray[Any]]:
         wide = np.dtype(np.int32 if line.dtype == np.int16 else np.int64)
         names = ("fine step", "steps", "half line")
         step, sum_of_steps, half = (self._scratch.row(name, wide, len(line)) for name in names)
@@ -255,16 +253,12 @@ class Bracket:
             np.add(sum_of_steps, step, out=sum_of_steps)
         return step.astype(np.float32) * np.float32(1 / (1 << _FRACTION)), residuals
 
-    def _middle(self, residuals: list[Row]) -> Row:
+    def _middle(self, residuals: NDArray[Any]) -> Row:
         """Return the medians of residuals."""
-        ordered = self._scratch.rows("ordered", self._n, self._grid.dtype, len(residuals[0]))
-        for residual, row in zip(residuals, ordered, strict=True):
-            np.copyto(row, residual)
-        spare = self._ints("spare residual")
-        apply_network(self._network, ordered, spare)
-        lower, upper = ordered[(self._n - 1) // 2], ordered[self._n // 2]
-        level: Row = np.right_shift(lower, 1, out=self._ints("level"))
-        np.add(level, np.right_shift(upper, 1, out=self._ints("line")), out=level)
+        lower, upper = (self._n - 1) // 2, self._n // 2
+        middle = of_ranks(residuals, {lower, upper})
+        level: Row = np.right_shift(middle[lower], 1, out=self._ints("level"))
+        np.add(level, np.right_shift(middle[upper], 1, out=self._ints("line")), out=level)
         return level
 
     def loses_nothing(self, recipe: Recipe) -> Bools:
