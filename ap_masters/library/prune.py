@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -65,19 +65,51 @@ class _Use(NamedTuple):
     master: str
     status: MasterStatus
 
+    @property
+    def is_needed(self) -> bool:
+        return self.status is not MasterStatus.SUPERSEDED
+
+
+class _Needed:
+    """The frames of masters in use, by what they are: under another path they are the same frames.
+
+    Such are links, a mapped drive, a folder that was moved. Those without a checksum on record are told by size and
+    time.
+    """
+
+    def __init__(self, uses: Iterable[_Use]) -> None:
+        self._by_hash: dict[str, _Use] = {}
+        self._by_stamp: dict[tuple[int, int], _Use] = {}
+        self._unhashed: dict[tuple[int, int], _Use] = {}
+        for use in uses:
+            stamp = use.entry.size, use.entry.mtime_ns
+            self._by_stamp[stamp] = use
+            if use.entry.sha256:
+                self._by_hash[use.entry.sha256] = use
+            else:
+                self._unhashed[stamp] = use
+
+    def same_as(self, entry: Brief) -> _Use | None:
+        """Return the use of a frame that is the same as this one."""
+        stamp = entry.size, entry.mtime_ns
+        if not entry.sha256:
+            return self._by_stamp.get(stamp)
+        return self._by_hash.get(entry.sha256) or self._unhashed.get(stamp)
+
 
 def prune(library: Path, *, now: datetime, season_days: int, apply: bool = False, patience: float = 30.0) -> Prune:
     """Say which raw frames may go, and with ``apply`` delete those and no others.
 
-    A frame stays while a master that is published, in quarantine or a candidate was made of it: that master could
-    not be rebuilt without (S0-27). It stays for ``season_days`` after it was taken, whatever became of its
-    masters. It stays where its bytes are not those on record. A record that cannot be read, or that a master of
-    ours has lost, may name any frame: then nothing goes. With ``apply`` the library is locked, so that no build
-    finds its frames gone. Raises LibraryError where that is not to be had after ``patience`` seconds.
+    A frame stays while a master that is published, in quarantine or a candidate was made of it, under whatever path:
+    that master could not be rebuilt without (S0-27). It stays for ``season_days`` after it was taken, whatever
+    became of its masters. It stays where its bytes are not those on record. A record that cannot be read, or that a
+    master of ours has lost, may name any frame: then nothing goes. With ``apply`` the library is locked, so that no
+    build finds its frames gone. Raises LibraryError where that is not to be had after ``patience`` seconds.
     """
     with library_lock(library, patience=patience) if apply else nullcontext():
         uses, unreadable = _uses(library)
-        frames = [_judged(path, by, now, season_days) for path, by in sorted(uses.items())]
+        needed = _Needed(use for by in uses.values() for use in by if use.is_needed)
+        frames = [_judged(path, by, needed, now, season_days) for path, by in sorted(uses.items())]
         if unreadable:
             reason = "a record in the library is missing or cannot be read; it may need this frame"
             frames = [_kept(frame, reason) if frame.verdict == "droppable" else frame for frame in frames]
@@ -123,20 +155,22 @@ def _outline(path: Path) -> Outline | None:
         return None
 
 
-def _judged(path: str, uses: list[_Use], now: datetime, season_days: int) -> RawFrame:
-    verdict, detail = _verdict(path, uses, now, season_days)
+def _judged(path: str, uses: list[_Use], needed: _Needed, now: datetime, season_days: int) -> RawFrame:
+    verdict, detail = _verdict(path, uses, needed, now, season_days)
     return RawFrame(path=Path(path), size=uses[0].entry.size, verdict=verdict, detail=detail)
 
 
-def _verdict(path: str, uses: list[_Use], now: datetime, season_days: int) -> tuple[Verdict, str]:
+def _verdict(path: str, uses: list[_Use], needed: _Needed, now: datetime, season_days: int) -> tuple[Verdict, str]:
     try:
         stat = os.stat(path)  # noqa: PTH116 - of hundreds of thousands of names, most of them gone
     except (OSError, ValueError):
         return "gone", "it is not there any more"
     entry = uses[0].entry
     taken = entry.started or datetime.fromtimestamp(stat.st_mtime, tz=now.tzinfo)
-    if needed := next((use.master for use in uses if use.status is not MasterStatus.SUPERSEDED), None):
-        return "needed", f"to rebuild {needed}"
+    if own := next((use for use in uses if use.is_needed), None):
+        return "needed", f"to rebuild {own.master}"
+    if other := next(filter(None, (needed.same_as(use.entry) for use in uses)), None):
+        return "needed", f"the same frame as {other.entry.path}, to rebuild {other.master}"
     if now - taken <= timedelta(days=season_days):
         return "too young", f"taken {taken:%Y-%m-%d}, kept for {season_days} days"
     if any((stat.st_size, stat.st_mtime_ns) != (use.entry.size, use.entry.mtime_ns) for use in uses):
@@ -152,7 +186,7 @@ def _kept(frame: RawFrame, reason: str) -> RawFrame:
 
 def _drop(frame: RawFrame) -> RawFrame:
     try:
-        frame.path.unlink()
+        frame.path.unlink(missing_ok=True)  # it may have had two paths
     except OSError as error:
         return replace(frame, verdict="failed", detail=error.strerror or str(error))
     return replace(frame, verdict="dropped")

@@ -95,6 +95,31 @@ def test_a_frame_of_two_masters_stays_for_the_one_in_use(tmp_path: Path) -> None
     assert len(found.of("droppable")) == 2
 
 
+@pytest.mark.parametrize("hashed", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_frame_in_use_stays_under_any_path(tmp_path: Path, hashed: tuple[bool, bool], moved: bool) -> None:
+    """A link, a drive with a letter, a folder that was moved: the old record names one path, the new one another."""
+    inputs = raws(tmp_path / "raws")
+    elsewhere = tmp_path / "alias"
+    if moved:
+        (tmp_path / "raws").rename(elsewhere)
+    else:
+        elsewhere.symlink_to(tmp_path / "raws", target_is_directory=True)
+    alias = tuple(e.model_copy(update={"path": elsewhere / e.path.name}) for e in inputs)
+    old, new = (
+        tuple(e if is_hashed else e.model_copy(update={"sha256": None}) for e in frames)
+        for is_hashed, frames in zip(hashed, (alias, inputs), strict=True)
+    )
+    library = retired(tmp_path, old)
+    shelve(library, "other/masterDark.xisf", made_of(new))
+
+    found = prune(library, now=NOW, season_days=SEASON, apply=True)
+
+    assert found.of("droppable") == found.of("dropped") == ()
+    assert all((elsewhere / e.path.name).exists() for e in inputs)
+    assert any("the same frame as" in frame.detail for frame in found.of("needed"))
+
+
 def test_frames_that_are_not_what_is_on_record_stay(tmp_path: Path) -> None:
     """Another file of the name, other bytes of the same size and time, or a file that is gone."""
     import os
