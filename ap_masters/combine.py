@@ -9,7 +9,15 @@ from typing import Final, NamedTuple
 from ap_masters import headers, images, recipes
 from ap_masters import record as records
 from ap_masters.engines import Engine
-from ap_masters.errors import AllJobsFailed, ImageError, NothingToDo, UnwritableImage, UsageError
+from ap_masters.errors import (
+    AllJobsFailed,
+    ImageError,
+    LibraryError,
+    NothingToDo,
+    RecordError,
+    UnwritableImage,
+    UsageError,
+)
 from ap_masters.inspection import read_frame
 from ap_masters.library import store
 from ap_masters.model import (
@@ -32,9 +40,16 @@ from ap_masters.model import (
 
 _SUFFIXES: Final = (".xisf", ".fit", ".fits", ".fts")
 _SAYS_A_TYPE: Final = {"IMAGETYP", "APMTYPE"}
+_COMBINED: Final = "combined"
 _TOLD: Final = 4  # values that differ
 # In what frames of one stack should agree; temperatures, times and angles are never quite alike.
-_ALIKE: Final = ("type", "camera", "gain", "offset", "iso", "x_binning", "readout_mode", "exposure", "filter")
+_ALIKE: Final = (
+    *("type", "camera", "gain", "offset", "iso", "x_binning", "readout_mode", "exposure", "filter"),
+    *("row_order", "bayer_pattern", "calibration_state"),
+)
+_ONE_SCALE: Final = (
+    100  # times as bright as another no frame of one stack is, unless 1.0 and 65535 both stand for white
+)
 
 
 class Combined(NamedTuple):
@@ -84,7 +99,7 @@ def combine(
         result=result.model_copy(update={"path": output}),
         record=record,
         set_aside=(*unreadable, *others, *result.dropped),
-        warnings=tuple(_mixtures(frames)),
+        warnings=(*_mixtures(frames), *_scales(result)),
     )
 
 
@@ -98,6 +113,11 @@ def _check(output: Path, *, overwrite: bool, record: bool) -> None:
             raise UsageError(f"{output}: is a frame, or may be one, and is not replaced; name the file to write last")
         if not overwrite:
             raise UsageError(f"{output}: is there already; --overwrite replaces it")
+        if _is_kept(output):
+            raise UsageError(
+                f"{output}: is a master of a library, which a build replaces and keeps; write elsewhere, and take the "
+                "result in by `ap-masters library import`"
+            )
     others = store.sharing(output) if record else ()
     for other in others:
         if not (output.exists() and other.samefile(output)):
@@ -112,6 +132,18 @@ def _is_result(path: Path) -> bool:
         return read_frame(path).master
     except (ImageError, OSError):
         return False  # it may be a frame that is damaged, or still being written
+
+
+def _is_kept(path: Path) -> bool:
+    """Say whether a library answers for this file: all but what was combined to it, and not moved since."""
+    try:
+        store.library_around(path)
+        history = records.read(records.record_path(path)).history
+    except LibraryError:
+        return False
+    except RecordError:
+        return True
+    return any(event.reason != _COMBINED for event in history)
 
 
 def _frames(inputs: Iterable[Path]) -> tuple[list[Frame], list[SetAside]]:
@@ -149,6 +181,13 @@ def _mixtures(frames: Sequence[Frame]) -> Iterator[str]:
             told = ", ".join(f"{'none' if v is None else v} ({count})" for v, count in values.most_common(_TOLD))
             more = " …" if len(values) > _TOLD else ""
             yield f"the frames differ in {field.removeprefix('x_').replace('_', ' ')}: {told}{more}"
+
+
+def _scales(result: Integrated) -> Iterator[str]:
+    """Yield that frames in [0, 1] and frames in counts seem to have been stacked."""
+    levels = sorted(frame.level for frame in result.frames if frame.level is not None and frame.level > 0)
+    if levels and levels[-1] > _ONE_SCALE * levels[0]:
+        yield f"the frames' levels range from {levels[0]:.3g} to {levels[-1]:.3g}: are all of them on one scale?"
 
 
 def _about(value: object) -> object:
@@ -200,7 +239,7 @@ def _finish(job: Job, result: Integrated, output: Path, record_suffix: str | Non
     record = record.model_copy(
         update={
             "status": MasterStatus.PUBLISHED,
-            "history": (records.Event(at=result.started, status=MasterStatus.PUBLISHED, reason="combined"),),
+            "history": (records.Event(at=result.started, status=MasterStatus.PUBLISHED, reason=_COMBINED),),
             "master": record.master.model_copy(update={"size": result.path.stat().st_size}),
         }
     )

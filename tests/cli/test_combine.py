@@ -196,6 +196,38 @@ def test_no_frame_is_ever_replaced(run: Run, night: Path) -> None:
     assert frames[-1].read_bytes() == before[:3000]
 
 
+def test_a_master_of_a_library_is_left_to_the_library(run: Run, night: Path) -> None:
+    """A build keeps what it replaces; what was combined into a library may be combined anew."""
+    library = night.parent / "library"
+    assert run("build", night, library, "--min-frames", "2").code == 0
+    (master,) = (library / "master").glob("*.xisf")
+    precious = master.read_bytes()
+
+    refused = run("combine", night, master, "--overwrite")
+    assert (refused.code, master.read_bytes()) == (2, precious)
+    assert "library import" in refused.err
+
+    for _ in range(2):
+        assert run("combine", night, library / "mine.xisf", "--overwrite").code == 0
+
+
+def test_what_does_not_belong_together_is_told(run: Run, night: Path) -> None:
+    """Sensors upside down, frames that were calibrated before, and [0, 1] beside counts."""
+    frames = sorted(night.glob("*.fit"))
+    for path in frames[:2]:
+        write_frame(path, noisy(1), IMAGETYP="BIAS", ROWORDER="BOTTOM-UP", CALSTAT="BD")
+
+    told = run("combine", night, night.parent / "out.xisf").err
+
+    assert "differ in row order" in told
+    assert "differ in calibration state" in told
+
+    for i, path in enumerate(frames):
+        pixels = noisy(i).astype(np.float32)
+        write_frame(path, pixels / 65535 if i % 2 else pixels, IMAGETYP="BIAS")
+    assert "on one scale" in run("combine", night, night.parent / "floats.xisf").err
+
+
 def test_a_record_belongs_to_one_file(run: Run, night: Path) -> None:
     """The same name in the other format would take it away."""
     assert run("combine", night, night.parent / "out.fits").code == 0
