@@ -210,7 +210,23 @@ def test_frames_of_the_days_before_may_replace_a_master() -> None:
     frames = tuple(f.model_copy(update={"started": EVENING + timedelta(days=9), "mtime_ns": 5}) for f in first.frames)
     later = first.model_copy(update={"frames": frames})
 
-    assert only(plan_of(first, holdings=after(plan_of(later)))).action is Action.REBUILD
+    step = only(plan_of(first, holdings=after(plan_of(later))))
+
+    assert step.action is Action.REBUILD
+    assert "of frames up to 2026-01-29, where the master that it replaces has some of 2026-02-07" in step.warnings[-1]
+
+
+@pytest.mark.parametrize("kept", [0, 10])
+def test_neighbouring_seasons_are_seasons_of_their_own(kept: int) -> None:
+    """From September to March are 179 days; and a master of both is no more to be replaced by one of the first."""
+    first = make_group(FrameType.DARK)
+    second = [f.model_copy(update={"started": EVENING + timedelta(days=179), "mtime_ns": 5}) for f in first.frames]
+    later = first.model_copy(update={"frames": (*first.frames[:kept], *second[kept:])})
+
+    step = only(plan_of(first, holdings=after(plan_of(later))))
+
+    assert step.action is Action.SKIPPED
+    assert "of newer frames" in step.reasons[0]
 
 
 def test_a_master_of_calibrated_frames_says_so_or_is_rebuilt() -> None:

@@ -11,9 +11,9 @@ from ap_masters.plan.changes import (
     frames_to_hash,
     left_stale,
     masters_to_hash,
-    much_poorer,
     newer_frames,
     of_another_group,
+    poorer,
     was_refused,
 )
 from ap_masters.plan.drafts import (
@@ -144,7 +144,7 @@ def _instead_of(
         if kept := _kept_for_a_damaged(job, record, holdings, promised, settings):
             draft.warnings += (kept,)
             return draft.step(Action.UP_TO_DATE)
-        draft.warnings += much_poorer(job, record)
+        draft.warnings += tuple(poorer(job, record))
     return draft.step(Action.REBUILD, *reasons, job=job, supersedes=stands.relative_to(library))
 
 

@@ -1,9 +1,10 @@
 """What has changed since a master was built: its frames, its recipe, what was subtracted from them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from ap_masters.config import GroupSettings
 from ap_masters.model import (
@@ -20,6 +21,8 @@ from ap_masters.model import (
     turned,
 )
 from ap_masters.record import Input, Record
+
+_ONE_SESSION: Final = timedelta(days=1)
 
 
 def differences(job: Job, record: Record, hashes: Mapping[Path, str] | None = None) -> tuple[str, ...]:
@@ -69,25 +72,45 @@ def _near(now: float | None, then: float | None, tolerance: float) -> bool:
 def newer_frames(job: Job, record: Record, season_days: int) -> str | None:
     """Return why the master of ``record`` is kept although ``job`` would replace it: its frames are of a later season.
 
-    A bias or dark of an older season is no refresh. Flats of an older night are wanted for its lights; layouts without
-    a date have one place for all nights.
+    A bias or dark of an older season is no refresh; what is newer by half a season is of another one. Flats of an older
+    night are wanted for its lights; layouts without a date have one place for all nights.
     """
-    recorded = [entry.started for entry in record.inputs if entry.started]
-    starts = [frame.started for frame in job.frames if frame.started]
-    if job.group.key.type not in UNLIT or not recorded or not starts:
-        return None
-    if min(recorded) - max(starts) < timedelta(days=season_days):
+    days = _newest(job, record)
+    if days is None or days.recorded - days.offered < timedelta(days=season_days / 2):
         return None
     return (
-        f"the master that stands there is of newer frames: of {min(recorded):%Y-%m-%d}, these are of "
-        f"{max(starts):%Y-%m-%d}. To replace it all the same, take it out of use first (ap-masters library quarantine)"
+        f"the master that stands there is of newer frames: of {days.recorded:%Y-%m-%d}, these are of "
+        f"{days.offered:%Y-%m-%d}. To replace it all the same, take it out of use first (ap-masters library quarantine)"
     )
 
 
-def much_poorer(job: Job, record: Record) -> tuple[str, ...]:
-    """Return a warning where a master replaces one of more than twice as many frames."""
+def poorer(job: Job, record: Record) -> Iterator[str]:
+    """Yield warnings where a master replaces one of more than twice as many frames, or of newer ones."""
     now, then = len(job.frames), len(record.inputs)
-    return (f"of {now} frames, where the master that it replaces is of {then}",) if 2 * now < then else ()
+    if 2 * now < then:
+        yield f"of {now} frames, where the master that it replaces is of {then}"
+    days = _newest(job, record)
+    if days is not None and days.recorded - days.offered > _ONE_SESSION:
+        yield (
+            f"of frames up to {days.offered:%Y-%m-%d}, where the master that it replaces has some of "
+            f"{days.recorded:%Y-%m-%d}; that one is kept as superseded"
+        )
+
+
+class _Newest(NamedTuple):
+    """When the newest frame was taken: of a master that stands, and of the one offered in its place."""
+
+    recorded: datetime
+    offered: datetime
+
+
+def _newest(job: Job, record: Record) -> _Newest | None:
+    """Return the newest frames' times of frames without light; None where they are not known."""
+    recorded = [entry.started for entry in record.inputs if entry.started]
+    offered = [frame.started for frame in job.frames if frame.started]
+    if job.group.key.type not in UNLIT or not recorded or not offered:
+        return None
+    return _Newest(max(recorded), max(offered))
 
 
 def left_stale(
