@@ -219,7 +219,7 @@ def _stray(place: Path, path: Path, stems: set[str]) -> Iterator[Fault]:
     suffix, alone = place.suffix.lower(), place.with_suffix("").as_posix() not in stems
     if suffix == _PART:
         yield Fault(kind="stale file", path=place.as_posix(), detail="left by a run that was killed; it can be deleted")
-    elif suffix == ".xrs" and alone:
+    elif suffix == ".xrs" and alone and standing(place.as_posix()) is not MasterStatus.SUPERSEDED:
         yield Fault(kind="orphan record", path=place.as_posix(), detail="there is no master of this name beside it")
     elif suffix in _SIDECARS and alone:
         yield Fault(kind="orphan file", path=place.as_posix(), detail="there is no master of this name beside it")

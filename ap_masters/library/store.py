@@ -38,6 +38,8 @@ def publish(
         target.parent.mkdir(parents=True, exist_ok=True)
         before = standing(library, output)
         previous = supersede(library, before, now=now, suffix=suffix) if before else None
+        if before is None:
+            _keep_record(library, output, now=now, suffix=suffix)
         events = () if reason is None else (Event(at=now, status=record.status, reason=reason),)
         final = record.model_copy(
             update={
@@ -95,7 +97,7 @@ def library_around(master: Path) -> Path:
 
 def supersede(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``library / output`` and its record to ``superseded/``; return its new place."""
-    new = _free(library / SUPERSEDED / output, now)
+    new = _free(library / SUPERSEDED / output, now, suffix)
     event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="a newer master took its place")
     _move(place(library, output), new, event, suffix)
     return new
@@ -111,8 +113,24 @@ def quarantine(library: Path, output: Path, reason: str, *, now: datetime, suffi
     return new
 
 
+def _keep_record(library: Path, output: Path, *, now: datetime, suffix: str) -> None:
+    """Move a record whose master is gone to ``superseded/``: it proves that master, should it come back."""
+    master = place(library, output)
+    if records.record_path(master, suffix).exists():
+        new = _free(library / SUPERSEDED / output, now, suffix)
+        event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="its master was gone, and another took its place")
+        _copy_record(master, new, event, suffix)
+        records.record_path(master, suffix).unlink()
+
+
 def _move(master: Path, new: Path, event: Event, suffix: str) -> None:
     """Move a master and its record, the record first and with ``event`` added to its history."""
+    _copy_record(master, new, event, suffix)
+    master.replace(new)
+    records.record_path(master, suffix).unlink(missing_ok=True)
+
+
+def _copy_record(master: Path, new: Path, event: Event, suffix: str) -> None:
     new.parent.mkdir(parents=True, exist_ok=True)
     old_record, new_record = records.record_path(master, suffix), records.record_path(new, suffix)
     if old_record.exists():
@@ -124,15 +142,13 @@ def _move(master: Path, new: Path, event: Event, suffix: str) -> None:
             renamed = told.master.model_copy(update={"name": new.name})
             update = {"status": event.status, "master": renamed, "history": (*told.history, event)}
             records.write(told.model_copy(update=update), new_record)
-    master.replace(new)
-    old_record.unlink(missing_ok=True)
 
 
-def _free(path: Path, now: datetime) -> Path:
-    """Return a path that nothing has yet: stamped with the time, then numbered."""
+def _free(path: Path, now: datetime, suffix: str) -> Path:
+    """Return a path that nothing has yet, nor a record of it: stamped with the time, then numbered."""
     stamped = path.with_name(f"{path.stem}_{now:%Y%m%d_%H%M%S}{path.suffix}")
     candidate, number = stamped, 2
-    while candidate.exists():
+    while candidate.exists() or records.record_path(candidate, suffix).exists():
         candidate, number = stamped.with_name(f"{stamped.stem}_{number}{path.suffix}"), number + 1
     return candidate
 

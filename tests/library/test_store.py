@@ -9,6 +9,7 @@ from ap_masters import record as records
 from ap_masters.errors import LibraryError
 from ap_masters.files import sha256
 from ap_masters.library import store
+from ap_masters.library.audit import audit
 from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType, Grade, GroupKey, MasterStatus, Recipe
 from ap_masters.record import MasterFile, Record, Software
 
@@ -61,6 +62,22 @@ def test_the_old_master_is_kept_as_superseded(tmp_path: Path) -> None:
     new = records.read(records.record_path(tmp_path / OUTPUT))
     assert new.supersedes == old[0].relative_to(tmp_path).as_posix()
     assert (tmp_path / OUTPUT).read_bytes() == b"second"
+
+
+def test_the_record_of_a_master_that_is_gone_is_kept(tmp_path: Path) -> None:
+    """It holds the master's history, and proves it should it come back; nothing is at fault with that."""
+    target = store.publish(work_master(tmp_path / "", b"first"), make_record(), tmp_path, OUTPUT, now=NOW)
+    history = records.read(records.record_path(target)).history
+    for content in (b"second", b"third"):
+        target.unlink()
+        store.clear(tmp_path / store.WORK)
+        store.publish(work_master(tmp_path, content), make_record(), tmp_path, OUTPUT, now=NOW)
+
+    kept = sorted((tmp_path / SUPERSEDED).rglob("*.xrs"))
+    assert len(kept) == 2
+    assert all(records.read(path).history[: len(history)] == history for path in kept)
+    assert {records.read(path).status for path in kept} == {MasterStatus.SUPERSEDED}
+    assert not [fault for fault in audit(tmp_path).faults if fault.kind == "orphan record"]
 
 
 def test_two_masters_superseded_in_one_second_are_both_kept(tmp_path: Path) -> None:
