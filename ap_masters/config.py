@@ -223,8 +223,8 @@ class RefreshPolicy(Section):
     flat: RefreshRule = RefreshRule()
 
     def of(self, frame_type: FrameType) -> RefreshRule:
-        """Return the rule of one frame type."""
-        rule: RefreshRule = getattr(self, frame_type.name.lower())
+        """Return the rule of one frame type; a stack of lights that stands in a library does not age."""
+        rule: RefreshRule = getattr(self, frame_type.name.lower(), RefreshRule())
         return rule
 
 

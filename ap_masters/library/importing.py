@@ -17,13 +17,14 @@ from ap_masters.library.copying import copy_verified
 from ap_masters.library.entries import Entry
 from ap_masters.library.lock import library_lock
 from ap_masters.library.scan import scan
-from ap_masters.model import QUARANTINE, GroupKey, MasterStatus, Noun
+from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, GroupKey, MasterStatus, Noun
 from ap_masters.record import Event, Record
 from ap_masters.safe import one_line
 
 Action = Literal["import", "imported", "quarantined", "already there", "conflict", "refused", "failed"]
 
 _SINGLES = "of these settings in one folder, whose samples are integers: frames to be integrated, and no masters?"
+_SINGLE = "neither header nor name says that it is a master: is it one, and no single frame?"
 
 
 class ImportItem(Noun):
@@ -119,9 +120,14 @@ def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportIte
         elif (content := (entry.size, sha256(path))) in there:
             twin = twins.get(content)
             yield item.model_copy(update={"action": "already there", "detail": f"the same as {twin}" if twin else ""})
-        elif entry.record is None and (number := alike[_kind(entry)]) > 1 and _is_single(path):
+        elif entry.key.type not in CALIBRATION_TYPES:
+            yield _refused(
+                item, f"a {entry.key.type}: a library holds masters of bias, dark, dark flat and flat frames"
+            )
+        elif (single := entry.record is None and _is_single(path)) and (number := alike[_kind(entry)]) > 1:
             yield _refused(item, f"one of {number} {_SINGLES}")
         else:
+            item = item.model_copy(update={"detail": _SINGLE if single else ""})
             placed = _placed(item, entry, library, layout, claimed)
             if placed.action == "import":
                 there.add(content)
@@ -201,7 +207,8 @@ def _take(
         copy.unlink(missing_ok=True)
     action = "quarantined" if record.status is MasterStatus.QUARANTINED else "imported"
     refusals = "; ".join(f.message for f in record.findings if f.severity == "refuse")
-    return item.model_copy(update={"action": action, "output": output.as_posix(), "detail": one_line(refusals)})
+    detail = one_line("; ".join(filter(None, (item.detail, refusals))))
+    return item.model_copy(update={"action": action, "output": output.as_posix(), "detail": detail})
 
 
 def _record(source: Path, root: Path, copy: Path, now: datetime, quality: QualitySettings) -> Record:

@@ -274,3 +274,10 @@ def test_a_file_that_is_not_that_of_its_record_is_due() -> None:
     found = due([entry(path="sound.xisf"), entry(path="cut.xisf", damaged=True)], LibrarySettings(), now=NOW)
 
     assert causes(found) == {"cut.xisf": ["damage"]}
+
+
+def test_a_stack_of_lights_is_never_due() -> None:
+    """Other programs keep theirs beside the masters."""
+    stack = entry(FrameType.LIGHT, key=make_key(FrameType.LIGHT))
+
+    assert due([stack], LibrarySettings(), now=NOW).items == ()

@@ -129,11 +129,12 @@ def test_what_is_no_master_is_refused_with_the_reason(source: Path, tmp_path: Pa
     write_frame(source / "x.fits", IMAGETYP=None)
     for number in (1, 2):
         write_frame(source / f"dark_{number}.fits", noisy(number), IMAGETYP="DARK")
+    write_frame(source / "masterLight_L.fits", noisy(3), IMAGETYP="Master Light")
 
     report = import_masters(source, tmp_path / "library", now=LATER, apply=True)
 
     refused = {item.source.name: item.detail for item in report.items if item.action == "refused"}
-    assert set(refused) == {"broken.fits", "x.fits", "dark_1.fits", "dark_2.fits"}
+    assert set(refused) == {"broken.fits", "x.fits", "dark_1.fits", "dark_2.fits", "masterLight_L.fits"}
     assert all(refused.values())
 
 
@@ -146,6 +147,7 @@ def test_masters_of_16_bits_are_taken(tmp_path: Path) -> None:
     report = import_masters(tmp_path / "old", tmp_path / "library", now=LATER)
 
     assert [item.action for item in report.items] == ["import", "import"]
+    assert all("is it one, and no single frame?" in item.detail for item in report.items)
 
 
 def test_a_damaged_master_is_not_taken(tmp_path: Path) -> None:
