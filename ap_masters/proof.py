@@ -9,6 +9,7 @@ from ap_masters.images.rewriting import rewrite
 from ap_masters.images.scale import white
 from ap_masters.model import COMMENTARY, ImageInfo, Integrated, Job, Keyword
 from ap_masters.quality.sanity import insane
+from ap_masters.safe import ascii_text
 
 # PixInsight turns frames that say BOTTOM-UP over as it reads them: its masters say TOP-DOWN, and are.
 _OF_THE_ENGINE = {"ROWORDER"}
@@ -41,7 +42,8 @@ def _wrong_geometry(job: Job, info: ImageInfo) -> str | None:
 def lost_keywords(job: Job, master: Path) -> tuple[Keyword, ...]:
     """Return the keywords of ``job`` that the file at ``master`` does not carry with their value.
 
-    Numbers compare as numbers (an engine may store 300 as ``300.`` or ``'300'``), texts without padding.
+    Numbers compare as numbers (an engine may store 300 as ``300.`` or ``'300'``), texts without padding and as a FITS
+    header holds them.
     """
     carried: dict[str, list[str | int | float | bool | None]] = {}
     for keyword in images.read_info(master).keywords:
@@ -61,7 +63,7 @@ def _equal(wanted: str | float | None, got: str | float | None) -> bool:
     try:
         return math.isclose(float(wanted), float(got), rel_tol=1e-6, abs_tol=1e-9)
     except ValueError:
-        return str(wanted).strip() == str(got).strip()
+        return ascii_text(str(wanted)).strip() == ascii_text(str(got)).strip()
 
 
 def restore_keywords(job: Job, master: Path) -> tuple[str, ...]:

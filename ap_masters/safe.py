@@ -10,6 +10,22 @@ import unicodedata
 _WINDOWS_RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
 _LONGEST_COMPONENT = 180  # leaves room for a suffix below the 255 bytes of common file systems
 
+# Filters are called Hα and Hβ; without their Greek both would be H.
+GREEK = str.maketrans("αβγδελμσωΑΒΓΔΩ", "abgdelmswABGDO")
+_SIGNS: dict[str, str | int] = {
+    "°": "deg",
+    "µ": "u",
+    "μ": "u",
+    "×": "x",
+    "–": "-",
+    "—": "-",
+    "’": "'",
+    "σ": "sigma",
+    "ß": "ss",
+}
+_LETTERS: dict[str, str | int] = {"ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D"}
+_ASCII = {**GREEK, **str.maketrans(_SIGNS | _LETTERS)}  # what decomposition alone would lose
+
 
 def path_component(text: str, *, fallback: str = "unnamed") -> str:
     """Return ``text`` as one harmless file or folder name.
@@ -25,6 +41,18 @@ def path_component(text: str, *, fallback: str = "unnamed") -> str:
         return fallback
     stem, dot, rest = name.partition(".")  # nul.txt is as much a device as nul
     return f"{stem}_{dot}{rest}" if stem.lower() in _WINDOWS_RESERVED else name
+
+
+def ascii_text(text: str) -> str:
+    """Return ``text`` in printable ASCII, as a FITS header holds it.
+
+    Accents are dropped, known signs spelled out, the unknown becomes ``?``.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    decomposed = unicodedata.normalize("NFKD", text.translate(_ASCII))
+    letters = (c for c in decomposed if not unicodedata.combining(c))
+    return "".join(" " if unicodedata.category(c)[0] in "CZ" else c if c.isascii() else "?" for c in letters)
 
 
 def is_text(name: str) -> bool:

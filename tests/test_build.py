@@ -19,7 +19,19 @@ from ap_masters.config import CountSettings, MatchSettings, Settings
 from ap_masters.engines import Engine
 from ap_masters.engines.numpy import NumpyEngine
 from ap_masters.errors import LibraryError, NothingToDo
-from ap_masters.model import Action, Failed, FrameType, Job, JobResult, JobState, MasterStatus, OnProgress, Progress
+from ap_masters.library.audit import audit
+from ap_masters.model import (
+    Action,
+    Failed,
+    FrameType,
+    ImageFormat,
+    Job,
+    JobResult,
+    JobState,
+    MasterStatus,
+    OnProgress,
+    Progress,
+)
 from ap_masters.survey import survey
 from tests.builders import noisy, write_frame
 
@@ -97,6 +109,24 @@ def test_one_run_makes_every_master_and_calibrates_its_flats(night: Path, tmp_pa
     assert flat.calibration.dark.path == masters_of(report)[FrameType.DARK_FLAT]
     assert flat.calibration.state == "D"
     assert snapshot(night) == before
+
+
+def test_a_fits_master_tells_its_filter_as_far_as_fits_can(tmp_path: Path) -> None:
+    """Hα and Hβ stay two filters; what FITS cannot hold is no keyword lost, and no contradiction."""
+    for band in ("Hα", "Hβ"):
+        for i in range(5):
+            path = tmp_path / "raws" / f"{band}_{i}.xisf"
+            write_frame(path, noisy(i, level=30000), IMAGETYP="FLAT", FILTER=band, EXPTIME=2.0, INSTRUME="Kämera")
+    library = tmp_path / "library"
+    settings = Settings(format=ImageFormat.FITS, match=MatchSettings(allow_uncalibrated=True))
+
+    report = run(tmp_path / "raws", library, settings)
+
+    masters = [o.master for o in report.outcomes if o.master]
+    filters = {k.value for m in masters for k in images.read_info(m).keywords if k.name == "FILTER"}
+    assert filters == {"Ha", "Hb"}
+    assert not [w for m in masters for w in records.read(records.record_path(m)).warnings if "put back" in w]
+    assert not [fault for fault in audit(library).faults if fault.kind == "contradiction"]
 
 
 def test_a_master_is_the_mean_of_its_frames_in_the_unit_range(night: Path, tmp_path: Path) -> None:

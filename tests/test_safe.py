@@ -37,6 +37,23 @@ def test_a_path_component_is_plain(text: str, name: str) -> None:
     assert safe.path_component(text) == name
 
 
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        pytest.param("Hα 7 nm", "Ha 7 nm", id="Greek"),
+        pytest.param("Hβ", "Hb", id="other Greek"),
+        pytest.param("Kämera ß", "Kamera ss", id="accents"),
+        pytest.param("-10 °C, 2 µm", "-10 degC, 2 um", id="signs"),
+        pytest.param("日本", "??", id="letters that ASCII cannot spell"),
+        pytest.param("a\nb", "a b", id="control characters"),
+    ],
+)
+def test_ascii_text_tells_apart_what_names_do(text: str, stored: str) -> None:
+    """A FITS header holds nothing else; two filters are not to become one."""
+    assert safe.ascii_text(text) == stored
+    assert safe.ascii_text(stored) == stored
+
+
 @given(TEXT)
 def test_a_path_component_never_leaves_its_folder(text: str) -> None:
     """One component on every system, never empty, never hidden, never a reserved name, short enough."""

@@ -2,7 +2,6 @@
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,12 +9,10 @@ import numpy as np
 
 from ap_masters.images.fits_cards import CARD
 from ap_masters.model import COMMENTARY, Keyword
+from ap_masters.safe import ascii_text
 
 _TEXT: Final = CARD - 8  # columns of a commentary card's text
 _LEGAL_NAME: Final = re.compile(r"[A-Z0-9_-]{1,8}")
-_SIGNS: Final = {"°": "deg", "µ": "u", "μ": "u", "×": "x", "–": "-", "—": "-", "’": "'", "σ": "sigma", "ß": "ss"}
-_LETTERS: Final = {"ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D"}
-_ASCII: Final = str.maketrans(_SIGNS | _LETTERS)  # what decomposition alone would lose
 
 
 def cards(keyword: Keyword) -> Iterator[str]:
@@ -35,15 +32,6 @@ def cards(keyword: Keyword) -> Iterator[str]:
         yield from _string(head, ascii_text(keyword.value), comment)
     else:
         yield _card(f"{head}{_number(keyword.value):>20}", comment)
-
-
-def ascii_text(text: str) -> str:
-    """Return ``text`` in printable ASCII: accents dropped, known signs spelled out, the unknown as ``?``."""
-    if text.isascii() and text.isprintable():
-        return text
-    decomposed = unicodedata.normalize("NFKD", text.translate(_ASCII))
-    letters = (c for c in decomposed if not unicodedata.combining(c))
-    return "".join(" " if unicodedata.category(c)[0] in "CZ" else c if c.isascii() else "?" for c in letters)
 
 
 def commentary_text(keyword: Keyword) -> str:

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from ap_masters import safe
 
-# Filters are called Hα and Hβ; folded to ASCII both would be H.
-_GREEK = str.maketrans("αβγδελμσωΑΒΓΔΩ", "abgdelmswABGDO")
 _LONGEST_TEXT = 32
 
 
@@ -22,7 +20,7 @@ class TextRule(NamedTuple):
 
 def _distinct(cleaned: str, original: str) -> str:
     """Cut what is too long, and tell apart texts that lost letters, by a piece of their SHA-256."""
-    lost = any(c.isalnum() and not c.isascii() for c in unicodedata.normalize("NFKD", original.translate(_GREEK)))
+    lost = any(c.isalnum() and not c.isascii() for c in unicodedata.normalize("NFKD", original.translate(safe.GREEK)))
     if not lost and len(cleaned) <= _LONGEST_TEXT:
         return cleaned
     digest = hashlib.sha256(original.encode("utf-8", "surrogatepass")).hexdigest()[:6]
@@ -31,7 +29,7 @@ def _distinct(cleaned: str, original: str) -> str:
 
 def _plain(text: str) -> str:
     """Return ``text`` without the ``_`` that separates values."""
-    named = safe.path_component(text.translate(_GREEK).replace("_", "-"))
+    named = safe.path_component(text.translate(safe.GREEK).replace("_", "-"))
     return _distinct(named.replace("_", "-"), text)
 
 
@@ -46,12 +44,12 @@ def _without_type_words(text: str) -> str:
 
 def _anawbpps(text: str) -> str:
     """Replace every character outside letters, digits, ``_`` and ``-`` by ``_``: no collapsing, no trimming."""
-    return _distinct(re.sub(r"[^A-Za-z0-9_-]", "_", text.translate(_GREEK)), text)
+    return _distinct(re.sub(r"[^A-Za-z0-9_-]", "_", text.translate(safe.GREEK)), text)
 
 
 def _siril(text: str) -> str:
     """Do as Siril's ``%s``: spaces at the ends go, others and forbidden characters become ``_``."""
-    return _distinct(re.sub(r"[^A-Za-z0-9.+-]", "_", text.translate(_GREEK).strip()), text)
+    return _distinct(re.sub(r"[^A-Za-z0-9.+-]", "_", text.translate(safe.GREEK).strip()), text)
 
 
 PLAIN = TextRule(_plain, r"[A-Za-z0-9.+-]+")

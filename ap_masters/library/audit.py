@@ -17,7 +17,7 @@ from ap_masters.files import sha256
 from ap_masters.library.entries import Entry, standing
 from ap_masters.library.scan import Scan, is_console_log, other_files, scan
 from ap_masters.model import DARKS, QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
-from ap_masters.safe import one_line
+from ap_masters.safe import ascii_text, one_line
 
 log = logging.getLogger(__name__)
 
@@ -139,12 +139,17 @@ def _against_record(entry: Entry, told: Master) -> Iterator[str]:
         return
     for name in _COMPARED:
         ours, header = getattr(entry.key, name), getattr(told.key, name)
-        if ours is not None and header is not None and ours != header:
+        if ours is not None and header is not None and _as_stored(ours) != _as_stored(header):
             yield f"its record says {name.replace('_', ' ')} {ours}, its header {header}"
     for name, slack in (("exposure", 0.001), ("temperature", 1.0)):
         ours, header = getattr(entry.key, name), getattr(told.key, name)
         if ours is not None and header is not None and abs(ours - header) > slack:
             yield f"its record says {name} {ours:g}, its header {header:g}"
+
+
+def _as_stored(value: object) -> object:
+    """Return a value as a header of any format holds it."""
+    return ascii_text(value) if isinstance(value, str) else value
 
 
 def _against_place(entry: Entry) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from ap_masters.config import MatchSettings
 from ap_masters.model import Frame, FrameType, GroupKey, Master, turned
-from ap_masters.safe import path_component
+from ap_masters.safe import ascii_text, path_component
 
 Value = str | float | tuple[int, ...]
 Span = tuple[datetime, datetime]
@@ -144,11 +144,12 @@ def _agree(rule: Rule, mine: Value, theirs: Value, want: Wanted, settings: Match
 
 
 def _same_in_names(mine: str, theirs: str) -> bool:
-    """Whether file names spell two texts alike: what is known of a master from its name, spaces cannot tell apart.
+    """Whether file names or FITS headers spell two texts alike: what is known of a master from these alone.
 
-    Only where nothing but spaces and signs can have gone: names leave out letters that are not ASCII.
+    Spaces, signs and accents cannot tell them apart. Letters that neither can spell might.
     """
-    return mine.isascii() and theirs.isascii() and path_component(mine, fallback=mine) == path_component(theirs)
+    one, other = ascii_text(mine), ascii_text(theirs)
+    return "?" not in one + other and path_component(one, fallback=one) == path_component(other)
 
 
 def _words(rule: Rule, mine: Value | None, theirs: Value | None, want: Wanted) -> str:
