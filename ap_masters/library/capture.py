@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,6 +14,8 @@ from ap_masters.decoding import text_of
 from ap_masters.errors import UsageError
 from ap_masters.model import FrameType, Noun
 from ap_masters.safe import csv_cell, one_line
+
+_ALIKE: Final = 0.75  # of two words, by difflib
 
 
 class PlannedLight(Noun):
@@ -111,7 +114,7 @@ def read_plan(path: Path) -> tuple[PlannedLight, ...]:
 
     ``exposure`` has to be there; gain, offset, temperature, count, filter, camera, telescope, readout, binning,
     optional and name may. Other columns and lines that begin with ``#`` are passed over. Raises UsageError with
-    the line that cannot be read, and why.
+    the line that cannot be read, and why; also for a column whose heading is nearly one of these.
     """
     try:
         text = text_of(path.read_bytes())
@@ -129,6 +132,9 @@ def parse_plan(text: str, *, where: Path) -> tuple[PlannedLight, ...]:
     cells = list(csv.reader((line for _, line in lines), delimiter=delimiter))
     headings = [heading.strip() for heading in cells[0]]
     columns = [_column(heading) for heading in headings]
+    for heading in (heading for heading, column in zip(headings, columns, strict=True) if column is None):
+        if meant := _nearly(heading):
+            raise UsageError(f"{where}: the column '{one_line(heading)}' means nothing; did you mean '{meant}'?")
     if not any(column and column.field == "exposure" for column in columns):
         raise UsageError(f"{where}: there is no column 'exposure' in {', '.join(headings)}")
     plan = []
@@ -150,8 +156,19 @@ def _read(column: _Column, heading: str, text: str) -> object:
 
 
 def _column(heading: str) -> _Column | None:
-    word = heading.strip().lower().replace(" ", "_")
+    word = _word(heading)
     return next((column for column in _COLUMNS if word in column.headings), None)
+
+
+def _nearly(heading: str) -> str | None:
+    """Return the heading that this one looks like with letters mixed up, if there is one."""
+    word = _word(heading)
+    known = [known for column in _COLUMNS for known in column.headings if abs(len(known) - len(word)) <= 1]
+    return next(iter(get_close_matches(word, known, 1, _ALIKE)), None)
+
+
+def _word(heading: str) -> str:
+    return heading.strip().lower().replace(" ", "_")
 
 
 def _in_words(error: ValueError) -> str:

@@ -142,6 +142,8 @@ def test_only_published_masters_serve() -> None:
         ("exposure\n-1\n", "line 2: exposure -1"),
         ("exposure;gain\n1,200;100\n", "line 2: exposure '1,200' may be a thousand or a fraction"),
         ("gain\n100\n", "exposure"),
+        ("exposure,gian\n300,999\n", "the column 'gian' means nothing; did you mean 'gain'?"),
+        ("exposure,Ofset\n300,50\n", "did you mean 'offset'?"),
     ],
 )
 def test_a_plan_that_cannot_be_read_says_where(text: str, words: str) -> None:
