@@ -154,7 +154,7 @@ def prune(
     size = f"{result.freed_bytes >> 20} MiB"
     screen.line(f"{size} freed" if apply else f"{size} could go (--apply deletes)")
     for path in result.unreadable:
-        screen.warning(f"{path}: no record that can be read, so nothing is dropped")
+        screen.warning(f"{path}: no record that can be read, so nothing is dropped; mend or delete what is damaged")
     raise typer.Exit(result.exit_code)
 
 

@@ -111,12 +111,20 @@ def _entry_faults(entry: Entry, library: Path, layout: str | None, checksums: bo
     yield from (fault("contradiction", text) for text in _against_layout(entry, layout))
     yield from (fault("missing keyword", f"its header has no {name}") for name in _missing(entry, frame))
     if entry.record is None:
-        yield fault("missing record", "no record beside it: what it was made of is unknown")
+        advice = _what_to_do(entry) if entry.lost_record else ""
+        yield fault("missing record", f"no record beside it: what it was made of is unknown{advice}")
         return
     if entry.recorded_size is not None and entry.recorded_size != entry.size:
-        yield fault("checksum", f"{entry.size} bytes, its record says {entry.recorded_size}")
+        yield fault("checksum", f"{entry.size} bytes, its record says {entry.recorded_size}{_what_to_do(entry)}")
     elif checksums and entry.sha256 and sha256(master) != entry.sha256:
-        yield fault("checksum", "its bytes are not those of its record any more")
+        yield fault("checksum", f"its bytes are not those of its record any more{_what_to_do(entry)}")
+
+
+def _what_to_do(entry: Entry) -> str:
+    """Return how a damaged master becomes sound again, or goes."""
+    if entry.status is MasterStatus.SUPERSEDED:
+        return ": restore it from a mirror, or delete it and its record; another master has taken its place"
+    return ": restore it from a mirror, or build it again"
 
 
 _COMPARED: Final = (
