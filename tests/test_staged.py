@@ -244,7 +244,7 @@ def test_a_group_that_loses_all_its_frames_says_so(run: Run, tmp_path: Path) -> 
     done = run("plan", tmp_path / "night", tmp_path / "library", *NUMPY, "--json")
 
     assert actions(done) == {"bias": ["create"], "dark": ["skipped"]}
-    assert "0 frames are there (6 more were dropped), 3 are needed" in reasons(done, "dark")
+    assert "0 frames are there (6 more were dropped), 3 are needed: look at why" in reasons(done, "dark")
 
 
 def test_frames_that_failed_a_job_are_told_one_by_one(run: Run, tmp_path: Path) -> None:

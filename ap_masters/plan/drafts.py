@@ -87,8 +87,18 @@ def too_few(group: Group, recipe: Recipe, settings: Settings, engine: str) -> st
         return None
     dropped = f" ({len(group.dropped)} more were dropped)" if group.dropped else ""
     need = f"{floor} are needed" + (" for linear fit clipping" if recipe.rejection is Rejection.LINEAR_FIT else "")
-    way = "capture more frames" if engine == "pixinsight" else "capture more frames, or lower --min-frames"
+    way = _way_out(group, settings, engine)
     return f"{count} {'frame is' if count == 1 else 'frames are'} there{dropped}, {need}: {way}"
+
+
+def _way_out(group: Group, settings: Settings, engine: str) -> str:
+    """Return what helps a group that is too small."""
+    if not group.frames and group.dropped:
+        return f"look at why they were dropped, the first because {group.dropped[0].detail}"
+    ways = ["capture more frames", *([] if engine == "pixinsight" else ["lower --min-frames"])]
+    if group.key.type is FrameType.FLAT and not settings.group.mixed_exposure_flats:
+        ways.append("put sky flats of many exposures together with --mixed-exposure-flats")
+    return ", or ".join(ways)
 
 
 def shortage(job: Job, settings: Settings, engine: str) -> str | None:
