@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from ap_masters.images.scale import ADU
-from ap_masters.model import UNLIT
+from ap_masters.model import UNLIT, Rejection
 from ap_masters.quality import levels
 from ap_masters.quality.case import ROUNDING, SIGNIFICANT, Case, Severity, beyond, told
 from ap_masters.quality.metrics import value_of
 from ap_masters.record import Finding
 
 _CLIPPED_PERCENT = 0.1
+_ONE_SIDED_PERCENT = 5.0
 
 
 def lit(case: Case) -> Iterator[Finding]:
@@ -163,3 +164,21 @@ def rejection(case: Case) -> Iterator[Finding]:
     if told is not None and not told.agree:
         message = "record, log and master tell different numbers of rejected samples"
         yield Finding(severity="warning", metric="rejection", message=message)
+
+
+def one_sided(case: Case) -> Iterator[Finding]:
+    """Yield percentile clipping that took the noise for outliers: its limits are parts of the level.
+
+    Those are not the same on both sides, so the mean of what is left is off.
+    """
+    rejected = case.record.rejected
+    if case.record.recipe.rejection is not Rejection.PERCENTILE or rejected is None or not rejected.samples:
+        return
+    low, high = (100 * count / rejected.samples for count in (rejected.low, rejected.high))
+    if abs(high - low) > _ONE_SIDED_PERCENT:
+        message = (
+            f"percentile clipping rejected {high:.3g} % as too high and {low:.3g} % as too low, which is noise: the "
+            "master is off to one side. Take more frames, or --rejection winsorized"
+        )
+        value, limit = abs(high - low), _ONE_SIDED_PERCENT
+        yield Finding(severity="warning", metric="rejection", message=message, value=value, limit=limit, unit="%")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ap_masters.config import CullSettings, FlatSettings, QualitySettings
-from ap_masters.model import Calibration, FrameType, MasterStatus, Recipe
+from ap_masters.model import Calibration, FrameType, MasterStatus, Recipe, Rejection
 from ap_masters.quality import beyond, judge
 from ap_masters.record import Finding, Measure, Record, Rejected
 from tests.quality.seasons import make_inputs, make_key, make_record, make_statistics
@@ -320,6 +320,11 @@ def test_noise_gain_offset_and_rejection_are_judged() -> None:
     assert findings(gain, electrons_per_adu=0.26) == ()
     assert findings(Measure(name="clipped", value=0.1, unit="%")) == ()
     assert of(findings(Measure(name="clipped", value=0.2, unit="%")), "clipped") == ["warning"]
+    noise = Rejected(low=10, high=161, samples=1000)
+    percentile = Recipe(rejection=Rejection.PERCENTILE)
+    assert of(findings(rejected=noise, recipe=percentile), "rejection") == ["warning"]
+    assert findings(rejected=noise.model_copy(update={"high": 60}), recipe=percentile) == ()
+    assert findings(rejected=noise, recipe=Recipe(rejection=Rejection.MINMAX)) == ()
     disagree = Rejected(low=1, high=1, samples=100, agree=False)
     assert of(findings(rejected=disagree), "rejection") == ["warning"]
 
