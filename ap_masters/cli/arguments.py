@@ -5,12 +5,23 @@ from typing import Annotated
 
 import typer
 
+from ap_masters.errors import UsageError
+
 
 def _unfolded(paths: list[Path]) -> list[Path]:
     """Expand wildcards, as Windows does not."""
     from ap_masters.inputs import unfold
 
     return paths if all(path.exists() for path in paths) else unfold(paths)
+
+
+def there(folder: Path) -> Path:
+    """Return ``folder``. Raises UsageError where there is none: typer's own check would end without a document."""
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise UsageError(f"{folder}: is a file; name the folder it stands in")
+    raise UsageError(f"{folder}: there is no such folder. Look at its spelling, and whether its disk is mounted")
 
 
 Inputs = Annotated[
@@ -25,7 +36,7 @@ Inputs = Annotated[
 Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder of the library.", show_default=False)]
 Library = Annotated[
     Path,
-    typer.Argument(metavar="DIR", help="Folder of the library.", show_default=False, exists=True, file_okay=False),
+    typer.Argument(metavar="DIR", help="Folder of the library.", show_default=False, callback=there),
 ]
 OneMaster = Annotated[
     list[str],

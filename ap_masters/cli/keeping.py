@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ap_masters.cli import flags
-from ap_masters.cli.arguments import Library, OneMaster, Why
+from ap_masters.cli.arguments import Library, OneMaster, Why, there
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen, with_settings
 from ap_masters.errors import LibraryError, UsageError
@@ -74,7 +74,7 @@ def import_masters(
     loaded: Loaded,
     source: Annotated[
         Path,
-        typer.Argument(metavar="SRC", help="A folder of masters.", show_default=False, exists=True, file_okay=False),
+        typer.Argument(metavar="SRC", help="A folder of masters.", show_default=False, callback=there),
     ],
     library: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the library.", show_default=False)],
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without this it is only shown.")] = False,

@@ -64,6 +64,17 @@ def test_2_an_input_that_is_not_there(run: Run, tmp_path: Path) -> None:
     assert "nihgt" in done.err
 
 
+def test_2_a_library_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    """A slip in its path, and a file in its place, are told in a sentence each."""
+    (tmp_path / "masters.xisf").write_bytes(b"")
+
+    missing, file = run("library", "audit", tmp_path / "mastres"), run("library", "due", tmp_path / "masters.xisf")
+
+    assert (missing.code, file.code) == (2, 2)
+    assert "mastres: there is no such folder" in missing.err
+    assert "masters.xisf: is a file; name the folder it stands in" in file.err
+
+
 def test_3_nothing_that_can_be_used(run: Run, tmp_path: Path) -> None:
     """Darks without an exposure are no group; the message says what they lack instead of ending in nothing."""
     night = darks(tmp_path / "night", 3, EXPTIME=None, EXPOSURE=None)
@@ -183,6 +194,13 @@ def test_130_interrupted_and_taken_up_again(tmp_path: Path) -> None:
         (["defects", "gone.fits", "a.lst"], "defects find"),
         (["defects", "diff", "gone.lst", "a.lst"], "defects diff"),
         (["library", "publish", "gone.xisf", "--reason", "r"], "library publish"),
+        (["library", "index", "gone"], "library index"),
+        (["library", "due", "gone"], "library due"),
+        (["library", "audit", "gone"], "library audit"),
+        (["library", "validate", "gone", "lights"], "library validate"),
+        (["library", "mirror", "gone", "nas"], "library mirror"),
+        (["library", "prune", "gone"], "library prune"),
+        (["library", "import", "gone", "masters"], "library import"),
     ],
 )
 def test_a_failure_says_of_which_command_it_is(run: Run, line: list[str], command: str) -> None:
