@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ap_masters.config import CountSettings, MatchSettings
-from ap_masters.errors import AttentionNeeded
+from ap_masters.errors import AttentionNeeded, LibraryError
 from ap_masters.files import write_text
 from ap_masters.library.capture import Gap, PlannedLight
 from ap_masters.match import LightMatch, match_light
@@ -210,7 +210,10 @@ def describe(light: PlannedLight) -> str:
 
 
 def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
-    """Write the result as a dated note into the library's ``notes`` and return its path (S0-26, S1-24)."""
+    """Write the result as a dated note into the library's ``notes`` and return its path (S0-26, S1-24).
+
+    Raises LibraryError where it cannot be written.
+    """
     served = sum(row.served for row in validation.rows)
     lines = [
         f"# Validation of {now:%Y-%m-%d %H:%M}",
@@ -225,6 +228,12 @@ def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
         cells = (row.description, row.dark.master or "missing", f"{row.dark.have}/{row.dark.need}", flat)
         lines.append("| " + " | ".join(markdown(cell) for cell in cells) + " |")
     path = library / "notes" / f"validation_{now:%Y%m%d_%H%M%S}.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, "\n".join(lines) + "\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, "\n".join(lines) + "\n")
+    except OSError as error:
+        raise LibraryError(
+            f"{path.parent}: the note cannot be written ({error.strerror or error}). "
+            "Mend the permissions or make room there, or ask without --note"
+        ) from error
     return path

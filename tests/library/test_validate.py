@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ap_masters.config import CountSettings, MatchSettings
-from ap_masters.errors import UsageError
+from ap_masters.errors import LibraryError, UsageError
 from ap_masters.library.capture import PlannedLight, capture_csv, parse_plan, read_plan
 from ap_masters.library.validate import Validation, validate_lights, validate_plan, write_note
 from ap_masters.model import Frame, FrameType, Master, MasterStatus
@@ -265,3 +265,11 @@ def test_the_result_is_kept_as_a_dated_note(tmp_path: Path) -> None:
     assert path.relative_to(tmp_path).as_posix() == "notes/validation_20260301_203000.md"
     assert "0 of 1 planned exposures" in text
     assert "O\\|III" in text
+
+
+def test_a_note_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    """A file stands where the folder of notes belongs: which, why, and what to do."""
+    (tmp_path / "notes").write_text("mine", encoding="utf-8")
+
+    with pytest.raises(LibraryError, match=r"notes: the note cannot be written \(File exists\)\. .*without --note"):
+        write_note(tmp_path, plan(master()), now=datetime(2026, 3, 1, 20, 30, tzinfo=UTC))
