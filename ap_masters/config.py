@@ -156,6 +156,14 @@ class FlatSettings(Section):
     consistent_exposures: bool = False  # PULSAR: mixed exposures of one filter are an error
     cosmetic: bool = False  # PULSAR: single flats are mended with the cosmetic list beside their dark
 
+    @model_validator(mode="after")
+    def _low_below_high(self) -> Self:
+        for low, high in (("drop_below", "drop_above"), ("recommended_low", "recommended_high")):
+            least, most = getattr(self, low), getattr(self, high)
+            if least >= most:
+                raise ValueError(f"{low} ({least:g}) has to lie below {high} ({most:g}), else no flat lies between")
+        return self
+
 
 class DarkSettings(Section):
     """PULSAR's makedark: what is subtracted from each dark, one of the two. WBPP, ANAWBPPS and S4 subtract nothing."""

@@ -3,7 +3,7 @@
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args, get_origin
 
@@ -232,10 +232,19 @@ def _complaints(error: ValidationError, merged: Mapping[str, Given]) -> Iterator
     for problem in error.errors():
         parts = [str(part) for part in problem["loc"]]
         names = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
-        name = next((name for name in names if name in merged), ".".join(parts))
-        given = merged.get(name, Given(problem["input"], "settings"))
+        name = next((name for name in names if name in merged), None)
         message = problem["msg"].removeprefix("Value error, ")
-        yield f"{given.origin}: {name} = {given.value}: {message}"
+        if name is None:  # two settings of one table contradict each other
+            yield f"{_origins(parts, merged)}: {'.'.join(parts)}: {message}"
+        else:
+            yield f"{merged[name].origin}: {name} = {merged[name].value}: {message}"
+
+
+def _origins(table: Sequence[str], merged: Mapping[str, Given]) -> str:
+    """Return where settings of a table were said."""
+    prefix = "".join(f"{part}." for part in table)
+    said = {given.origin for name, given in merged.items() if name.startswith(prefix) and given.origin != "default"}
+    return ", ".join(sorted(said)) or "settings"
 
 
 # --- names ------------------------------------------------------------------------------------------------

@@ -161,6 +161,13 @@ def test_the_users_folder_is_the_systems_unless_said(tmp_path: Path) -> None:
         pytest.param("recipe.flat.minmax_low = -1", r"minmax_low = -1: .* greater than or equal to 0", id="no count"),
         pytest.param("recipe.bias.sigma_high = nan", r"sigma_high = nan: .* finite number", id="not a number"),
         pytest.param("match.temperature_tolerance_c = inf", r"= inf: Input should be a finite number", id="endless"),
+        pytest.param(
+            "[flat]\ndrop_below = 0.95\ndrop_above = 0.1",
+            r"toml: flat: drop_below \(0\.95\) .* below drop_above \(0\.1\)",
+            id="crossed limits",
+        ),
+        pytest.param("flat.drop_below = 0.9", r"drop_below \(0\.9\) .* drop_above \(0\.9\)", id="nothing between"),
+        pytest.param("flat.recommended_low = 0.6", r"recommended_low \(0\.6\) .* \(0\.55\)", id="crossed advice"),
         pytest.param("memory = 'lots'", r"memory = lots: 'lots' is not an amount of memory", id="no amount"),
         pytest.param("recipe = 4", r"'recipe' is a table of settings", id="a value for a table"),
         pytest.param("[layout]\nx = 1", r"layout = .*: Input should be a valid string", id="a table for a value"),
