@@ -98,7 +98,7 @@ def library_around(master: Path) -> Path:
 def supersede(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``library / output`` and its record to ``superseded/``; return its new place."""
     new = _free(library / SUPERSEDED / output, now, suffix)
-    event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="a newer master took its place")
+    event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="another master took its place")
     _move(place(library, output), new, event, suffix)
     return new
 

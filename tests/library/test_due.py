@@ -225,14 +225,14 @@ def test_a_master_made_with_a_bias_that_is_out_of_use_is_due() -> None:
         update={
             "status": MasterStatus.SUPERSEDED,
             "path": "superseded/bias.xisf",
-            "history": (Event(at=NOW, status=MasterStatus.SUPERSEDED, reason="a newer master took its place"),),
+            "history": (Event(at=NOW, status=MasterStatus.SUPERSEDED, reason="another master took its place"),),
         }
     )
     rebuilt = entry(FrameType.BIAS, sha256="b" * 64)
 
     assert not due([flat, bias], NEVER, now=NOW).items
     (item,) = due([flat, gone, rebuilt], NEVER, now=NOW).items
-    assert "superseded since: a newer master took its place" in item.reasons[0].detail
+    assert "superseded since: another master took its place" in item.reasons[0].detail
     assert causes(due([flat, rebuilt], NEVER, now=NOW)) == {"flat.xisf": ["dependency"]}
     assert not due([flat], NEVER, now=NOW).items, "a bias of another library is not missed"
 

@@ -58,7 +58,9 @@ def test_the_old_master_is_kept_as_superseded(tmp_path: Path) -> None:
 
     old = list((tmp_path / SUPERSEDED).rglob("*.xisf"))
     assert [p.read_bytes() for p in old] == [b"first"]
-    assert records.read(records.record_path(old[0])).status is MasterStatus.SUPERSEDED
+    told = records.read(records.record_path(old[0]))
+    assert told.status is MasterStatus.SUPERSEDED
+    assert told.history[-1].reason == "another master took its place"  # which an older set can do as well
     new = records.read(records.record_path(tmp_path / OUTPUT))
     assert new.supersedes == old[0].relative_to(tmp_path).as_posix()
     assert (tmp_path / OUTPUT).read_bytes() == b"second"
