@@ -88,16 +88,17 @@ class _View:
         for frame in frames:
             self._take(frame)
 
-        self._alike: dict[tuple[object, ...], list[Entry]] = defaultdict(list)
+        self._latest: dict[tuple[object, ...], dict[GroupKey, datetime]] = defaultdict(dict)
         for entry in self.published:
-            self._alike[entry.key.type, _mode(entry.key)].append(entry)
+            if entry.taken is not None:
+                alike, key = self._latest[entry.key.type, _mode(entry.key)], _of_any_night(entry.key)
+                alike[key] = max(entry.taken, alike.get(key, entry.taken))
 
     def has_successor(self, entry: Entry) -> bool:
         """Say whether a later master of the same settings is published, as layouts with dates keep them all."""
-        alike = self._alike[entry.key.type, _mode(entry.key)]
+        alike = self._latest[entry.key.type, _mode(entry.key)]
         return entry.taken is not None and any(
-            other.taken is not None and other.taken > entry.taken and same_settings(other.key, entry.key)
-            for other in alike
+            taken > entry.taken and same_settings(key, entry.key) for key, taken in alike.items()
         )
 
     def _take(self, frame: Frame) -> None:
@@ -126,6 +127,10 @@ def _mode(of: Frame | GroupKey) -> tuple[object, ...]:
     return tuple(getattr(of, name) for name in _MODE)
 
 
+def _of_any_night(key: GroupKey) -> GroupKey:
+    return key if key.night is None else key.model_copy(update={"night": None})
+
+
 def policy_of(settings: LibrarySettings) -> RefreshPolicy:
     """Return the policy in force: the user's own of that name, else a named one. Raises ConfigError."""
     policy = settings.policies.get(settings.policy) or POLICIES.get(settings.policy)
@@ -152,7 +157,9 @@ def due(
     view = _View(entries, frames, policy_of(settings), now.date(), change_c)
     items = []
     for entry in view.published:
-        reasons = tuple(reason for rule in _RULES for reason in rule(entry, view))
+        refreshed = view.has_successor(entry)
+        rules = (rule for rule in _RULES if not (refreshed and rule in _MENDED_BY_A_REFRESH))
+        reasons = tuple(reason for rule in rules for reason in rule(entry, view))
         if reasons:
             items.append(DueItem(path=entry.path, description=entry.key.describe(), reasons=reasons))
     items += list(_new_settings(view))
@@ -175,8 +182,6 @@ def _requested(entry: Entry, _view: _View) -> Iterator[Reason]:
 
 def _aged(entry: Entry, view: _View) -> Iterator[Reason]:
     rule = view.policy.of(entry.key.type)
-    if view.has_successor(entry):
-        return
     if entry.taken is None:
         if rule.max_age_days or rule.anchors:
             yield Reason(cause="age", detail="nobody knows when its frames were taken")
@@ -253,6 +258,8 @@ _RULES: Final[tuple[Callable[[Entry, _View], Iterator[Reason]], ...]] = (
     _captured_otherwise,
     _depends,
 )
+# Once there is a later master of the same settings, these are that one's to answer.
+_MENDED_BY_A_REFRESH: Final = frozenset({_aged, _drifted, _cooler, _captured_otherwise})
 
 
 def _new_settings(view: _View) -> Iterator[DueItem]:

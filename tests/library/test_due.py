@@ -51,6 +51,49 @@ def test_a_master_with_a_successor_is_not_due_for_its_age() -> None:
     assert causes(due([old, new, other], LibrarySettings(), now=NOW)) == {"other.xisf": ["age"]}
 
 
+def test_what_a_later_set_has_refreshed_is_not_due_for_the_change_that_set_has_found() -> None:
+    """Layouts with dates keep the old dark beside the new one, which compared itself with it."""
+    seen = (("refresh", "hot pixels"), ("service", "median"), ("refresh", "cooler offset"))
+    told = tuple(Finding(severity=severity, metric=metric, message="more") for severity, metric in seen)
+    old, new = entry(days_ago=200, path="old.xisf"), entry(days_ago=1, path="new.xisf", findings=told)
+    other = entry(days_ago=200, path="other.xisf", key=make_key(exposure=60.0))
+
+    assert causes(due([old, new, other], NEVER, now=NOW)) == {"other.xisf": ["drift", "service", "cooler"]}
+
+
+def test_what_a_later_set_has_refreshed_is_not_due_for_what_recent_frames_tell() -> None:
+    """The later set was taken with the new program and cooler; where it was not, it is due itself."""
+    offset = (Measure(name="cooler offset", value=0.1, unit="°C"),)
+    old = entry(days_ago=200, path="old.xisf", capture="N.I.N.A. 3.1", measures=offset)
+    new = entry(days_ago=5, path="new.xisf", capture="N.I.N.A. 3.2")
+    yesterday: dict[str, Any] = {"started": NOW - timedelta(days=1), "software": "N.I.N.A. 3.2"}
+    frames = [make_frame(camera=CAMERA, set_temperature=-10, sensor_temperature=-8, **yesterday)]
+
+    assert causes(due([old], NEVER, now=NOW, frames=frames)) == {"old.xisf": ["cooler", "capture program"]}
+    assert causes(due([old, new], NEVER, now=NOW, frames=frames)) == {}
+
+
+def test_a_later_set_mends_nothing_of_an_old_master_that_is_wrong_in_itself() -> None:
+    """A damaged file, a request, and a bias that is out of use concern that master alone."""
+    use = Use(type=FrameType.BIAS, name="bias.xisf", sha256="a" * 64)
+    old = entry(days_ago=200, path="old.xisf", damaged=True, labels=("refresh",), uses=(use,))
+    bias = entry(FrameType.BIAS, sha256="b" * 64)
+
+    found = due([old, entry(days_ago=1, path="new.xisf"), bias], NEVER, now=NOW)
+
+    assert causes(found) == {"old.xisf": ["damage", "request", "dependency"]}
+
+
+def test_a_later_set_that_is_not_in_use_refreshes_nothing() -> None:
+    """What a service alert put into quarantine serves nobody."""
+    told = Finding(severity="service", metric="median", message="median +20 %")
+    away = entry(days_ago=1, path="away.xisf", findings=(told,), status=MasterStatus.QUARANTINED)
+
+    found = due([entry(days_ago=200, path="old.xisf"), away], NEVER, now=NOW)
+
+    assert causes(found) == {"old.xisf": ["service"]}
+
+
 @pytest.mark.parametrize(("days", "is_due"), [(364, False), (365, False), (366, True)])
 def test_biases_are_due_after_a_year(days: int, is_due: bool) -> None:
     """S1-07: 366 days old is due, 364 is not."""
@@ -145,7 +188,7 @@ def test_drift_makes_the_older_masters_of_the_camera_due() -> None:
     """S0-16, S1-08: what a new master has found goes for all that were made before it, not for the flats."""
     told = Finding(severity="refresh", metric="hot pixels", message="hot pixels 1101, +10.1 %")
     new = entry(days_ago=1, path="new.xisf", findings=(told,))
-    old = entry(days_ago=200, path="old.xisf")
+    old = entry(days_ago=200, path="old.xisf", key=make_key(exposure=60.0))
     bias = entry(FrameType.BIAS, days_ago=200)
     flat = entry(FrameType.FLAT, days_ago=200)
     other = entry(days_ago=200, path="other.xisf", key=make_key(camera="another camera"))
@@ -161,7 +204,8 @@ def test_drift_makes_the_older_masters_of_the_camera_due() -> None:
 def test_masters_of_one_campaign_drifted_together(apart: float, is_due: bool) -> None:
     """What was taken within a fortnight before the drift was seen is of the same state."""
     told = Finding(severity="refresh", metric="hot pixels", message="more")
-    new, near = entry(days_ago=1, path="new.xisf", findings=(told,)), entry(days_ago=1 + apart, path="near.xisf")
+    new = entry(days_ago=1, path="new.xisf", findings=(told,))
+    near = entry(days_ago=1 + apart, path="near.xisf", key=make_key(exposure=60.0))
 
     assert bool(due([new, near], NEVER, now=NOW).items) is is_due
 
@@ -181,9 +225,8 @@ def test_a_service_alert_counts_from_quarantine_but_not_once_superseded() -> Non
 def test_a_cooler_that_changed_is_a_cause_of_its_own() -> None:
     """S0-15, told by a new master."""
     told = Finding(severity="refresh", metric="cooler offset", message="now +1.5 °C")
-    found = due(
-        [entry(days_ago=1, path="new.xisf", findings=(told,)), entry(days_ago=90, path="old.xisf")], NEVER, now=NOW
-    )
+    new = entry(days_ago=1, path="new.xisf", findings=(told,))
+    found = due([new, entry(days_ago=90, path="old.xisf", key=make_key(exposure=60.0))], NEVER, now=NOW)
 
     assert causes(found) == {"old.xisf": ["cooler"]}
 
@@ -263,8 +306,9 @@ def test_only_published_masters_are_due() -> None:
 def test_many_masters_are_looked_at_in_a_moment() -> None:
     """No rule compares every master with every other."""
     told = Finding(severity="refresh", metric="hot pixels", message="more")
-    many = [entry(days_ago=i % 500, path=f"{i}.xisf") for i in range(3_000)]
-    many[0] = many[0].model_copy(update={"findings": (told,)})
+    exposures = [make_key(exposure=float(e)) for e in (30, 60, 120, 300)]
+    many = [entry(days_ago=200, path=f"{i}.xisf", key=exposures[i % 4]) for i in range(3_000)]
+    many.append(entry(days_ago=1, path="new.xisf", key=make_key(exposure=600.0), findings=(told,)))
 
     assert len(due(many, LibrarySettings(), now=NOW).items) > 2_500
 
