@@ -17,7 +17,7 @@ from typing import Final, Literal, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from ap_masters import record as records
-from ap_masters.errors import AttentionNeeded, LibraryError, NothingToDo, RecordError, UsageError
+from ap_masters.errors import AttentionNeeded, LibraryError, NothingToDo, UsageError
 from ap_masters.files import is_part, sha256, write_text
 from ap_masters.images import is_image_name
 from ap_masters.library.copying import copy_verified
@@ -26,6 +26,7 @@ from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_n
 from ap_masters.library.scan import scan
 from ap_masters.library.status import home_of
 from ap_masters.library.store import library_around
+from ap_masters.library.vouching import objection
 from ap_masters.model import HOUSEKEEPING, Noun
 from ap_masters.safe import is_text
 
@@ -218,10 +219,10 @@ class _Run:
         return Copy(path=name, action="mismatch", detail="the copy is not what was copied: damaged or changed there")
 
     def _copy(self, name: str, source: Path, copy: Path, action: Action) -> Copy:
-        if not _is_vouched(source):
+        replaced = None if action == "copied" else copy
+        if objection(source, over=replaced):
             with library_lock(self.library, patience=_PATIENCE_S):  # a build may be putting it in place right now
-                if not _is_vouched(source):
-                    detail = "the master in the library is not what its record says: not copied"
+                if detail := objection(source, over=replaced):
                     return Copy(path=name, action="mismatch", detail=detail)
         digest = copy_verified(source, copy)
         self._remember(name, copy, digest)
@@ -288,19 +289,6 @@ def _clear_halves(target: Path) -> None:
             if is_part(path):
                 with suppress(OSError):
                     path.unlink()
-
-
-def _is_vouched(source: Path) -> bool:
-    """Whether a file has the checksum its record says; a file without a record speaks for itself."""
-    for suffix in records.SUFFIXES:
-        path = records.record_path(source, suffix)
-        if path != source and path.exists():
-            try:
-                expected = records.read(path).master.sha256
-            except RecordError:
-                continue
-            return expected is None or expected == sha256(source)
-    return True
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -105,3 +105,9 @@ def shelve(
 def record_of(master: Path) -> Record:
     """Return the record beside a master."""
     return records.read(records.record_path(master))
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """Return every file below a library or its mirror, without housekeeping."""
+    files = (p for p in root.rglob("*") if p.is_file() and ".ap-masters" not in p.parts)
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}

@@ -15,7 +15,7 @@ from ap_masters.library.mirror import MirrorReport, mirror
 from ap_masters.library.notes import read_mirror_notes
 from ap_masters.library.status import quarantine
 from tests.builders import write_frame
-from tests.library.shelves import NOW, draft, key, shelve
+from tests.library.shelves import NOW, draft, key, shelve, tree
 
 OUTPUT = "master/masterDark é 300.xisf"
 
@@ -34,11 +34,6 @@ def library(tmp_path: Path) -> Path:
 def target(tmp_path: Path) -> Path:
     """Where the copy goes."""
     return tmp_path / "NAS é"
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    files = (p for p in root.rglob("*") if p.is_file() and ".ap-masters" not in p.parts)
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}
 
 
 def actions(report: MirrorReport) -> set[str]:
