@@ -117,7 +117,7 @@ def mirror(
     """Bring a one-way copy of the library up to date and verify it; safe to interrupt and to run from a timer."""
     from ap_masters.library.mirror import mirror as copy
 
-    report = copy(library, target, quick=quick, repair=repair)
+    report = copy(library, target, now=datetime.now(UTC), quick=quick, repair=repair)
     if screen.json:
         screen.document("library mirror", report=report, exit_code=report.exit_code)
     else:

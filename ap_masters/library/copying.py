@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +13,12 @@ from ap_masters.files import part_of, sha256
 _CHUNK: Final = 1 << 20
 
 
-def copy_verified(source: Path, target: Path) -> str:
+def copy_verified(source: Path, target: Path, *, make_way: Callable[[], None] = lambda: None) -> str:
     """Copy ``source`` to ``target`` and return its SHA-256; ``target`` appears by one rename, or stays as it was.
 
-    The copy is read back from the disk it was written to. Raises LibraryError where what was read back is not
-    what was read, or where the source changed meanwhile; OSError as the system tells it.
+    The copy is read back from the disk it was written to; ``make_way`` is called before it takes its place.
+    Raises LibraryError where what was read back is not what was read, or where the source changed meanwhile; OSError
+    as the system tells it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(target)
@@ -35,6 +37,7 @@ def copy_verified(source: Path, target: Path) -> str:
         if sha256(part) != digest.hexdigest():
             raise LibraryError(f"{target}: what was written does not read back as it was. Check that disk")
         shutil.copystat(source, part)
+        make_way()
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

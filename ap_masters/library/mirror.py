@@ -3,29 +3,33 @@
 The target keeps a list of what was copied to it, with checksums. A copy that is not what was copied any more is
 a mismatch: it is noted in the library's index and left alone until the user asks for a repair. What was deleted
 in the library stays in the target; what moved there, as a master into quarantine, moves in the target too, lest it
-be taken for published. Every file appears there by one rename, so a mirror may be interrupted at any time and run
-again, by hand or by a timer.
+be taken for published. A copy that is the last of its master is put aside before another takes its place. Every file
+appears there by one rename, so a mirror may be interrupted at any time and run again, by hand or by a timer.
 """
 
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from ap_masters import record as records
-from ap_masters.errors import AttentionNeeded, LibraryError, NothingToDo, UsageError
+from ap_masters.errors import AttentionNeeded, LibraryError, NothingToDo, RecordError, UsageError
 from ap_masters.files import is_part, sha256, write_text
 from ap_masters.images import is_image_name
+from ap_masters.library import store
+from ap_masters.library.contents import Contents
 from ap_masters.library.copying import copy_verified
 from ap_masters.library.lock import library_lock
 from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_notes
 from ap_masters.library.scan import scan
 from ap_masters.library.status import home_of
-from ap_masters.library.store import library_around
 from ap_masters.library.vouching import objection
 from ap_masters.model import HOUSEKEEPING, Noun
 from ap_masters.safe import is_text
@@ -36,7 +40,7 @@ _COPIED: Final = HOUSEKEEPING / "copied.json"
 _JOURNAL: Final = HOUSEKEEPING / "copied.jsonl"  # what came to it in a run that may yet be killed
 _PATIENCE_S: Final = 5.0
 
-Action = Literal["copied", "updated", "adopted", "up to date", "repaired", "moved", "mismatch", "failed"]
+Action = Literal["copied", "updated", "adopted", "up to date", "repaired", "moved", "kept", "mismatch", "failed"]
 
 
 class Copy(Noun):
@@ -90,13 +94,14 @@ _LINE: Final = TypeAdapter(_Line)
 
 
 def mirror(
-    library: Path, target: Path, *, quick: bool = False, repair: bool = False, patience: float = 30.0
+    library: Path, target: Path, *, now: datetime, quick: bool = False, repair: bool = False, patience: float = 30.0
 ) -> MirrorReport:
     """Bring ``target`` up to date with ``library`` and verify it.
 
     Every file is read on both sides and compared by checksum; ``quick`` believes size and time of a copy that
     was verified when it was made. ``repair`` replaces a damaged copy from a source that its own record vouches
-    for, and starts anew in a target that has lost its list. Mismatches are noted in the library, for its index.
+    for, and starts anew in a target that has lost its list. A sound copy of a master that the library has nowhere any
+    more goes to ``superseded/`` before another takes its place. Mismatches are noted in the library, for its index.
     Raises UsageError where one folder lies in the other, LibraryError where the target cannot be locked, another
     mirror is at work on it (after ``patience`` seconds), or it does not look like the target it was (a share
     that is not mounted); NothingToDo for a folder of other files.
@@ -109,10 +114,10 @@ def mirror(
             f"{target}: holds nothing of what was copied there before. Is it mounted? With --repair it is filled anew"
         )
     with library_lock(target, patience=patience):
-        run = _Run(library, target, quick=quick, repair=repair)
+        run = _Run(library, target, now=now, quick=quick, repair=repair)
         try:
-            run.files = [run.bring(path) for path in sorted(_files(library))]
-            run.files += run.follow_moves()
+            run.files = [run.bring(path) for path in sorted(_files(library), key=_turn)]
+            run.files += [*run.follow_moves(), *run.kept]
         finally:
             run.keep()  # also when it is interrupted: what was copied need not be read again
         _clear_halves(target)
@@ -137,10 +142,16 @@ def mirror(
 class _Run:
     """One mirror run: the target's list of copies, as it grows."""
 
-    def __init__(self, library: Path, target: Path, *, quick: bool, repair: bool) -> None:
-        self.library, self.target, self.quick, self.repair = library, target, quick, repair
+    def __init__(self, library: Path, target: Path, *, now: datetime, quick: bool, repair: bool) -> None:
+        self.library, self.target, self.now, self.quick, self.repair = library, target, now, quick, repair
         self.copied = _read_state(target)
+        self.contents = Contents(library)
+        self.masters: dict[str, list[str]] = defaultdict(list)  # that were there before, by what they share
+        for name in filter(is_image_name, self.copied):
+            self.masters[records.shared_name(Path(name))].append(name)
         self.files: list[Copy] = []
+        self.kept: list[Copy] = []
+        self.stuck: set[str] = set()
         self.bytes_copied = 0
 
     def bring(self, path: Path) -> Copy:
@@ -148,9 +159,12 @@ class _Run:
         if not is_text(path.as_posix()):
             return Copy(path=f"{path.as_posix()!a}", action="failed", detail="its name is no valid text: rename it")
         try:
-            return self._bring(path.as_posix(), self.library / path, self.target / path)
+            done = self._bring(path.as_posix(), self.library / path, self.target / path)
         except (OSError, LibraryError) as error:
-            return Copy(path=path.as_posix(), action="failed", detail=_words(error))
+            done = Copy(path=path.as_posix(), action="failed", detail=_words(error))
+        if done.action in {"mismatch", "failed"}:
+            self.stuck.add(done.path)
+        return done
 
     def _bring(self, name: str, source: Path, copy: Path) -> Copy:
         if not copy.exists():
@@ -224,10 +238,51 @@ class _Run:
             with library_lock(self.library, patience=_PATIENCE_S):  # a build may be putting it in place right now
                 if detail := objection(source, over=replaced):
                     return Copy(path=name, action="mismatch", detail=detail)
-        digest = copy_verified(source, copy)
+        if self._is_of_another(name, source):
+            detail = "its master could not be copied, and the record of the copy that is there stays with that one"
+            return Copy(path=name, action="mismatch", detail=detail)
+        digest = copy_verified(source, copy, make_way=partial(self._make_way, name))
         self._remember(name, copy, digest)
         self.bytes_copied += copy.stat().st_size
         return Copy(path=name, action=action)
+
+    def _is_of_another(self, name: str, source: Path) -> bool:
+        """Whether a record tells of another master than the one beside its copy, which could not be replaced."""
+        stuck = [old for old in self._before(name) if old in self.stuck and old in self.copied]
+        if not stuck or is_image_name(name):
+            return False
+        try:
+            told = records.read(source).master.sha256
+        except RecordError:
+            return False
+        return all(told != self.copied[old].sha256 for old in stuck)
+
+    def _before(self, name: str) -> list[str]:
+        """Return the masters that were there before under this name, or with a record of this name."""
+        is_one = is_image_name(name) or Path(name).suffix in records.SUFFIXES
+        return self.masters.get(records.shared_name(Path(name)), []) if is_one else []
+
+    def _make_way(self, name: str) -> None:
+        """Put aside the masters whose place, or record, ``name`` is to take, where their copies here are the last."""
+        for old in self._before(name):
+            is_displaced = old == name or not (self.library / old).exists()
+            if is_displaced and old in self.copied and self._is_last(old):
+                self._put_aside(old)
+
+    def _is_last(self, name: str) -> bool:
+        """Whether a copy is sound, and of a master that the library has nowhere any more."""
+        copy, known = self.target / name, self.copied[name]
+        if not copy.exists() or self.contents.hold(name, known.size, known.sha256):
+            return False
+        return sha256(copy) == known.sha256  # whatever ``quick`` believes
+
+    def _put_aside(self, name: str) -> None:
+        copy = self.target / name
+        suffix = next((s for s in records.SUFFIXES if records.record_path(copy, s).exists()), records.SUFFIXES[0])
+        place = store.supersede(self.target, Path(name), now=self.now, suffix=suffix).relative_to(self.target)
+        del self.copied[name]
+        detail = f"the library has that master nowhere any more: is {place.as_posix()} now"
+        self.kept.append(Copy(path=name, action="kept", detail=detail))
 
     def _remember(self, name: str, copy: Path, digest: str) -> None:
         stat = copy.stat()
@@ -250,6 +305,11 @@ def _refuse_nesting(library: Path, target: Path) -> None:
         raise UsageError(f"{target} and {library} lie in one another: choose a target outside the library")
 
 
+def _turn(path: Path) -> tuple[Path, bool, Path]:
+    """Let a master come before its record: one that has to make way takes the record of its own along."""
+    return path.with_suffix(""), not is_image_name(path), path
+
+
 def _home(name: str) -> str:
     """Return the path a master was made for, whether it is in use or not."""
     return home_of(Path(name)).as_posix()
@@ -258,7 +318,7 @@ def _home(name: str) -> str:
 def _refuse_no_library(library: Path) -> None:
     if not (library / HOUSEKEEPING).is_dir():
         with suppress(LibraryError):
-            around = library_around(library)
+            around = store.library_around(library)
             raise UsageError(f"{library} lies in the library {around}: mirror that one")
     if any(is_image_name(path) for path in _files(library)) and not scan(library).entries:
         raise NothingToDo(f"{library}: holds images and no masters, so it is no library to mirror")

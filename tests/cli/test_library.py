@@ -179,6 +179,20 @@ def test_mirror_answers_a_timer(run: Run, library: Path, tmp_path: Path) -> None
     assert copy.read_bytes() == bias(library).read_bytes()
 
 
+def test_mirror_tells_what_it_has_kept(run: Run, library: Path, tmp_path: Path) -> None:
+    """A master that was lost and made anew from other frames: the old copy is named with its new place."""
+    run("library", "mirror", library, tmp_path / "nas")
+    lost, other = bias(library), next((library / "master").glob("masterDark_*.xisf"))
+    shutil.copy(other.with_suffix(".xrs"), lost.with_suffix(".xrs"))
+    shutil.copy(other, lost)
+
+    done = run("library", "mirror", library, tmp_path / "nas")
+
+    assert done.code == 0
+    assert "1 kept" in done.out
+    assert f"is superseded/master/{lost.stem}_" in done.out
+
+
 def test_prune_lists_and_keeps_what_is_needed(run: Run, library: Path, small_night: Path) -> None:
     """Every frame of a master in use is needed: nothing may go, with --apply or without."""
     done = run("library", "prune", library, "--apply")

@@ -13,6 +13,7 @@ from ap_masters.library.lock import library_lock, turn
 from ap_masters.library.mirror import mirror
 from ap_masters.library.scan import scan
 from ap_masters.model import MasterStatus
+from tests.library.shelves import NOW
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -33,9 +34,10 @@ MIRROR = """
 import sys
 from pathlib import Path
 from ap_masters.library.mirror import mirror
+from tests.library.shelves import NOW
 for _ in range(3):
-    report = mirror(Path(sys.argv[1]), Path(sys.argv[2]), patience=60)
-    assert not [f for f in report.files if f.action == "mismatch"], report
+    report = mirror(Path(sys.argv[1]), Path(sys.argv[2]), now=NOW, patience=60)
+    assert not [f for f in report.files if f.action in {"mismatch", "kept"}], report
 """
 
 HOLD = """
@@ -75,7 +77,7 @@ def test_builds_and_mirrors_at_one_library_lose_nothing(tmp_path: Path) -> None:
     shared = [e.status for e in entries if e.path.startswith(("shared", "superseded"))]
     assert sorted(shared) == [MasterStatus.PUBLISHED] + [MasterStatus.SUPERSEDED] * (2 * rounds - 1)
     assert {f.kind for f in audit(library).faults} <= {"duplicate", "contradiction"}
-    assert mirror(library, Path(targets[0])).exit_code == 0
+    assert mirror(library, Path(targets[0]), now=NOW).exit_code == 0
     copies = {p.relative_to(targets[0]): p.read_bytes() for p in Path(targets[0]).rglob("*.xisf")}
     assert {p: (library / p).read_bytes() for p in map(Path, (e.path for e in entries))}.items() <= copies.items()
 

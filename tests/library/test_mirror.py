@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,16 @@ import pytest
 from ap_masters.errors import LibraryError, NothingToDo, UsageError
 from ap_masters.library.index import write_index
 from ap_masters.library.lock import library_lock
-from ap_masters.library.mirror import MirrorReport, mirror
+from ap_masters.library.mirror import MirrorReport
+from ap_masters.library.mirror import mirror as mirror_at
 from ap_masters.library.notes import read_mirror_notes
 from ap_masters.library.status import quarantine
 from tests.builders import write_frame
 from tests.library.shelves import NOW, draft, key, shelve, tree
 
 OUTPUT = "master/masterDark é 300.xisf"
+
+mirror = partial(mirror_at, now=NOW)
 
 
 @pytest.fixture
@@ -236,14 +240,15 @@ def test_leftovers_and_housekeeping_are_not_mirrored(library: Path, target: Path
 def kill_after(files: int, library: Path, target: Path) -> None:
     """Run a mirror that dies before its next file, without a chance to put anything in order."""
     program = (
-        "import os, sys, pathlib; from ap_masters.library import mirror as m\n"
+        "import datetime, os, sys, pathlib; from ap_masters.library import mirror as m\n"
         "class Dying(m._Run):\n"
         "    def bring(self, path):\n"
         f"        if len(self.files) == {files}: os._exit(9)\n"
         "        self.files.append(super().bring(path))\n"
         "        return self.files[-1]\n"
         "m._Run = Dying\n"
-        "m.mirror(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
+        f"now = datetime.datetime.fromisoformat('{NOW.isoformat()}')\n"
+        "m.mirror(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), now=now)\n"
     )
     ended = subprocess.run([sys.executable, "-c", program, str(library), str(target)], check=False)
     assert ended.returncode == 9

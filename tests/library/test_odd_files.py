@@ -36,7 +36,7 @@ def test_a_name_that_is_no_text_is_told_and_spoils_nothing(library: Path, tmp_pa
 
     found = scan(library)
     write_index(library, INDEX)
-    report = mirror(library, tmp_path / "target")
+    report = mirror(library, tmp_path / "target", now=NOW)
 
     assert len(found.entries) == 1
     assert [p.detail for p in found.problems] == ["its name is no valid text: rename it"]

@@ -1,15 +1,18 @@
 """Damage in a library never takes the place of a sound copy, whether a checksum tells of it or not."""
 
 import gzip
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ap_masters.library.mirror import mirror
+from ap_masters.library.mirror import mirror as mirror_at
 from ap_masters.library.notes import read_mirror_notes
-from tests.library.shelves import draft, key, shelve, tree, write_pixels
+from tests.library.shelves import NOW, draft, key, shelve, tree, write_pixels
 
 OUTPUT = "master/masterDark é 300.xisf"
+
+mirror = partial(mirror_at, now=NOW)
 
 
 @pytest.fixture
