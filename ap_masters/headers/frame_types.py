@@ -54,6 +54,8 @@ _PAIRS: Final[dict[tuple[str, ...], FrameType]] = {
     ("master", "offset"): FrameType.BIAS,
 }
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# 'masterdark' and 'darkmaster' are two words; 'chessmaster' is one.
+_JOINED = re.compile(rf"(master)?({'|'.join(_WORDS)}|offset)(master)?")
 
 
 def read_type(spelling: str) -> TypeText:
@@ -69,8 +71,16 @@ def read_type(spelling: str) -> TypeText:
 
 
 def words(name: str) -> tuple[str, ...]:
-    """Return the words of a name in lower case: split at anything but letters, and where capitals begin."""
-    return tuple(word.lower() for word in _WORD.findall(name))
+    """Return the words of a name in lower case.
+
+    Split at anything but letters, where capitals begin, and between 'master' and a type.
+    """
+    return tuple(part for word in _WORD.findall(name) for part in _parts(word.lower()))
+
+
+def _parts(word: str) -> Iterable[str]:
+    joined = _JOINED.fullmatch(word)
+    return (part for part in joined.groups() if part) if joined else (word,)
 
 
 def type_in_words(name: Iterable[str]) -> FrameType | None:

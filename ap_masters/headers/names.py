@@ -4,7 +4,7 @@ Each layout of this program parses its own names (``layouts``); here stands what
 """
 
 import re
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -72,7 +72,7 @@ _TEXT_PAIR = re.compile(
 )
 _DATE = re.compile(r"(?<!\d)(20\d{2})([-_]?)(\d{2})\2(\d{2})(?!\d)")
 
-_MASTER_WORDS: Final = frozenset({"bias", "dark", "darks", "flat", "flats", "darkflat", "flatdark", "light", "lights"})
+_PART: Final = re.compile(r"[^\W_]+")
 # The stacks a DWARF comes with (CALI_FRAME) or makes; their headers say nothing at all.
 _DWARF_STACK = re.compile(
     r"(?:(?:bias|flat)_gain_\d+_bin_\d(?:_ir_\d)?|dark_exp_[\d.]+_gain_\d+_bin_\d_-?\d+C_stack_\d+)"
@@ -103,22 +103,32 @@ def texts_in(stem: str) -> dict[str, str]:
 
 
 def type_in(stem: str) -> FrameType | None:
-    """Return the frame type in a name; after the word 'master' only what follows at once counts."""
+    """Return the frame type in a name; beside the word 'master' what follows it at once counts, else what precedes."""
     own = words(stem)
     if "master" in own:
-        after = own[own.index("master") + 1 :][:2]
-        return type_in_words(after) or type_in_words(after[:1])
+        place = own.index("master")
+        after = own[place:][:3]  # 'master' with it, as 'offset' is a type only behind that
+        return type_in_words(after) or type_in_words(after[:2]) or type_in_words(own[:place])
     return type_in_words(own)
 
 
 def is_master_name(stem: str) -> bool:
-    """Return whether a name is a master's: it begins with the word, has it right before a type, or is DWARF's."""
+    """Return whether a name is a master's: it has the word by itself or joined to a type, or is DWARF's.
+
+    A name that only contains the letters is a target's or a telescope's: Chessmaster, SkyMaster.
+    """
     own = words(stem)
     if own[:1] in {("master",), ("superbias",)} or own[:2] == ("super", "bias"):
         return True
-    if any(first == "master" and second in _MASTER_WORDS for first, second in pairwise(own)):
-        return True
-    return _DWARF_STACK.fullmatch(stem) is not None
+    return any(_is_master(words(part)) for part in _PART.findall(stem)) or _DWARF_STACK.fullmatch(stem) is not None
+
+
+def _is_master(part: Sequence[str]) -> bool:
+    """Return whether a part of a name, between two signs, begins with 'master' or has it beside or after a type."""
+    if "master" not in part:
+        return False
+    place = part.index("master")
+    return place == 0 or type_in_words(part[:place]) is not None or type_in_words(part[place + 1 :][:1]) is not None
 
 
 def date_in_name(stem: str) -> str | None:

@@ -75,6 +75,17 @@ NAMES = {
         {"filter": "NoFilter"},
     ),
     "Superbias": (FrameType.BIAS, {}, {}),
+    "masterdark_300s": (FrameType.DARK, {"exposure": 300}, {}),
+    "MASTERDARK_300s": (FrameType.DARK, {"exposure": 300}, {}),
+    "masterdarkflat_Ha": (FrameType.DARK_FLAT, {}, {}),
+    "masteroffset_ISO800": (FrameType.BIAS, {}, {}),
+    "master-dark": (FrameType.DARK, {}, {}),
+    "dark_master_300s": (FrameType.DARK, {"exposure": 300}, {}),
+    "dark300s_master": (FrameType.DARK, {}, {}),
+    "Dark_Master": (FrameType.DARK, {}, {}),
+    "Dark300sMaster": (FrameType.DARK, {}, {}),
+    "biasmaster": (FrameType.BIAS, {}, {}),
+    "M31 flat L (master)": (FrameType.FLAT, {}, {}),
 }
 
 
@@ -96,6 +107,10 @@ def test_names_of_masters(name: str) -> None:
         "darkflat_0.5s_001",
         "mastertel_dark_0001",
         "Ringmaster_flat",
+        "Chessmaster_dark_001",
+        "Skymaster_flat_L",
+        "SkyMaster_dark_001",
+        "dark_001_SkyMaster",
         "webmaster-2024",
         "2026-01-29_22-00-00_Dark_-10.00_300.00s_0001",
         "raw_15s_130_0000_20251031-054306711_16C",

@@ -492,6 +492,14 @@ def test_history_of_masters(line: str, count: int | None) -> None:
     assert (frame.master, frame.combined) == (True, count)
 
 
+@pytest.mark.parametrize("name", ["masterdark_300s", "dark_master_300s", "dark300s_master", "Dark_Master"])
+def test_names_of_masters_with_headers_of_frames(name: str) -> None:
+    """Many programs leave the header of the first frame as it was: the name alone then tells, and is believed."""
+    frame = frame_with(f"x/{name}.fit", IMAGETYP="Dark Frame", EXPTIME=300.0)
+
+    assert (frame.type, frame.master) == (DARK, True)
+
+
 @pytest.mark.parametrize(
     ("path", "cards"),
     [
@@ -500,6 +508,7 @@ def test_history_of_masters(line: str, count: int | None) -> None:
         pytest.param("x/0001.fits", {"IMAGETYP": "DARK", "NCOMBINE": 1}, id="NCOMBINE 1"),
         pytest.param("x/0001.fits", {"IMAGETYP": "DARK", "EXPTIME": 8, "SUBEXP": 8}, id="single SharpCap frame"),
         pytest.param("x/Ringmaster_dark.fits", {"IMAGETYP": "DARK"}, id="name with the letters"),
+        pytest.param("x/dark.fits", {"IMAGETYP": "DARK", "TELESCOP": "Skymaster"}, id="telescope with the letters"),
     ],
 )
 def test_raw_frames_are_no_masters(path: str, cards: Mapping[str, Any]) -> None:
