@@ -79,7 +79,8 @@ def _obstacle(frame: Frame) -> tuple[Reason, str] | None:
     if frame.type is None:
         return Reason.UNKNOWN_TYPE, "neither header nor names say what it is"
     if frame.type is not FrameType.BIAS and frame.exposure is None:
-        return Reason.MISSING_KEYWORD, f"no exposure (EXPTIME, EXPOSURE): a {frame.type} is of no use without"
+        why = next((d.reason for d in frame.decisions if d.subject == "exposure"), "no exposure (EXPTIME, EXPOSURE)")
+        return Reason.MISSING_KEYWORD, f"{why}: a {frame.type} is of no use without"
     return None
 
 

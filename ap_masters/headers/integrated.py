@@ -58,6 +58,16 @@ _CALIBRATED: Final = (
 )
 
 
+def letters_of(state: str) -> str:
+    """Return the letters B, D, F of CALSTAT, with others beside them (MaxIm's M), or as words; else nothing.
+
+    A flat-field alone was divided out of nothing that is a calibration frame: F is a program's False.
+    """
+    words = re.findall(r"[A-Z]+", state.upper())
+    marks = "".join(word[0] if word in {"BIAS", "DARK", "FLAT"} else word for word in words)
+    return calstat(marks) if re.fullmatch(r"(?=.*[BD])[BDFM]+", marks) else ""
+
+
 def calibrated_before(remarks: Iterable[str]) -> tuple[str, str]:
     """Return the CALSTAT letters that HISTORY lines of PixInsight and Siril stand for, and the first such line."""
     found = [match for line in remarks for pattern in _CALIBRATED if (match := pattern.search(line))]

@@ -1,6 +1,5 @@
 """Header -> Frame: every property, with the keyword or name it was taken from."""
 
-import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -9,12 +8,12 @@ from typing import NamedTuple
 from ap_masters.headers import names, spellings
 from ap_masters.headers.frame_types import is_type_word, read_type
 from ap_masters.headers.index import HeaderIndex
-from ap_masters.headers.integrated import calibrated_before, evidence_of
+from ap_masters.headers.integrated import calibrated_before, evidence_of, letters_of
 from ap_masters.headers.names import FolderHint
 from ap_masters.headers.spellings import Spelling
 from ap_masters.headers.traps import traps
 from ap_masters.headers.values import local_moment, longitude, moment, number, pair, text, whole
-from ap_masters.model import DARKS, Decision, Frame, FrameType, ImageInfo, calstat
+from ap_masters.model import DARKS, Decision, Frame, FrameType, ImageInfo
 
 # A set-point of 0 further than this from the sensor is a capture program's default, not a set-point.
 _SET_POINT_BELIEVED_C = 5.0
@@ -170,17 +169,30 @@ class Reading:
 
     def _read_number(self, spelling: Spelling) -> None:
         for keyword in spelling.keywords:
-            raw = self._header.get(keyword)
-            prefix = spellings.PREFIXES.get(spelling.field)
-            if prefix is not None and isinstance(raw, str):
-                raw = raw.strip(" '").upper().removeprefix(prefix)
-            value = number(raw) if raw is not None else None
-            if value is None:
-                continue
-            value *= spellings.FACTORS.get(keyword) or self._commented_factor(spelling.field, keyword)
-            if spelling.low <= value <= spelling.high:
+            value = self._number_at(keyword, spelling.field)
+            if value is not None and _can_be(spelling.field, value):
                 self._decide(spelling.field, value, _source(keyword))
                 return
+            self._refuse(keyword, spelling.field)
+
+    def _number_at(self, keyword: str, field: str) -> float | None:
+        """Return the number at a keyword in our unit, whether it can be or not."""
+        raw = self._header.get(keyword)
+        prefix = spellings.PREFIXES.get(field)
+        if prefix is not None and isinstance(raw, str):
+            raw = raw.strip(" '").upper().removeprefix(prefix)
+        value = number(raw)
+        if value is None:
+            return None
+        return value * (spellings.FACTORS.get(keyword) or self._commented_factor(field, keyword))
+
+    def _refuse(self, keyword: str, field: str) -> None:
+        """Say what stands at a keyword where it cannot be, of a property that frames are of no use without."""
+        raw = self._header.get(keyword)
+        if raw is not None and field in spellings.IMPOSSIBLE:
+            told = f"{keyword} '{text(raw)}' {spellings.IMPOSSIBLE[field]}"
+            self._decisions.append(_decision(field, "unknown", told))
+            self._warnings.append(told)
 
     def _commented_factor(self, field: str, keyword: str) -> float:
         """Return the factor of the unit that the keyword's comment names, 1 where it names none of those known."""
@@ -198,7 +210,7 @@ class Reading:
                 continue  # a serial number of zeros is a driver's "none"
             if spelling.field == "bayer_pattern" and number(value) is not None:
                 continue  # MaxIm numbers kinds of sensors in COLORTYP
-            if spelling.field == "calibration_state" and not (value := _letters(value)):
+            if spelling.field == "calibration_state" and not (value := letters_of(value)):
                 continue
             if spelling.field in {"bayer_pattern", "row_order"}:
                 value = value.upper()
@@ -298,7 +310,7 @@ class Reading:
             return
         found = names.numbers_in(self._stem)
         for field in ("exposure", "gain", "offset", "usb_limit"):
-            if field in found and field not in self._fields:
+            if field in found and field not in self._fields and _can_be(field, found[field].value):
                 self._take_from_name(field, found[field].value, found[field].text)
         if "binning" in found and "x_binning" not in self._fields:
             factor = int(found["binning"].value)
@@ -353,7 +365,7 @@ class Reading:
             if combined is None and (in_name := names.numbers_in(self._stem).get("combined")):
                 combined = int(in_name.value)
             single = number(self._header.get("SUBEXP"))
-            if single is not None and single > 0:
+            if single and _can_be("exposure", single):
                 self._decide("exposure", single, "keyword SUBEXP")
         elif "calibration_state" not in self._fields:
             letters, line = calibrated_before(self._header.remarks)
@@ -380,14 +392,9 @@ class Reading:
         self._decisions.append(_decision("binning", f"{horizontal}x{vertical}", source))
 
 
-def _letters(state: str) -> str:
-    """Return the letters B, D, F of CALSTAT, with others beside them (MaxIm's M), or as words; else nothing.
-
-    A flat-field alone was divided out of nothing that is a calibration frame: F is a program's False.
-    """
-    words = re.findall(r"[A-Z]+", state.upper())
-    marks = "".join(word[0] if word in {"BIAS", "DARK", "FLAT"} else word for word in words)
-    return calstat(marks) if re.fullmatch(r"(?=.*[BD])[BDFM]+", marks) else ""
+def _can_be(field: str, value: float) -> bool:
+    """Return whether a number lies in the range in which it means something."""
+    return spellings.RANGES[field].low <= value <= spellings.RANGES[field].high
 
 
 @lru_cache(maxsize=4096)

@@ -21,10 +21,17 @@ class Spelling(NamedTuple):
     high: float = math.inf
 
 
+_TEN_DAYS_S: Final = 864_000.0
+
 # What a number below `low` means: -1 for gain and offset is "not known" (N.I.N.A., ASCOM), 0 mm is "not set" (MaxIm).
 NUMBERS: Final = (
     # EXP is DWARF II, EXPOINUS is ASICAP. EXPTIME and EXPOSURE may both be there; see `traps._two_exposures`.
-    Spelling("exposure", ("EXPTIME", "EXPOSURE", "EXP", "EXPOINUS", "DARKTIME", "Instrument:ExposureTime"), low=0),
+    Spelling(
+        "exposure",
+        ("EXPTIME", "EXPOSURE", "EXP", "EXPOINUS", "DARKTIME", "Instrument:ExposureTime"),
+        low=0,
+        high=_TEN_DAYS_S,
+    ),
     Spelling(
         "set_temperature",
         ("SET-TEMP", "SETTEMP", "SET_TEMP", "CCDSTEMP", "Instrument:Sensor:TargetTemperature"),
@@ -64,6 +71,11 @@ NUMBERS: Final = (
     Spelling("pedestal", ("PEDESTAL",)),
     Spelling("data_max", ("DATAMAX",)),
 )
+
+RANGES: Final = {row.field: row for row in NUMBERS}
+
+# What is said of a value that is no such number, where a frame is of no use without.
+IMPOSSIBLE: Final = {"exposure": "is no exposure that can be (0 s to ten days)"}
 
 # What a value is multiplied by for our units (seconds, °C, millimetres, micrometres, degrees, per cent).
 FACTORS: Final = {"FLENGTH": 1000.0, "FOCLEN": 1000.0, "Instrument:Telescope:FocalLength": 1000.0, "EXPOINUS": 1e-6}

@@ -14,7 +14,7 @@ from ap_masters.config import CountSettings, CullSettings, DiscardFirst, GroupSe
 from ap_masters.discover import discover
 from ap_masters.group import Grouping, group_frames
 from ap_masters.model import Frame, FrameType, Grade, Reason
-from tests.builders import make_frame
+from tests.builders import make_frame, write_frame
 
 BIAS, DARK, DARK_FLAT, FLAT, LIGHT = FrameType
 DUSK = datetime(2026, 1, 29, 18, tzinfo=UTC)
@@ -183,6 +183,22 @@ def test_biases_are_grouped_by_temperature() -> None:
     warm = frame(2, BIAS, set_temperature=0.0, sensor_temperature=0.0)
 
     assert sizes(grouped([frame(1, BIAS), warm])) == [1, 1]
+
+
+def test_a_frame_of_an_impossible_exposure_says_what_stands_there(tmp_path: Path) -> None:
+    """One damaged frame costs itself alone, with its value in the reason; a missing exposure is told as before."""
+    for name, exposure in (("good", 300.0), ("damaged", 1e12), ("silent", None)):
+        write_frame(tmp_path / f"{name}.fits", EXPTIME=exposure, EXPOSURE=None)
+    found = grouped(list(discover([tmp_path], cache=None).frames))
+
+    assert sizes(found) == [1]
+    assert {aside.path.stem: (aside.reason, aside.detail) for aside in found.set_aside} == {
+        "damaged": (
+            Reason.MISSING_KEYWORD,
+            "EXPTIME '1e+12' is no exposure that can be (0 s to ten days): a dark is of no use without",
+        ),
+        "silent": (Reason.MISSING_KEYWORD, "no exposure (EXPTIME, EXPOSURE): a dark is of no use without"),
+    }
 
 
 def test_a_missing_camera_is_a_camera_of_its_own() -> None:

@@ -285,6 +285,27 @@ def test_numbers_outside_what_can_be_are_unknown() -> None:
     assert frame_with(CCD_TEMP=-999.0).sensor_temperature is None
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1e12, "1e+12"), (-1, "-1"), (864_001.0, "864001"), (float("nan"), "nan"), ("soon", "soon")]
+)
+def test_an_exposure_that_cannot_be_is_unknown_and_told(value: float | str, shown: str) -> None:
+    """A damaged or unset EXPTIME is no exposure; what stands there is said, and the next spelling is asked."""
+    words = f"EXPTIME '{shown}' is no exposure that can be (0 s to ten days)"
+    bare = frame_with(IMAGETYP="DARK", EXPTIME=value)
+    other = frame_with(IMAGETYP="DARK", EXPTIME=value, EXPOSURE=300.0)
+
+    assert (bare.exposure, bare.warnings) == (None, (words,))
+    assert reasons(bare)["exposure"] == words
+    assert (other.exposure, other.warnings) == (300.0, (words,))
+
+
+def test_the_longest_exposure_is_ten_days() -> None:
+    """Wherever it stands: in the header, in the name, in the parts of a live stack."""
+    assert frame_with(EXPTIME=864_000).exposure == 864_000
+    assert frame_with("x/dark_99999999999999s.fits").exposure is None
+    assert frame_with(EXPTIME=1e13, SUBEXP=1e12).exposure is None
+
+
 def test_the_first_of_two_equal_keywords_counts() -> None:
     """A keyword that stands twice is read where it stands first."""
     assert read(image_with((Keyword("GAIN", 100), Keyword("GAIN", 200)))).gain == 100.0
