@@ -12,7 +12,7 @@ from ap_masters.headers.integrated import calibrated_before, evidence_of, letter
 from ap_masters.headers.names import FolderHint
 from ap_masters.headers.spellings import Spelling
 from ap_masters.headers.traps import traps
-from ap_masters.headers.values import local_moment, longitude, moment, number, pair, text, whole
+from ap_masters.headers.values import local_moment, longitude, moment, number, pair, seconds, text, whole
 from ap_masters.model import DARKS, Decision, Frame, FrameType, ImageInfo
 
 # A set-point of 0 further than this from the sensor is a capture program's default, not a set-point.
@@ -178,6 +178,8 @@ class Reading:
     def _number_at(self, keyword: str, field: str) -> float | None:
         """Return the number at a keyword in our unit, whether it can be or not."""
         raw = self._header.get(keyword)
+        if field == "exposure" and (timed := seconds(raw)) is not None:
+            return timed
         prefix = spellings.PREFIXES.get(field)
         if prefix is not None and isinstance(raw, str):
             raw = raw.strip(" '").upper().removeprefix(prefix)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ap_masters.headers.index import HeaderIndex
-from ap_masters.headers.values import number, text
+from ap_masters.headers.values import number, seconds, text
 from ap_masters.model import DARKS, Frame, FrameType, ImageFormat, ImageInfo
 
 # Two keywords for one exposure may differ by rounding, no more.
@@ -20,7 +20,10 @@ def traps(frame: Frame, header: HeaderIndex, info: ImageInfo) -> tuple[str, ...]
 
 
 def _two_exposures(frame: Frame, header: HeaderIndex, _: ImageInfo) -> str | None:
-    first, second = number(header.get("EXPTIME")), number(header.get("EXPOSURE"))
+    first, second = (
+        number(raw) if (timed := seconds(raw)) is None else timed
+        for raw in (header.get("EXPTIME"), header.get("EXPOSURE"))
+    )
     if first is None or second is None or abs(first - second) <= _SAME_EXPOSURE_S:
         return None
     taken = frame.exposure if frame.exposure is not None else first

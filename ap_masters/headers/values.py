@@ -9,6 +9,13 @@ from ap_masters.safe import one_line
 Raw = str | int | float | bool | None
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([ED][+-]?\d+)?")
+_WITH_UNIT = re.compile(r"([\d.,]+(?:/[\d.,]+)?) *([a-zµμ]*)", re.IGNORECASE)
+_UNITS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("us", "µs", "μs", "microsecond", "microseconds"), 1e-6),
+}
 _OLD_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{2}|\d{4})")
 _UNPADDED = re.compile(
     r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})"
@@ -45,6 +52,17 @@ def number(value: Raw) -> float | None:
     except OverflowError:
         return None
     return result if math.isfinite(result) else None
+
+
+def seconds(value: Raw) -> float | None:
+    """Return the seconds of a time that names its unit, ``'300 s'``, or is a fraction, ``'1/250'``; else None."""
+    match = _WITH_UNIT.fullmatch(value.strip(" '\"")) if isinstance(value, str) else None
+    if match is None:
+        return None
+    above, stroke, below = match[1].partition("/")
+    amount, parts = number(above), number(below) if stroke else 1.0
+    factor = _UNITS.get(match[2].lower()) if match[2] or not stroke else 1.0
+    return amount / parts * factor if amount is not None and parts and factor else None
 
 
 def text(value: Raw) -> str | None:

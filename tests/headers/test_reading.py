@@ -299,6 +299,30 @@ def test_an_exposure_that_cannot_be_is_unknown_and_told(value: float | str, show
     assert (other.exposure, other.warnings) == (300.0, (words,))
 
 
+@pytest.mark.parametrize(
+    ("card", "exposure"),
+    [
+        (Keyword("EXPTIME", "300 s"), 300.0),
+        (Keyword("EXPTIME", "5 min", "exposure in ms"), 300.0),
+        (Keyword("EXPOINUS", "2 s"), 2.0),
+        (Keyword("EXPOSURE", "1/250"), 0.004),
+    ],
+)
+def test_an_exposure_may_name_its_unit(card: Keyword, exposure: float) -> None:
+    """The unit in the value rules over that of the keyword and of its comment."""
+    frame = read(image_with((Keyword("IMAGETYP", "DARK"), card)))
+
+    assert (frame.exposure, frame.warnings) == (exposure, ())
+
+
+def test_two_exposures_are_compared_in_seconds() -> None:
+    """Five minutes are 300 s; 299 s are not."""
+    assert frame_with(IMAGETYP="DARK", EXPTIME="5 min", EXPOSURE=300.0).warnings == ()
+    assert frame_with(IMAGETYP="DARK", EXPTIME="5 min", EXPOSURE=299.0).warnings == (
+        "EXPTIME is 300 s, EXPOSURE 299 s: taken as 300 s",
+    )
+
+
 def test_the_longest_exposure_is_ten_days() -> None:
     """Wherever it stands: in the header, in the name, in the parts of a live stack."""
     assert frame_with(EXPTIME=864_000).exposure == 864_000

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ap_masters.headers.values import Raw, julian, local_moment, longitude, moment, number, pair, text, whole
+from ap_masters.headers.values import Raw, julian, local_moment, longitude, moment, number, pair, seconds, text, whole
 
 ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text())
 
@@ -40,7 +40,7 @@ def test_numbers_are_read_as_numbers(value: Raw, expected: float | None) -> None
 @settings(deadline=None)
 def test_no_value_raises(value: Raw) -> None:
     """Whatever stands in a header, reading it raises nothing."""
-    for read in (number, text, whole, pair, moment, local_moment, julian, longitude):
+    for read in (number, seconds, text, whole, pair, moment, local_moment, julian, longitude):
         read(value)
 
 
@@ -61,6 +61,32 @@ def test_text_is_one_printable_line(value: str) -> None:
 def test_binning_in_one_keyword(value: Raw, expected: tuple[int, int] | None) -> None:
     """Binning in one keyword is two factors or one for both axes."""
     assert pair(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("300 s", 300.0),
+        ("300s", 300.0),
+        ("300 sec", 300.0),
+        ("'0,5 Seconds'", 0.5),
+        ("5 min", 300.0),
+        ("1.5minutes", 90.0),
+        ("20 ms", 0.02),
+        ("32 us", 3.2e-5),
+        ("1/250", 0.004),
+        ("1/250 s", 0.004),
+        ("1/0", None),
+        ("300", None),
+        (300, None),
+        ("5 apples", None),
+        ("s", None),
+        ("00:05:00", None),
+    ],
+)
+def test_times_that_name_their_unit(value: Raw, expected: float | None) -> None:
+    """A unit, or the fraction of a second that a camera shows, is understood; a bare number is left to others."""
+    assert seconds(value) == (expected if expected is None else pytest.approx(expected))
 
 
 def utc(*parts: int) -> datetime:
