@@ -64,10 +64,7 @@ def _discover(walk: Walk, cache: HeaderCache | None, threads: int | None) -> Dis
             if reason is not None:
                 set_aside.append(SetAside(path=folder.path / name, reason=reason, detail=detail))
     copies = duplicates_of(frames, sample=known.sample, digest=known.digest)
-    set_aside += [
-        SetAside(path=copy, reason=Reason.DUPLICATE, detail=f"same content as {original}")
-        for copy, original in copies.items()
-    ]
+    set_aside += [SetAside(path=path, reason=Reason.DUPLICATE, detail=detail) for path, detail in copies.items()]
     known.save()
     return Discovery(
         frames=tuple(frame for frame in frames if not copies or frame.path not in copies),

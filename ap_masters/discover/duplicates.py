@@ -14,44 +14,56 @@ _log = logging.getLogger(__name__)
 
 _PIECE: Final = 65536
 _PACKINGS: Final = {".gz", ".fz"}
+_OF_THE_FILE: Final = {"path": Path(), "size": 0, "mtime_ns": 0, "decisions": (), "warnings": ()}
 
 Hash = Callable[[Frame], str | None]
 
 
-def duplicates_of(frames: Sequence[Frame], *, sample: Hash, digest: Hash) -> dict[Path, Path]:
-    """Return the duplicates among ``frames`` with the frame each is a copy of; the first by path is the original.
+def duplicates_of(frames: Sequence[Frame], *, sample: Hash, digest: Hash) -> dict[Path, str]:
+    """Return the duplicates among ``frames`` with what each is a copy of; the first by path is the original.
 
     ``sample`` hashes parts of a file and ``digest`` all of it; None, where a file cannot be read, equals nothing.
     """
-    found: dict[Path, Path] = {}
+    found: dict[Path, str] = {}
     alike = [list(frames)]
     for by in (_time_of, _header_of, sample, digest):  # the cheapest question first
         alike = [closer for together in alike for closer in _agreeing(together, by)]
     for same in alike:
         original, *copies = sorted(frame.path for frame in same)
-        found |= dict.fromkeys(copies, original)
+        found |= dict.fromkeys(copies, f"same content as {original}")
     return found | _packed_copies([frame for frame in frames if frame.path not in found])
 
 
-def _packed_copies(frames: Sequence[Frame]) -> dict[Path, Path]:
+def _packed_copies(frames: Sequence[Frame]) -> dict[Path, str]:
     """Return the files that were packed beside, or away from, their originals: of one name, start and header.
 
-    Their bytes differ, and no camera starts two exposures at once.
+    Their bytes differ and are not compared; no camera starts two exposures at once.
     """
-    found: dict[Path, Path] = {}
-    for alike in _agreeing((f for f in frames if f.started), lambda f: (_unpacked(f), f.started, *_header_of(f)[1:])):
+    found: dict[Path, str] = {}
+    alike = [[frame for frame in frames if frame.started]]
+    for by in (_unpacked, _time_of, _facts_of):
+        alike = [closer for together in alike for closer in _agreeing(together, by)]
+    for same in alike:
         plain, packed = (
-            sorted(frame.path for frame in alike if (frame.path.suffix.lower() in _PACKINGS) is is_packed)
-            for is_packed in (False, True)
+            sorted(frame.path for frame in same if _is_packed(frame) is is_packed) for is_packed in (False, True)
         )
         if plain:
-            found |= dict.fromkeys(packed, plain[0])
+            found |= dict.fromkeys(packed, f"packed copy of {plain[0]}")
     return found
+
+
+def _is_packed(frame: Frame) -> bool:
+    return frame.path.suffix.lower() in _PACKINGS
 
 
 def _unpacked(frame: Frame) -> str:
     name = frame.path.name.casefold()
-    return name.removesuffix(frame.path.suffix.lower()) if frame.path.suffix.lower() in _PACKINGS else name
+    return name.removesuffix(frame.path.suffix.lower()) if _is_packed(frame) else name
+
+
+def _facts_of(frame: Frame) -> Frame:
+    """Return all that a header tells, without what is the file's own: two cameras differ in some of it."""
+    return frame.model_copy(update=_OF_THE_FILE)
 
 
 def sample_of(path: Path, size: int) -> str | None:

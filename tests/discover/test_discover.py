@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 
 from ap_masters.discover import NO_TYPE, Discovery, discover
 from ap_masters.errors import UsageError
@@ -32,6 +33,18 @@ def names(found: Discovery, root: Path) -> list[str]:
 
 def at(minute: int) -> str:
     return datetime(2026, 1, 29, 21, minute).isoformat()
+
+
+def pack(path: Path, suffix: str) -> Path:
+    """Pack a frame as ``gzip`` or ``fpack`` do, and remove it."""
+    packed = path.with_name(f"{path.name}.{suffix}")
+    if suffix == "gz":
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+    else:
+        with fits.open(path) as opened:
+            fits.CompImageHDU(opened[0].data, opened[0].header).writeto(packed)
+    path.unlink()
+    return packed
 
 
 def can_link(tmp_path: Path) -> bool:
@@ -214,6 +227,39 @@ def test_a_frame_and_its_packed_copy_are_one(tmp_path: Path) -> None:
 
     assert names(found, tmp_path) == ["dark 1.fits", "dark 2.fits.gz"]
     assert reasons(found, tmp_path) == {"dark 1.fits.gz": Reason.DUPLICATE}
+
+
+@pytest.mark.parametrize("suffix", ["gz", "fz"])
+@pytest.mark.parametrize(
+    ("change", "copies"),
+    [
+        ({}, 1),
+        ({"CAMERAID": "2b3c"}, 0),
+        ({"INSTRUME": "QHY600M"}, 0),
+        ({"GAIN": 0}, 0),
+        ({"OFFSET": 10}, 0),
+        ({"ISOSPEED": 800}, 0),
+        ({"XBINNING": 2, "YBINNING": 2}, 0),
+        ({"READOUTM": "High Gain"}, 0),
+        ({"FILTER": "Ha"}, 0),
+        ({"SET_TEMP": -5}, 0),
+        ({"EGAIN": 1.0}, 0),
+    ],
+)
+def test_two_cameras_started_at_once_are_no_copies(
+    tmp_path: Path, suffix: str, change: dict[str, str | int | float], copies: int
+) -> None:
+    """A packed file of one name and start is a copy only where the whole header agrees; its pixels are not read."""
+    plain = write_frame(tmp_path / "a" / "dark_000.fits", noisy(1), DATE_OBS=at(0))
+    other = write_frame(tmp_path / "b" / "dark_000.fits", noisy(1), DATE_OBS=at(0), **change)
+    packed = pack(other, suffix)
+
+    found = find(tmp_path)
+
+    assert [(aside.path, aside.reason, aside.detail) for aside in found.set_aside] == [
+        (packed, Reason.DUPLICATE, f"packed copy of {plain}")
+    ] * copies
+    assert len(found.frames) == 2 - copies
 
 
 def test_a_link_to_a_frame_that_is_here_is_a_duplicate(tmp_path: Path) -> None:
