@@ -4,6 +4,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from typing import Final
 
 from ap_masters.config import CountPolicy, CountSettings, CullSettings, GroupSettings
 from ap_masters.group.clusters import clusters
@@ -25,6 +26,8 @@ from ap_masters.model import (
 )
 
 __all__ = ["Grouping", "group_frames"]
+
+_PLANES: Final = {1, 3}
 
 
 class Grouping(Noun):
@@ -78,6 +81,12 @@ def _obstacle(frame: Frame) -> tuple[Reason, str] | None:
         return Reason.LIGHT, "lights are not calibration frames"
     if frame.type is None:
         return Reason.UNKNOWN_TYPE, "neither header nor names say what it is"
+    if frame.channels not in _PLANES:
+        return (
+            Reason.GEOMETRY,
+            f"{frame.channels} planes, where a frame has 1 or 3 (colour): "
+            "split a cube of exposures into files of one each",
+        )
     if frame.type is not FrameType.BIAS and frame.exposure is None:
         why = next((d.reason for d in frame.decisions if d.subject == "exposure"), "no exposure (EXPTIME, EXPOSURE)")
         return Reason.MISSING_KEYWORD, f"{why}: a {frame.type} is of no use without"
@@ -228,7 +237,7 @@ def _with_size_warnings(groups: Sequence[Group]) -> Iterator[Group]:
     for group in groups:
         others = [key for key in sizes[_sizeless(group.key)] if key != group.key]
         if others:
-            listed = ", ".join(f"{key.width}x{key.height}" for key in others)
+            listed = ", ".join(key.extent for key in others)
             warning = f"frames of other sizes are kept apart: {listed}"
             group = group.model_copy(update={"warnings": (*group.warnings, warning)})
         yield group

@@ -73,6 +73,12 @@ class GroupKey(Noun):
             night=frame.night if optical else None,
         )
 
+    @property
+    def extent(self) -> str:
+        """Width and height in pixels, and the channels where there are several: ``6248x4176x3``."""
+        size = f"{self.width}x{self.height}"
+        return size if self.channels in {None, 1} else f"{size}x{self.channels}"
+
     def describe(self) -> str:
         """Return one line of the field's words: ``dark 300 s, ASI2600MM, gain 100, offset 50, -10 °C, bin 1x1``."""
         parts = [f"{self.type}" + (f" {self.exposure:g} s" if self.exposure is not None else "")]
@@ -90,7 +96,7 @@ class GroupKey(Noun):
         if self.x_binning is not None:
             parts.append(f"bin {self.x_binning}x{self.y_binning}")
         if self.width is not None:
-            parts.append(f"{self.width}x{self.height}")
+            parts.append(self.extent)
         if self.rotation is not None:
             parts.append(f"rotator {self.rotation:g}°")
         if self.night is not None:

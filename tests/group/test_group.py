@@ -230,6 +230,30 @@ def test_sizes_are_kept_apart_with_a_warning() -> None:
     ]
 
 
+def test_mono_and_colour_of_one_size_can_be_told_apart() -> None:
+    """The channels are named where there are several, in the group's words as in its warning."""
+    mono, colour = grouped([frame(1), frame(2, channels=3)]).groups
+
+    assert [group.key.describe().split(", ")[-1] for group in (mono, colour)] == ["16x12", "16x12x3"]
+    assert mono.warnings == ("frames of other sizes are kept apart: 16x12x3",)
+    assert colour.warnings == ("frames of other sizes are kept apart: 16x12",)
+
+
+@pytest.mark.parametrize("planes", [2, 4, 7])
+def test_a_cube_of_exposures_is_no_frame(planes: int) -> None:
+    """One plane is mono, three are a colour image; any other number is told and set aside."""
+    grouping = grouped([frame(1), frame(2, channels=planes)])
+
+    assert sizes(grouping) == [1]
+    assert [(aside.path.stem, aside.reason, aside.detail) for aside in grouping.set_aside] == [
+        (
+            "002",
+            Reason.GEOMETRY,
+            f"{planes} planes, where a frame has 1 or 3 (colour): split a cube of exposures into files of one each",
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     ("frame_type", "change", "words"),
     [
