@@ -10,7 +10,7 @@ from pydantic import Field
 from ap_masters import memory
 from ap_masters.discover.duplicates import duplicates_of
 from ap_masters.discover.known import Known
-from ap_masters.discover.walk import Walk
+from ap_masters.discover.walk import Walk, is_packed
 from ap_masters.header_cache import Entry, HeaderCache
 from ap_masters.headers import FolderHint, folder_hint, with_hint
 from ap_masters.model import CALIBRATION_TYPES, Decision, Frame, FrameType, Noun, Reason, SetAside
@@ -106,6 +106,12 @@ def _unknown(frame: Frame) -> str:
 def _warnings(walk: Walk) -> tuple[str, ...]:
     """Return a word on each kind of file that may be frames but cannot be read."""
     return tuple(
-        f"{count} {suffix} file{'s' if count > 1 else ''} passed over: only FITS and XISF are read"
+        f"{count} {suffix} file{'s' if count > 1 else ''} passed over: {_why_not(suffix, count)}"
         for suffix, count in sorted(walk.passed_over.items())
     )
+
+
+def _why_not(suffix: str, count: int) -> str:
+    if not is_packed(suffix):
+        return "only FITS and XISF are read"
+    return f"unpack {'them' if count > 1 else 'it'}, as of packed files only .fits.gz and .fits.fz are read"

@@ -17,6 +17,8 @@ _SUFFIXES: Final = tuple(SUFFIXES)
 _OTHER_RAWS: Final = frozenset(
     {".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2", ".ser", ".tif", ".tiff"}
 )
+_PACKED_IMAGES: Final = frozenset({".ftz", ".fz"})
+_PACKINGS: Final = frozenset({".7z", ".br", ".bz2", ".fz", ".gz", ".lz4", ".lzma", ".rar", ".xz", ".z", ".zip", ".zst"})
 
 
 class Found(NamedTuple):
@@ -97,7 +99,7 @@ class Walk:
                 else:
                     yield folder.path / name
             elif name.startswith("._") or not name.lower().endswith(_SUFFIXES):
-                self._pass_over(name)  # "._" files are what macOS leaves beside the real ones
+                self._pass_over(name)
             elif entry.is_symlink():
                 self._links.append(folder.path / name)
             else:
@@ -126,12 +128,26 @@ class Walk:
             folder.files[name] = Found(name, status.st_size, status.st_mtime_ns)
 
     def _pass_over(self, name: str) -> None:
-        suffix = Path(name).suffix.lower()
-        if suffix in _OTHER_RAWS:
+        suffix = _unreadable_suffix(name)
+        if suffix and not name.startswith("._"):  # what macOS leaves beside the real ones
             self.passed_over[suffix] += 1
 
     def _refuse(self, path: Path, detail: str) -> None:
         self.set_aside.append(SetAside(path=path, reason=Reason.UNREADABLE, detail=detail))
+
+
+def is_packed(suffix: str) -> bool:
+    """Return whether a suffix that was passed over is that of a packed FITS or XISF file, not of another format."""
+    return suffix in _PACKED_IMAGES or suffix.startswith(_SUFFIXES)
+
+
+def _unreadable_suffix(name: str) -> str:
+    """Return the suffix of an image that cannot be read here, packed or not; of anything else nothing."""
+    *_, before, last = ("", "", *(suffix.lower() for suffix in Path(name).suffixes))
+    if last in _OTHER_RAWS or last in _PACKED_IMAGES:
+        return last
+    image = before in _OTHER_RAWS or before in SUFFIXES
+    return before + last if image and last in _PACKINGS else ""
 
 
 def _real(path: Path) -> str:

@@ -175,6 +175,32 @@ def test_other_raw_files_are_mentioned(tmp_path: Path) -> None:
     )
 
 
+def test_images_packed_as_nothing_here_unpacks_are_mentioned(tmp_path: Path) -> None:
+    """A packed frame is a frame its owner counts on: it is told, once for each suffix, with what to do."""
+    for name in (
+        "a.fits.bz2",
+        "b.FITS.BZ2",
+        "c.fits.xz",
+        "d.ftz",
+        "e.xisf.gz",
+        "f.fit.zip",
+        "g.cr2.gz",
+        "._a.fits.bz2",
+    ):
+        (tmp_path / name).touch()
+    for name in ("notes.txt.gz", "night.zip", "a.fits.txt"):
+        (tmp_path / name).touch()
+
+    assert find(tmp_path).warnings == (
+        "1 .cr2.gz file passed over: only FITS and XISF are read",
+        "1 .fit.zip file passed over: unpack it, as of packed files only .fits.gz and .fits.fz are read",
+        "2 .fits.bz2 files passed over: unpack them, as of packed files only .fits.gz and .fits.fz are read",
+        "1 .fits.xz file passed over: unpack it, as of packed files only .fits.gz and .fits.fz are read",
+        "1 .ftz file passed over: unpack it, as of packed files only .fits.gz and .fits.fz are read",
+        "1 .xisf.gz file passed over: unpack it, as of packed files only .fits.gz and .fits.fz are read",
+    )
+
+
 # --- links ---
 
 
