@@ -10,6 +10,7 @@ from ap_masters.group.cull import Culled
 from ap_masters.model import UNLIT, Frame, FrameType, GroupKey, turned
 
 _SEASON: Final = timedelta(days=SEASON_DAYS)
+_MORE_ELECTRONS: Final = 1.01  # per ADU over the least; programs differ in the last digits
 _LONGER: Final = 1.02  # focal length over another of the same telescope, as plate solving finds it
 
 
@@ -19,6 +20,7 @@ def remarks(key: GroupKey, culled: Culled) -> tuple[str, ...]:
         *_unknowns(key),
         *_long_time(key, culled.kept),
         *_optics(key, culled.kept),
+        *_electrons(culled.kept),
         *culled.warnings,
         *_summed_up(culled.kept),
     )
@@ -55,6 +57,16 @@ def _optics(key: GroupKey, frames: Sequence[Frame]) -> Iterator[str]:
     lengths = sorted(frame.focal_length for frame in frames if frame.focal_length is not None)
     if lengths and lengths[-1] > lengths[0] * _LONGER:
         yield f"focal lengths from {lengths[0]:g} to {lengths[-1]:g} mm: are these flats of one telescope?"
+
+
+def _electrons(frames: Sequence[Frame]) -> Iterator[str]:
+    """Yield a warning on frames of different electrons per ADU, which are never the gain and divide nothing."""
+    values = sorted(frame.electrons_per_adu for frame in frames if frame.electrons_per_adu is not None)
+    if values and values[-1] > values[0] * _MORE_ELECTRONS:
+        yield (
+            f"from {values[0]:g} to {values[-1]:g} electrons per ADU (EGAIN): frames of several gains? Build those of "
+            "each by themselves"
+        )
 
 
 def _summed_up(frames: Sequence[Frame]) -> Iterator[str]:

@@ -284,6 +284,27 @@ def test_flats_through_different_optics_are_warned_of(
     assert group.key.rotation == (0.5 if agreed else None)
 
 
+@pytest.mark.parametrize("gain", [None, 100.0])
+@pytest.mark.parametrize(
+    ("values", "warned"), [((0.25, 1.0), True), ((1.0, 1.0099), False), ((1.0, 1.011), True), ((0.25, None), False)]
+)
+def test_frames_of_several_gains_that_only_the_electrons_tell_are_warned_of(
+    gain: float | None, values: tuple[float | None, ...], warned: bool
+) -> None:
+    """EGAIN is never the gain, so it divides nothing; a master of two gains is one of neither, and that is said."""
+    frames = [frame(number, gain=gain, electrons_per_adu=value) for number, value in enumerate(values)]
+
+    (group,) = grouped(frames).groups
+    assert group.warnings == (
+        (
+            f"from {values[0]:g} to {values[1]:g} electrons per ADU (EGAIN): frames of several gains? Build those of "
+            "each by themselves",
+        )
+        if warned
+        else ()
+    )
+
+
 @pytest.mark.parametrize(("days", "warned"), [(183, False), (184, True)])
 def test_frames_of_several_seasons_are_warned_of(days: int, warned: bool) -> None:
     """Two years of darks in one folder become one master, but not in silence; flats have nights of their own."""
