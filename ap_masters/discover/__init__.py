@@ -99,7 +99,7 @@ def _why(frame: Frame, subject: str) -> str:
 def _unknown(frame: Frame) -> str:
     expected = ", ".join(CALIBRATION_TYPES)
     if frame.type_text is None:
-        return f"no IMAGETYP, and neither file name nor folder says which of {expected} it is"
+        return _why(frame, "type") or f"no IMAGETYP, and neither file name nor folder says which of {expected} it is"
     return f"'{frame.type_text}' is none of {expected}"
 
 

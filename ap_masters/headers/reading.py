@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from ap_masters.headers import names, spellings
 from ap_masters.headers.frame_types import is_type_word, read_type
+from ap_masters.headers.hints import in_doubt, with_hint
 from ap_masters.headers.index import HeaderIndex
 from ap_masters.headers.integrated import calibrated_before, evidence_of, letters_of
-from ap_masters.headers.names import FolderHint
 from ap_masters.headers.spellings import Spelling
+from ap_masters.headers.targets import may_be_a_target
 from ap_masters.headers.traps import traps
 from ap_masters.headers.values import local_moment, longitude, moment, number, pair, seconds, text, whole
 from ap_masters.model import DARKS, Decision, Frame, FrameType, ImageInfo
@@ -36,40 +37,6 @@ def frame_from(info: ImageInfo, *, size: int, mtime_ns: int, root: Path | None =
     reading.read_evidence()
     frame = reading.frame(size=size, mtime_ns=mtime_ns)
     return with_hint(frame, names.folder_hint(info.path.parent, root)) if root is not None else frame
-
-
-def with_hint(frame: Frame, hint: FolderHint | None) -> Frame:
-    """Return the frame with the nearest folder's word on its type, where the header leaves room for it.
-
-    A folder gives the type where neither header nor file name has one, and makes a dark in a dark flat folder a
-    dark flat (N.I.N.A. 3 writes DARK for both). Where it contradicts the header, the header holds and a warning
-    says so. A master whose type is known is left as it is.
-    """
-    if hint is None or hint.type is frame.type or (frame.master and frame.type is not None):
-        return frame
-    kind, folder = hint
-    if frame.type is None:
-        if frame.type_text is not None:
-            return frame
-        reason = f"folder '{folder}', as neither header nor file name says"
-        return _retyped(frame, kind, reason, f"frame type {kind} taken from the {reason}")
-    if frame.type is FrameType.DARK and kind is FrameType.DARK_FLAT:
-        return _retyped(frame, kind, f"folder '{folder}', where the header says dark")
-    if frame.type is FrameType.DARK_FLAT and kind in {FrameType.DARK, FrameType.FLAT}:
-        return frame  # nobody makes a folder of their own for dark flats who keeps them with the flats
-    warning = f"the header says {frame.type}, the folder '{folder}' says {kind}: taken as {frame.type}"
-    return frame.model_copy(update={"warnings": (*frame.warnings, warning)})
-
-
-def _retyped(frame: Frame, kind: FrameType, reason: str, *warnings: str) -> Frame:
-    decision = Decision(subject="type", verdict=kind, reason=reason)
-    return frame.model_copy(
-        update={
-            "type": kind,
-            "decisions": (*frame.decisions, decision),
-            "warnings": (*frame.warnings, *warnings),
-        },
-    )
 
 
 class _StatedType(NamedTuple):
@@ -329,13 +296,20 @@ class Reading:
         own = self._fields.get("type")
         if kind is None or kind is own:
             return
-        if own is None and "type_text" not in self._fields:
+        silent = own is None and "type_text" not in self._fields
+        if own is FrameType.DARK and kind is FrameType.DARK_FLAT:
+            self._decide("type", kind, f"file name '{self._stem}', where the header says dark")
+        elif self._may_be_named_for_a_target():
+            self._decisions += [in_doubt(f"file name '{self._stem}'")] if silent else []
+        elif silent:
             self._decide("type", kind, f"file name '{self._stem}', as the header does not say")
             self._warn_of_name("frame type")
-        elif own is FrameType.DARK and kind is FrameType.DARK_FLAT:
-            self._decide("type", kind, f"file name '{self._stem}', where the header says dark")
         elif own is not None and (own, kind) != (FrameType.DARK_FLAT, FrameType.DARK):
             self._warnings.append(f"the header says {own}, the file name says {kind}: taken as {own}")
+
+    def _may_be_named_for_a_target(self) -> bool:
+        stated = (text for text in map(self._fields.get, ("camera", "filter")) if isinstance(text, str))
+        return not self._master_name and may_be_a_target(self._stem, *stated)
 
     def _type_in_name(self) -> FrameType | None:
         """Return the type in the file name, unless the word there is the filter (a wheel slot named 'Dark')."""

@@ -147,6 +147,18 @@ def test_folders_may_decide_the_type(tmp_path: Path) -> None:
     assert [frame.type for frame in find(tmp_path / "darks" / "a.fits").frames] == [DARK]
 
 
+def test_lights_of_a_dark_target_are_no_darks(tmp_path: Path) -> None:
+    """SharpCap writes no IMAGETYP: frames in the folder of the Dark Shark are set aside, and why is said."""
+    write_frame(tmp_path / "LDN1235 Dark Shark" / "20_00_01" / "Capture_00001.fits", IMAGETYP=None)
+    (aside,) = find(tmp_path).set_aside
+
+    assert (aside.reason, aside.detail) == (
+        Reason.UNKNOWN_TYPE,
+        "no IMAGETYP, and the folder 'LDN1235 Dark Shark' may be a target's: set IMAGETYP, or move darks to a folder "
+        "named 'darks'",
+    )
+
+
 def test_the_work_folder_and_excluded_folders_are_passed_over(tmp_path: Path) -> None:
     """Work in progress, and the library a build writes to, are no input."""
     write_frame(tmp_path / "x.fits")

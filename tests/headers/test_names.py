@@ -15,6 +15,7 @@ from ap_masters.headers.names import (
     texts_in,
     type_in,
 )
+from ap_masters.headers.targets import may_be_a_target
 from ap_masters.model import FrameType
 
 NAMES = {
@@ -176,3 +177,45 @@ def test_the_nearest_folder_counts() -> None:
     assert hint("/data/flats/2026-01-29") is FrameType.FLAT
     assert folder_hint(Path("/data/bias/night"), Path("/data/bias/night")) is None
     assert hint("/elsewhere/bias") is FrameType.BIAS
+
+
+@pytest.mark.parametrize(
+    "name", ["LDN1235 Dark Shark", "Dark_Shark_0001", "DarkWolf", "Sh2-129 dark-tower 300s", "Horsehead Dark Nebula"]
+)
+def test_a_dark_noun_may_be_a_target(name: str) -> None:
+    """The adjective stands before a word that tells nothing of a dark frame."""
+    assert may_be_a_target(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "darks",
+        "dark",
+        "M31 dark",
+        "M42_dark_001",
+        "darks Backyard",
+        "Dark Frames 2026",
+        "dark_M31_0001",
+        "Dark-ASI2600MM-300s",
+        "DarkASI2600",
+        "dark library",
+        "Dark_300.0s_Bin1_2600MM_gain100_20250221-010203_-10.0C_0001",
+        "dark_exp_60.000000_gain_60_bin_1_20C",
+        "Dark Flats",
+        "DARK_INSTRUME_ASI294MC_GAIN_100",
+        "dark_Ha_001",
+        "Dark for Veil",
+        "darkness dark",
+        "flat Antlia",
+    ],
+)
+def test_names_of_darks_are_no_targets(name: str) -> None:
+    """Settings, counters, cameras with their numbers, and the plural, leave no doubt."""
+    assert not may_be_a_target(name)
+
+
+def test_what_the_header_states_is_no_target() -> None:
+    """A camera or filter that stands in the header as well may stand behind the word."""
+    assert may_be_a_target("dark_Poseidon_001")
+    assert not may_be_a_target("dark_Poseidon_001", None, "Poseidon-M PRO")

@@ -408,6 +408,47 @@ def test_the_folder_decides_last() -> None:
     assert any("folder 'bias'" in warning for warning in frame.warnings)
 
 
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("x/LDN1235 Dark Shark/20_00_01/0001.fits", "folder 'LDN1235 Dark Shark'"),
+        ("x/Dark_Shark_0001.fits", "file name 'Dark_Shark_0001'"),
+    ],
+)
+def test_a_target_may_have_the_word_in_its_name(path: str, place: str) -> None:
+    """Where no header says so, the Dark Shark is no dark; why, and what helps, is said."""
+    frame = frame_with(path, root="x", EXPTIME=300.0)
+
+    assert (frame.type, frame.warnings) == (None, ())
+    assert reasons(frame)["type"] == (
+        f"no IMAGETYP, and the {place} may be a target's: set IMAGETYP, or move darks to a folder named 'darks'"
+    )
+    assert frame_with(path, root="x", IMAGETYP="LIGHT").warnings == ()
+    assert frame_with(path, root="x", IMAGETYP="DARK").type is DARK
+
+
+def test_a_folder_of_darks_rules_over_a_target_in_the_file_name() -> None:
+    """Darks for the Dark Shark, in a folder that leaves no doubt."""
+    frame = frame_with("x/darks/Dark_Shark_0001.fits", root="x")
+
+    assert frame.type is DARK
+    assert reasons(frame)["type"] == "folder 'darks', as neither header nor file name says"
+
+
+def test_a_folder_of_flats_makes_no_flat_of_a_doubtful_name() -> None:
+    """It may be a dark flat that lies with its flats."""
+    assert frame_with("x/flats/Dark_Shark_0001.fits", root="x").type is None
+    assert frame_with("x/lights/Dark_Shark_0001.fits", root="x").type is LIGHT
+
+
+def test_a_camera_of_the_header_is_no_target() -> None:
+    """A word behind the type that the header knows leaves no doubt."""
+    frame = frame_with("x/Dark Poseidon/dark_Poseidon_1.fits", root="x", INSTRUME="Poseidon-M")
+
+    assert frame.type is DARK
+    assert frame_with("x/Dark Poseidon/1.fits", root="x", INSTRUME="Poseidon-M").type is DARK
+
+
 @pytest.mark.parametrize("path", ["x/darkflats/0001.fits", "x/0001_FlatDark.fits", "x/dark flat/dark_0001.fits"])
 def test_names_make_a_dark_a_dark_flat(path: str) -> None:
     """N.I.N.A. 3 writes DARK for dark flats; a file or folder name that says dark flat is believed."""

@@ -1,0 +1,55 @@
+"""What the folder of a frame says of its type, where the header leaves room for it."""
+
+from ap_masters.headers.names import FolderHint
+from ap_masters.headers.targets import may_be_a_target
+from ap_masters.model import DARKS, Decision, Frame, FrameType
+
+
+def with_hint(frame: Frame, hint: FolderHint | None) -> Frame:
+    """Return the frame with the nearest folder's word on its type, where the header leaves room for it.
+
+    A folder gives the type where neither header nor file name has one, and makes a dark in a dark flat folder a
+    dark flat (N.I.N.A. 3 writes DARK for both). Where it contradicts the header, the header holds and a warning
+    says so. A master whose type is known is left as it is, and a folder that may be a target's decides nothing.
+    """
+    if hint is None or hint.type is frame.type or (frame.master and frame.type is not None):
+        return frame
+    kind, folder = hint
+    if frame.type is None:
+        return frame if frame.type_text is not None else _typed(frame, kind, folder)
+    if frame.type is FrameType.DARK and kind is FrameType.DARK_FLAT:
+        return _retyped(frame, kind, f"folder '{folder}', where the header says dark")
+    if frame.type is FrameType.DARK_FLAT and kind in {FrameType.DARK, FrameType.FLAT}:
+        return frame  # nobody makes a folder of their own for dark flats who keeps them with the flats
+    if may_be_a_target(folder):
+        return frame
+    warning = f"the header says {frame.type}, the folder '{folder}' says {kind}: taken as {frame.type}"
+    return frame.model_copy(update={"warnings": (*frame.warnings, warning)})
+
+
+def in_doubt(place: str) -> Decision:
+    """Return the decision to leave the type of a frame open, because the name that has it may be a target's."""
+    reason = f"no IMAGETYP, and the {place} may be a target's: set IMAGETYP, or move darks to a folder named 'darks'"
+    return Decision(subject="type", verdict="unknown", reason=reason)
+
+
+def _typed(frame: Frame, kind: FrameType, folder: str) -> Frame:
+    """Return a frame whose header is silent with the folder's type; what its own name left in doubt is no flat."""
+    doubted = any(decision.subject == "type" for decision in frame.decisions)
+    if doubted and kind not in DARKS | {FrameType.LIGHT}:
+        return frame
+    if may_be_a_target(folder, frame.camera, frame.filter):
+        return frame.model_copy(update={"decisions": (*frame.decisions, in_doubt(f"folder '{folder}'"))})
+    reason = f"folder '{folder}', as neither header nor file name says"
+    return _retyped(frame, kind, reason, f"frame type {kind} taken from the {reason}")
+
+
+def _retyped(frame: Frame, kind: FrameType, reason: str, *warnings: str) -> Frame:
+    decision = Decision(subject="type", verdict=kind, reason=reason)
+    return frame.model_copy(
+        update={
+            "type": kind,
+            "decisions": (*frame.decisions, decision),
+            "warnings": (*frame.warnings, *warnings),
+        },
+    )
