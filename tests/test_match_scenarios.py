@@ -118,12 +118,13 @@ def test_s1_09_no_recycling_across_gain_offset_readout_or_set_point(
         pytest.param({"camera_id": "b"}, "camera id", id="camera id"),
         pytest.param({"camera": "ZWO ASI6200MM Pro"}, "camera", id="camera"),
         pytest.param({"width": 18}, "geometry", id="geometry"),
+        pytest.param({"x_origin": 800, "y_origin": 600}, "window", id="window"),
         pytest.param({"iso": 800.0}, "ISO", id="iso"),
     ],
 )
 def test_s1_11_binning_usb_limit_and_the_rest_are_keys_of_matching(change: dict[str, object], field: str) -> None:
     """Whatever the driver settings of the lights lock in has to agree."""
-    alike = {"camera_id": "a", "usb_limit": 30.0, "iso": 400.0}
+    alike = {"camera_id": "a", "usb_limit": 30.0, "iso": 400.0, "x_origin": 320}
     dark = make_master(DARK, "dark.xisf", **(alike | change))
 
     found = match_light(light(**alike), [dark], SETTINGS)

@@ -31,6 +31,7 @@ def frame_from(info: ImageInfo, *, size: int, mtime_ns: int, root: Path | None =
     reading.read_type()
     reading.read_tables()
     reading.read_binning()
+    reading.read_origin()
     reading.read_bayer_offsets()
     reading.read_times()
     reading.read_file_name()
@@ -218,6 +219,12 @@ class Reading:
             if both:
                 self._set_binning(*both, _source(keyword))
                 return
+
+    def read_origin(self) -> None:
+        """Set where a window of the sensor begins; most programs that say so say 0 of the whole sensor."""
+        for field, keyword in zip(("x_origin", "y_origin"), spellings.ORIGINS, strict=True):
+            if value := whole(self._header.get(keyword)):
+                self._decide(field, value, _source(keyword))
 
     def read_bayer_offsets(self) -> None:
         """Set where the Bayer pattern begins."""

@@ -121,6 +121,7 @@ BINNINGS: Final = (
 )
 BINNING_PAIRS: Final = ("BINNING", "CCDSUM")  # '2*2' (DWARF II), 1 (PixInsight of 2020), '1 1' (NOAO, LCO)
 BINNING_PROPERTIES: Final = ("Instrument:Camera:XBinning", "Instrument:Camera:YBinning")
+ORIGINS: Final = ("XORGSUBF", "YORGSUBF")
 BAYER_OFFSETS: Final = (("XBAYROFF", "YBAYROFF"), ("BAYOFFX", "BAYOFFY"))
 # INDIGO writes the true pattern, and beside it offsets of that pattern from RGGB (indigo_ccd_driver.c).
 OFFSETS_SAY_NOTHING: Final = "INDIGO"

@@ -39,6 +39,8 @@ _FROM_KEY: Final = (
     ("iso", "ISOSPEED", "ISO setting"),
     ("x_binning", "XBINNING", "binning, horizontal"),
     ("y_binning", "YBINNING", "binning, vertical"),
+    ("x_origin", "XORGSUBF", "column of the sensor where the frame begins"),
+    ("y_origin", "YORGSUBF", "row of the sensor where the frame begins"),
     ("readout_mode", "READOUTM", "readout mode"),
     ("usb_limit", "USBLIMIT", "USB limit"),
     ("filter", "FILTER", "filter"),

@@ -40,11 +40,11 @@ class Layout(NamedTuple):
 # layouts print what their documents print, and the plan refuses two groups of one name.
 _AP = (
     "_<INSTRUME_{camera}>[_CAMERAID_{camera_id}]_<SET-TEMP_{temperature}>_<GAIN_{gain}>_<OFFSET_{offset}>"
-    "[_ISOSPEED_{iso}][_READOUTM_{readout}][_BINNING_{binning:unusual}][_USBLIMIT_{usb}]"
+    "[_ISOSPEED_{iso}][_READOUTM_{readout}][_BINNING_{binning:unusual}][_USBLIMIT_{usb}][_WINDOW_{window}]"
 )
 _WBPP = (
     "[_GAIN-{gain}][_OFFSET-{offset}][_SETTEMP-{temperature}][_INSTRUME-{camera}][_CAMERAID-{camera_id}]"
-    "[_ISOSPEED-{iso}][_READOUTM-{readout}][_USBLIMIT-{usb}]"
+    "[_ISOSPEED-{iso}][_READOUTM-{readout}][_USBLIMIT-{usb}][_WINDOW-{window}]"
 )
 _PLAYBOOK = "_{temperature}_<g{gain}>_<o{offset}>[_bin{binning:unusual}][_iso{iso}]"
 _NINA = "_<GAIN{gain}>_<OFFSET{offset}>_<T{temperature}C>[_BIN{binning:unusual}][_ISO{iso}]"

@@ -156,6 +156,16 @@ def _read_size(text: str) -> Fields:
     return {"width": int(width), "height": int(height)}
 
 
+def _window(naming: Naming, _: TextRule) -> str | None:
+    origin = naming.key.origin
+    return None if origin is None else f"{origin[0]}-{origin[1]}"
+
+
+def _read_window(text: str) -> Fields:
+    column, _, row = text.partition("-")
+    return {"x_origin": int(column) or None, "y_origin": int(row) or None}
+
+
 def _date(separator: str) -> Token:
     def spell(naming: Naming, _: TextRule) -> str | None:
         return naming.day.isoformat().replace("-", separator) if naming.day else None
@@ -259,6 +269,7 @@ TOKENS: dict[str, Token] = {
     "binning:short": Token("NO_BINNING", _short_binning, r"\d+(?:x\d+)?", _read_binning, _BINNING_FIELDS),
     "binning:unusual": Token("NO_BINNING", _unusual_binning, r"\d+x\d+", _read_binning, _BINNING_FIELDS),
     "size": Token("NO_SIZE", _size, r"\d+x\d+", _read_size, frozenset({"width", "height"})),
+    "window": Token("NO_WINDOW", _window, r"\d+-\d+", _read_window, frozenset({"x_origin", "y_origin"})),
     "date": _date("-"),
     "date:_": _date("_"),
     "setup": Token("NO_SETUP", _setup, None, _nothing, frozenset(), letters=True),

@@ -70,6 +70,8 @@ class Frame(Noun):
     electrons_per_adu: float | None = None
     x_binning: int | None = None
     y_binning: int | None = None
+    x_origin: int | None = None  # of a window of the sensor; None for its corner, or where nobody says
+    y_origin: int | None = None
     readout_mode: str | None = None
     usb_limit: float | None = None
     set_temperature: float | None = None

@@ -28,6 +28,8 @@ class GroupKey(Noun):
     width: int | None = None
     height: int | None = None
     channels: int | None = None
+    x_origin: int | None = None
+    y_origin: int | None = None
     bayer_pattern: str | None = None
     readout_mode: str | None = None
     usb_limit: float | None = None
@@ -62,6 +64,8 @@ class GroupKey(Noun):
             width=frame.width,
             height=frame.height,
             channels=frame.channels,
+            x_origin=frame.x_origin,
+            y_origin=frame.y_origin,
             bayer_pattern=frame.bayer_pattern,
             readout_mode=frame.readout_mode,
             usb_limit=frame.usb_limit,
@@ -75,9 +79,16 @@ class GroupKey(Noun):
 
     @property
     def extent(self) -> str:
-        """Width and height in pixels, and the channels where there are several: ``6248x4176x3``."""
-        size = f"{self.width}x{self.height}"
-        return size if self.channels in {None, 1} else f"{size}x{self.channels}"
+        """Width and height in pixels, channels where there are several, and a window: ``800x600x3 at 320,240``."""
+        size = f"{self.width}x{self.height}" + (f"x{self.channels}" if self.channels not in {None, 1} else "")
+        return f"{size} at {self.origin[0]},{self.origin[1]}" if self.origin else size
+
+    @property
+    def origin(self) -> tuple[int, int] | None:
+        """Column and row where a window of the sensor begins; None for the sensor's corner."""
+        if self.x_origin is None and self.y_origin is None:
+            return None
+        return self.x_origin or 0, self.y_origin or 0
 
     def describe(self) -> str:
         """Return one line of the field's words: ``dark 300 s, ASI2600MM, gain 100, offset 50, -10 °C, bin 1x1``."""

@@ -153,6 +153,7 @@ def _mode(key: GroupKey) -> tuple[object, ...]:
         key.y_binning,
         key.width,
         key.height,
+        key.origin,
         key.readout_mode,
         key.usb_limit,
     )

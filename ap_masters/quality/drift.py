@@ -41,6 +41,8 @@ _SAME_FIELDS = (
     "y_binning",
     "width",
     "height",
+    "x_origin",
+    "y_origin",
     "readout_mode",
     "usb_limit",
     "filter",

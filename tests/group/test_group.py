@@ -63,6 +63,7 @@ def sizes(grouping: Grouping) -> list[int]:
         (DARK, {"y_binning": 2}),
         (DARK, {"width": 8}),
         (DARK, {"channels": 3}),
+        (DARK, {"x_origin": 800, "y_origin": 600}),
         (DARK, {"bayer_pattern": "RGGB"}),
         (DARK, {"readout_mode": "High Gain"}),
         (DARK, {"usb_limit": 40.0}),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ap_masters.headers import folder_hint, frame_from, with_hint
 from ap_masters.headers.spellings import FACTORS, NUMBERS, TEXTS, TYPE_KEYWORDS
 from ap_masters.images import read_info
-from ap_masters.model import Frame, FrameType, ImageFormat, ImageInfo, Keyword
+from ap_masters.model import Frame, FrameType, GroupKey, ImageFormat, ImageInfo, Keyword
 from tests.headers.samples import header_of, image_with, keywords, sample
 
 BIAS, DARK, DARK_FLAT, FLAT, LIGHT = FrameType
@@ -738,3 +738,11 @@ def test_real_darks(realdata: Path) -> None:
         (DARK, 60.0, -10.0, None)
     }
     assert {round(frame.sensor_temperature or 0, 4) for frame in frames} == {-9.7878, -10.2031}
+
+
+@pytest.mark.parametrize(("column", "row", "origin"), [(800, 600, (800, 600)), (0, 600, (0, 600)), (0, 0, None)])
+def test_where_a_window_of_the_sensor_begins_is_known(column: int, row: int, origin: tuple[int, int] | None) -> None:
+    """XORGSUBF and YORGSUBF of MaxIm, APT and ASCOM; 0 of both is the whole sensor, as where nobody says."""
+    frame = frame_with(IMAGETYP="DARK", EXPTIME=3.0, XORGSUBF=column, YORGSUBF=row)
+
+    assert GroupKey.of(frame).origin == origin

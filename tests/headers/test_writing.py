@@ -76,6 +76,8 @@ def test_the_whole_key_set() -> None:
         camera_id="1a2b",
         usb_limit=40.0,
         iso=800.0,
+        x_origin=800,
+        y_origin=600,
         focal_length=250.0,
         rotation=90.5,
         pixel_size=3.76,
@@ -93,6 +95,8 @@ def test_the_whole_key_set() -> None:
         cards.items()
         >= {
             "IMAGETYP": "Master Flat",
+            "XORGSUBF": 800,
+            "YORGSUBF": 600,
             "EXPTIME": 2,
             "EXPOSURE": 2,
             "LIVETIME": 6,

@@ -39,6 +39,7 @@ def namings(draw: st.DrawFn, strings: st.SearchStrategy[str] = TEXTS) -> Naming:
     key: dict[str, Any] = {name: draw(text) for name in ("camera", "camera_id", "readout_mode", "bayer_pattern")}
     key |= {name: draw(NUMBERS) for name in ("gain", "offset", "iso", "usb_limit", "temperature")}
     key |= {name: draw(COUNTS) for name in ("width", "height", "channels")}
+    key |= {name: draw(st.sampled_from([None, 1, 800])) for name in ("x_origin", "y_origin")}
     key |= dict.fromkeys(("x_binning", "y_binning"), draw(st.sampled_from([None, 1, 2])))
     if frame_type is not BIAS:
         key["exposure"] = draw(st.one_of(st.none(), st.floats(0, 4000).map(lambda x: round(x, 6))))

@@ -151,6 +151,7 @@ def test_absent_values_have_labels() -> None:
     [
         ({"x_binning": 2, "y_binning": 2}, "_BINNING_2x2"),
         ({"usb_limit": 40.0}, "_USBLIMIT_40"),
+        ({"y_origin": 600}, "_WINDOW_0-600"),
         ({"camera_id": "7b3c"}, "_CAMERAID_7b3c"),
         ({"iso": 800.0}, "_ISOSPEED_800"),
         ({"readout_mode": "High Gain"}, "_READOUTM_High-Gain"),

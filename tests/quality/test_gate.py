@@ -115,6 +115,7 @@ def test_a_handful_of_hot_pixels_may_flicker() -> None:
         {"camera": "ZWO ASI2600MM Pro"},
         {"x_binning": 2},
         {"usb_limit": 40.0},
+        {"x_origin": 800},
         {"temperature": None},
     ],
     ids=str,
