@@ -150,10 +150,11 @@ def _told_apart(rivals: Sequence[Draft]) -> Iterator[str]:
     """Yield the rivals in words, with whatever of their keys differs and is not among the words."""
     keys = [rival.group.key for rival in rivals]
     differing = [name for name in GroupKey.model_fields if len({getattr(key, name) for key in keys}) > 1]
+    untold = [
+        name for name in differing if all(k.model_copy(update={name: None}).describe() == k.describe() for k in keys)
+    ]
     for key in keys:
-        words = key.describe()
-        untold = (name for name in differing if key.model_copy(update={name: None}).describe() == words)
-        yield ", ".join([words, *(f"{name.replace('_', ' ')} {getattr(key, name)}" for name in untold)])
+        yield ", ".join([key.describe(), *(f"{name.replace('_', ' ')} {getattr(key, name)}" for name in untold)])
 
 
 def refuse_collisions(drafts: Sequence[Draft]) -> None:
