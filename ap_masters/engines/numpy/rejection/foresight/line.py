@@ -16,13 +16,19 @@ _TO_PROVE: Final = 2  # slopes tried for stacks of which two do not tell enough
 _TO_FORESEE: Final = (2, 2)  # and more where they do not
 _SAMPLES: Final = 1 << 20  # worked on at once: what the cache holds, as two integers of 16 bits each
 _LEAST: Final = 1 << 11  # pixels worked on at once: less are not worth the calls
+_MOST: Final = 128  # samples; of more, so few stacks are proven that trying costs more than it saves
 _STEPS: Final = 8190  # to which samples are rounded that are no bytes
 
 
 def loses_nothing(stacks: Sorted, recipe: Recipe, scratch: Scratch) -> Bools:
-    """Return for which stacks it is proven that a pass of linear fit clipping rejects nothing; see ``bracket``."""
+    """Return for which stacks it is proven that a pass of linear fit clipping rejects nothing; see ``bracket``.
+
+    Of hundreds of samples nearly every stack loses some, and none is looked at.
+    """
     proven = scratch.row("proven", np.bool_, len(stacks.rows[0]))
     proven.fill(False)
+    if stacks.n > _MOST:
+        return proven
     for here, bracket in _brackets(stacks):
         holds = proven[here]
         holds[:] = bracket.loses_nothing(recipe)
