@@ -79,7 +79,7 @@ var JOBS = [
          "seconds": null,
          "software": {"name": "ap-masters", "version": "VERSION"},
          "engine": null,
-         "key": {"type": "flat", "camera": "ZWO ASI2600MM Pro", "camera_id": null, "gain": 100.0, "offset": 50.0, "iso": null, "x_binning": null, "y_binning": null, "width": 16, "height": 12, "channels": null, "bayer_pattern": null, "readout_mode": null, "usb_limit": null, "temperature": -10.0, "exposure": 2.0, "telescope": null, "filter": "Ha", "rotation": null, "night": null},
+         "key": {"type": "flat", "camera": "ZWO ASI2600MM Pro", "camera_id": null, "gain": 100.0, "offset": 50.0, "iso": null, "x_binning": null, "y_binning": null, "width": 16, "height": 12, "channels": null, "x_origin": null, "y_origin": null, "bayer_pattern": null, "readout_mode": null, "usb_limit": null, "temperature": -10.0, "exposure": 2.0, "telescope": null, "filter": "Ha", "rotation": null, "night": null},
          "telescope": "RedCat 51",
          "electrons_per_adu": null,
          "capture": null,
