@@ -80,7 +80,7 @@ def combine(
     Raises UsageError for an output that is there already or has no known suffix, NothingToDo for fewer than
     two frames, AllJobsFailed when the engine could not integrate them.
     """
-    _check(output, overwrite=overwrite, record=record_suffix is not None)
+    _check(output, overwrite=overwrite, record_suffix=record_suffix)
     frames, unreadable = _frames(inputs)
     frames, others = _of_one_geometry(frames)
     if len(frames) < 2:
@@ -103,7 +103,7 @@ def combine(
     )
 
 
-def _check(output: Path, *, overwrite: bool, record: bool) -> None:
+def _check(output: Path, *, overwrite: bool, record_suffix: str | None) -> None:
     if output.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"{output}: the output's suffix says its format; it is one of {', '.join(_SUFFIXES)}")
     if output.is_dir():
@@ -118,7 +118,9 @@ def _check(output: Path, *, overwrite: bool, record: bool) -> None:
                 f"{output}: is a master of a library, which a build replaces and keeps; write elsewhere, and take the "
                 "result in by `ap-masters library import`"
             )
-    others = store.sharing(output) if record else ()
+    elif record_suffix is not None and _is_in_library(output) and records.record_path(output, record_suffix).exists():
+        raise UsageError(f"{output}: the record of a master that is gone stands there; choose another name")
+    others = store.sharing(output) if record_suffix is not None else ()
     for other in others:
         if not (output.exists() and other.samefile(output)):
             raise UsageError(f"{output}: would share its record with {other.name}; choose another name")
@@ -136,14 +138,21 @@ def _is_result(path: Path) -> bool:
 
 def _is_kept(path: Path) -> bool:
     """Say whether a library answers for this file: all but what was combined to it, and not moved since."""
-    try:
-        store.library_around(path)
-        history = records.read(records.record_path(path)).history
-    except LibraryError:
+    if not _is_in_library(path):
         return False
+    try:
+        history = records.read(records.record_path(path)).history
     except RecordError:
         return True
-    return any(event.reason != _COMBINED for event in history)
+    return not history or any(event.reason != _COMBINED for event in history)
+
+
+def _is_in_library(path: Path) -> bool:
+    try:
+        store.library_around(path)
+    except LibraryError:
+        return False
+    return True
 
 
 def _frames(inputs: Iterable[Path]) -> tuple[list[Frame], list[SetAside]]:

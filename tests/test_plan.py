@@ -229,6 +229,37 @@ def test_neighbouring_seasons_are_seasons_of_their_own(kept: int) -> None:
     assert "of newer frames" in step.reasons[0]
 
 
+def test_a_newer_master_of_unknown_frames_is_kept_as_well() -> None:
+    """An imported one has no frames on record, but tells when they were taken, and how many there were."""
+    old = make_group(FrameType.DARK)
+    holdings = after(plan_of(old))
+    ((path, record),) = holdings.records.items()
+    imported = {"inputs": (), "combined": 100, "ended": EVENING + timedelta(days=400)}
+    there = replace(holdings, records={path: record.model_copy(update=imported)})
+
+    step = only(plan_of(old, holdings=there))
+
+    assert step.action is Action.SKIPPED
+    assert "of newer frames" in step.reasons[0]
+
+
+def test_a_record_of_before_windows_were_known_is_of_the_same_group() -> None:
+    """Its master is made anew once; one of another window is another group."""
+    keyed = make_group(FrameType.DARK, x_origin=320)
+    group = keyed.model_copy(update={"key": keyed.key.model_copy(update={"x_origin": 320, "y_origin": None})})
+    holdings = after(plan_of(group))
+    ((path, record),) = holdings.records.items()
+
+    def with_key(**changes: object) -> Plan:
+        told = record.key.model_dump(exclude={"x_origin", "y_origin"}) | changes
+        changed = record.model_copy(update={"key": GroupKey.model_validate(told)})
+        return plan_of(group, holdings=replace(holdings, records={path: changed}))
+
+    assert only(with_key()).reasons == ("window: unknown -> 320,0",)
+    assert only(with_key(x_origin=None, y_origin=None)).action is Action.CONFLICT
+    assert only(with_key(x_origin=320, y_origin=None)).action is Action.UP_TO_DATE
+
+
 def test_a_master_of_calibrated_frames_says_so_or_is_rebuilt() -> None:
     """Records of before did not tell what their frames came without; lights would keep their bias."""
     plain = make_group(FrameType.DARK)

@@ -140,7 +140,8 @@ def _sorted_across(stacks: NDArray[Any]) -> NDArray[Any]:
     slow.
     """
     n, pixels = stacks.shape
-    across = np.empty((pixels, n | 1), np.promote_types(stacks.dtype, np.int32))[:, :n]
+    dtype = stacks.dtype if stacks.itemsize >= np.dtype(np.int32).itemsize else np.int32
+    across = np.empty((pixels, n | 1), dtype)[:, :n]
     np.copyto(across, stacks.T)
     across.sort(axis=1)
     return across

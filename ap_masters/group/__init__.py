@@ -244,7 +244,7 @@ def _with_size_warnings(groups: Sequence[Group]) -> Iterator[Group]:
 
 
 def _sizeless(key: GroupKey) -> GroupKey:
-    return key.model_copy(update={"width": None, "height": None, "channels": None})
+    return key.model_copy(update=dict.fromkeys(("width", "height", "channels", "x_origin", "y_origin")))
 
 
 def _order(group: Group) -> tuple[tuple[bool, object], ...]:

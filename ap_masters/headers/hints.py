@@ -38,7 +38,7 @@ def _typed(frame: Frame, kind: FrameType, folder: str) -> Frame:
     doubted = any(decision.subject == "type" for decision in frame.decisions)
     if doubted and kind not in DARKS | {FrameType.LIGHT}:
         return frame
-    if may_be_a_target(folder, frame.camera, frame.filter):
+    if may_be_a_target(folder):
         return frame.model_copy(update={"decisions": (*frame.decisions, in_doubt(f"folder '{folder}'"))})
     reason = f"folder '{folder}', as neither header nor file name says"
     return _retyped(frame, kind, reason, f"frame type {kind} taken from the {reason}")

@@ -63,7 +63,7 @@ _POINT_AS_P = re.compile(rf"{_START}(\d+)p(\d+)s{_END}")  # 5p4s
 _TEXT_KEYS: Final = {"INSTRUME": "camera", "READOUTM": "readout_mode", "FILTER": "filter", "TELESCOP": "telescope"}
 _KEY = (
     r"(?:INSTRUME|SET-?TEMP|CCD-?TEMP|GAIN|OFFSET|READOUTM|EXPOSURE|EXPTIME|DATE(?:-OBS|OBS)?|FILTER|TELESCOP"
-    r"|USBLIMIT|XBINNING|BINNING|BIN|TYPE)"
+    r"|USBLIMIT|XBINNING|BINNING|BIN|TYPE|CAMERAID|ISOSPEED|WINDOW)"
 )
 # What this program puts behind a name that is taken already: the time of the run.
 _STAMP = r"_\d{8}_\d{6}(?:_\d+)?$"
@@ -120,15 +120,22 @@ def is_master_name(stem: str) -> bool:
     own = words(stem)
     if own[:1] in {("master",), ("superbias",)} or own[:2] == ("super", "bias"):
         return True
-    return any(_is_master(words(part)) for part in _PART.findall(stem)) or _DWARF_STACK.fullmatch(stem) is not None
+    parts = [words(part) for part in _PART.findall(stem)]
+    return any(_is_master(parts, i) for i in range(len(parts))) or _DWARF_STACK.fullmatch(stem) is not None
 
 
-def _is_master(part: Sequence[str]) -> bool:
-    """Return whether a part of a name, between two signs, begins with 'master' or has it beside or after a type."""
+def _is_master(parts: Sequence[Sequence[str]], i: int) -> bool:
+    """Return whether a part of a name, between two signs, says master: with a type, beside one, or as the last word."""
+    part = parts[i]
     if "master" not in part:
         return False
     place = part.index("master")
-    return place == 0 or type_in_words(part[:place]) is not None or type_in_words(part[place + 1 :][:1]) is not None
+    if type_in_words(part[:place]) is not None or type_in_words(part[place + 1 :][:1]) is not None:
+        return True
+    if len(part) > 1:
+        return place == 0
+    neighbours = [*parts[max(i - 1, 0) : i], *parts[i + 1 : i + 2]]
+    return i + 1 == len(parts) or any(type_in_words(other) is not None for other in neighbours)
 
 
 def date_in_name(stem: str) -> str | None:

@@ -160,7 +160,7 @@ class Reading:
         """Say what stands at a keyword where it cannot be, of a property that frames are of no use without."""
         raw = self._header.get(keyword)
         if raw is not None and field in spellings.IMPOSSIBLE:
-            told = f"{keyword} '{text(raw)}' {spellings.IMPOSSIBLE[field]}"
+            told = f"{keyword} '{text(raw) or raw}' {spellings.IMPOSSIBLE[field]}"
             self._decisions.append(_decision(field, "unknown", told))
             self._warnings.append(told)
 
@@ -315,8 +315,7 @@ class Reading:
             self._warnings.append(f"the header says {own}, the file name says {kind}: taken as {own}")
 
     def _may_be_named_for_a_target(self) -> bool:
-        stated = (text for text in map(self._fields.get, ("camera", "filter")) if isinstance(text, str))
-        return not self._master_name and may_be_a_target(self._stem, *stated)
+        return not self._master_name and may_be_a_target(self._stem)
 
     def _type_in_name(self) -> FrameType | None:
         """Return the type in the file name, unless the word there is the filter (a wheel slot named 'Dark')."""

@@ -9,7 +9,7 @@ from ap_masters.safe import one_line
 Raw = str | int | float | bool | None
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([ED][+-]?\d+)?")
-_WITH_UNIT = re.compile(r"([\d.,]+(?:/[\d.,]+)?) *([a-zµμ]*)", re.IGNORECASE)
+_WITH_UNIT = re.compile(r"([\d.,]+(?:E[+-]?\d+)?(?: */ *[\d.,]+)?) *([a-zµμ]*)\.?", re.IGNORECASE)
 _UNITS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
     **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
@@ -60,7 +60,7 @@ def seconds(value: Raw) -> float | None:
     if match is None:
         return None
     above, stroke, below = match[1].partition("/")
-    amount, parts = number(above), number(below) if stroke else 1.0
+    amount, parts = number(above.strip()), number(below.strip()) if stroke else 1.0
     factor = _UNITS.get(match[2].lower()) if match[2] or not stroke else 1.0
     return amount / parts * factor if amount is not None and parts and factor else None
 

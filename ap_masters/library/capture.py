@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,7 +15,7 @@ from ap_masters.errors import UsageError
 from ap_masters.model import FrameType, Noun
 from ap_masters.safe import csv_cell, one_line
 
-_ALIKE: Final = 0.75  # of two words, by difflib
+_ALIKE: Final = 0.85  # of two words, by difflib
 
 
 class PlannedLight(Noun):
@@ -132,8 +132,9 @@ def parse_plan(text: str, *, where: Path) -> tuple[PlannedLight, ...]:
     cells = list(csv.reader((line for _, line in lines), delimiter=delimiter))
     headings = [heading.strip() for heading in cells[0]]
     columns = [_column(heading) for heading in headings]
+    given = {column.field for column in columns if column}
     for heading in (heading for heading, column in zip(headings, columns, strict=True) if column is None):
-        if meant := _nearly(heading):
+        if meant := _nearly(heading, given):
             raise UsageError(f"{where}: the column '{one_line(heading)}' means nothing; did you mean '{meant}'?")
     if not any(column and column.field == "exposure" for column in columns):
         raise UsageError(f"{where}: there is no column 'exposure' in {', '.join(headings)}")
@@ -160,11 +161,13 @@ def _column(heading: str) -> _Column | None:
     return next((column for column in _COLUMNS if word in column.headings), None)
 
 
-def _nearly(heading: str) -> str | None:
-    """Return the heading that this one looks like with letters mixed up, if there is one."""
+def _nearly(heading: str, given: Collection[str]) -> str | None:
+    """Return the heading, of a field that is not given, that this one is with a letter too many, too few, or moved."""
     word = _word(heading)
-    known = [known for column in _COLUMNS for known in column.headings if abs(len(known) - len(word)) <= 1]
-    return next(iter(get_close_matches(word, known, 1, _ALIKE)), None)
+    known = [known for column in _COLUMNS if column.field not in given for known in column.headings]
+    moved = [other for other in known if sorted(other) == sorted(word)]
+    alike = [other for other in known if other[:1] == word[:1] and abs(len(other) - len(word)) == 1]
+    return next(iter([*moved, *get_close_matches(word, alike, 1, _ALIKE)]), None)
 
 
 def _word(heading: str) -> str:

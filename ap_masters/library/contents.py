@@ -21,16 +21,18 @@ class Contents:
 
     def hold(self, name: str, size: int, digest: str) -> bool:
         """Say whether the content of the master that was ``name`` stands anywhere, under whatever name."""
-        places = chain(self._out_of_use(Path(name), size), self._by_size.get(size, ()))
+        places = chain(self._by_size.get(size, ()), self._out_of_use(Path(name), size))
         return any(self._digest(place) == digest for place in places)
 
     def _out_of_use(self, name: Path, size: int) -> Iterator[str]:
         """Yield where the master may have gone a moment ago: a build may be at work in the library."""
         home = home_of(name)
         for folder in (SUPERSEDED, QUARANTINE):
-            for path in sorted((self._library / folder / home.parent).glob("*")):
+            for path in (self._library / folder / home.parent).glob("*"):
+                if not path.name.startswith(home.stem):
+                    continue
                 place = path.relative_to(self._library)
-                if path.name.startswith(home.stem) and home_of(place) == home and path.stat().st_size == size:
+                if home_of(place) == home and path.stat().st_size == size:
                     yield place.as_posix()
 
     @cached_property

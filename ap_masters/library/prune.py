@@ -186,7 +186,9 @@ def _kept(frame: RawFrame, reason: str) -> RawFrame:
 
 def _drop(frame: RawFrame) -> RawFrame:
     try:
-        frame.path.unlink(missing_ok=True)  # it may have had two paths
+        frame.path.unlink()
+    except FileNotFoundError:  # it may have had two paths
+        return replace(frame, verdict="gone", detail="it is not there any more")
     except OSError as error:
         return replace(frame, verdict="failed", detail=error.strerror or str(error))
     return replace(frame, verdict="dropped")

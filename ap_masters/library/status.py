@@ -49,9 +49,8 @@ def publish(
         if fresh:
             record = candidates.proved(record, library / source, library, settings or Settings())
         home = _home(source, record, library, suffix)
-        superseded = None
-        if home != source and (before := store.standing(library, home)):
-            superseded = store.supersede(library, before, now=now, suffix=suffix).relative_to(library).as_posix()
+        before = store.make_way(library, home, now=now, suffix=suffix) if home != source else None
+        superseded = before.relative_to(library).as_posix() if before else None
         event = Event(at=now, status=MasterStatus.PUBLISHED, reason=reason)
         final = _with_event(record, event).model_copy(
             update={

@@ -36,10 +36,7 @@ def publish(
     target = place(library, output)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        before = standing(library, output)
-        previous = supersede(library, before, now=now, suffix=suffix) if before else None
-        if before is None:
-            _keep_record(library, output, now=now, suffix=suffix)
+        previous = make_way(library, output, now=now, suffix=suffix)
         events = () if reason is None else (Event(at=now, status=record.status, reason=reason),)
         final = record.model_copy(
             update={
@@ -95,6 +92,22 @@ def library_around(master: Path) -> Path:
     raise LibraryError(f"{master} stands in no library of this program: name the library before it")
 
 
+def make_way(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path | None:
+    """Free the place ``library / output``; return where the master went that stood there, if one did.
+
+    The record of one that is gone is kept all the same: it proves that master, should it come back.
+    """
+    if before := standing(library, output):
+        return supersede(library, before, now=now, suffix=suffix)
+    master = place(library, output)
+    if records.record_path(master, suffix).exists():
+        new = _free(library / SUPERSEDED / output, now, suffix)
+        event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="its master was gone, and another took its place")
+        _copy_record(master, new, event, suffix)
+        records.record_path(master, suffix).unlink()
+    return None
+
+
 def supersede(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``library / output`` and its record to ``superseded/``; return its new place."""
     new = _free(library / SUPERSEDED / output, now, suffix)
@@ -106,21 +119,10 @@ def supersede(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs
 def quarantine(library: Path, output: Path, reason: str, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``library / output`` and its record to the same path under ``quarantine/``."""
     new = library / QUARANTINE / output
-    if before := standing(library, QUARANTINE / output):
-        supersede(library, before, now=now, suffix=suffix)
+    make_way(library, QUARANTINE / output, now=now, suffix=suffix)
     event = Event(at=now, status=MasterStatus.QUARANTINED, reason=reason)
     _move(place(library, output), new, event, suffix)
     return new
-
-
-def _keep_record(library: Path, output: Path, *, now: datetime, suffix: str) -> None:
-    """Move a record whose master is gone to ``superseded/``: it proves that master, should it come back."""
-    master = place(library, output)
-    if records.record_path(master, suffix).exists():
-        new = _free(library / SUPERSEDED / output, now, suffix)
-        event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="its master was gone, and another took its place")
-        _copy_record(master, new, event, suffix)
-        records.record_path(master, suffix).unlink()
 
 
 def _move(master: Path, new: Path, event: Event, suffix: str) -> None:

@@ -23,7 +23,10 @@ def objection(source: Path, *, over: Path | None = None) -> str | None:
         if expected is None:
             return None if over is None else _unreadable(source)
         if expected != sha256(source):
-            return "the master in the library is not what its record says: not copied. Build it again, or restore it"
+            return (
+                "the master in the library is not what its record says: not copied. Restore it; or build it again, or, "
+                "where another has taken its place, delete it and its record"
+            )
     elif over is not None and source.suffix.lower() in records.SUFFIXES and _takes_a_records_place(source, over):
         return f"the file in the library is no record any more, or not a whole one: {_WHAT_TO_DO}"
     return None

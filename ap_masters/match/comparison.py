@@ -56,7 +56,7 @@ _SENSOR = (
     Rule("camera", lambda key: key.camera),
     Rule("camera id", lambda key: key.camera_id),
     Rule("geometry", _geometry),
-    Rule("window", lambda key: None if key.origin is None else "at {},{}".format(*key.origin)),
+    Rule("window", lambda key: "at {},{}".format(*(key.origin or (0, 0)))),
     Rule("binning", _binning),
     Rule("readout mode", lambda key: key.readout_mode),
 )

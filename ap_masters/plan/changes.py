@@ -36,11 +36,19 @@ def differences(job: Job, record: Record, hashes: Mapping[Path, str] | None = No
         *_changed_recipe(job.recipe, record.recipe),
         *_changed_calibration(job.calibration, record.calibration, hashes or {}),
         *(() if job.scale == record.master.scale else (f"scale: {record.master.scale} -> {job.scale}",)),
+        *_changed_window(job.group.key, record.key),
     )
+
+
+def _changed_window(now: GroupKey, then: GroupKey) -> Iterator[str]:
+    """Yield that frames are of a window, and that the record, as those of before, does not say so."""
+    if now.origin is not None and not _WINDOW & then.model_fields_set:
+        yield "window: unknown -> {},{}".format(*now.origin)
 
 
 # What may differ between a master and the one that replaces it: a dark flat passes for a dark and merely carries its
 # filter, and flats of another night are what a layout without a date is for. Numbers with a tolerance come apart.
+_WINDOW = frozenset({"x_origin", "y_origin"})
 _MAY_DIFFER = frozenset({"type", "night", "temperature", "exposure", "rotation"})
 
 
@@ -52,7 +60,8 @@ def of_another_group(now: GroupKey, then: GroupKey, settings: GroupSettings) -> 
     if now.type is not then.type and {now.type, then.type} != DARKS:
         return f"type {then.type}, not {now.type}"
     carried = {"filter"} if now.type in DARKS else set()
-    fields = [name for name in GroupKey.model_fields if name not in _MAY_DIFFER | carried]
+    untold = _WINDOW - then.model_fields_set  # by records of before, of whatever window they are
+    fields = [name for name in GroupKey.model_fields if name not in _MAY_DIFFER | carried | untold]
     other = next((name for name in fields if getattr(now, name) != getattr(then, name)), None)
     if other is None and not _near(now.temperature, then.temperature, settings.temperature_tolerance_c):
         other = "temperature"
@@ -86,7 +95,7 @@ def newer_frames(job: Job, record: Record, season_days: int) -> str | None:
 
 def poorer(job: Job, record: Record) -> Iterator[str]:
     """Yield warnings where a master replaces one of more than twice as many frames, or of newer ones."""
-    now, then = len(job.frames), len(record.inputs)
+    now, then = len(job.frames), len(record.inputs) or record.combined or 0
     if 2 * now < then:
         yield f"of {now} frames, where the master that it replaces is of {then}"
     days = _newest(job, record)
@@ -106,11 +115,12 @@ class _Newest(NamedTuple):
 
 def _newest(job: Job, record: Record) -> _Newest | None:
     """Return the newest frames' times of frames without light; None where they are not known."""
-    recorded = [entry.started for entry in record.inputs if entry.started]
-    offered = [frame.started for frame in job.frames if frame.started]
-    if job.group.key.type not in UNLIT or not recorded or not offered:
+    known = record.ended or record.started  # of a master whose frames are not on record
+    recorded = max((entry.started for entry in record.inputs if entry.started), default=known)
+    offered = max((frame.started for frame in job.frames if frame.started), default=None)
+    if job.group.key.type not in UNLIT or recorded is None or offered is None:
         return None
-    return _Newest(max(recorded), max(offered))
+    return _Newest(recorded, offered)
 
 
 def left_stale(

@@ -207,8 +207,14 @@ def test_a_master_of_a_library_is_left_to_the_library(run: Run, night: Path) -> 
     assert (refused.code, master.read_bytes()) == (2, precious)
     assert "library import" in refused.err
 
+    record = records.record_path(master)
+    records.write(records.read(record).model_copy(update={"history": (), "status": MasterStatus.CANDIDATE}), record)
+    assert run("combine", night, master, "--overwrite").code == 2, "as a script leaves it that was run by hand"
+
     for _ in range(2):
         assert run("combine", night, library / "mine.xisf", "--overwrite").code == 0
+    (library / "mine.xisf").unlink()
+    assert "record of a master that is gone" in run("combine", night, library / "mine.xisf").err
 
 
 def test_what_does_not_belong_together_is_told(run: Run, night: Path) -> None:

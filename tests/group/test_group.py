@@ -231,6 +231,13 @@ def test_sizes_are_kept_apart_with_a_warning() -> None:
     ]
 
 
+def test_windows_are_other_sizes() -> None:
+    """A window of the sensor is the ordinary reason for another size, and may lie elsewhere."""
+    grouping = grouped([frame(1), frame(2, width=8, height=6, x_origin=4), frame(3, width=8, height=6, x_origin=8)])
+
+    assert "frames of other sizes are kept apart: 16x12, 8x6 at 8,0" in [w for g in grouping.groups for w in g.warnings]
+
+
 def test_mono_and_colour_of_one_size_can_be_told_apart() -> None:
     """The channels are named where there are several, in the group's words as in its warning."""
     mono, colour = grouped([frame(1), frame(2, channels=3)]).groups

@@ -82,6 +82,23 @@ def test_the_record_of_a_master_that_is_gone_is_kept(tmp_path: Path) -> None:
     assert not [fault for fault in audit(tmp_path).faults if fault.kind == "orphan record"]
 
 
+def test_no_way_into_a_place_loses_the_record_there(tmp_path: Path) -> None:
+    """Publishing by hand and quarantine take places as well as a build does."""
+    for content in (b"first", b"second"):
+        store.publish(work_master(tmp_path, content), make_record(), tmp_path, OUTPUT, now=NOW)
+        store.clear(tmp_path / store.WORK)
+    lost = records.read(records.record_path(tmp_path / OUTPUT)).master.sha256
+    (tmp_path / OUTPUT).unlink()
+    (old,) = (tmp_path / SUPERSEDED).rglob("*.xisf")
+
+    assert store.make_way(tmp_path, OUTPUT, now=NOW) is None
+
+    assert old.exists()
+    kept = [records.read(path).master.sha256 for path in (tmp_path / SUPERSEDED).rglob("*.xrs")]
+    assert lost in kept
+    assert not records.record_path(tmp_path / OUTPUT).exists()
+
+
 def test_two_masters_superseded_in_one_second_are_both_kept(tmp_path: Path) -> None:
     """Equal time stamps never make one superseded master replace another."""
     for content in (b"1", b"2", b"3"):

@@ -160,7 +160,7 @@ def test_a_plan_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_headings_go_by_several_names() -> None:
     """As capture programs and spreadsheets spell them; unknown columns are passed over."""
-    text = "Name,EXPTIME,Set-Temp,Binning,ReadoutM,Note\nL,120,-10,2x2,Low Noise,bright\n"
+    text = "Name,EXPTIME,Set-Temp,Binning,ReadoutM,Note,Mount,Rotation,Rain\nL,120,-10,2x2,Low Noise,bright,EQ6,90,no\n"
 
     (row,) = parse_plan(text, where=Path("plan.csv"))
 
