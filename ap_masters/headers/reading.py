@@ -141,7 +141,8 @@ class Reading:
             if value is not None and _can_be(spelling.field, value):
                 self._decide(spelling.field, value, _source(keyword))
                 return
-            self._refuse(keyword, spelling.field)
+        if spelling.field in spellings.IMPOSSIBLE and self._fields.get("type") is not FrameType.BIAS:
+            self._refuse(spelling)
 
     def _number_at(self, keyword: str, field: str) -> float | None:
         """Return the number at a keyword in our unit, whether it can be or not."""
@@ -156,13 +157,15 @@ class Reading:
             return None
         return value * (spellings.FACTORS.get(keyword) or self._commented_factor(field, keyword))
 
-    def _refuse(self, keyword: str, field: str) -> None:
-        """Say what stands at a keyword where it cannot be, of a property that frames are of no use without."""
-        raw = self._header.get(keyword)
-        if raw is not None and field in spellings.IMPOSSIBLE:
-            told = f"{keyword} '{text(raw) or raw}' {spellings.IMPOSSIBLE[field]}"
-            self._decisions.append(_decision(field, "unknown", told))
-            self._warnings.append(told)
+    def _refuse(self, spelling: Spelling) -> None:
+        """Say what stands there and cannot be, of a property that frames are of no use without."""
+        for keyword in spelling.keywords:
+            raw = self._header.get(keyword)
+            shown = raw if isinstance(raw, bool) else text(raw)
+            if shown is not None:
+                told = f"{keyword} '{shown}' {spellings.IMPOSSIBLE[spelling.field]}"
+                self._decisions.append(_decision(spelling.field, "unknown", told))
+                self._warnings.append(told)
 
     def _commented_factor(self, field: str, keyword: str) -> float:
         """Return the factor of the unit that the keyword's comment names, 1 where it names none of those known."""

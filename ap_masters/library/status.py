@@ -130,7 +130,7 @@ def locate(library: Path, master: Path) -> Path:
 def home_of(place: Path) -> Path:
     """Return the path a master was made for, from its place under ``quarantine/`` or ``superseded/``."""
     home = place
-    while home.parts[0] in {QUARANTINE.name, SUPERSEDED.name}:
+    while len(home.parts) > 1 and home.parts[0] in {QUARANTINE.name, SUPERSEDED.name}:
         if home.parts[0] == SUPERSEDED.name:
             home = home.with_name(_STAMP.sub("", home.stem) + home.suffix)
         home = Path(*home.parts[1:])

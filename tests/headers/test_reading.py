@@ -278,6 +278,7 @@ def test_blank_values_are_absent() -> None:
     frame = frame_with(IMAGETYP="        ", FRAME="Dark", TELESCOP="''", FILTER="", EXPTIME=" ", EXPOSURE=5.0)
 
     assert (frame.type, frame.telescope, frame.filter, frame.exposure) == (DARK, None, None, 5.0)
+    assert frame_with(IMAGETYP="DARK", EXPTIME=" ").warnings == ()
 
 
 def test_numbers_outside_what_can_be_are_unknown() -> None:
@@ -289,14 +290,18 @@ def test_numbers_outside_what_can_be_are_unknown() -> None:
     ("value", "shown"), [(1e12, "1e+12"), (-1, "-1"), (864_001.0, "864001"), (float("nan"), "nan"), ("soon", "soon")]
 )
 def test_an_exposure_that_cannot_be_is_unknown_and_told(value: float | str, shown: str) -> None:
-    """A damaged or unset EXPTIME is no exposure; what stands there is said, and the next spelling is asked."""
+    """A damaged or unset EXPTIME is no exposure: the next spelling is asked; if none helps, what stands there is said.
+
+    Biases need none.
+    """
     words = f"EXPTIME '{shown}' is no exposure that can be (0 s to ten days)"
     bare = frame_with(IMAGETYP="DARK", EXPTIME=value)
     other = frame_with(IMAGETYP="DARK", EXPTIME=value, EXPOSURE=300.0)
 
     assert (bare.exposure, bare.warnings) == (None, (words,))
     assert reasons(bare)["exposure"] == words
-    assert (other.exposure, other.warnings) == (300.0, (words,))
+    assert (other.exposure, other.warnings) == (300.0, ())
+    assert frame_with(IMAGETYP="BIAS", EXPTIME=value).warnings == ()
 
 
 @pytest.mark.parametrize(

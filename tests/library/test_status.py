@@ -170,6 +170,7 @@ def test_what_a_foreign_master_had_subtracted_is_kept(tmp_path: Path) -> None:
         ("superseded/master/a_20260301_120000_2.xisf", "master/a.xisf"),
         ("superseded/quarantine/master/a_20260301_120000.xisf", "master/a.xisf"),
         ("superseded/2026_03_01/dark300s_20260301_120000.fit", "2026_03_01/dark300s.fit"),
+        ("superseded", "superseded"),  # a file of that name is in nobody's place
     ],
 )
 def test_every_place_has_its_home(place: str, home: str) -> None:
