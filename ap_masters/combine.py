@@ -47,9 +47,8 @@ _ALIKE: Final = (
     *("type", "camera", "gain", "offset", "iso", "x_binning", "readout_mode", "exposure", "filter"),
     *("row_order", "bayer_pattern", "calibration_state"),
 )
-_ONE_SCALE: Final = (
-    100  # times as bright as another no frame of one stack is, unless 1.0 and 65535 both stand for white
-)
+# No frame of one stack is so many times as bright as another, unless 1.0 and 65535 both stand for white.
+_ONE_SCALE: Final = 100
 
 
 class Combined(NamedTuple):
@@ -113,7 +112,7 @@ def _check(output: Path, *, overwrite: bool, record_suffix: str | None) -> None:
             raise UsageError(f"{output}: is a frame, or may be one, and is not replaced; name the file to write last")
         if not overwrite:
             raise UsageError(f"{output}: is there already; --overwrite replaces it")
-        if _is_kept(output):
+        if _is_kept(output, record_suffix):
             raise UsageError(
                 f"{output}: is a master of a library, which a build replaces and keeps; write elsewhere, and take the "
                 "result in by `ap-masters library import`"
@@ -136,12 +135,12 @@ def _is_result(path: Path) -> bool:
         return False  # it may be a frame that is damaged, or still being written
 
 
-def _is_kept(path: Path) -> bool:
+def _is_kept(path: Path, record_suffix: str | None) -> bool:
     """Say whether a library answers for this file: all but what was combined to it, and not moved since."""
     if not _is_in_library(path):
         return False
     try:
-        history = records.read(records.record_path(path)).history
+        history = records.read(records.record_path(path, record_suffix or records.SUFFIXES[0])).history
     except RecordError:
         return True
     return not history or any(event.reason != _COMBINED for event in history)
