@@ -111,9 +111,7 @@ def in_order(stacks: NDArray[Any]) -> NDArray[Any]:
     network = sorting_network(len(stacks))
     if _by_itself(stacks, network):
         return np.ascontiguousarray(_sorted_across(stacks).T, dtype=stacks.dtype)
-    rows = [row.copy() for row in stacks]
-    apply_network(network, rows, np.empty_like(rows[0]))
-    return np.stack(rows)
+    return np.stack(_applied(network, stacks))
 
 
 def of_ranks(stacks: NDArray[Any], ranks: Collection[int]) -> dict[int, NDArray[Any]]:
@@ -122,9 +120,15 @@ def of_ranks(stacks: NDArray[Any], ranks: Collection[int]) -> dict[int, NDArray[
     if _by_itself(stacks, network):
         across = _sorted_across(stacks)
         return {rank: across[:, rank].astype(stacks.dtype) for rank in ranks}
+    rows = _applied(network, stacks)
+    return {rank: rows[rank] for rank in ranks}
+
+
+def _applied(network: Sequence[Comparator], stacks: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return what the network makes of the rows, which stay as they are."""
     rows = [row.copy() for row in stacks]
     apply_network(network, rows, np.empty_like(rows[0]))
-    return {rank: rows[rank] for rank in ranks}
+    return rows
 
 
 def _by_itself(stacks: NDArray[Any], network: Sequence[Comparator]) -> bool:
