@@ -113,7 +113,7 @@ def type_in(stem: str) -> FrameType | None:
 
 
 def is_master_name(stem: str) -> bool:
-    """Return whether a name is a master's: it has the word by itself or joined to a type, or is DWARF's.
+    """Return whether a name is a master's: it begins or ends with the word, has it beside a type, or is DWARF's.
 
     A name that only contains the letters is a target's or a telescope's: Chessmaster, SkyMaster.
     """

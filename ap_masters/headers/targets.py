@@ -1,6 +1,5 @@
 """Names of targets with the word 'dark' in them: the Dark Shark, the Dark Tower and the Dark Wolf are no darks."""
 
-import re
 from itertools import pairwise
 from typing import Final
 
@@ -14,10 +13,8 @@ _NOUNS: Final = frozenset(
         "lane lanes dust pillar pillars molecular matter side knight angel hand spider bird butterfly"
     )
 )
-_PART: Final = re.compile(r"[^\W_]+")
 
 
 def may_be_a_target(name: str) -> bool:
     """Return whether 'dark' in a name may be an adjective: in the singular, before the noun of a target."""
-    row = [word for part in _PART.findall(name) for word in words(part)]
-    return any(word == "dark" and noun in _NOUNS for word, noun in pairwise(row))
+    return any(word == "dark" and noun in _NOUNS for word, noun in pairwise(words(name)))
