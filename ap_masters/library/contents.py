@@ -20,8 +20,12 @@ class Contents:
         self._digests: dict[str, str] = {}
 
     def hold(self, name: str, size: int, digest: str) -> bool:
-        """Say whether the content of the master that was ``name`` stands anywhere, under whatever name."""
-        places = chain(self._by_size.get(size, ()), self._out_of_use(Path(name), size))
+        """Say whether the content of the master that was ``name`` stands anywhere, under whatever name.
+
+        Where it was, or went out of use, is read first: masters of one camera all have one size.
+        """
+        likely = self._by_home.get((size, home_of(Path(name))), ())
+        places = chain(likely, self._out_of_use(Path(name), size), self._by_size.get(size, ()))
         return any(self._digest(place) == digest for place in places)
 
     def _out_of_use(self, name: Path, size: int) -> Iterator[str]:
@@ -40,6 +44,14 @@ class Contents:
         images: dict[int, list[str]] = defaultdict(list)
         for found in walk(self._library):
             images[found.stamp[0]].append(found.path)
+        return images
+
+    @cached_property
+    def _by_home(self) -> Mapping[tuple[int, Path], list[str]]:
+        images: dict[tuple[int, Path], list[str]] = defaultdict(list)
+        for size, paths in self._by_size.items():
+            for path in paths:
+                images[size, home_of(Path(path))].append(path)
         return images
 
     def _digest(self, path: str) -> str:
