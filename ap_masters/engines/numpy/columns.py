@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.network import in_order
 from ap_masters.engines.numpy.rejection import FROM_INSIDE, reject
+from ap_masters.engines.numpy.rejection.passes import Effort
 from ap_masters.engines.numpy.rejection.survivors import (
     HIGH,
     LOW,
     Fates,
     Floats,
+    Losses,
     Ranks,
     Span,
     Stacks,
@@ -79,17 +81,24 @@ class Begun(NamedTuple):
                 yield which, Begun(part, offset, self.span.select(which))
 
 
-def begin_columns(ranked: NDArray[Any], offset: Floats, recipe: Recipe, full_scale: float) -> tuple[Ranks, Begun]:
-    """Make the first pass of a clipping rule over sorted stacks; return which lose something, and what is left.
+def begin_columns(
+    ranked: NDArray[Any], offset: Floats, lost: Losses, recipe: Recipe, full_scale: float
+) -> tuple[Ranks, Begun]:
+    """Make the first pass of a clipping rule over sorted stacks; return which are unsettled, and what is left of them.
 
-    All others lose nothing, ever: a clipping rule ends with the first pass that finds nothing.
+    ``lost`` is what is known already. All others lose nothing, ever: a clipping rule ends with the first pass that
+    finds nothing.
     """
     stacks = Stacks(ranked, full_scale, offset)
-    span, put_off, _ = reject(stacks, recipe, worthwhile=stacks.pixels + 1)
+    span = lost.left(stacks.frames)
+    unknown = np.flatnonzero(~lost.certain)
+    part = stacks if len(unknown) == stacks.pixels else stacks.select(unknown)
+    left, put_off, _ = reject(part, recipe, effort=Effort(part.pixels + 1))
+    span.first[unknown], span.last[unknown] = left
     unsettled = (span.first > 0) | (span.last < stacks.frames)
-    unsettled[put_off] = True
-    lost = np.flatnonzero(unsettled)
-    return lost, Begun(take_columns(ranked, lost), offset[lost], span.select(lost))
+    unsettled[unknown[put_off]] = True
+    rest = np.flatnonzero(unsettled)
+    return rest, Begun(take_columns(ranked, rest), offset[rest], span.select(rest))
 
 
 def integrate_columns(
@@ -98,21 +107,22 @@ def integrate_columns(
     full_scale: float,
     zero: float = 0.0,
     *,
-    known: Sums | Begun | None = None,
+    known: Sums | Losses | Begun | None = None,
     worthwhile: int = 0,
 ) -> tuple[Columns, Ranks, Begun]:
     """Integrate the columns of ``samples`` (frames, pixels), which are counts less ``zero``.
 
-    ``known`` is what has been found out of them, or how far they have got. Return also which stacks have been put off
+    ``known`` is what has been found out of them, or how far they have come. Return also which stacks have been put off
     (see ``reject_in_passes``), and how far these have got; what stands for them in the result means nothing, and is not
     counted.
     """
     if isinstance(known, Begun):
         stacks = Stacks(known.ranked, full_scale, known.offset)
-        left, put_off, torn = reject(stacks, recipe, known.span, worthwhile)
+        left, put_off, torn = reject(stacks, recipe, known.span, Effort(worthwhile, again=True))
     else:
-        stacks = Stacks(in_order(samples), full_scale, np.full(samples.shape[1], zero), known)
-        left, put_off, torn = reject(stacks, recipe, worthwhile=worthwhile)
+        sums, lost = (known, None) if isinstance(known, Sums) else (None, known)
+        stacks = Stacks(in_order(samples), full_scale, np.full(samples.shape[1], zero), sums)
+        left, put_off, torn = reject(stacks, recipe, lost and lost.left(len(samples)), Effort(worthwhile))
     so_far = Begun(take_columns(stacks.ranked, put_off), stacks.offset[put_off], left.select(put_off))
     numerator, denominator = _combine_span(stacks, left, recipe.combination)
     uncounted = put_off if torn is None else np.concatenate([put_off, torn.where])

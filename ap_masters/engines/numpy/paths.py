@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from ap_masters.engines.numpy.calibrate import Calibrated
 from ap_masters.engines.numpy.columns import Begun, Columns, integrate_columns, integrate_separately
 from ap_masters.engines.numpy.order import Order, Scales, Source
-from ap_masters.engines.numpy.rejection.survivors import Ranks, Sums, take_columns
+from ap_masters.engines.numpy.rejection.survivors import Losses, Ranks, Sums, take_columns
 from ap_masters.engines.numpy.scaled import ScaledReader
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening import LIMITS, PROOFS
+from ap_masters.engines.numpy.screening import FORESIGHTS, LIMITS
 from ap_masters.engines.numpy.tiles import Samples, Unfinished, Unread, tiles_for
 from ap_masters.model import Combination
 
 Indices = NDArray[np.intp]
-Known = Sums | Begun | None
+Known = Sums | Losses | Begun | None
 Exactly = tuple[Columns, Ranks, Begun | None]
 
 _LONG_ROWS: Final = 1 << 16
@@ -168,7 +168,7 @@ class AnySamples(Path):
 def path_for(order: Order) -> type[Path]:
     """Return the fastest way for these samples and this recipe."""
     source, recipe = order.source, order.recipe
-    if recipe.rejection in {*LIMITS, *PROOFS}:
+    if recipe.rejection in {*LIMITS, *FORESIGHTS}:
         if _is_short(source) and all(scales == Scales() for scales in order.scales):
             return ShortIntegers
         one_set = all(scales.reject == scales.combine for scales in order.scales)

@@ -11,9 +11,9 @@ from ap_masters.engines.network import apply_network, selecting_network, sorting
 from ap_masters.engines.numpy.columns import Begun, begin_columns
 from ap_masters.engines.numpy.order import Order
 from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
-from ap_masters.engines.numpy.rejection.survivors import Sums, take_columns
+from ap_masters.engines.numpy.rejection.survivors import Losses, Sums, take_columns
 from ap_masters.engines.numpy.scratch import Scratch
-from ap_masters.engines.numpy.screening import LIMITS, PROOFS
+from ap_masters.engines.numpy.screening import FORESIGHTS, LIMITS
 from ap_masters.engines.numpy.screening.clipping import Tile, unproven
 from ap_masters.engines.numpy.screening.keys import BITS, COARSEST, Keys, short_keys
 from ap_masters.engines.numpy.screening.moments import Moments, Read, Wanted, moments
@@ -54,11 +54,11 @@ class Unread(NamedTuple):
 class Unfinished(NamedTuple):
     """Stacks of a tile that remain to be integrated: ``fresh`` ones, and ones begun on, which stand at ``at``.
 
-    ``sums`` are those of the fresh ones, where they are known.
+    ``known`` is what has been found out of the fresh ones.
     """
 
     fresh: Indices
-    sums: Sums | None = None
+    known: Sums | Losses | None = None
     at: Indices = np.arange(0)
     begun: Begun | None = None
 
@@ -201,7 +201,7 @@ class RankedTiles(Tiles):
 
     def __init__(self, order: Order, scratch: Scratch, samples: Samples) -> None:
         super().__init__(order, scratch, samples)
-        self._prove = PROOFS[order.recipe.rejection]
+        self._foresee = FORESIGHTS[order.recipe.rejection]
         self._network = sorting_network(self._count)
 
     def screen(self, tile: Unread) -> Unfinished:
@@ -222,14 +222,16 @@ class RankedTiles(Tiles):
             unit, ranked = float(1 << keys.shift), list(keys.rows)
             slack = (keys.lost + self._slack) / unit
         stacks = Sorted(ranked, unit, slack, keys.total, self._slack / unit)
-        proven = self._prove(stacks, self._recipe, scratch)
-        marked = np.logical_not(proven, out=proven)
+        lost = self._foresee(stacks, self._recipe, self._full_scale, scratch)
+        marked = np.logical_not(lost.none)
         if slack or unit != 1:
-            return Unfinished(np.flatnonzero(np.logical_or(wide, marked, out=marked)))
+            fresh = np.flatnonzero(np.logical_or(wide, marked, out=marked))
+            return Unfinished(fresh, lost.but(wide).select(fresh))
         some = np.flatnonzero(np.greater(marked, wide, out=marked))
         counts = keys.pivot.take(some).astype(np.float64) + self._zero
-        lost, begun = begin_columns(take_columns(keys.rows, some), counts, self._recipe, self._full_scale)
-        return Unfinished(np.flatnonzero(wide), None, some[lost], begun)
+        whole = take_columns(keys.rows, some)
+        unsettled, begun = begin_columns(whole, counts, lost.select(some), self._recipe, self._full_scale)
+        return Unfinished(np.flatnonzero(wide), None, some[unsettled], begun)
 
     def _fine(self, fractions: Sequence[Row], keys: Keys) -> tuple[float, list[Row]]:
         """Make sorted keys of 13 bits of counts and fractions, in place; return what one of them is in counts."""

@@ -1,6 +1,6 @@
 """What a worker does with a band of rows: tile by tile, the proven stacks fast, the others exactly."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from ap_masters.engines.numpy.columns import Begun
 from ap_masters.engines.numpy.order import Band, Order, Task
 from ap_masters.engines.numpy.paths import Path, path_for
-from ap_masters.engines.numpy.rejection.survivors import Sums, take_columns
+from ap_masters.engines.numpy.rejection.survivors import Losses, Sums, take_columns
 from ap_masters.engines.numpy.tiles import Unfinished
 from ap_masters.engines.statistics import RowFacts
 from ap_masters.images.image import RowSink
 
 Indices = NDArray[np.intp]
-Known = TypeVar("Known")
-_MANY: Final = 4  # times as many put-off stacks go together: they differ in what they have lost
+Known = TypeVar("Known", Sums, Losses, Begun)
+_MANY: Final = 8  # times as many put-off stacks of bytes go together: they differ in what they have lost
 
 # Samples of each frame that tell its level, and of all together. The median of so many errs by less than a
 # hundredth of their deviation, which is plenty for finding frames that do not belong.
@@ -66,24 +66,24 @@ class _Rest:
         self._path = path
         self._pixels = pixels
         self._enough = enough
-        self._new = _Pool(Sums.together)
+        self._new: _Pool[Any] = _Pool()  # of Sums or Losses
         self._put_off: dict[np.dtype[Any], _Pool[Begun]] = {}  # by what their ranked samples are
         self.low = np.zeros(frames, np.int64)
         self.high = np.zeros(frames, np.int64)
 
     def add(self, start: int, unfinished: Unfinished) -> None:
         """Take in stacks of the path's last tile, which begins at ``start``."""
-        fresh, sums, at, begun = unfinished
+        fresh, known, at, begun = unfinished
         if begun is not None and len(at):
             self._put_aside(at + start, self._path.columns(at), begun)
         for first in range(0, len(fresh), self._enough):
             some = slice(first, first + self._enough)
             piece = fresh[some]
-            self._new.add(piece + start, self._path.columns(piece), sums and sums.select(some))
+            self._new.add(piece + start, self._path.columns(piece), known and known.select(some))
             if self._new.count >= self._enough:
                 self._integrate(self._new, self._enough // 4)
-        for pool in list(self._put_off.values()):
-            if pool.count >= _MANY * self._enough:
+        for kind, pool in list(self._put_off.items()):
+            if pool.count >= max(_MANY // kind.itemsize, 1) * self._enough:
                 self._integrate(pool, self._enough // 4)
 
     def integrate(self) -> None:
@@ -96,10 +96,10 @@ class _Rest:
     def _put_aside(self, where: Indices, columns: NDArray[Any], begun: Begun) -> None:
         """Put stacks off until there are more of their kind."""
         for which, part in begun.by_size(self._rejection):
-            pool = self._put_off.setdefault(part.ranked.dtype, _Pool(Begun.together))
+            pool = self._put_off.setdefault(part.ranked.dtype, _Pool())
             pool.add(where[which], columns if len(which) == len(where) else take_columns(columns, which), part)
 
-    def _integrate(self, pool: "_Pool[Sums] | _Pool[Begun]", worthwhile: int) -> None:
+    def _integrate(self, pool: "_Pool[Any]", worthwhile: int) -> None:
         if not pool.count:
             return
         where, columns, known = pool.empty()
@@ -114,9 +114,7 @@ class _Rest:
 class _Pool(Generic[Known]):
     """Stacks side by side: where they belong, their samples, and what is known of all of them, or of none."""
 
-    def __init__(self, together: Callable[[Sequence[Known]], Known]) -> None:
-        """Put what is known of several lots together by that function."""
-        self._together = together
+    def __init__(self) -> None:
         self._parts: list[tuple[Indices, NDArray[Any]]] = []
         self._known: list[Known] = []
         self.count = 0
@@ -130,7 +128,7 @@ class _Pool(Generic[Known]):
     def empty(self) -> tuple[Indices, NDArray[Any], Known | None]:
         """Give all of them out."""
         where, columns = zip(*self._parts, strict=True)
-        known = self._together(self._known) if self._known else None
+        known = type(self._known[0]).together(self._known) if self._known else None
         self._parts, self._known, self.count = [], [], 0
         return np.concatenate(where), np.concatenate(columns, axis=1), known
 

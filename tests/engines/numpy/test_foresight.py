@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.order import Scales
 from ap_masters.engines.numpy.rejection.clamping import Group
+from ap_masters.engines.numpy.rejection.foresight.line import MORE_TURNS, as_keys
 from ap_masters.engines.numpy.rejection.foresight.line import foresee as foresee_line
 from ap_masters.engines.numpy.rejection.foresight.winsorized import foresee
 from ap_masters.engines.numpy.rejection.survivors import Losses
@@ -104,7 +105,7 @@ def test_what_is_certain_of_lines_is_so(
     low, high = thresholds
     recipe = Recipe(rejection=Rejection.LINEAR_FIT, linear_fit_low=low, linear_fit_high=high)
 
-    losses = foresee_line(r, recipe, ADU)
+    losses = foresee_line(as_keys(r, ADU), recipe, ADU, turns=MORE_TURNS)
 
     for pixel in np.flatnonzero(losses.certain):
         stack = [Fraction(float(sample)) / Fraction(ADU) for sample in r[:, pixel]]
@@ -117,11 +118,11 @@ def test_what_is_certain_of_lines_is_so(
         assert above == [n - rank <= losses.high[pixel] for rank in range(n)]
 
 
-@pytest.mark.parametrize("n", [20, 40, 100])
+@pytest.mark.parametrize("n", [20, 31, 40, 100, 200])
 def test_most_is_certain_of_lines(n: int) -> None:
     """Of stacks of noise, some of which lose a sample, nearly all are foreseen."""
     r = np.sort(np.random.default_rng(n).normal(20000, 90, (n, 1500)), axis=0)
-    losses = foresee_line(r, Recipe(rejection=Rejection.LINEAR_FIT), ADU)
+    losses = foresee_line(as_keys(r, ADU), Recipe(rejection=Rejection.LINEAR_FIT), ADU, turns=MORE_TURNS)
 
     assert losses.certain.mean() > 0.8
     assert (losses.low + losses.high > 0).mean() > 0.02

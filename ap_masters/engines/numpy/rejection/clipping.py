@@ -10,7 +10,7 @@ from ap_masters.engines.numpy.rejection.clamping import Group
 from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
 from ap_masters.engines.numpy.rejection.foresight.winsorized import foresee
 from ap_masters.engines.numpy.rejection.foresight.winsorized_proof import loses_nothing
-from ap_masters.engines.numpy.rejection.passes import FEWEST, WORTH_FORESEEING, reject_in_passes
+from ap_masters.engines.numpy.rejection.passes import FEWEST, WORTH_FORESEEING, Effort, reject_in_passes
 from ap_masters.engines.numpy.rejection.survivors import (
     Bools,
     Floats,
@@ -67,7 +67,7 @@ class _Limit(NamedTuple):
 
 
 def clip(
-    stacks: Stacks, yardstick: Yardstick, recipe: Recipe, begun: Span | None, worthwhile: int
+    stacks: Stacks, yardstick: Yardstick, recipe: Recipe, begun: Span | None, effort: Effort
 ) -> tuple[Span, Ranks]:
     """Reject, again and again, what lies more than so many deviations from the centre, strictly.
 
@@ -77,7 +77,7 @@ def clip(
     span = Span.everything(stacks) if begun is None else begun
     active = np.flatnonzero(span.survivors >= FEWEST)
     rule = _Clipping(stacks, yardstick, recipe)
-    return span, reject_in_passes(rule, span, active, begun=begun is not None, worthwhile=worthwhile)
+    return span, reject_in_passes(rule, span, active, effort)
 
 
 class _Clipping(NamedTuple):
@@ -139,17 +139,17 @@ def _move_end(
 # --- the three forms --------------------------------------------------------------------------------------
 
 
-def clip_sigma(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
+def clip_sigma(stacks: Stacks, recipe: Recipe, begun: Span | None, effort: Effort) -> Verdict:
     """Clip about the median by the sample standard deviation."""
-    return Verdict(*clip(stacks, _Standard(stacks), recipe, begun, worthwhile))
+    return Verdict(*clip(stacks, _Standard(stacks), recipe, begun, effort))
 
 
-def clip_winsorized(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
+def clip_winsorized(stacks: Stacks, recipe: Recipe, begun: Span | None, effort: Effort) -> Verdict:
     """Clip about the Winsorized mean by the Winsorized deviation; the cutoff counts in the first pass only."""
-    return Verdict(*clip(stacks, _Winsorized(stacks, recipe), recipe, begun, worthwhile))
+    return Verdict(*clip(stacks, _Winsorized(stacks, recipe), recipe, begun, effort))
 
 
-def clip_averaged(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile: int) -> Verdict:
+def clip_averaged(stacks: Stacks, recipe: Recipe, begun: Span | None, effort: Effort) -> Verdict:
     """Clip about the median by a deviation that goes with the square root of the level.
 
     Where the median of all is zero everything counts as rejected (as low), and the pixel is that median.
@@ -157,7 +157,7 @@ def clip_averaged(stacks: Stacks, recipe: Recipe, begun: Span | None, worthwhile
     n = stacks.frames
     if n < FEWEST:
         return Verdict(Span.everything(stacks), np.arange(0))
-    span, put_off = clip(stacks, _Averaged(stacks), recipe, begun, worthwhile)
+    span, put_off = clip(stacks, _Averaged(stacks), recipe, begun, effort)
     empty = is_zero(stacks.twice_median(Span.everything(stacks)) / 2, stacks.full_scale)
     left = Span(np.where(empty, n, span.first), np.where(empty, n, span.last))
     return Verdict(left, put_off[~empty[put_off]])

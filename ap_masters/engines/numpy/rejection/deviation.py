@@ -14,8 +14,8 @@ Row = NDArray[Any]
 Rows = NDArray[Any]
 
 WINDOW: Final = (0.06, 0.35)  # ranks whose differences from those as high tell the slope, in terms of n
-STEP: Final = 1.5  # relative change of the slope over G' / n^2: somewhat more than normal samples want
-DOUBT: Final = 0.25  # relative error of the first slope, times sqrt(n)
+STEP: Final = 1.2  # relative change of the slope over G' / n^2: somewhat more than normal samples want
+DOUBT: Final = 0.28  # relative error of the first slope, times sqrt(n)
 _ROOM: Final = 16  # residuals times their denominator are less than range * n^2 * this
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.deviation import least_absolute_deviation
-from ap_masters.engines.numpy.rejection.foresight.line import foresee, loses_nothing
+from ap_masters.engines.numpy.rejection.foresight.line import MORE_TURNS, as_keys, foresee
 from ap_masters.engines.numpy.rejection.foresight.stacks import Sorted
-from ap_masters.engines.numpy.rejection.passes import FEWEST, WORTH_FORESEEING, reject_in_passes
+from ap_masters.engines.numpy.rejection.passes import ALL_AT_ONCE, FEWEST, WORTH_FORESEEING, Effort, reject_in_passes
 from ap_masters.engines.numpy.rejection.survivors import (
     HIGH,
     LOW,
@@ -23,27 +23,28 @@ from ap_masters.engines.numpy.rejection.survivors import (
     Verdict,
     is_zero,
 )
-from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
 FEWEST_AT_FIRST: Final = 5
 _AT_ONCE: Final = 1 << 18  # samples whose lines are sought at once
 
 
-def reject_linear_fit(stacks: Stacks, recipe: Recipe, begun: Span | None = None, worthwhile: int = 0) -> Verdict:
+def reject_linear_fit(
+    stacks: Stacks, recipe: Recipe, begun: Span | None = None, effort: Effort = ALL_AT_ONCE
+) -> Verdict:
     """Reject, again and again, what lies off the line by so many deviations; put off as ``reject_in_passes`` does.
 
     Any rank may go. Nearly always those left are a range of ranks, or are when equal samples change places: as the
     line does not fall, of equal samples that with the lowest rank lies the highest above it. Which of them go is
     settled in ``Stacks.fates``. A stack that loses a sample from between others that stay is put off untouched;
-    when that is not allowed (``worthwhile`` is 0), it is done anew, and the fate of every sample told.
+    when that is not allowed (nothing is ``worthwhile``), it is done anew, and the fate of every sample told.
     """
     span = Span.everything(stacks) if begun is None else begun
     active = np.arange(stacks.pixels if stacks.frames >= FEWEST_AT_FIRST else 0)
     rule = _LineFit(stacks, recipe, np.zeros(stacks.pixels, np.bool_))
-    put_off = reject_in_passes(rule, span, active, begun=begun is not None, worthwhile=worthwhile)
+    put_off = reject_in_passes(rule, span, active, effort)
     some = np.flatnonzero(rule.torn)
-    if worthwhile or not len(some):
+    if effort.worthwhile or not len(some):
         return Verdict(span, np.concatenate([put_off, some]))
     return Verdict(span, put_off, Torn(some, _reject_any(stacks.select(some), recipe)))
 
@@ -58,20 +59,20 @@ class _LineFit(NamedTuple):
     def foresee(self, pixels: Ranks, span: Span, *, again: bool) -> Losses | None:
         """Return what bounds of the lines tell.
 
-        Those of bytes do not tell more of whole stacks than a screen has, those of others no more a second time.
+        Of whole stacks of bytes a screen has told before what it can with little effort; those of others are not tried
+        again.
         """
         stacks = self.stacks
         losses = Losses.unknown(len(pixels))
         counts = span.survivors
         in_bytes = stacks.ranked.dtype == np.uint8
         many = np.flatnonzero(np.bincount(counts) >= WORTH_FORESEEING)
-        for n in many[many < stacks.frames + (not in_bytes and not again)].tolist():
+        for n in many[many < stacks.frames + (in_bytes == again)].tolist():
             some = np.flatnonzero(counts == n)
             r = stacks.survivors(span.select(some), pixels[some], n)
-            if in_bytes:
-                losses.certain[some] = loses_nothing(Sorted.of(r), self.recipe, Scratch(len(some)))
-                continue
-            for row, of_group in zip(losses, foresee(r, self.recipe, stacks.full_scale), strict=True):
+            keys = Sorted.of(r) if in_bytes else as_keys(r, stacks.full_scale)
+            found = foresee(keys, self.recipe, stacks.full_scale, turns=MORE_TURNS)
+            for row, of_group in zip(losses, found, strict=True):
                 row[some] = of_group
         return losses
 

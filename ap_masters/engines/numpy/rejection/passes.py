@@ -1,6 +1,6 @@
 """Rejecting pass after pass, from ever fewer stacks: foreseen where possible, measured where not, or put off."""
 
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -8,6 +8,19 @@ from ap_masters.engines.numpy.rejection.survivors import Losses, Ranks, Span
 
 FEWEST: Final = 3  # samples that have to be left for another pass
 WORTH_FORESEEING: Final = 512  # stacks of as many samples: fewer are measured, together with all others
+
+
+class Effort(NamedTuple):
+    """What is worth doing now: passes over at least ``worthwhile`` stacks; ``again`` says that stacks come back.
+
+    What comes back has been foreseen before, as far as it went, in as far as it has lost nothing.
+    """
+
+    worthwhile: int = 0
+    again: bool = False
+
+
+ALL_AT_ONCE: Final = Effort()
 
 
 class Rule(Protocol):
@@ -28,17 +41,18 @@ class Rule(Protocol):
         ...
 
 
-def reject_in_passes(rule: Rule, span: Span, active: Ranks, *, begun: bool, worthwhile: int) -> Ranks:
+def reject_in_passes(rule: Rule, span: Span, active: Ranks, effort: Effort) -> Ranks:
     """Narrow ``span`` until no stack loses anything, or fewer than 3 samples stay. Return which stacks are put off.
 
     Few stacks need a second pass, fewer a third one: when less than ``worthwhile`` are left, they are put off, to be
     gone on with in better company; so are those that cannot be foreseen, where they are as few, and what the rule wants
-    to do later. Stacks that have ``begun`` before had been put off.
+    to do later.
     """
+    worthwhile = effort.worthwhile
     put_off: list[Ranks] = []
     first = True
     while len(active) and (first or len(active) >= worthwhile):
-        foreseen = rule.foresee(active, span.select(active), again=begun)
+        foreseen = rule.foresee(active, span.select(active), again=effort.again)
         if foreseen is None:
             lost, later = rule.reject(active, span, patient=worthwhile > 0)
         else:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ranks = NDArray[np.intp]
 Bools = NDArray[np.bool_]
-Counts = NDArray[np.intp]
+Counts = NDArray[np.uint16]
 Fates = NDArray[np.uint8]  # of LOW and HIGH, 0 for what is kept
 
 LOW = np.uint8(1)
@@ -270,7 +270,38 @@ class Losses(NamedTuple):
     @classmethod
     def unknown(cls, pixels: int) -> Self:
         """Return that nothing is known of so many stacks."""
-        return cls(np.zeros(pixels, np.intp), np.zeros(pixels, np.intp), np.zeros(pixels, np.bool_))
+        return cls.none_where(np.zeros(pixels, np.bool_))
+
+    @classmethod
+    def none_where(cls, proven: Bools) -> Self:
+        """Return that stacks lose nothing where that is ``proven``, and that nothing is known of the others."""
+        return cls(np.zeros(len(proven), np.uint16), np.zeros(len(proven), np.uint16), proven)
+
+    @property
+    def none(self) -> Bools:
+        """Where it is certain that nothing is lost."""
+        nothing: Bools = np.equal(self.low | self.high, 0)
+        nothing &= self.certain
+        return nothing
+
+    def select(self, pixels: NDArray[np.intp] | slice) -> "Losses":
+        """Return those of some stacks."""
+        return Losses(self.low[pixels], self.high[pixels], self.certain[pixels])
+
+    def left(self, frames: int) -> Span:
+        """Return what is left of stacks of so many samples, as far as it is known."""
+        return Span(self.low.astype(np.intp), frames - self.high.astype(np.intp))
+
+    @classmethod
+    def together(cls, parts: "Sequence[Losses]") -> "Losses":
+        """Put those of several lots of stacks side by side."""
+        low, high, certain = zip(*parts, strict=True)
+        return cls(np.concatenate(low), np.concatenate(high), np.concatenate(certain))
+
+    def but(self, pixels: Bools) -> "Losses":
+        """Return the same, but that nothing is known of some stacks."""
+        known = ~pixels
+        return Losses(self.low * known, self.high * known, self.certain & known)
 
 
 def take_columns(rows: NDArray[Any] | Sequence[NDArray[Any]], pixels: NDArray[np.intp]) -> NDArray[Any]:

@@ -161,7 +161,7 @@ def _count(r: NDArray[Any], median: Floats, bounds: _Bounds, recipe: Recipe) -> 
 
 def _count_beyond(rows: NDArray[Any], compare: np.ufunc, surely: Floats, perhaps: Floats, clear: Bools) -> Counts:
     """Count from the outermost row on what compares to the limit, which lies between two; unset ``clear``."""
-    count = np.zeros(len(clear), np.intp)
+    count = np.zeros(len(clear), np.uint16)
     going = np.flatnonzero(compare(rows[0], perhaps))
     for rank, row in enumerate(rows):
         going = going[compare(row.take(going), perhaps.take(going))] if rank else going
