@@ -7,8 +7,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.rejection.foresight.bracket import Bracket, Grid, Untold
+from ap_masters.engines.numpy.rejection.foresight.bracket import Bracket, Untold
 from ap_masters.engines.numpy.rejection.foresight.stacks import FEWEST, Sorted
+from ap_masters.engines.numpy.rejection.foresight.tangents import Grid
 from ap_masters.engines.numpy.rejection.survivors import Losses, Ranks
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
