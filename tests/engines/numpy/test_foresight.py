@@ -86,6 +86,14 @@ def test_most_is_certain(dtype: type[Any], turns: int, at_least: float) -> None:
     assert (losses.low + losses.high > 0).mean() == pytest.approx(0.08, abs=0.03)
 
 
+def test_nothing_is_certain_of_no_stacks() -> None:
+    """A tile may have proven all that was left of a kind."""
+    r = np.empty((8, 0), np.uint8)
+
+    assert len(foreseen(r, 500.0, Recipe(rejection=Rejection.WINSORIZED), 5.0, 2).certain) == 0
+    assert len(foresee_line(as_keys(r, ADU), Recipe(rejection=Rejection.LINEAR_FIT), ADU, turns=MORE_TURNS).certain) == 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     n=st.sampled_from([5, 6, 9, 16]),

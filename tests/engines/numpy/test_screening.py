@@ -57,13 +57,15 @@ def test_what_is_not_marked_loses_nothing(
     assert not losing(samples, recipe) & set(np.flatnonzero(proven).tolist())
 
 
-def test_most_stacks_pass() -> None:
-    """Of stacks of noise, four fifths are proven to lose nothing; some nine tenths do not."""
-    keys = np.sort(np.rint(np.random.default_rng(1).normal(128, 7, (32, 4000))).astype(np.uint8), axis=0)
+@pytest.mark.parametrize(("sigma", "at_least"), [(0.5, 0.85), (1.5, 0.55), (3.0, 0.75), (7.0, 0.78), (25.0, 0.8)])
+def test_most_stacks_pass(sigma: float, at_least: float) -> None:
+    """Of stacks of noise, four fifths are proven to lose nothing, of little noise not many less; nine tenths do not."""
+    rng = np.random.default_rng(1)
+    keys = np.sort(np.rint(rng.random(4000) + rng.normal(127.5, sigma, (32, 4000))).astype(np.uint8), axis=0)
     stacks = Sorted(list(keys), 1.0, 0.0, keys.sum(0).astype(np.float32), 0.0)
     proven = loses_nothing(stacks, Recipe(rejection=Rejection.WINSORIZED), Scratch(4000))
 
-    assert proven.mean() == pytest.approx(0.8, abs=0.02)
+    assert at_least < proven.mean() < 0.95
 
 
 def look(samples: NDArray[np.uint16], *, squares: bool, exact: bool = True) -> tuple[Moments, list[NDArray[np.uint16]]]:

@@ -29,7 +29,7 @@ def foresee(stacks: Sorted, recipe: Recipe, full_scale: float, *, turns: int) ->
     """
     n, length = stacks.n, len(stacks.rows[0])
     losses = Losses.unknown(length)
-    if n < FEWEST:
+    if n < FEWEST or not length:
         return losses
     size = min(max(_SAMPLES // n, _LEAST), length)
     make = partial(Bracket, grid=Grid.of(stacks.rows, stacks.slack), scratch=Scratch(2 * size))

@@ -22,6 +22,9 @@ _WINDOW: Final = (0.1, 0.3)  # ranks whose differences from those as high tell t
 _SPLITS: Final = (-2, 2)  # see ``least_distance``
 _LARGEST: Final = 255  # key
 _ROUNDING: Final = 1e-3  # of a centre in keys: some ten float32 operations on numbers up to 256
+_SAMPLED: Final = 16  # every so-manieth stack tells how far most reach
+_ROOM: Final = 1.25  # for those that reach further than most
+_WORTHWHILE: Final = 3  # binary places that keys gain; fewer prove little more
 _OUTER: Final = 0.25  # of the ranks at each end; limits that reach further in prove nothing
 
 
@@ -56,10 +59,49 @@ def loses_nothing(stacks: Sorted, recipe: Recipe, scratch: Scratch, *, cutoff: f
     proven = scratch.row("proven", np.bool_, length)
     proven.fill(False)
     if n >= FEWEST:
-        proof = _Proof(stacks, recipe, recipe.winsorization_cutoff if cutoff is None else cutoff, scratch)
+        larger, fits = magnified(stacks, scratch)
+        proof = _Proof(larger, recipe, recipe.winsorization_cutoff if cutoff is None else cutoff, scratch)
         for shrink in _TRIES:
             np.logical_or(proven, proof.attempt(shrink), out=proven)
+        np.logical_and(proven, fits, out=proven)
+        if larger is not stacks and not stacks.slack:
+            _add_settled(proven, stacks, scratch)
     return proven
+
+
+def _add_settled(proven: Bools, stacks: Sorted, scratch: Scratch) -> None:
+    """Add where more than half of the samples are equal: there Sn is zero."""
+    more = stacks.n // 2 + 1
+    equal = scratch.row("equal", np.bool_, len(proven))
+    for low, high in zip(stacks.rows, stacks.rows[more - 1 :], strict=False):
+        np.logical_or(proven, np.equal(low, high, out=equal), out=proven)
+
+
+def magnified(stacks: Sorted, scratch: Scratch) -> tuple[Sorted, Bools]:
+    """Return stacks with keys as large as eight bits hold of most, and which fit.
+
+    Limits are whole keys. Where noise is a key or two, as that of bias frames often is, few of them prove anything.
+    """
+    least, greatest = stacks.rows[0], stacks.rows[-1]
+    fits: Bools = scratch.row("fits", np.bool_, len(least))
+    fits.fill(True)
+    ranges = np.sort(greatest[::_SAMPLED] - least[::_SAMPLED])
+    usual = max(int(_ROOM * ranges[len(ranges) * 15 // 16]), 1)
+    places = (_LARGEST // usual).bit_length() - 1
+    if places < _WORTHWHILE:
+        return stacks, fits
+    rows = scratch.rows("magnified", stacks.n, np.uint8, len(least))
+    for key, row in zip(stacks.rows, rows, strict=True):
+        np.subtract(key, least, out=row)
+        np.left_shift(row, places, out=row)
+    reach = scratch.row("reach of keys", np.uint8, len(least))
+    np.less_equal(np.subtract(greatest, least, out=reach), _LARGEST >> places, out=fits)
+    total = scratch.row("magnified total", np.float32, len(least))
+    np.copyto(total, least)
+    np.multiply(total, np.float32(-stacks.n * stacks.unit), out=total)
+    np.add(total, stacks.total, out=total, casting="same_kind")
+    factor = 1 << places
+    return Sorted(rows, stacks.unit / factor, stacks.slack * factor, total, stacks.blur * factor), fits
 
 
 class _Proof:
