@@ -41,8 +41,8 @@ class PositionalFile:
 
     def read_into(self, offset: int, target: memoryview) -> int:
         """Fill ``target`` from ``offset`` on; return how many bytes there were before the file's end."""
-        done = 0
-        while done < len(target):
+        done = self._read_some(offset, target)
+        while 0 < done < len(target):
             count = self._read_some(offset + done, target[done:])
             if not count:
                 break

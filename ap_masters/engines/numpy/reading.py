@@ -58,7 +58,7 @@ class Place(NamedTuple):
     The physical value is ``stored + zero``.
     """
 
-    path: Path
+    path: str  # as it is looked up for every read
     offset: int
     dtype: np.dtype[Any]
     zero: int = 0
@@ -79,24 +79,24 @@ class Handles:
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = _easily_open() if limit is None else limit
-        self._open: dict[Path, PositionalFile] = {}
+        self._open: dict[str, PositionalFile] = {}
         self._lock = threading.Lock()
 
-    def read_into(self, path: Path, offset: int, target: memoryview) -> int:
+    def read_into(self, path: str, offset: int, target: memoryview) -> int:
         """Fill ``target`` from ``offset`` of the file; return how many bytes there were. Raises OSError."""
         file = self._open.get(path) or self._keep(path)
         if file is not None:
             return file.read_into(offset, target)
-        once = PositionalFile(path.open("rb", buffering=0))
+        once = PositionalFile(Path(path).open("rb", buffering=0))
         try:
             return once.read_into(offset, target)
         finally:
             once.close()
 
-    def _keep(self, path: Path) -> PositionalFile | None:
+    def _keep(self, path: str) -> PositionalFile | None:
         with self._lock:
             if path not in self._open and len(self._open) < self._limit:
-                self._open[path] = PositionalFile(path.open("rb", buffering=0))
+                self._open[path] = PositionalFile(Path(path).open("rb", buffering=0))
             return self._open.get(path)
 
     def close(self) -> None:
@@ -104,6 +104,14 @@ class Handles:
         for file in self._open.values():
             file.close()
         self._open.clear()
+
+
+class _Buffer(NamedTuple):
+    """Memory for a run of samples, its bytes, and all that there are."""
+
+    samples: NDArray[Any]
+    bytes: memoryview
+    whole: NDArray[np.uint8]
 
 
 class Frames:
@@ -136,6 +144,7 @@ class Frames:
         self.keywords = infos[0].keywords
         self.data_max = max((stated for info in infos if (stated := data_max(info))), default=None)
         self.dtype, self.zero = _work_type(self.geometry.sample, self._places)
+        self._as_stored = [p.zero == self.zero and _is_usable(p.dtype, self.dtype) for p in self._places]
         self._local = threading.local()
 
     def __len__(self) -> int:
@@ -166,7 +175,7 @@ class Frames:
             self._spool = PositionalFile(self._scratch.open("x+b", buffering=0))
         dtype = np.dtype(info.sample)
         row = info.width * dtype.itemsize
-        place = Place(self._scratch, self._spooled, dtype)
+        place = Place(str(self._scratch), self._spooled, dtype)
         step = max(_SPOOL_BYTES // (row * info.channels), 1)
         for first in range(0, info.height, step):
             rows = image.read_rows(first, min(first + step, info.height))
@@ -183,9 +192,8 @@ class Frames:
         Raises Refused when the file has changed or ended, or a sample is not finite.
         """
         place = self._places[index]
-        raw = self._buffer("stored", size, place.dtype)
+        raw, view, _ = self._buffer("stored", size, place.dtype)
         offset = place.offset + (channel * self.geometry.plane + start) * place.dtype.itemsize
-        view = raw.view(np.uint8).data
         try:
             done = self._handles.read_into(place.path, offset, view)
         except OSError as error:
@@ -193,10 +201,10 @@ class Frames:
         if done < len(view):
             detail = f"is cut short: {len(view) - done} bytes of pixels are missing; copy it again"
             raise Refused(self.paths[index], Reason.UNREADABLE, detail)
-        if place.zero == self.zero and _is_usable(place.dtype, self.dtype):
+        if self._as_stored[index]:
             samples = raw
         else:
-            samples = self._buffer("physical", size, self.dtype)
+            samples, *_ = self._buffer("physical", size, self.dtype)
             if place.zero == self.zero:
                 np.copyto(samples, raw, casting="unsafe")
             else:  # moved by half the range: the top bit changes, and nothing else (FITS standard 4.0, table 11)
@@ -206,14 +214,16 @@ class Frames:
             self._require_finite(index, start, samples)
         return samples
 
-    def _buffer(self, name: str, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return one of this thread's buffers."""
+    def _buffer(self, name: str, size: int, dtype: np.dtype[Any]) -> _Buffer:
+        """Return one of this thread's buffers: mostly the one of the last time, as it was."""
+        last: _Buffer | None = getattr(self._local, name, None)
+        if last is not None and last.samples.size == size and last.samples.dtype == dtype:
+            return last
         wanted = size * dtype.itemsize
-        buffer: NDArray[np.uint8] | None = getattr(self._local, name, None)
-        if buffer is None or buffer.size < wanted:
-            buffer = np.empty(wanted, np.uint8)
-            setattr(self._local, name, buffer)
-        return buffer[:wanted].view(dtype)
+        whole = np.empty(wanted, np.uint8) if last is None or last.whole.size < wanted else last.whole
+        buffer = _Buffer(whole[:wanted].view(dtype), whole[:wanted].data, whole)
+        setattr(self._local, name, buffer)
+        return buffer
 
     def _require_finite(self, index: int, start: int, samples: NDArray[Any]) -> None:
         finite = np.isfinite(samples)
@@ -250,10 +260,10 @@ def _in_place(image: Image) -> Place | None:
         return None
     physical = np.dtype(info.sample)
     if stored.zero == 0 and physical == stored.dtype.newbyteorder("="):
-        return Place(stored.path, stored.offset, stored.dtype, 0)
+        return Place(str(stored.path), stored.offset, stored.dtype, 0)
     half = 2 ** (8 * item - 1)
     if stored.dtype.kind == "i" and physical.kind == "u" and physical.itemsize == item and stored.zero == half:
-        return Place(stored.path, stored.offset, stored.dtype, half)
+        return Place(str(stored.path), stored.offset, stored.dtype, half)
     return None
 
 

@@ -91,7 +91,9 @@ def test_nothing_is_certain_of_no_stacks() -> None:
     r = np.empty((8, 0), np.uint8)
 
     assert len(foreseen(r, 500.0, Recipe(rejection=Rejection.WINSORIZED), 5.0, 2).certain) == 0
-    assert len(foresee_line(as_keys(r, ADU), Recipe(rejection=Rejection.LINEAR_FIT), ADU, turns=MORE_TURNS).certain) == 0
+    assert (
+        len(foresee_line(as_keys(r, ADU), Recipe(rejection=Rejection.LINEAR_FIT), ADU, turns=MORE_TURNS).certain) == 0
+    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -166,6 +166,7 @@ class _Sums:
         self.key_total = _Sum(*rows("key total", np.int16)) if shift or not wanted.exact else self.total
         self.squares = _Sum(*rows("squares", np.uint16))
         self._key, self._bits = (scratch.row(name, np.int16, length) for name in ("key of sixteen bits", "bits"))
+        self._square = self._key.view(np.uint16)
         self._bits.fill(0)
 
     def add(self, difference: NDArray[np.int16]) -> None:
@@ -179,7 +180,8 @@ class _Sums:
         if self._wanted.squares:
             if self.key_total is not self.total:
                 self.key_total.add(difference)
-            self.squares.add(np.multiply(difference, difference, out=self._key))
+            np.multiply(difference, difference, out=self._key)
+            self.squares.add(self._square)
 
     def carry(self) -> None:
         """Go from whole numbers to floats."""
@@ -202,8 +204,7 @@ class _Sum:
         self._in_chunk = self._in_row = False
 
     def add(self, samples: Row) -> None:
-        """Add a row of 16 bits."""
-        samples = samples.view(self._chunk.dtype)
+        """Add a row of whole numbers of the chunk's type."""
         if self._in_chunk:
             np.add(self._chunk, samples, out=self._chunk)
         else:
