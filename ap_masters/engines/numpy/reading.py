@@ -87,7 +87,7 @@ class Handles:
         file = self._open.get(path) or self._keep(path)
         if file is not None:
             return file.read_into(offset, target)
-        once = PositionalFile(Path(path).open("rb", buffering=0))
+        once = _opened(path)
         try:
             return once.read_into(offset, target)
         finally:
@@ -96,7 +96,7 @@ class Handles:
     def _keep(self, path: str) -> PositionalFile | None:
         with self._lock:
             if path not in self._open and len(self._open) < self._limit:
-                self._open[path] = PositionalFile(Path(path).open("rb", buffering=0))
+                self._open[path] = _opened(path)
             return self._open.get(path)
 
     def close(self) -> None:
@@ -104,6 +104,10 @@ class Handles:
         for file in self._open.values():
             file.close()
         self._open.clear()
+
+
+def _opened(path: str) -> PositionalFile:
+    return PositionalFile(Path(path).open("rb", buffering=0))  # noqa: SIM115 (closed by close)
 
 
 class _Buffer(NamedTuple):

@@ -38,8 +38,8 @@ _MAY_STOP: Final = 2 * CONVERGED  # change of the deviation with which the defin
 _AHEAD: Final = 2.0  # the limits to come, in terms of how far those of the second turn have come
 _FURTHER: Final = 0.04  # and so many deviations more, halved each turn
 _AGAIN: Final = 1.3  # of what they have turned out to lack
-_SAMPLED: Final = 512  # stacks that tell how many ranks limits reach
-_MOST: Final = 0.98  # of them
+_SAMPLED: Final = 128  # stacks that tell how many ranks limits reach
+_MOST: Final = 0.97  # of them
 _AT_ONCE: Final = 1 << 19  # samples: what is touched stays in the cache
 
 
@@ -128,14 +128,12 @@ def _outer(r: NDArray[Any], start: Start) -> int:
 
     Whole numbers of little noise have more samples beyond a limit than others: all those that equal the first beyond.
     """
-    some = slice(None, None, -(-r.shape[1] // _SAMPLED))
-    reach = CLAMP * start.deviation[some]
-    beyond = (
-        np.count_nonzero(rows, axis=0)
-        for rows in (r[:, some] < start.median[some] - reach, r[:, some] > start.median[some] + reach)
-    )
-    reached = np.sort(np.maximum(*beyond))
-    return min(max(usually_outer(len(r)), int(reached[int(_MOST * (len(reached) - 1))]) + 1), len(r) // 2)
+    half, some = len(r) // 2, slice(None, None, -(-r.shape[1] // _SAMPLED))
+    median, reach = start.median[some], CLAMP * start.deviation[some]
+    below = np.count_nonzero(r[:half, some] < median - reach, axis=0)
+    above = np.count_nonzero(r[-half:, some] > median + reach, axis=0)
+    reached = np.sort(np.maximum(below, above))
+    return min(max(usually_outer(len(r)), int(reached[int(_MOST * (len(reached) - 1))]) + 1), half)
 
 
 def _look_ahead(stacks: Clamped, sums: F32, doubt: F32, most: F32, cutoff: float, further: float) -> _Bounds:
