@@ -107,7 +107,7 @@ class Handles:
 
 
 def _opened(path: str) -> PositionalFile:
-    return PositionalFile(Path(path).open("rb", buffering=0))  # noqa: SIM115 (closed by close)
+    return PositionalFile(Path(path).open("rb", buffering=0))
 
 
 class _Buffer(NamedTuple):
