@@ -15,7 +15,7 @@ from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
 FIRST_TURNS: Final = 2  # slopes tried for stacks of which two do not tell enough
-MORE_TURNS: Final = 4
+MORE_TURNS: Final = 3
 _SAMPLES: Final = 1 << 20  # worked on at once: what the cache holds, as two integers of 16 bits each
 _LEAST: Final = 1 << 11  # pixels worked on at once: less are not worth the calls
 _STEPS: Final = 5400  # to which samples are rounded that are no bytes: sums of residuals still fit into 16 bits
