@@ -30,7 +30,15 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.rejection.deviation import DOUBT, STEP, WINDOW
 from ap_masters.engines.numpy.rejection.foresight.stacks import F32, MARGIN
-from ap_masters.engines.numpy.rejection.foresight.tangents import APART, Deviations, Grid, Row, Tangents, ends_of
+from ap_masters.engines.numpy.rejection.foresight.tangents import (
+    APART,
+    Deviations,
+    Grid,
+    Row,
+    Tangents,
+    ends_of,
+    on_grid,
+)
 from ap_masters.engines.numpy.rejection.survivors import Bools, Losses
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
@@ -39,58 +47,72 @@ _CLOSE: Final = 0.06  # relative distance from where tangents cross to the next 
 _PART: Final = 0.15  # and of the bracket's width, at most
 
 
-class Untold(NamedTuple):
-    """Stacks of which more has to be found out: their keys, and the tangents so far."""
+class Known(NamedTuple):
+    """What is known of some sorted stacks: samples on the grid by rank, where these fit it, and tangents so far."""
 
-    keys: Sequence[Row]
+    rows: Sequence[Row]
+    fits: Bools
+    guess: F32  # a likely slope
     left: Tangents
     right: Tangents
 
+    def select(self, pixels: NDArray[np.intp]) -> "Known":
+        """Return what is known of some of the stacks."""
+        left, right = (tangents.select(pixels) for tangents in (self.left, self.right))
+        return Known([row.take(pixels) for row in self.rows], self.fits[pixels], self.guess.take(pixels), left, right)
+
     @classmethod
-    def together(cls, parts: "Sequence[Untold]") -> "Untold":
-        """Put those of several lots side by side."""
+    def together(cls, parts: "Sequence[Known]") -> "Known":
+        """Put what is known of several lots side by side."""
         if len(parts) == 1:
             return parts[0]
-        keys, lefts, rights = zip(*parts, strict=True)
-        sides = (Tangents(*(np.concatenate(rows) for rows in zip(*side, strict=True))) for side in (lefts, rights))
-        return cls([np.concatenate(rows) for rows in zip(*keys, strict=True)], *sides)
+        rows, fits, guesses, lefts, rights = zip(*parts, strict=True)
+        left, right = (Tangents(*map(np.concatenate, zip(*side, strict=True))) for side in (lefts, rights))
+        joined = [np.concatenate(of_rank) for of_rank in zip(*rows, strict=True)]
+        return cls(joined, np.concatenate(fits), np.concatenate(guesses), left, right)
+
+
+def _first_slope(keys: Sequence[Row], grid: Grid) -> F32:
+    """Return the mean slope between ranks of a window and those as high from the other end."""
+    n = len(keys)
+    start, end = int(WINDOW[0] * n), ceil(WINDOW[1] * n)
+    difference = np.empty_like(keys[0])
+    total: Row = np.zeros(len(difference), np.uint16 if difference.itemsize == 1 else np.uint32)
+    for k in range(start, end):
+        np.subtract(keys[-1 - k], keys[k], out=difference)
+        np.add(total, difference, out=total)
+    ranks = sum(n - 1 - 2 * k for k in range(start, end))
+    slope: F32 = total.astype(np.float32)
+    slope *= np.float32((1 << grid.places) / ranks)
+    return slope
 
 
 class Bracket:
     """Tangents on either side of the best slopes of some sorted stacks, in working memory that is reused."""
 
-    def __init__(self, keys: Sequence[Row], grid: Grid, scratch: Scratch, known: Untold | None = None) -> None:
-        """Begin with two slopes, or with what is ``known``."""
-        self._keys, self._n, self._grid = keys, len(keys), grid
-        self._deviations = Deviations(keys, grid, scratch)
-        self._rows = self._deviations.rows
-        self._guess = self._first_slope()
-        self._left, self._right = known[1:] if known else self._begin()
+    def __init__(self, known: Known, grid: Grid, scratch: Scratch) -> None:
+        """Go on with stacks that have been begun on."""
+        self._rows, self._fits, self._guess, self._left, self._right = known
+        self._n, self._grid = len(self._rows), grid
+        self._deviations = Deviations(self._rows, grid, scratch)
 
-    def select(self, pixels: NDArray[np.intp]) -> Untold:
-        """Return what is known of some of the stacks."""
-        return Untold([key.take(pixels) for key in self._keys], self._left.select(pixels), self._right.select(pixels))
-
-    def _first_slope(self) -> F32:
-        """Return the mean slope between ranks of a window and those as high from the other end."""
-        start, end = int(WINDOW[0] * self._n), ceil(WINDOW[1] * self._n)
-        length = len(self._keys[0])
-        difference = np.empty(length, self._keys[0].dtype)
-        total: Row = np.zeros(length, np.uint16 if difference.itemsize == 1 else np.uint32)
-        for k in range(start, end):
-            np.subtract(self._keys[-1 - k], self._keys[k], out=difference)
-            np.add(total, difference, out=total)
-        ranks = sum(self._n - 1 - 2 * k for k in range(start, end))
-        slope: F32 = total.astype(np.float32)
-        slope *= np.float32((1 << self._grid.places) / ranks)
-        return slope
-
-    def _begin(self) -> tuple[Tangents, Tangents]:
+    @classmethod
+    def begin(cls, keys: Sequence[Row], grid: Grid, scratch: Scratch) -> "Bracket":
         """Try two slopes: a likely one, and one on what should be the other side of the best."""
-        here = self._deviations.tangents(self._guess)
-        there = self._deviations.tangents(self._beyond(here))
+        fits: Bools = np.subtract(keys[-1], keys[0]) <= grid.largest >> grid.places
+        guess = _first_slope(keys, grid)
+        nothing = Tangents(*(guess,) * len(Tangents._fields))
+        bracket = cls(Known(on_grid(keys, grid, scratch), fits, guess, nothing, nothing), grid, scratch)
+        here = bracket._deviations.tangents(guess)
+        there = bracket._deviations.tangents(bracket._beyond(here))
         falls, still = here.change < 0, there.change < 0
-        return here.choose(there, falls & ~still), here.choose(there, ~falls & still)
+        bracket._left, bracket._right = here.choose(there, falls & ~still), here.choose(there, ~falls & still)
+        return bracket
+
+    @property
+    def known(self) -> Known:
+        """What has been found out."""
+        return Known(self._rows, self._fits, self._guess, self._left, self._right)
 
     def go_on(self) -> None:
         """Try another slope: near to where the tangents cross, or further out where one is on the wrong side."""
@@ -136,7 +158,7 @@ class Bracket:
         holds &= inner < np.minimum(low, high)
         if not self._grid.slack:
             holds |= reach == 0
-        holds &= self._fits()
+        holds &= self._fits
         proven: Bools = holds
         return proven
 
@@ -156,7 +178,7 @@ class Bracket:
         beyond_low, beyond_high = (
             most * np.float32(k) + doubt for k in (recipe.linear_fit_low, recipe.linear_fit_high)
         )
-        certain = self._is_bracket() & self._fits() & (least > 0)
+        certain = self._is_bracket() & self._fits & (least > 0)
         certain &= further + left.level - right.level < np.minimum(low, high)
         counts = []
         far = (self._n - 2 * few) * inmost + 2 * (few - looked_at) * inner
@@ -207,11 +229,6 @@ class Bracket:
         left, right = self._left, self._right
         is_one: Bools = (left.change < 0) & (right.change >= 0) & right.tells & (left.slope <= right.slope)
         return is_one
-
-    def _fits(self) -> Bools:
-        """Return which stacks fit into the grid."""
-        fits: Bools = np.subtract(self._keys[-1], self._keys[0]) <= self._grid.largest >> self._grid.places
-        return fits
 
     def _least_deviation(self) -> F32:
         """Return the least that the deviation can be."""

@@ -1,14 +1,13 @@
 """What linear fit clipping rejects, foreseen for most stacks from a bracket of the line's slope."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.rejection.foresight.bracket import Bracket, Untold
-from ap_masters.engines.numpy.rejection.foresight.stacks import FEWEST, Sorted
+from ap_masters.engines.numpy.rejection.foresight.bracket import Bracket, Known
+from ap_masters.engines.numpy.rejection.foresight.stacks import FEWEST, Bools, Sorted
 from ap_masters.engines.numpy.rejection.foresight.tangents import Grid
 from ap_masters.engines.numpy.rejection.survivors import Losses, Ranks
 from ap_masters.engines.numpy.scratch import Scratch
@@ -32,41 +31,41 @@ def foresee(stacks: Sorted, recipe: Recipe, full_scale: float, *, turns: int) ->
     if n < FEWEST or not length:
         return losses
     size = min(max(_SAMPLES // n, _LEAST), length)
-    make = partial(Bracket, grid=Grid.of(stacks.rows, stacks.slack), scratch=Scratch(2 * size))
-    tell = partial(Bracket.losses, recipe=recipe, white=full_scale / stacks.unit)
-    left, untold = [], []
-    for start in range(0, length, size):
-        here = slice(start, start + size)
-        bracket = make([row[here] for row in stacks.rows])
-        losses.certain[here] = bracket.loses_nothing(recipe)
-        rest = np.flatnonzero(~losses.certain[here])
-        left.append(rest + start)
-        untold.append(bracket.select(rest))
-        if sum(map(len, left)) >= size or here.stop >= length:  # few by themselves are not worth the calls
-            _go_on(Untold.together(untold), np.concatenate(left), turns, make, tell, losses)
-            left, untold = [], []
+    grid, scratch = Grid.of(stacks.rows, stacks.slack), Scratch(2 * size)
+    for where, known in _untold(stacks, recipe, size, grid, scratch, losses.certain):
+        for turn in range(turns):
+            if not len(where):
+                break
+            bracket = Bracket(known, grid, scratch)
+            bracket.go_on()
+            found = bracket.losses(recipe, full_scale / stacks.unit, ends=turn > 0)
+            for row, told in zip(losses, found, strict=True):
+                row[where] = told
+            rest = np.flatnonzero(~found.certain)
+            where, known = where[rest], bracket.known.select(rest)
     return losses
 
 
-def _go_on(
-    untold: Untold,
-    where: Ranks,
-    turns: int,
-    make: Callable[..., Bracket],
-    tell: Callable[..., Losses],
-    losses: Losses,
-) -> None:
-    """Try more slopes; put what they tell into ``losses`` ``where`` the stacks belong."""
-    for turn in range(turns):
-        if not len(where):
-            break
-        bracket = make(untold.keys, known=untold)
-        bracket.go_on()
-        found = tell(bracket, ends=turn > 0)
-        for row, told in zip(losses, found, strict=True):
-            row[where] = told
-        rest = np.flatnonzero(~found.certain)
-        where, untold = where[rest], bracket.select(rest)
+def _untold(
+    stacks: Sorted, recipe: Recipe, size: int, grid: Grid, scratch: Scratch, proven: Bools
+) -> Iterator[tuple[Ranks, Known]]:
+    """Try two slopes of ``size`` stacks at a time; set ``proven`` where they tell that nothing is lost.
+
+    Yield which others there are, and what is known of them: as many at a time, as few are not worth the calls.
+    """
+    length = len(proven)
+    left: list[Ranks] = []
+    known: list[Known] = []
+    for start in range(0, length, size):
+        here = slice(start, start + size)
+        bracket = Bracket.begin([row[here] for row in stacks.rows], grid, scratch)
+        proven[here] = bracket.loses_nothing(recipe)
+        rest = np.flatnonzero(~proven[here])
+        left.append(rest + start)
+        known.append(bracket.known.select(rest))
+        if sum(map(len, left)) >= size or here.stop >= length:
+            yield np.concatenate(left), Known.together(known)
+            left, known = [], []
 
 
 def as_keys(r: NDArray[Any], full_scale: float) -> Sorted:

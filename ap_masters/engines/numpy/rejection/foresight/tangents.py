@@ -144,27 +144,28 @@ def ends_of(n: int) -> int:
     return min(few + int(part * n), (n - 1) // 2)
 
 
+def on_grid(keys: Sequence[Row], grid: Grid, scratch: Scratch) -> list[Row]:
+    """Return keys above the least one of their stack, as whole numbers of the grid."""
+    least = keys[0]
+    above = scratch.row("above least", least.dtype, len(least))
+    rows = scratch.rows("on grid", len(keys), grid.dtype, len(least))
+    for key, row in zip(keys, rows, strict=True):
+        np.subtract(key, least, out=above)
+        np.copyto(row, above)
+        np.left_shift(row, grid.places, out=row)
+    return rows
+
+
 class Deviations:
     """The sums of absolute deviations of some sorted stacks, in working memory that is reused."""
 
-    def __init__(self, keys: Sequence[Row], grid: Grid, scratch: Scratch) -> None:
-        self.keys, self.n, self.grid = keys, len(keys), grid
+    def __init__(self, rows: Sequence[Row], grid: Grid, scratch: Scratch) -> None:
+        """Take stacks that are on the grid."""
+        self.rows, self.n, self.grid = rows, len(rows), grid
         self._scratch = scratch
-        self.rows = self._on_grid()
 
     def _ints(self, name: str) -> Row:
-        return self._scratch.row(name, self.grid.dtype, len(self.keys[0]))
-
-    def _on_grid(self) -> list[Row]:
-        """Return the keys above the least one of their stack, as whole numbers of the grid."""
-        least = self.keys[0]
-        above = self._scratch.row("above least", least.dtype, len(least))
-        rows = self._scratch.rows("on grid", self.n, self.grid.dtype, len(least))
-        for key, row in zip(self.keys, rows, strict=True):
-            np.subtract(key, least, out=above)
-            np.copyto(row, above)
-            np.left_shift(row, self.grid.places, out=row)
-        return rows
+        return self._scratch.row(name, self.grid.dtype, len(self.rows[0]))
 
     def tangents(self, slope: F32, *, finely: bool = False) -> Tangents:
         """Return tangents at slopes. Those that tell nothing are horizontal, at zero: too many samples tie there."""
