@@ -125,6 +125,11 @@ def integrate_columns(
         left, put_off, torn = reject(stacks, recipe, lost and lost.left(len(samples)), Effort(worthwhile))
     so_far = Begun(take_columns(stacks.ranked, put_off), stacks.offset[put_off], left.select(put_off))
     numerator, denominator = _combine_span(stacks, left, recipe.combination)
+    empty = np.flatnonzero(left.survivors == 0)
+    if len(empty):  # then it is the median of all, whatever the combination; ``ranked`` may not have them any more
+        all_of_them = Stacks(in_order(take_columns(samples, empty)), full_scale, np.full(len(empty), zero))
+        numerator[empty] = all_of_them.twice_median(Span.everything(all_of_them))
+        denominator[empty] = 2.0
     uncounted = put_off if torn is None else np.concatenate([put_off, torn.where])
     low, high = _count_span(samples, zero, stacks, left, uncounted, recipe.rejection in FROM_INSIDE)
     if torn is not None:
@@ -156,14 +161,11 @@ def integrate_separately(to_reject: Floats, to_combine: Floats, recipe: Recipe, 
 
 
 def _combine_span(stacks: Stacks, span: Span, combination: Combination) -> tuple[Floats, Floats]:
-    """Combine a range of ranks; where it is empty, take the median of all, whatever the combination."""
+    """Combine a range of ranks; where it is empty, that means nothing."""
     empty = span.survivors == 0
     everything = Span.everything(stacks)
     used = Span(np.where(empty, everything.first, span.first), np.where(empty, everything.last, span.last))
-    numerator, denominator = _combine(stacks, used, combination)
-    numerator[empty] = stacks.twice_median(everything)[empty]
-    denominator[empty] = 2.0
-    return numerator, denominator
+    return _combine(stacks, used, combination)
 
 
 def _combine(stacks: Stacks, span: Span, combination: Combination) -> tuple[Floats, Floats]:
@@ -211,10 +213,9 @@ def _count_span(
     unclear |= last <= first
     unclear[uncounted] = False
     some = np.flatnonzero(unclear)
-    none = Span.everything(stacks).select(some)
-    lowest[some], highest[some] = stacks.at(none.first, some), stacks.at(none.last - 1, some)
     least, greatest = ((end - zero).astype(samples.dtype) for end in (lowest, highest))
-    least[uncounted], greatest[uncounted] = samples[:, uncounted].min(0), samples[:, uncounted].max(0)
+    for which in (some, uncounted):
+        least[which], greatest[which] = samples[:, which].min(0), samples[:, which].max(0)
     low, high = _count_rows(samples < least), _count_rows(samples > greatest)
     if len(some):
         more = _count_fates(

@@ -231,7 +231,8 @@ class RankedTiles(Tiles):
         counts = keys.pivot.take(some).astype(np.float64) + self._zero
         whole = take_columns(keys.rows, some)
         unsettled, begun = begin_columns(whole, counts, lost.select(some), self._recipe, self._full_scale)
-        return Unfinished(np.flatnonzero(wide), None, some[unsettled], begun)
+        fresh = np.flatnonzero(wide)
+        return Unfinished(fresh, Losses.unknown(len(fresh)), some[unsettled], begun)
 
     def _fine(self, fractions: Sequence[Row], keys: Keys) -> tuple[float, list[Row]]:
         """Make sorted keys of 13 bits of counts and fractions, in place; return what one of them is in counts."""

@@ -128,6 +128,8 @@ class _Pool(Generic[Known]):
     def empty(self) -> tuple[Indices, NDArray[Any], Known | None]:
         """Give all of them out."""
         where, columns = zip(*self._parts, strict=True)
+        if len(self._known) not in {0, len(self._parts)}:
+            raise ValueError("something is known of some stacks of a pool, and nothing of others")
         known = type(self._known[0]).together(self._known) if self._known else None
         self._parts, self._known, self.count = [], [], 0
         return np.concatenate(where), np.concatenate(columns, axis=1), known

@@ -1,5 +1,6 @@
 """Integration equals the definition, to the last bit and the last count, whatever the memory and the workers."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +15,7 @@ from ap_masters.engines.numpy.order import Order, Scales, Shape
 from ap_masters.engines.numpy.scaled import ScaledReader
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Combination, Recipe, Rejection
-from tests.engines.numpy.cases import ADU, KINDS, ArraySource, assert_same, by_definition, counts, run
+from tests.engines.numpy.cases import ADU, KINDS, ArraySource, Result, assert_same, by_definition, counts, run
 
 METHODS = [method for method in Rejection if method is not Rejection.AUTO]
 
@@ -278,3 +279,67 @@ def test_scaled_samples_below_the_range_of_keys_are_noticed(sample: int, outside
     reader.read(0)
 
     assert reader.outside().tolist() == [outside] * 16
+
+
+@pytest.mark.parametrize("rejection", [Rejection.WINSORIZED, Rejection.LINEAR_FIT])
+@pytest.mark.parametrize("memory", [1, 1 << 20])
+def test_quiet_and_noisy_tiles_of_one_band(rejection: Rejection, memory: int) -> None:
+    """Tiles whose keys are exact, and tiles whose keys are not, leave stacks to be integrated together."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 1, (12, 1, 40, 1000)) * np.where(np.arange(40)[:, None] < 20, 3.0, 150.0)
+    noise[3, 0, :, ::97] += 20000
+    frames = np.clip(np.rint(2000 + noise), 0, 65535).astype(np.uint16)
+    recipe = Recipe(rejection=rejection)
+
+    assert_same(run(frames, recipe, memory=memory), run(frames, recipe, memory=1 << 28))
+
+
+def copies(stack: Sequence[float], dtype: type[Any]) -> NDArray[Any]:
+    """Return frames of many pixels, all with the same samples."""
+    return np.broadcast_to(np.array(stack, dtype)[:, None, None, None], (len(stack), 1, 1, 700)).copy()
+
+
+OF_ONE_VALUE = [0.5, 0.5, 0.5, 0.5, 0.5 + 2**-52, 0.5, 0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("stack", "dtype", "full_scale", "recipe"),
+    [
+        # a deviation that vanishes beside 1 rejects nothing
+        (OF_ONE_VALUE, np.float64, 1.0, {"rejection": "linear-fit", "linear_fit_low": 3.0, "linear_fit_high": 2.5}),
+        # nothing survives: the median of all, and each sample counted once
+        (
+            [1009, 1045, 1054, 1416, 1421, 1440, 1440, 1443, 1445, 1450],
+            np.uint16,
+            ADU,
+            {"rejection": "sigma", "sigma_low": 0.3, "sigma_high": 0.5},
+        ),
+        (
+            [500, 508, 516, 528, 532, 536, 552, 624, 632, 716],
+            np.uint16,
+            ADU,
+            {"rejection": "winsorized", "sigma_low": 0.3, "sigma_high": 0.5, "winsorization_cutoff": 10.0},
+        ),
+        # a limit closer to the centre than rounding goes
+        (
+            [3596, 10496, 10500, 10500, 18668],
+            np.uint16,
+            ADU,
+            {"rejection": "winsorized", "sigma_low": 0.2, "sigma_high": 2.0, "winsorization_cutoff": 10.0},
+        ),
+        # on the line is not below it
+        ([10, 20, 30, 41, 50, 60, 90], np.uint16, ADU, {"rejection": "linear-fit", "linear_fit_low": 0.0}),
+        ([10, 20, 30, 40, 50, 60, 70], np.uint16, ADU, {"rejection": "linear-fit", "linear_fit_high": 0.0}),
+        ([10, 20, 30, 41, 50, 60, 90], np.uint16, ADU, {"rejection": "linear-fit", "linear_fit_high": 0.0}),
+    ],
+)
+@pytest.mark.parametrize("memory", [1, 1 << 24])
+def test_thresholds_that_leave_next_to_nothing(
+    stack: list[float], dtype: type[Any], full_scale: float, recipe: dict[str, Any], memory: int
+) -> None:
+    """Many copies of a stack come to what one of them comes to by the definition, whatever is worked on together."""
+    frames = copies(stack, dtype)
+    theirs = by_definition(frames[..., :1], Recipe(**recipe), full_scale=full_scale)
+    ours = run(frames, Recipe(**recipe), full_scale=full_scale, memory=memory)
+
+    assert_same(ours, Result(np.repeat(theirs.pixels, 700, axis=2), 700 * theirs.low, 700 * theirs.high))

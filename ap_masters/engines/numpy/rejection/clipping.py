@@ -52,8 +52,8 @@ class Yardstick(Protocol):
         """Return centre and deviation; whoever is ``patient`` may be told later of a few stacks."""
         ...
 
-    def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
-        """Return where a sample close to its limit lies more than k deviations from the centre, exactly."""
+    def exceeds(self, pixels: Indices, span: Span, samples: Floats, limit: "_Limit") -> Bools:
+        """Return where a sample lies more than k deviations from the centre, on the limit's side, exactly."""
         ...
 
 
@@ -128,7 +128,7 @@ def _move_end(
         near = np.flatnonzero(np.abs(excess) <= limit.fuzz[going])
         if len(near):
             some = going[near]
-            beyond[near] = yardstick.exceeds(active[some], measured.select(some), samples[near], limit.k)
+            beyond[near] = yardstick.exceeds(active[some], measured.select(some), samples[near], limit)
         going = going[beyond]
         ends[active[going]] -= limit.side
         lost = lost if len(lost) else going
@@ -192,20 +192,21 @@ class _Standard(Yardstick):
     def _survivors(self, pixels: Indices, span: Span, i: np.intp) -> list[Fraction]:
         return [Fraction(float(v)) for v in self._stacks.values[span.first[i] : span.last[i], pixels[i]]]
 
-    def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
-        """Compare (2 c - 2 r)^2 n (n - 1) with (2 k)^2 (n Q - S^2): whole numbers, or fractions where too large."""
+    def exceeds(self, pixels: Indices, span: Span, samples: Floats, limit: _Limit) -> Bools:
+        """Compare (2 r - 2 c)^2 n (n - 1) with (2 k)^2 (n Q - S^2): whole numbers, or fractions where too large."""
+        side, k, _, _ = limit
         n = span.survivors.astype(np.float64)
-        distance = self._stacks.twice_median(span, pixels) - 2 * samples
+        distance = 2 * samples - self._stacks.twice_median(span, pixels)
         left = distance * distance * n * (n - 1) * float(k.denominator**2)
         right = self._scatter(pixels, span) * float(4 * k.numerator**2)
-        result = left > right
+        result = (left > right) & (distance * side > 0)
         safe = self._stacks.whole(pixels) & (left < _EXACT) & (right < _EXACT)
         for i in np.flatnonzero(~safe):
             r = self._survivors(pixels, span, i)
             scatter = _scatter(r)
             twice_centre = r[(len(r) - 1) // 2] + r[len(r) // 2]
-            square = (twice_centre - 2 * Fraction(float(samples[i]))) ** 2
-            result[i] = square * len(r) * (len(r) - 1) > 4 * k * k * scatter
+            off = (2 * Fraction(float(samples[i])) - twice_centre) * side
+            result[i] = off > 0 and off**2 * len(r) * (len(r) - 1) > 4 * k * k * scatter
         return result
 
 
@@ -236,22 +237,23 @@ class _Averaged(Yardstick):
         with np.errstate(invalid="ignore"):
             return Measures(centre, np.sqrt(self._square[pixels] * centre))
 
-    def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
-        """Compare (2 c - 2 r)^2 2 m0 (n - 1) with (2 k)^2 sum (r - m0)^2 2 c: as whole numbers, or as fractions."""
+    def exceeds(self, pixels: Indices, span: Span, samples: Floats, limit: _Limit) -> Bools:
+        """Compare (2 r - 2 c)^2 2 m0 (n - 1) with (2 k)^2 sum (r - m0)^2 2 c: as whole numbers, or as fractions."""
+        side, k, _, _ = limit
         n = self._stacks.frames
         twice_centre = self._stacks.twice_median(span, pixels)
-        distance = twice_centre - 2 * samples
+        distance = 2 * samples - twice_centre
         left = distance * distance * np.abs(self._twice_m0[pixels]) * float((n - 1) * k.denominator**2)
         right = (4 * self._about_m0[pixels]) * np.abs(twice_centre) * float(k.numerator**2)
-        result: Bools = left > right
+        result: Bools = (left > right) & (distance * side > 0)
         safe = self._stacks.whole(pixels) & (left < _EXACT) & (right < _EXACT)
         for i in np.flatnonzero(~safe):
             r = [Fraction(float(v)) for v in self._stacks.values[:, pixels[i]]]
             m0 = (r[(n - 1) // 2] + r[n // 2]) / 2
             centre = _centre(r, span, i)
             about = sum((x - m0) ** 2 for x in r)
-            square = (centre - Fraction(float(samples[i]))) ** 2
-            result[i] = square * abs(m0) * (n - 1) > k * k * about * abs(centre)
+            off = (Fraction(float(samples[i])) - centre) * side
+            result[i] = off > 0 and off**2 * abs(m0) * (n - 1) > k * k * about * abs(centre)
         return result
 
 
@@ -311,14 +313,14 @@ class _Winsorized(Yardstick):
             groups.append(Group(where, r, stacks.offset[pixels[where]], self._cutoff_for(n)))
         return groups
 
-    def exceeds(self, pixels: Indices, span: Span, samples: Floats, k: Fraction) -> Bools:
-        """Compare (r - c)^2 with k^2 s^2, c and s to the letter, r the exact fraction of full scale."""
+    def exceeds(self, pixels: Indices, span: Span, samples: Floats, limit: _Limit) -> Bools:
+        """Compare r - c with k s, c and s to the letter, r the exact fraction of full scale."""
         result = np.zeros(len(pixels), np.bool_)
         one = Fraction(self._stacks.full_scale)
         for i, n in enumerate(span.survivors):
             c, s = self._to_the_letter(pixels[i : i + 1], span.select(np.arange(i, i + 1)), int(n))
-            distance = Fraction(float(samples[i])) / one - Fraction(float(c[0]))
-            result[i] = distance**2 > (k * Fraction(float(s[0]))) ** 2
+            off = (Fraction(float(samples[i])) / one - Fraction(float(c[0]))) * limit.side
+            result[i] = off > limit.k * Fraction(float(s[0]))
         return result
 
     def _to_the_letter(self, pixels: Indices, span: Span, n: int) -> tuple[Floats, Floats]:

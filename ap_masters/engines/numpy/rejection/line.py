@@ -128,10 +128,14 @@ def _off_the_line(r: NDArray[Any], recipe: Recipe, full_scale: float) -> tuple[B
     residual -= lines.level
     total = np.abs(residual).sum(0)
     deviation = 2 * total * np.sqrt(1 + (lines.slope / full_scale) ** 2)
-    deviation[is_zero(deviation / (2 * lines.q * n), full_scale)] = np.inf
+    stays = is_zero(deviation / (2 * lines.q * n), full_scale)
+    deviation[stays] = np.inf
+    below, above = residual < 0, (residual >= 0) & ~stays
     residual *= n
     residual /= deviation
-    return residual <= -recipe.linear_fit_low, residual >= recipe.linear_fit_high
+    below &= residual <= -recipe.linear_fit_low
+    above &= residual >= recipe.linear_fit_high
+    return below & ~stays, above
 
 
 def _reject_any(stacks: Stacks, recipe: Recipe) -> Fates:

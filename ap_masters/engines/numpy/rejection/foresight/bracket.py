@@ -193,7 +193,7 @@ class Bracket:
                 certain &= going | stays
                 count += going
             counts.append(count)
-        certain &= far < self._grid.held
+        certain &= far < self._grid.held * MARGIN - self._n  # lines may have been rounded up
         for count in counts:
             np.multiply(count, certain, out=count)
         low_count, high_count = counts

@@ -17,6 +17,7 @@ FIRST_TURNS: Final = 2  # slopes tried for stacks of which two do not tell enoug
 MORE_TURNS: Final = 3
 _SAMPLES: Final = 1 << 20  # worked on at once: what the cache holds, as two integers of 16 bits each
 _LEAST: Final = 1 << 11  # pixels worked on at once: less are not worth the calls
+_NARROWEST: Final = 1e-12  # of full scale
 _STEPS: Final = 5400  # to which samples are rounded that are no bytes: sums of residuals still fit into 16 bits
 
 
@@ -69,10 +70,13 @@ def _untold(
 
 
 def as_keys(r: NDArray[Any], full_scale: float) -> Sorted:
-    """Return sorted stacks (n, pixels) of counts rounded down to 13 bits; ``unit`` is the widest one's."""
+    """Return sorted stacks (n, pixels) of counts rounded down to 13 bits; ``unit`` is the widest one's.
+
+    Keys of stacks so narrow that their deviation may count as zero are zero: they tell nothing.
+    """
     lowest = r[0].astype(np.float64)
     step = (r[-1] - lowest) / _STEPS
-    scale = np.divide(1.0, step, out=np.zeros_like(step), where=step > 0)
+    scale = np.divide(1.0, step, out=np.zeros_like(step), where=step * _STEPS > _NARROWEST * full_scale)
     keys = np.empty(r.shape, np.uint16)
     for row, target in zip(r, keys, strict=True):
         np.copyto(target, (row - lowest) * scale, casting="unsafe")
