@@ -44,6 +44,7 @@ from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
 _CLOSE: Final = 0.06  # relative distance from where tangents cross to the next slope, times sqrt(n)
+_ROUNDED: Final = 1e-6  # of heights: by so much float32 may be wrong about where tangents cross
 _PART: Final = 0.15  # and of the bracket's width, at most
 
 
@@ -235,6 +236,7 @@ class Bracket:
         n, left, right = self._n, self._left, self._right
         down, up = np.maximum(-left.change, 1), np.maximum(right.change, 0)
         total = (left.height * up + right.height * down - down * up * (right.slope - left.slope)) / (down + up)
+        total -= (left.height + right.height) * np.float32(_ROUNDED)
         least: F32 = (total - n // 2 * self._grid.slack) * np.float32(2 / n * MARGIN)
         return least
 

@@ -189,7 +189,7 @@ class Deviations:
             if 0 < k < n - 1:
                 part = inmost if ends <= k < n - ends else inner
                 np.maximum(part, excess, out=part)
-            if self.grid.slack:
+            if self.grid.slack:  # modulo 2^16, too: where that wraps there is more doubt
                 np.add(certain, np.minimum(excess, wide, out=near), out=certain)
         change, told = lower.change()
         np.maximum(inner, inmost, out=inner)
