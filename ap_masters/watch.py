@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 Stamp = tuple[int, int]
 """Size and time of a file."""
 
+_FIRST_PAUSE: Final = 60.0  # seconds before what has failed is tried again; each time twice as many
+_LONGEST_PAUSE: Final = 1800.0
 _ENOUGH: Final = {Grade.RECOMMENDED, Grade.OPTIMAL}
 
 
@@ -42,6 +44,8 @@ class Watcher:
         self.settle = settle
         self._seen: dict[Path, _Seen] = {}
         self._built: dict[Path, Stamp] = {}
+        self._failed: dict[Path, Stamp] = {}
+        self._pause, self._again = 0.0, float("-inf")
 
     def observe(self, files: Mapping[Path, Stamp], now: float) -> None:
         """Take in one look at the folders; a file that is not there any more is forgotten."""
@@ -62,16 +66,35 @@ class Watcher:
 
     def quiet(self, now: float) -> bool:
         """Whether there are new files and all of them have been still long enough."""
-        return bool(self.new) and self.still_for(now) >= self.settle
+        return bool(self.new) and self.still_for(now) >= self.settle and not self.pauses(now)
+
+    def pauses(self, now: float) -> bool:
+        """Whether the new files are those that have just failed, as they were, and it is too early to try again."""
+        return now < self._again and all(self._failed.get(path) == self._seen[path].stamp for path in self.new)
+
+    def begin(self) -> dict[Path, Stamp]:
+        """Remember everything as it is now, as built; return what of it was new."""
+        new = {path: self._seen[path].stamp for path in self.new}
+        self._built |= new
+        return new
 
     def built(self) -> None:
-        """Remember everything as it is now."""
-        self._built |= {path: seen.stamp for path, seen in self._seen.items()}
+        """Forget what has failed before."""
+        self._failed, self._pause, self._again = {}, 0.0, float("-inf")
+
+    def failed(self, begun: Mapping[Path, Stamp], now: float) -> float:
+        """Take what was ``begun`` as new again; return after how many seconds it is tried again."""
+        for path in begun:
+            self._built.pop(path, None)
+        self._failed = dict(begun)
+        self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+        self._again = now + self._pause
+        return self._pause
 
 
 def watch(
     inputs: Sequence[Path],
-    build: Callable[[], object],
+    build: Callable[[], str | None],
     *,
     settle: float,
     interval: float,
@@ -86,31 +109,36 @@ def watch(
     A capture is finished when its files have been still for ``settle`` seconds; or for two looks at the folders,
     when every file is whole and ``complete`` (which may read headers) says that the sets are. ``clock`` gives
     seconds that only grow, ``wait`` sleeps for so many of them and returns False to stop. What is there at the
-    start counts as new. A folder that cannot be reached and a build that fails are told, and the watch goes on;
-    ``exclude`` names folders not to look into, as the library. KeyboardInterrupt stops cleanly; only during a
-    build it goes through, after the build has put its things in order.
+    start counts as new. ``build`` returns what has failed, or None. A folder that cannot be reached and a build that
+    fails are told, and the watch goes on: what has failed is tried again after a pause that grows, or with the next
+    new file. ``exclude`` names folders not to look into, as the library. KeyboardInterrupt stops cleanly; only
+    during a build it goes through, after the build has put its things in order.
     """
     watcher, builds = Watcher(settle), 0
     on_news(News("watching", ", ".join(str(path) for path in inputs)))
-    told = 0
+    told, out_of_reach = 0, ""
     try:
         while True:
             try:
                 files = dict(_files(inputs, exclude))
             except OSError as error:
-                on_news(News("unreachable", f"{error.filename}: {error.strerror or error}"))
+                before, out_of_reach = out_of_reach, f"{error.filename}: {error.strerror or error}"
+                if out_of_reach != before:
+                    on_news(News("unreachable", out_of_reach))
             else:
+                out_of_reach = ""
                 watcher.observe(files, clock())
                 told = _tell_capturing(watcher, told, on_news)
                 if watcher.quiet(clock()) or _is_complete(watcher, complete, interval, clock()):
-                    builds += _build(build, watcher, on_news)
+                    builds += _build(build, watcher, clock, on_news)
             if not wait(interval):
                 break
     except _BuildInterrupted as interrupted:
         raise KeyboardInterrupt from interrupted
     except KeyboardInterrupt:
         pass  # whatever it was looking at or waiting for, nothing is half done
-    on_news(News("stopped", files=len(watcher.new)))
+    left = len(watcher.new)
+    on_news(News("stopped", "not built yet: they are when you build or watch again" if left else "", left))
     return builds
 
 
@@ -128,7 +156,7 @@ def _tell_capturing(watcher: Watcher, told: int, on_news: Callable[[News], None]
 
 
 def _is_complete(watcher: Watcher, complete: Callable[[], bool] | None, interval: float, now: float) -> bool:
-    if complete is None or not watcher.new or watcher.still_for(now) < interval:
+    if complete is None or not watcher.new or watcher.still_for(now) < interval or watcher.pauses(now):
         return False
     return all(is_whole(path) for path in watcher.new) and complete()
 
@@ -137,21 +165,27 @@ class _BuildInterrupted(BaseException):
     """Ctrl-C came while a build was under way, so this is no clean end."""
 
 
-def _build(build: Callable[[], object], watcher: Watcher, on_news: Callable[[News], None]) -> int:
-    """Build once; 1 if it came to its end."""
-    count = len(watcher.new)
-    watcher.built()  # before, so that what changes meanwhile is new again
+def _build(
+    build: Callable[[], str | None], watcher: Watcher, clock: Callable[[], float], on_news: Callable[[News], None]
+) -> int:
+    """Build once; 1 if nothing failed."""
+    begun = watcher.begin()  # before, so that what changes meanwhile is new again
+    count = len(begun)
     on_news(News("building", files=count))
     try:
-        build()
+        wrong = build()
     except KeyboardInterrupt as error:
         raise _BuildInterrupted from error
     except NothingToDo as error:
         on_news(News("nothing to do", str(error), count))
         return 0
     except (ApMastersError, OSError) as error:
-        on_news(News("failed", str(error), count))
+        wrong = str(error)
+    if wrong:
+        pause = watcher.failed(begun, clock())
+        on_news(News("failed", f"{wrong}; tried again in {pause / 60:.0f} min", count))
         return 0
+    watcher.built()
     on_news(News("built", files=count))
     return 1
 

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,10 +14,13 @@ from ap_masters.cli.building import carry_out
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.config import Settings
+from ap_masters.errors import AllJobsFailed, SomeJobsFailed
 from ap_masters.settings_files import Loaded
 
 if TYPE_CHECKING:
     from ap_masters.watch import News
+
+_FAILED: Final = {SomeJobsFailed.exit_code, AllJobsFailed.exit_code}
 
 
 @with_settings(*flags.ALL)
@@ -36,8 +39,17 @@ def watch(
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())  # a service is stopped; a build under way is finished first
 
-    def build() -> None:
-        show.report(screen, carry_out(screen, settings, inputs, output))
+    failing = False
+
+    def build() -> str | None:
+        report = carry_out(screen, settings, inputs, output)
+        show.report(screen, report)
+        return "not every master was made" if report.exit_code in _FAILED else None
+
+    def tell(news: "News") -> None:
+        nonlocal failing
+        failing = news.kind == "failed" or (failing and news.kind != "built")
+        _tell(screen, news)
 
     builds = keep_watch(
         inputs,
@@ -48,10 +60,12 @@ def watch(
         wait=lambda seconds: not stop.wait(seconds),
         complete=lambda: _complete(settings, inputs, output),
         exclude=[output],
-        on_news=lambda news: _tell(screen, news),
+        on_news=tell,
     )
     if screen.json:
         screen.document("watch", builds=builds)
+    if failing:
+        raise typer.Exit(SomeJobsFailed.exit_code)
 
 
 def _complete(settings: Settings, inputs: list[Path], output: Path) -> bool:
