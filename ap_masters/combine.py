@@ -117,12 +117,20 @@ def _check(output: Path, *, overwrite: bool, record_suffix: str | None) -> None:
                 f"{output}: is a master of a library, which a build replaces and keeps; write elsewhere, and take the "
                 "result in by `ap-masters library import`"
             )
-    elif record_suffix is not None and _is_in_library(output) and records.record_path(output, record_suffix).exists():
+    if record_suffix is not None:
+        _check_record(output, records.record_path(output, record_suffix), overwrite=overwrite)
+
+
+def _check_record(output: Path, record: Path, *, overwrite: bool) -> None:
+    """Raise UsageError where the record of ``output`` would take the place of another's, or of something else."""
+    is_new = not output.exists()
+    if is_new and record.exists() and _is_in_library(output):
         raise UsageError(f"{output}: the record of a master that is gone stands there; choose another name")
-    others = store.sharing(output) if record_suffix is not None else ()
-    for other in others:
-        if not (output.exists() and other.samefile(output)):
+    for other in store.sharing(output):
+        if is_new or not other.samefile(output):
             raise UsageError(f"{output}: would share its record with {other.name}; choose another name")
+    if is_new and record.exists() and not overwrite:
+        raise UsageError(f"{record}: stands where the record goes; --overwrite replaces it")
 
 
 def _is_result(path: Path) -> bool:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters.errors import UsageError
+from ap_masters.model import HOUSEKEEPING
 
 # How files of images begin.
 FITS_MAGIC: Final = b"SIMPLE"
 XISF_MAGIC: Final = b"XISF0100"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 
+_KEPT_SUFFIXES: Final = {".xrs", ".toml"}  # records and settings
 _PART_NAME: Final = re.compile(r"\..+\.\d+\.part", re.DOTALL)
 
 
@@ -42,6 +44,17 @@ def write_text(path: Path, text: str) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)  # still there after Ctrl-C, or where the disk is full
+
+
+def write_named(path: Path, text: str) -> None:
+    """Write ``text`` where a user wants it; what stands there is replaced, as by ``write_text``.
+
+    Raises UsageError also where that is a record, settings, or what a library keeps for itself. Raises OSError.
+    """
+    is_kept = path.suffix.lower() in _KEPT_SUFFIXES or HOUSEKEEPING.name in path.parts
+    if is_kept and path.exists():
+        raise UsageError(f"{path}: is what ap-masters keeps for itself, or your settings; choose another name")
+    write_text(path, text)
 
 
 def begins_as_image(path: Path) -> bool:

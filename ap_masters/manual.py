@@ -38,25 +38,45 @@ def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
     if not jobs:
         have = ", ".join(f"{number} {action}" for action, number in run_log.counts(the_plan).items())
         raise NothingToDo(f"There is no master to build in {the_plan.library}: {have}")
-    paths = RunPaths.manual(
-        jobs,
-        the_plan.library.absolute(),
-        stamp=f"{now:%Y%m%d_%H%M%S}",
-        script_dir=settings.pixinsight.script_dir,
-        record_suffix=settings.library.record_suffix,
-    )
-    text = render(
-        jobs,
-        paths,
-        javascript=dialect(settings.pixinsight.javascript, find_binary(settings.pixinsight.binary).path),
-        memory=parse(settings.memory) if settings.memory else None,
-    )
+    try:
+        paths = _reserved(jobs, the_plan, settings, now)
+    except OSError as error:
+        raise LibraryError(f"{error.filename}: no script can be written there ({error.strerror or error})") from error
     plan_file = paths.script.with_suffix(".plan.json")
     try:
+        text = render(
+            jobs,
+            paths,
+            javascript=dialect(settings.pixinsight.javascript, find_binary(settings.pixinsight.binary).path),
+            memory=parse(settings.memory) if settings.memory else None,
+        )
         paths.make_folders(jobs)
         write_text(paths.script, text)
         write_text(plan_file, the_plan.model_dump_json(indent=1) + "\n")
-    except OSError as error:
+    except BaseException as error:
+        paths.script.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise LibraryError(f"{paths.script}: the script could not be written ({error.strerror or error})") from error
     rebuilt = tuple(step for step in the_plan.steps if step.action is Action.REBUILD)
     return Manual(paths.script, plan_file, paths.log, jobs, rebuilt)
+
+
+def _reserved(jobs: tuple[Job, ...], the_plan: Plan, settings: Settings, now: datetime) -> RunPaths:
+    """Return the names for one script, which exists already, empty, so that no other run takes it. Raises OSError."""
+    number = 1
+    while True:
+        paths = RunPaths.manual(
+            jobs,
+            the_plan.library.absolute(),
+            stamp=f"{now:%Y%m%d_%H%M%S}" + (f"_{number}" if number > 1 else ""),
+            script_dir=settings.pixinsight.script_dir,
+            record_suffix=settings.library.record_suffix,
+        )
+        paths.script.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            paths.script.open("x").close()
+        except FileExistsError:
+            number += 1
+        else:
+            return paths

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -41,6 +42,9 @@ class RunLog:
                 file.writelines(f"{_printable(line)}\n" for line in lines)
         except OSError as error:
             self.broken = True
+            with suppress(OSError):
+                if not self.path.stat().st_size:
+                    self.path.unlink()  # made, and then there was no room for a line
             reason = error.strerror or error
             log.warning("%s: the log of this run cannot be written: %s; its masters are recorded", self.path, reason)
 

@@ -11,7 +11,7 @@ from ap_masters.cli.arguments import Library
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.errors import NothingToDo, UsageError
-from ap_masters.files import write_text
+from ap_masters.files import write_named
 from ap_masters.model import Frame
 from ap_masters.settings_files import Loaded
 
@@ -126,7 +126,7 @@ def validate(
     if csv is not None:
         if plan is not None and csv.exists() and csv.samefile(plan):
             raise UsageError(f"{csv}: is the plan itself; name another file for what is missing")
-        write_text(csv, capture.capture_csv(result.gaps))
+        write_named(csv, capture.capture_csv(result.gaps))
     written = validate.write_note(library, result, now=datetime.now(UTC)) if note else None
     if screen.json:
         view = documents.validation(result)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from ap_masters import images
 from ap_masters.defects.search import Defect, DefectMap, Kind
 from ap_masters.errors import ImageError, UsageError
-from ap_masters.files import write_text
+from ap_masters.files import write_named
 from ap_masters.safe import one_line
 
 Parse = Callable[[str, int | None], Iterator[Defect]]
@@ -174,7 +174,7 @@ def write_defects(defects: DefectMap, path: Path, dialect: str) -> Path:
     row = dialect_of(dialect)
     target = path if path.suffix else path.with_suffix(row.suffix)
     if isinstance(row.form, TextForm):
-        write_text(target, row.form.render(defects))
+        write_named(target, row.form.render(defects))
     else:
         _write_image(defects, target, row.form)
     return target

@@ -242,9 +242,9 @@ def _stray(place: Path, path: Path, stems: set[str]) -> Iterator[Fault]:
 
 def _unparsable(place: Path, path: Path) -> Iterator[Fault]:
     """Yield a file that should be JSON and is not: strict, as ``jq empty`` would have it (S0-24)."""
-    if place.suffix.lower() == ".log" and is_console_log(path):
-        return
     try:
+        if place.suffix.lower() == ".log" and (not path.stat().st_size or is_console_log(path)):
+            return
         text = path.read_text(encoding="utf-8")
         if place.suffix.lower() in records.SUFFIXES:
             records.parse(text, where=path)

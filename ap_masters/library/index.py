@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import to_json as to_json_bytes
 
 from ap_masters.errors import LibraryError
-from ap_masters.files import write_text
+from ap_masters.files import write_named, write_text
 from ap_masters.library.entries import Entry
 from ap_masters.library.lock import library_lock
 from ap_masters.library.notes import MirrorNote, read_mirror_notes
@@ -75,7 +75,7 @@ def write_index(library: Path, path: Path) -> Index:
         try:
             markdown_path.parent.mkdir(parents=True, exist_ok=True)
             write_text(index.json_path, to_json(index))
-            write_text(markdown_path, to_markdown(index))
+            write_named(markdown_path, to_markdown(index))
         except OSError as error:
             place = error.filename2 or markdown_path
             raise LibraryError(f"{place}: the index cannot be written: {error.strerror or error}") from error

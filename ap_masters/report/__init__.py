@@ -9,7 +9,7 @@ from urllib.parse import quote
 from ap_masters import __version__
 from ap_masters.config import Settings
 from ap_masters.errors import LibraryError
-from ap_masters.files import write_text
+from ap_masters.files import write_named
 from ap_masters.library.due import Due, due
 from ap_masters.library.entries import Entry
 from ap_masters.library.notes import read_mirror_notes
@@ -56,7 +56,7 @@ def write_report(
     text = render(page, library, target, now=now, policy=settings.library.policy)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_text(target, text)
+        write_named(target, text)
     except OSError as error:
         raise LibraryError(f"{target}: the report cannot be written: {error.strerror or error}") from error
     return Report(

@@ -270,6 +270,14 @@ def test_a_script_is_written_and_nothing_is_started(
     assert not list(library.rglob("*.xisf"))
 
 
+def test_scripts_of_one_second_are_two(run: Run, small_night: Path, tmp_path: Path) -> None:
+    """The second does not replace the first."""
+    announced = [run("script", small_night, tmp_path / "masters", "--json").document["script"] for _ in range(4)]
+
+    assert len(set(announced)) == 4
+    assert all("ImageIntegration" in Path(script).read_text(encoding="ascii") for script in announced)
+
+
 def test_script_and_script_only_write_the_same(run: Run, small_night: Path, tmp_path: Path) -> None:
     """One path, two names; only the time in names and text differs."""
     texts = []

@@ -181,6 +181,17 @@ def test_an_output_that_is_there_stays(run: Run, night: Path) -> None:
     assert output.read_bytes() != precious
 
 
+def test_what_stands_where_the_record_goes_stays(run: Run, night: Path) -> None:
+    """A text of the user's own, or the record of a master that is gone."""
+    output = night.parent / "master.fits"
+    output.with_suffix(".xrs").write_text("mine", encoding="utf-8")
+
+    refused = run("combine", night, output)
+    assert (refused.code, output.with_suffix(".xrs").read_text(encoding="utf-8")) == (2, "mine")
+    assert not output.exists()
+    assert run("combine", night, output, "--overwrite").code == 0
+
+
 def test_no_frame_is_ever_replaced(run: Run, night: Path) -> None:
     """``combine *.fit`` names the last frame as the output: what --overwrite replaces is what was combined before."""
     frames = sorted(night.glob("*.fit"))

@@ -29,6 +29,22 @@ def test_index_writes_both_files(run: Run, library: Path) -> None:
     assert len(json.loads((library / "calibration-index.json").read_text(encoding="utf-8"))["masters"]) == 6
 
 
+def test_no_answer_replaces_what_is_kept(run: Run, library: Path) -> None:
+    """A record, settings and what a library keeps for itself stay, whatever name an answer is given."""
+    record = bias(library).with_suffix(".xrs")
+    settings, kept = library / "ap-masters.toml", library / ".ap-masters" / "notes.json"
+    settings.write_text("[library]\n", encoding="utf-8")
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("{}", encoding="utf-8")
+    for path in (record, settings, kept):
+        before = path.read_bytes()
+        for words in (("library", "index", library, "--path", path), ("report", library, "--output", path)):
+            refused = run(*words)
+
+            assert (refused.code, path.read_bytes()) == (2, before)
+            assert "choose another name" in refused.err
+
+
 def test_due_answers_a_scheduler(run: Run, library: Path) -> None:
     """8 when something is due, 0 when nothing is; with the reason."""
     done = run("library", "due", library, "--json")
