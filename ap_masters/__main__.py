@@ -1,5 +1,8 @@
 """``python -m ap_masters``: the same program as ``ap-masters``."""
 
-from ap_masters.cli import main
+try:
+    from ap_masters.cli import main
 
-main()
+    main()
+except KeyboardInterrupt:  # before there was anything to stop
+    raise SystemExit(130) from None

@@ -23,9 +23,6 @@ def main(argv: list[str] | None = None) -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
     logging.captureWarnings(True)  # what libraries say of odd files, frames are set aside for in our own words
-
-    from ap_masters.cli.app import application
-
     if argv is None:
         _end_like_ctrl_c()
         gc.set_threshold(_OBJECTS)
@@ -33,6 +30,8 @@ def main(argv: list[str] | None = None) -> None:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = sys.argv[1:] if argv is None else argv
     try:
+        from ap_masters.cli.app import application  # Ctrl-C while that is loaded is Ctrl-C, too
+
         application(arguments[0] if arguments else None)(args=arguments)
     except ApMastersError as error:
         _complain(arguments, str(error), error.exit_code)
