@@ -14,6 +14,7 @@ from ap_masters.decoding import text_of
 from ap_masters.errors import ConfigError
 from ap_masters.profiles import PROFILES
 
+_QUOTES: Final = r". Words stand in quotes, as in memory = '4G', and paths in single ones, as in 'C:\Program Files'"
 FILE_NAME: Final = "ap-masters.toml"
 PREFIX: Final = "AP_MASTERS_"
 
@@ -110,7 +111,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text_of(path.read_bytes()))
     except (OSError, ValueError) as error:  # TOML's own errors are ValueErrors
-        raise ConfigError(f"{path}: cannot be read as settings: {error}") from error
+        hint = _QUOTES if isinstance(error, tomllib.TOMLDecodeError) else ""
+        raise ConfigError(f"{path}: cannot be read as settings: {error}{hint}") from error
 
 
 def _file_layer(path: Path, table: Mapping[str, Any]) -> dict[str, Given]:

@@ -172,6 +172,10 @@ def test_the_users_folder_is_the_systems_unless_said(tmp_path: Path) -> None:
         pytest.param("recipe = 4", r"'recipe' is a table of settings", id="a value for a table"),
         pytest.param("[layout]\nx = 1", r"layout = .*: Input should be a valid string", id="a table for a value"),
         pytest.param("threads = ", r"cannot be read as settings", id="not TOML"),
+        pytest.param("memory = 4G", r"Words stand in quotes, as in memory = '4G'", id="no quotes"),
+        pytest.param(
+            '[pixinsight]\nbinary = "C:\\Program Files"', r"in single ones, as in 'C:\\Program Files'", id="Windows"
+        ),
         pytest.param("profile = 'nona'", r"unknown profile 'nona' \(did you mean 'nina'\?\)", id="unknown profile"),
         pytest.param("profiles = 3", r"'profiles' holds tables", id="profiles without tables"),
         pytest.param("[profiles]\nmine = 3", r"'profiles\.mine' is a table", id="profile without table"),

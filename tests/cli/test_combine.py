@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ap_masters import record as records
-from ap_masters.images import read_image
+from ap_masters.images import read_image, write_image
 from ap_masters.model import FrameType, Keyword, MasterStatus
 from tests.builders import noisy, write_frame
 from tests.cli.conftest import Run
@@ -190,6 +190,18 @@ def test_what_stands_where_the_record_goes_stays(run: Run, night: Path) -> None:
     assert (refused.code, output.with_suffix(".xrs").read_text(encoding="utf-8")) == (2, "mine")
     assert not output.exists()
     assert run("combine", night, output, "--overwrite").code == 0
+
+
+def test_as_many_frames_of_two_sizes_are_no_group(run: Run, night: Path) -> None:
+    """Which of them are meant is not for the program to say."""
+    for number in range(len(list(night.glob("*.fit")))):
+        write_image(night / f"small {number}.fit", np.zeros((10, 20), np.uint16), image_type="Dark")
+
+    refused = run("combine", night, night.parent / "out.xisf")
+
+    assert refused.code != 0
+    assert "20 x 10" in refused.err
+    assert not (night.parent / "out.xisf").exists()
 
 
 def test_no_frame_is_ever_replaced(run: Run, night: Path) -> None:
