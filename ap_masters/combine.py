@@ -178,9 +178,11 @@ def _frames(inputs: Iterable[Path]) -> tuple[list[Frame], list[SetAside]]:
 
 
 def _of_one_geometry(frames: Sequence[Frame]) -> tuple[list[Frame], list[SetAside]]:
-    """Return the frames of the most frequent geometry (of the first, where two are equally frequent), and the rest."""
+    """Return the frames of the most frequent geometry, and the rest. Raises UsageError for a draw."""
     shapes = [f"{frame.width}x{frame.height}x{frame.channels}" for frame in frames]
-    usual, number = Counter(shapes).most_common(1)[0] if frames else ("", 0)
+    (usual, number), *rivals = Counter(shapes).most_common(2) or [("", 0)]
+    if any(as_many == number for _, as_many in rivals):
+        raise UsageError(f"{number} frames are {usual} and as many {rivals[0][0]}; name those that belong together")
     others = [
         SetAside(path=frame.path, reason=Reason.GEOMETRY, detail=f"is {shape}; {number} others are {usual}")
         for frame, shape in zip(frames, shapes, strict=True)

@@ -200,7 +200,7 @@ def test_as_many_frames_of_two_sizes_are_no_group(run: Run, night: Path) -> None
     refused = run("combine", night, night.parent / "out.xisf")
 
     assert refused.code != 0
-    assert "20 x 10" in refused.err
+    assert "20x10x1" in refused.err
     assert not (night.parent / "out.xisf").exists()
 
 

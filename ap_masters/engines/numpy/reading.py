@@ -2,7 +2,6 @@
 
 import secrets
 import threading
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -292,15 +291,9 @@ def _is_usable(stored: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
 
 
 def _common(infos: Sequence[ImageInfo]) -> Geometry:
-    """Return the geometry most frames have. Raises Refused for the first frame of another, ImageError for a draw."""
+    """Return the geometry most frames have. Raises Refused for the first frame of another."""
     shapes = [Geometry(i.width, i.height, i.channels, i.sample) for i in infos]
-    (common, most), *others = Counter(shapes).most_common(2)
-    for other, as_many in others:
-        if as_many == most:
-            what = (
-                f"{most} frames are {common.describe()} and as many {other.describe()}; name those that belong together"
-            )
-            raise ImageError(infos[shapes.index(other)].path, what)
+    common = max(dict.fromkeys(shapes), key=shapes.count)
     for info, shape in zip(infos, shapes, strict=True):
         if shape != common:
             detail = f"is {shape.describe()}, the other frames are {common.describe()}"

@@ -16,7 +16,8 @@ from ap_masters.images.image import RowSink
 
 Indices = NDArray[np.intp]
 Known = TypeVar("Known", Sums, Losses, Begun)
-_MANY: Final = 8  # times as many put-off stacks of bytes go together: they differ in what they have lost
+_PUT_OFF: Final = 6 << 20  # bytes of put-off stacks go together, and their samples: they differ in what they have lost
+_SAMPLE: Final = 2  # bytes, where it is kept as it was read
 
 # Samples of each frame that tell its level, and of all together. The median of so many errs by less than a
 # hundredth of their deviation, which is plenty for finding frames that do not belong.
@@ -83,7 +84,7 @@ class _Rest:
             if self._new.count >= self._enough:
                 self._integrate(self._new, self._enough // 4)
         for kind, pool in list(self._put_off.items()):
-            if pool.count >= max(_MANY // kind.itemsize, 1) * self._enough:
+            if pool.count >= max(_PUT_OFF // (len(self.low) * (kind.itemsize + _SAMPLE)), self._enough):
                 self._integrate(pool, self._enough // 4)
 
     def integrate(self) -> None:
