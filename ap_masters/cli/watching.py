@@ -32,7 +32,10 @@ def watch(
     settle: Annotated[float, typer.Option(min=0, help="Seconds without a change until a capture is over.")] = 300.0,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the folders.")] = 10.0,
 ) -> None:
-    """Watch a capture folder and build when a set is complete or has been quiet; what fails is tried again. Ctrl-C stops it."""
+    """Watch a capture folder and build when a set is complete or has been quiet; Ctrl-C stops it.
+
+    What fails is tried again after a pause that grows, or with the next new file.
+    """
     from ap_masters.watch import watch as keep_watch
 
     settings = loaded.settings
