@@ -31,6 +31,13 @@ class News(NamedTuple):
     files: int = 0
 
 
+class Watched(NamedTuple):
+    """What came of a watch: how many builds without a failure, and whether something still waited to be tried again."""
+
+    builds: int
+    failing: bool
+
+
 class _Seen(NamedTuple):
     stamp: Stamp
     since: float
@@ -68,6 +75,11 @@ class Watcher:
         """Whether there are new files and all of them have been still long enough."""
         return bool(self.new) and self.still_for(now) >= self.settle and not self.pauses(now)
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last build has failed."""
+        return bool(self._failed)
+
     def pauses(self, now: float) -> bool:
         """Whether the new files are those that have just failed, as they were, and it is too early to try again."""
         return now < self._again and all(self._failed.get(path) == self._seen[path].stamp for path in self.new)
@@ -79,7 +91,7 @@ class Watcher:
         return new
 
     def built(self) -> None:
-        """Forget what has failed before."""
+        """Forget what has failed before: nothing waits to be tried again."""
         self._failed, self._pause, self._again = {}, 0.0, float("-inf")
 
     def failed(self, begun: Mapping[Path, Stamp], now: float) -> float:
@@ -103,8 +115,8 @@ def watch(
     complete: Callable[[], bool] | None = None,
     exclude: Sequence[Path] = (),
     on_news: Callable[[News], None] = lambda news: None,
-) -> int:
-    """Call ``build`` whenever a capture is finished; return how often, once ``wait`` says stop.
+) -> Watched:
+    """Call ``build`` whenever a capture is finished; return what came of it, once ``wait`` says stop.
 
     A capture is finished when its files have been still for ``settle`` seconds; or for two looks at the folders,
     when every file is whole and ``complete`` (which may read headers) says that the sets are. ``clock`` gives
@@ -139,7 +151,7 @@ def watch(
         pass  # whatever it was looking at or waiting for, nothing is half done
     left = len(watcher.new)
     on_news(News("stopped", "not built yet: they are when you build or watch again" if left else "", left))
-    return builds
+    return Watched(builds, watcher.failing)
 
 
 def sets_complete(groups: Sequence[Group]) -> bool:
@@ -177,6 +189,7 @@ def _build(
     except KeyboardInterrupt as error:
         raise _BuildInterrupted from error
     except NothingToDo as error:
+        watcher.built()
         on_news(News("nothing to do", str(error), count))
         return 0
     except (ApMastersError, OSError) as error:

@@ -36,7 +36,7 @@ class Night:
     def run(self, folder: Path, **changes: object) -> int:
         settings: dict[str, object] = {"settle": 30.0, "build": self.build, "complete": None, "exclude": ()}
         settings |= changes
-        return watch(
+        self.watched = watch(
             [folder],
             settings["build"],  # type: ignore[arg-type]
             settle=settings["settle"],  # type: ignore[arg-type]
@@ -47,6 +47,7 @@ class Night:
             exclude=settings["exclude"],  # type: ignore[arg-type]
             on_news=self.news.append,
         )
+        return self.watched.builds
 
     @property
     def kinds(self) -> list[str]:
@@ -170,6 +171,7 @@ def test_what_has_failed_is_tried_again(tmp_path: Path, wrong: str | Exception) 
     first, second, third, last = night.builds
     assert (second - first, third - second, last - third) == (60, 120, 240)
     assert night.news[-1] == News("stopped")
+    assert not night.watched.failing
 
 
 def test_what_has_failed_is_not_forgotten(tmp_path: Path) -> None:
@@ -178,6 +180,7 @@ def test_what_has_failed_is_not_forgotten(tmp_path: Path) -> None:
     night = Night([nothing] * 5)
 
     assert night.run(tmp_path, build=lambda: "the disk is full") == 0
+    assert night.watched.failing
     assert (night.news[-1].kind, night.news[-1].files) == ("stopped", 1)
     assert "watch again" in night.news[-1].detail
 
@@ -216,7 +219,7 @@ def test_interrupting_the_wait_stops_cleanly(tmp_path: Path) -> None:
 
     done = watch([tmp_path], nothing, settle=1, interval=1, clock=lambda: 0.0, wait=interrupted, on_news=news.append)
 
-    assert done == 0
+    assert done.builds == 0
     assert [n.kind for n in news] == ["watching", "stopped"]
 
 

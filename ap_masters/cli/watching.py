@@ -42,19 +42,12 @@ def watch(
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())  # a service is stopped; a build under way is finished first
 
-    failing = False
-
     def build() -> str | None:
         report = carry_out(screen, settings, inputs, output)
         show.report(screen, report)
         return "not every master was made" if report.exit_code in _FAILED else None
 
-    def tell(news: "News") -> None:
-        nonlocal failing
-        failing = news.kind == "failed" or (failing and news.kind != "built")
-        _tell(screen, news)
-
-    builds = keep_watch(
+    watched = keep_watch(
         inputs,
         build,
         settle=settle,
@@ -63,11 +56,11 @@ def watch(
         wait=lambda seconds: not stop.wait(seconds),
         complete=lambda: _complete(settings, inputs, output),
         exclude=[output],
-        on_news=tell,
+        on_news=lambda news: _tell(screen, news),
     )
     if screen.json:
-        screen.document("watch", builds=builds)
-    if failing:
+        screen.document("watch", builds=watched.builds)
+    if watched.failing:
         raise typer.Exit(SomeJobsFailed.exit_code)
 
 

@@ -1,4 +1,4 @@
-"""Proofs, a tile at a time, that a stack cannot lose a sample: most are combined without another look.
+"""Proofs, a tile at a time, of what stacks lose: most lose nothing, and are combined without another look.
 
 Rules that measure from the median are proven by ``clipping``, from the ``moments`` that are taken while a tile is
 read. For the others ``keys`` makes samples short, and a network sorts them; their proofs stand beside what is foreseen
