@@ -141,8 +141,8 @@ class RowWriter(ABC):
         self._stored = shape.size  # bytes of samples in the file
         self._lock = threading.Lock()
         self._written = np.zeros((shape.channels, shape.height), np.bool_)
-        self._settling = ThreadPoolExecutor(1, thread_name_prefix="settling")
-        self._settled: Future[None] | None = None
+        self._settling = ThreadPoolExecutor(2, thread_name_prefix="settling")
+        self._settled: tuple[Future[None], ...] = ()
         self._open = True
         try:
             self._part = Part(path)
@@ -184,12 +184,8 @@ class RowWriter(ABC):
                 raise ValueError(f"rows {first} to {last} of channel {channel} are written a second time")
 
     def settle(self) -> None:
-        """Let the rows settle, all of which have been written, in a thread; ``finish`` waits for it."""
-        self._settled = self._settling.submit(self._settle)
-
-    def _settle(self) -> None:
-        self._add_up()
-        self._part.sync()
+        """Let the rows settle, all of which have been written, in threads; ``finish`` waits for them."""
+        self._settled = self._settling.submit(self._part.sync), self._settling.submit(self._add_up)
 
     def read_again(self, channel: int) -> Iterator[NDArray[Any]]:
         """Yield all samples of a channel that has been written, in runs that are valid until the next."""
@@ -206,10 +202,10 @@ class RowWriter(ABC):
             if not self._written.all():
                 missing = int((~self._written).sum())
                 raise UnwritableImage(self.path, f"was not finished: {missing} rows were never written")
-            if self._settled is None:
+            if not self._settled:
                 self._add_up()
-            else:
-                self._settled.result()  # a disk tells once only that it has failed
+            for part in self._settled:
+                part.result()  # a disk tells once only that it has failed
             self._complete(self._keywords if keywords is None else keywords)
             self._part.publish(self.path)
             self._open = False
