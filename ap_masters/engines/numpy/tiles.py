@@ -105,30 +105,28 @@ class Tiles(ABC):
         picked = [self._sorted[rank] for rank in self._ranks]
         self._divide(picked, len(picked), out)
 
-    def _offset(self, length: int) -> Row:
-        """Return what has to be added to the last tile's keys (or samples) to get counts."""
-        offset = self._scratch.row("offset", self._float, length)
-        if self._pivot is None:
-            offset.fill(self._zero)
-        else:
-            np.copyto(offset, self._pivot)
-            np.add(offset, self._float.type(self._zero), out=offset)
-        return offset
-
     def _divide(self, parts: Sequence[Row], count: int, out: NDArray[np.float32]) -> None:
         """Set ``out`` to (count * offset + sum of parts) / (count * divisor): whole numbers, rounded once.
 
-        In float32 both sides of the division are exact, so the quotient is correctly rounded. In float64 it is
-        rounded twice; the first time cannot bring it onto the border between two float32, as a quotient of whole
-        numbers of these sizes that is not on it keeps further away than float64's rounding.
+        The offset is what has to be added to the last tile's keys (or samples) to get counts. In float32 both sides of
+        the division are exact, so the quotient is correctly rounded. In float64 it is rounded twice; the first time
+        cannot bring it onto the border between two float32, as a quotient of whole numbers of these sizes that is not
+        on it keeps further away than float64's rounding.
         """
         result, part = (self._scratch.row(name, self._float, len(out)) for name in ("result", "part"))
-        np.multiply(self._offset(len(out)), self._float.type(count), out=result)
+        number = self._float.type
+        if self._pivot is None:
+            result.fill(self._zero * count)
+        else:
+            np.copyto(result, self._pivot)
+            np.multiply(result, number(count), out=result)
+            np.add(result, number(self._zero * count), out=result)
         for row in parts:
-            np.copyto(part, row)
-            np.add(result, part, out=result)
-        np.divide(result, self._float.type(count * self._divisor), out=result)
-        np.copyto(out, result, casting="same_kind")
+            if row.dtype != self._float:
+                np.copyto(part, row)
+                row = part
+            np.add(result, row, out=result)
+        np.divide(result, number(count * self._divisor), out=out, casting="same_kind")
 
 
 class MeasuredTiles(Tiles):

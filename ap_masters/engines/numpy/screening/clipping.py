@@ -130,11 +130,11 @@ def unproven(tile: Tile, limits: Limits, scratch: Scratch) -> Bools:
     doubt.fill(True)
     if least is not None:
         np.less(least, low, out=doubt)
-    _mark_few(marked, doubt, tile.rows, np.greater_equal, np.ceil(low, out=low), scratch)
+    _mark_few(marked, doubt, tile.rows, np.greater_equal, low, scratch)
     np.greater(greatest, high, out=doubt)
     if tile.slack:
         np.subtract(high, np.float32(tile.slack), out=high)
-    _mark_few(marked, doubt, tile.rows, np.less_equal, np.floor(high, out=high), scratch)
+    _mark_few(marked, doubt, tile.rows, np.less_equal, high, scratch)
     return marked
 
 
@@ -142,20 +142,28 @@ def _mark_few(
     marked: Bools, doubt: Bools, rows: Sequence[Row], compare: np.ufunc, limit: F32, scratch: Scratch
 ) -> None:
     """Mark stacks in ``doubt`` of which not more than half of the samples compare to the limit as they have to."""
+    np.greater(doubt, marked, out=doubt)
     enough = len(rows) // 2 + 1
-    np.maximum(limit, _LOWEST, out=limit)
-    np.minimum(limit, _HIGHEST, out=limit)
-    whole = scratch.row("whole limit", np.int16, len(limit))
-    np.copyto(whole, limit, casting="unsafe")
     differences = [row.view(np.int16) for row in rows]
     if np.count_nonzero(doubt) > _WORTH_GATHERING * len(doubt):
+        whole = _whole(limit, compare, scratch.row("whole limit", np.int16, len(limit)))
         few = np.less(_count(differences, compare, whole, scratch), enough)
         np.logical_and(few, doubt, out=few)
         np.logical_or(marked, few, out=marked)
     else:
         some = np.flatnonzero(doubt)
-        count = _count(list(take_columns(differences, some)), compare, whole.take(some), scratch)
+        whole = _whole(limit.take(some), compare, np.empty(len(some), np.int16))
+        count = _count(list(take_columns(differences, some)), compare, whole, scratch)
         marked[some[count < enough]] = True
+
+
+def _whole(limit: F32, compare: np.ufunc, whole: Row) -> Row:
+    """Set ``whole`` to the whole number that samples compare to as they do to the limit; to the nearest of its type."""
+    (np.ceil if compare is np.greater_equal else np.floor)(limit, out=limit)
+    np.maximum(limit, _LOWEST, out=limit)
+    np.minimum(limit, _HIGHEST, out=limit)
+    np.copyto(whole, limit, casting="unsafe")
+    return whole
 
 
 def _count(rows: Sequence[Row], compare: np.ufunc, limit: Row, scratch: Scratch) -> NDArray[np.uint16]:
