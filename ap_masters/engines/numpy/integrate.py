@@ -14,7 +14,7 @@ from ap_masters.images.image import RowSink
 
 _TILE_BYTES: Final = 24 << 20  # of one worker; beyond, larger tiles gain nothing
 _FEWEST: Final = 64  # pixels of a tile, and stacks integrated exactly at once, however little memory there is
-_BAND_TILES: Final = 16
+_BAND_TILES: Final = 32
 _PER_PIXEL: Final = 160  # bytes of a tile's rows that there is one of, whatever the number of frames
 _STACKS: Final = 1 << 13  # integrated exactly at once: long against the cost of a call
 _SAMPLES: Final = 1 << 20  # of all these stacks; more of them do not stay in the cache
