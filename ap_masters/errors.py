@@ -14,7 +14,8 @@
     │   │   └── NotFinite
     │   ├── ChecksumMismatch
     │   └── UnwritableImage
-    ├── LibraryError (1)           the library folder refuses: locked, not writable, a name that leaves it
+    ├── LibraryError (1)           the library folder refuses: locked, a name that leaves it
+    │   └── LibraryNotWritable     it can be read at most
     └── RecordError (1)            a record or index that does not parse
 
 Every message says what happened, where, and what to do next.
@@ -108,6 +109,10 @@ class UnwritableImage(ImageError):
 
 class LibraryError(ApMastersError):
     """The library folder cannot be used as asked."""
+
+
+class LibraryNotWritable(LibraryError):
+    """Nothing can be written to the library folder; reading it needs no more than that it is there."""
 
 
 class RecordError(ApMastersError):

@@ -10,7 +10,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from ap_masters.errors import LibraryError
+from ap_masters.errors import LibraryError, LibraryNotWritable
 from ap_masters.model import HOUSEKEEPING
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def library_lock(library: Path, *, patience: float = _PATIENCE_S) -> Iterator[st
 
     Yields the turn before this one: what was planned when ``turn`` said otherwise was planned for a library that may
     have changed since. Waits ``patience`` seconds for another program to end. Raises LibraryError where it does not,
-    and where the folder cannot be written to. Readers need no lock: whatever they see is whole.
+    LibraryNotWritable where the folder cannot be written to. Readers need no lock: whatever they see is whole.
     """
     path = library / HOUSEKEEPING / "lock"
     lock = FileLock(path)
@@ -43,7 +43,7 @@ def library_lock(library: Path, *, patience: float = _PATIENCE_S) -> Iterator[st
             "Wait until it has ended, then run this again"
         ) from error
     except (OSError, NotImplementedError) as error:
-        raise LibraryError(_refusal(library, error)) from error
+        raise LibraryNotWritable(_refusal(library, error)) from error
     try:
         yield _take_turn(library)
     finally:

@@ -10,8 +10,8 @@ appears there by one rename, so a mirror may be interrupted at any time and run 
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,14 @@ from typing import Final, Literal, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from ap_masters import record as records
-from ap_masters.errors import AttentionNeeded, LibraryError, NothingToDo, RecordError, UsageError
+from ap_masters.errors import (
+    AttentionNeeded,
+    LibraryError,
+    LibraryNotWritable,
+    NothingToDo,
+    RecordError,
+    UsageError,
+)
 from ap_masters.files import is_part, sha256, write_text
 from ap_masters.images import is_image_name
 from ap_masters.library import store
@@ -101,7 +108,8 @@ def mirror(
     Every file is read on both sides and compared by checksum; ``quick`` believes size and time of a copy that
     was verified when it was made. ``repair`` replaces a damaged copy from a source that its own record vouches
     for, and starts anew in a target that has lost its list. A sound copy of a master that the library has nowhere any
-    more goes to ``superseded/`` before another takes its place. Mismatches are noted in the library, for its index.
+    more goes to ``superseded/`` before another takes its place. Mismatches are noted in the library, for its index,
+    unless it can only be read.
     Raises UsageError where one folder lies in the other, LibraryError where the target cannot be locked, another
     mirror is at work on it (after ``patience`` seconds), or it does not look like the target it was (a share
     that is not mounted); NothingToDo for a folder of other files.
@@ -127,8 +135,7 @@ def mirror(
         for f in run.files
         if f.action in {"mismatch", "failed"}
     ]
-    with library_lock(library, patience=patience):
-        write_mirror_notes(library, str(target), notes)
+    _note(library, target, notes, patience=patience)
     return MirrorReport(
         library=library,
         target=target,
@@ -137,6 +144,17 @@ def mirror(
         bytes_copied=run.bytes_copied,
         checked="sizes and times" if quick else "checksums",
     )
+
+
+def _note(library: Path, target: Path, notes: Sequence[MirrorNote], *, patience: float) -> None:
+    """Note in the library what was found; one that can only be read is a source all the same."""
+    try:
+        with library_lock(library, patience=patience):
+            write_mirror_notes(library, str(target), notes)
+    except (LibraryNotWritable, OSError) as error:
+        lost = f"what differs at {target} is not noted for its index and report" if notes else "nothing is noted there"
+        log.log(logging.WARNING if notes else logging.INFO, "%s: cannot be written to (%s)", library, lost)
+        log.debug("%s", error)
 
 
 class _Run:
@@ -235,7 +253,10 @@ class _Run:
     def _copy(self, name: str, source: Path, copy: Path, action: Action) -> Copy:
         replaced = None if action == "copied" else copy
         if objection(source, over=replaced):
-            with library_lock(self.library, patience=_PATIENCE_S):  # a build may be putting it in place right now
+            with ExitStack() as held:
+                with suppress(LibraryNotWritable):
+                    # A build may be putting it in place right now.
+                    held.enter_context(library_lock(self.library, patience=_PATIENCE_S))
                 if detail := objection(source, over=replaced):
                     return Copy(path=name, action="mismatch", detail=detail)
         if self._is_of_another(name, source):

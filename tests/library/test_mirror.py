@@ -348,6 +348,42 @@ def test_a_file_that_cannot_be_copied_does_not_stop_the_others(library: Path, ta
     assert report.exit_code == 8
 
 
+def test_a_library_that_cannot_be_written_to_is_mirrored(
+    library: Path, target: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Copying only reads it: what could not be noted there is told, and everything else is as ever."""
+    (library / ".ap-masters" / "lock").unlink()
+    (library / ".ap-masters" / "lock").mkdir()  # no lock is to be had, as in a folder that is read-only
+    master, whole = library / OUTPUT, tree(library)
+
+    first = mirror(library, target)
+    quiet = caplog.messages
+    flip(master)
+    second = mirror(library, target)
+
+    assert tree(target) == whole
+    assert (first.exit_code, actions(first), quiet) == (0, {"copied"}, [])
+    assert [f.detail[:35] for f in second.files if f.action == "mismatch"] == ["the master in the library is not wh"]
+    assert second.exit_code == 8
+    assert [m for m in caplog.messages if str(library) in m and "not noted" in m]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs a user who can be refused")
+def test_a_read_only_library_is_mirrored(library: Path, target: Path) -> None:
+    """Neither the folder nor what is in it may be written to."""
+    places = [library, *library.rglob("*")]
+    modes = [place.stat().st_mode for place in places]
+    for place, mode in zip(places, modes, strict=True):
+        place.chmod(mode & ~0o222)
+    try:
+        reports = mirror(library, target), mirror(library, target)
+    finally:
+        for place, mode in zip(places, modes, strict=True):
+            place.chmod(mode)
+
+    assert [actions(report) for report in reports] == [{"copied"}, {"up to date"}]
+
+
 def test_a_build_under_way_does_not_hinder_the_copying(library: Path, target: Path) -> None:
     """Only noting what was found needs the library's lock, and that at the end."""
     with library_lock(library), pytest.raises(LibraryError, match="another ap-masters"):
