@@ -2,9 +2,9 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ap_masters import memory as amount_of_memory
 from ap_masters.model import (
@@ -32,6 +32,18 @@ class Section(BaseModel):
 
     # Built when first used: a light start. NaN compares with nothing, so no limit could be one.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, of: ValidationInfo) -> Any:
+        if isinstance(value, bool) and _is_numeric(cls.model_fields[of.field_name or ""].annotation):
+            raise ValueError("Input should be a number, and true and false are none")
+        return value
+
+
+def _is_numeric(kind: Any) -> bool:
+    """Whether a setting of this type holds a number, as one of its alternatives or within limits."""
+    return kind is int or kind is float or any(_is_numeric(part) for part in get_args(kind))
 
 
 class CountPolicy(Section):

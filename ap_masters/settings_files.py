@@ -115,11 +115,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read as settings: {error}{hint}") from error
 
 
-def _file_layer(path: Path, table: Mapping[str, Any]) -> dict[str, Given]:
+def _file_layer(path: Path, table: Mapping[str, Any], *, part: str = "") -> dict[str, Given]:
     own = {name: value for name, value in table.items() if name != "profiles"}
     return {
         name: Given(_beside(path, value) if name in _BESIDE_THE_FILE else value, str(path))
-        for name, value in _leaves(own, Settings, str(path))
+        for name, value in _leaves(own, Settings, f"{path}{part}")
     }
 
 
@@ -133,6 +133,9 @@ def _environment_layer(environment: Mapping[str, str]) -> dict[str, Given]:
         if not variable.startswith(PREFIX) or variable.removeprefix(PREFIX) in _PLACES or not value:
             continue
         name = variable.removeprefix(PREFIX).lower().replace("__", ".")
+        if inside := next((known for known in _ANNOTATIONS if known.startswith(f"{name}.")), None):
+            example = PREFIX + inside.replace(".", "__").upper()
+            raise ConfigError(f"environment {variable}: '{name}' is a table; give one of its settings, as {example}")
         if name not in _ANNOTATIONS:
             table, dot, leaf = name.rpartition(".")
             raise ConfigError(f"environment {variable}: unknown setting '{name}'{_nearest(leaf, table + dot)}")
@@ -141,24 +144,35 @@ def _environment_layer(environment: Mapping[str, str]) -> dict[str, Given]:
 
 
 def _profile_layer(profile: Given, tables: list[tuple[Path, dict[str, Any]]]) -> dict[str, Given]:
-    """Return what the profile says: a built-in one, or a ``[profiles.NAME]`` table over the one it extends."""
-    own = {name: (path, table) for path, content in tables for name, table in _own_profiles(path, content)}
+    """Return what the profile says: a built-in one, or a ``[profiles.NAME]`` table over the one it extends.
+
+    All of the user's own are looked through: a slip in one would else come to light in the night it is needed.
+    """
+    own = {
+        name: _own_layer(path, name, table) for path, content in tables for name, table in _own_profiles(path, content)
+    }
     name = str(profile.value)
     if name in PROFILES:
-        return {key: Given(value, f"profile {name}") for key, value in _leaves(PROFILES[name], Settings, name)}
+        return _built_in(name)
     if name not in own:
         known = (*PROFILES, *own)
         raise ConfigError(
             f"{profile.origin}: unknown profile '{name}'{_did_you_mean(name, known)}; known: {_all(known)}"
         )
-    path, table = own[name]
+    return own[name]
+
+
+def _built_in(name: str) -> dict[str, Given]:
+    return {key: Given(value, f"profile {name}") for key, value in _leaves(PROFILES[name], Settings, name)}
+
+
+def _own_layer(path: Path, name: str, table: Mapping[str, Any]) -> dict[str, Given]:
     base = table.get("extends", "default")
-    if base not in PROFILES:
+    if base not in tuple(PROFILES):  # a TOML value that has no hash is none of them either
         raise ConfigError(f"{path}: profile '{name}' extends '{base}'; it can extend {_all(PROFILES)}")
     said = {key: value for key, value in table.items() if key != "extends"}
-    return _profile_layer(Given(base, str(path)), []) | {
-        key: Given(given.value, f"profile {name} ({path})") for key, given in _file_layer(path, said).items()
-    }
+    own = _file_layer(path, said, part=f": profile '{name}'")
+    return _built_in(base) | {key: Given(given.value, f"profile {name} ({path})") for key, given in own.items()}
 
 
 def _for_all_types(layer: Mapping[str, Given]) -> dict[str, Given]:

@@ -184,6 +184,16 @@ def test_the_users_folder_is_the_systems_unless_said(tmp_path: Path) -> None:
             "profile = 'a'\n[profiles.a]\nextends = 'b'\n[profiles.b]", r"'a' extends 'b'; it can extend", id="a chain"
         ),
         pytest.param("profile = 'a'\n[profiles.a]\nlayot = 'ap'", r"did you mean 'layout'", id="slip in a profile"),
+        pytest.param(
+            "[profiles.a]\nlayot = 'ap'",
+            r"profile 'a': unknown setting 'layot' .*'layout'",
+            id="slip in another profile",
+        ),
+        pytest.param("[profiles.a]\nextends = 'nona'", r"'a' extends 'nona'; it can", id="another profile of no other"),
+        pytest.param("[profiles.a]\nextends = ['nina']", r"'a' extends '\['nina'\]'; it can", id="a profile of many"),
+        pytest.param("threads = true", r"threads = True: .*a number", id="true for a whole number"),
+        pytest.param("recipe.all.sigma_low = false", r"sigma_low = False: .*a number", id="false for a number"),
+        pytest.param("library.policies.mine.dark.max_age_days = true", r"policies = .*a number", id="true in a policy"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_name(place: Place, text: str, message: str) -> None:
@@ -221,6 +231,14 @@ def test_an_unknown_variable_is_refused_with_the_nearest(place: Place) -> None:
     """A slip in the environment is as silent a fault as one in a file."""
     with pytest.raises(ConfigError, match=r"AP_MASTERS_PIXINSIGHT__TIMEOUTS.*did you mean 'pixinsight\.timeout_s'"):
         place.load(PIXINSIGHT__TIMEOUTS="3")
+
+
+def test_a_variable_that_names_a_table_is_told_so(place: Place) -> None:
+    """What was meant is one of its settings, and which of them nobody knows."""
+    with pytest.raises(ConfigError, match=r"'recipe\.all' is a table.* AP_MASTERS_RECIPE__ALL__[A-Z]"):
+        place.load(RECIPE__ALL="x")
+    with pytest.raises(ConfigError, match=r"'recipe' is a table.* AP_MASTERS_RECIPE__[A-Z]"):
+        place.load(RECIPE="x")
 
 
 def test_every_wrong_value_is_reported_at_once(place: Place) -> None:
