@@ -31,7 +31,8 @@ def is_part(path: Path) -> bool:
 def write_text(path: Path, text: str) -> None:
     """Replace ``path`` by ``text`` in one step, so that a reader never sees half of it.
 
-    Raises UsageError where an image stands there: no text takes the place of a frame or a master. Raises OSError.
+    Raises UsageError where an image stands there: no text takes the place of a frame or a master. Raises OSError that
+    names ``path``.
     """
     if begins_as_image(path):
         raise UsageError(f"{path}: is an image, and no text replaces one; choose another name")
@@ -42,18 +43,21 @@ def write_text(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:  # the name of a part means nothing to a user
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         part.unlink(missing_ok=True)  # still there after Ctrl-C, or where the disk is full
 
 
 def write_named(path: Path, text: str) -> None:
-    """Write ``text`` where a user wants it; what stands there is replaced, as by ``write_text``.
+    """Write ``text`` where a user wants it, in a folder that may be new; it replaces what is there, as ``write_text``.
 
     Raises UsageError also where that is a record, settings, or what a library keeps for itself. Raises OSError.
     """
     is_kept = path.suffix.lower() in _KEPT_SUFFIXES or HOUSEKEEPING.name in path.parts
     if is_kept and path.exists():
         raise UsageError(f"{path}: is what ap-masters keeps for itself, or your settings; choose another name")
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
 
 

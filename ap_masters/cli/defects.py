@@ -105,10 +105,14 @@ def diff(
             return defects.find_defects(path, count=count, sigma=sigma, hot=hot, cold=cold)
         return defects.read_defects(path, size=known)
 
-    changes = defects.diff(*_of_one_size(read(before), read(after), known=known is not None))
+    maps = _of_one_size(read(before), read(after), known=known is not None)
+    changes, doubt = defects.diff(*maps), defects.doubt(*maps)
+    if doubt is not None:
+        screen.warning(doubt)
     if screen.json:
         appeared, healed = ([d._asdict() for d in some] for some in (changes.appeared, changes.healed))
-        screen.document("defects diff", appeared=appeared, healed=healed, stayed=changes.stayed)
+        warnings = [doubt] if doubt is not None else []
+        screen.document("defects diff", appeared=appeared, healed=healed, stayed=changes.stayed, warnings=warnings)
         return
     rows = [("appeared", d) for d in changes.appeared] + [("healed", d) for d in changes.healed]
     screen.table(("", "x", "y", "value", "kind"), [(w, str(d.x), str(d.y), f"{d.value:g}", d.kind) for w, d in rows])

@@ -6,7 +6,7 @@ a list fits every frame that was written in the same order as the dark; for fram
 """
 
 from ap_masters.defects.dialects import DIALECTS, Dialect, is_map, read_defects, write_defects
-from ap_masters.defects.search import Defect, DefectDiff, DefectMap, diff, find_defects, flip
+from ap_masters.defects.search import Defect, DefectDiff, DefectMap, diff, doubt, find_defects, flip
 
 __all__ = [
     "DIALECTS",
@@ -15,6 +15,7 @@ __all__ = [
     "DefectMap",
     "Dialect",
     "diff",
+    "doubt",
     "find_defects",
     "flip",
     "is_map",

@@ -169,7 +169,8 @@ def dialect_of(name: str) -> Dialect:
 def write_defects(defects: DefectMap, path: Path, dialect: str) -> Path:
     """Write a list or map whole or not at all, and return its path: ``path``, with the suffix if it has none.
 
-    Raises UsageError for an unknown dialect, UnwritableImage for an image, OSError for a list.
+    Its folder is made where it is missing. Raises UsageError for an unknown dialect, UnwritableImage for an image,
+    OSError for a list or a folder.
     """
     row = dialect_of(dialect)
     target = path if path.suffix else path.with_suffix(row.suffix)
@@ -204,6 +205,7 @@ def _write_image(defects: DefectMap, path: Path, form: ImageForm) -> None:
     places = np.array([(d.y, d.x) for d in defects.defects], dtype=np.int64).reshape(-1, 2)
     pixels[places[:, 0], places[:, 1]] = form.bad
     xisf = path.suffix.lower() == ".xisf"
+    path.parent.mkdir(parents=True, exist_ok=True)
     images.write_image(path, pixels, image_type="DefectMap", compression="zlib" if xisf else "none")
 
 

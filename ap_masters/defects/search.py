@@ -38,7 +38,8 @@ class DefectMap(Noun):
     """The defects of one master: hot ones from the hottest down, then cold ones from the coldest up.
 
     ``median`` and ``sigma`` (robust) are in ADU, None where they were not needed; ``row_order`` is ROWORDER as
-    the master carries it.
+    the master carries it. ``ranked``: so many were asked for, not all beyond a limit; None where, as in lists of other
+    programs, nobody says.
     """
 
     width: int
@@ -49,6 +50,7 @@ class DefectMap(Noun):
     row_order: str | None = None
     median: float | None = None
     sigma: float | None = None
+    ranked: bool | None = None
 
     def of(self, kind: Kind) -> tuple[Defect, ...]:
         """Return the defects of one kind."""
@@ -101,6 +103,7 @@ def find_defects(
         row_order=_text(keywords.get("ROWORDER")),
         median=median,
         sigma=robust,
+        ranked=sigma is None,
     )
 
 
@@ -117,6 +120,17 @@ def diff(before: DefectMap, after: DefectMap) -> DefectDiff:
         healed=tuple(d for d in before.defects if (d.x, d.y) not in new),
         stayed=len(old & new),
     )
+
+
+def doubt(before: DefectMap, after: DefectMap) -> str | None:
+    """Return why some changes may be none: one of both was searched for another number than the other holds."""
+    for known, other in ((before, after), (after, before)):
+        if known.ranked and other.ranked is None and len(known.defects) != len(other.defects):
+            return (
+                f"{other.source} holds {len(other.defects)} defects and {known.source} was searched for "
+                f"{len(known.defects)}: some appeared or healed by that alone. Give the --count or --sigma of the list"
+            )
+    return None
 
 
 def flip(defects: DefectMap) -> DefectMap:

@@ -73,12 +73,12 @@ def write_index(library: Path, path: Path) -> Index:
         if markdown_path == Path(index.json_path):
             raise LibraryError(f"{markdown_path}: is the index in JSON; the one in Markdown needs another name")
         try:
-            markdown_path.parent.mkdir(parents=True, exist_ok=True)
             write_named(markdown_path, to_markdown(index))  # first: it may be refused
             write_text(index.json_path, to_json(index))
         except OSError as error:
-            place = error.filename2 or markdown_path
-            raise LibraryError(f"{place}: the index cannot be written: {error.strerror or error}") from error
+            raise LibraryError(
+                f"{error.filename or markdown_path}: the index cannot be written: {error.strerror or error}"
+            ) from error
     return index
 
 

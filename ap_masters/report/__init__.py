@@ -55,7 +55,6 @@ def write_report(
     )
     text = render(page, library, target, now=now, policy=settings.library.policy)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         write_named(target, text)
     except OSError as error:
         raise LibraryError(f"{target}: the report cannot be written: {error.strerror or error}") from error

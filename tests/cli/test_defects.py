@@ -60,6 +60,38 @@ def test_a_list_that_is_there_stays(run: Run, dark: Path, tmp_path: Path) -> Non
     assert run("defects", dark, tmp_path / "a.lst", "--overwrite").code == 0
 
 
+@pytest.mark.parametrize("name", ["a.lst", "a.xisf"])
+def test_the_folder_is_made(run: Run, dark: Path, tmp_path: Path, name: str) -> None:
+    """As ``combine`` makes it."""
+    place = tmp_path / "lists é" / "2026" / name
+
+    assert run("defects", dark, place, "--count", "3").code == 0
+    assert place.is_file()
+
+
+def test_a_folder_that_cannot_be_made_is_told(run: Run, dark: Path, tmp_path: Path) -> None:
+    """A file stands where it should be: no name of a file in the making says anything to a user."""
+    (tmp_path / "lists").write_text("mine", encoding="utf-8")
+
+    done = run("defects", dark, tmp_path / "lists" / "a.lst", "--count", "3")
+
+    assert (done.code, done.out) == (1, "")
+    assert str(tmp_path / "lists") in done.err
+    assert ".part" not in done.err
+
+
+def test_a_list_and_a_master_searched_for_another_number_are_told(run: Run, dark: Path, tmp_path: Path) -> None:
+    """The hundred more that were looked for did not appear; lists do not say how many were."""
+    run("defects", dark, tmp_path / "a.lst", "--count", "3")
+
+    for pair in ((tmp_path / "a.lst", dark), (dark, tmp_path / "a.lst")):
+        alike, other = (run("defects", "diff", *pair, "--count", count, "--json") for count in ("3", "103"))
+        assert "warning" not in alike.err
+        assert "a.lst holds 3 defects and dark.fits was searched for 103" in other.err
+        assert [len(done.document["warnings"]) for done in (alike, other)] == [0, 1]
+    assert "warning" not in run("defects", "diff", tmp_path / "a.lst", dark, "--sigma", "8").err
+
+
 def test_diff_tells_what_appeared_and_healed(run: Run, dark: Path, tmp_path: Path) -> None:
     """Between two masters, a master and a list or map, and two lists or maps."""
     pixels = noisy(2)

@@ -134,13 +134,17 @@ def test_a_master_is_enough_where_its_library_is_around_it(run: Run, library: Pa
 
 def test_validate_lights(run: Run, library: Path, small_night: Path, tmp_path: Path) -> None:
     """Every light of the night finds its masters; a capture list says how many frames are missing for a full set."""
-    done = run("library", "validate", library, small_night, "--csv", tmp_path / "capture.csv", "--note", "--json")
+    done = run(
+        "library", "validate", library, small_night, "--csv", tmp_path / "new" / "capture.csv", "--note", "--json"
+    )
 
     (row,) = done.document["validation"]["rows"]
     assert done.code == 0
     assert "masterDark_" in row["dark"]["master"]
     assert row["flat"]["master"].endswith("FILTER_L.xisf")
-    assert (tmp_path / "capture.csv").read_text(encoding="utf-8").splitlines()[1].startswith("dark,300,100,50,-10")
+    assert (
+        (tmp_path / "new" / "capture.csv").read_text(encoding="utf-8").splitlines()[1].startswith("dark,300,100,50,-10")
+    )
     assert Path(done.document["note"]).is_file()
 
 
