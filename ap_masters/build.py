@@ -19,6 +19,7 @@ from ap_masters.errors import (
     NothingToDo,
     QualityRefused,
     SomeJobsFailed,
+    UsageError,
 )
 from ap_masters.library import index, lock, scan, store
 from ap_masters.library.entries import Entry, with_published
@@ -161,7 +162,7 @@ def _write_index(library: Path, settings: Settings) -> None:
     """Bring the calibration index up to date; masters stand whatever becomes of it, so a failure is told only."""
     try:
         index.write_index(library, settings.library.index_path)
-    except LibraryError as error:
+    except (LibraryError, UsageError) as error:
         log.warning("%s. Run `ap-masters library index` once that is mended", error)
 
 

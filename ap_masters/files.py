@@ -14,6 +14,7 @@ FITS_MAGIC: Final = b"SIMPLE"
 XISF_MAGIC: Final = b"XISF0100"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 
+_HEAD: Final = 1024  # bytes in which a text says who wrote it
 _KEPT_SUFFIXES: Final = {".xrs", ".toml"}  # records and settings
 _PART_NAME: Final = re.compile(r"\..+\.\d+\.part", re.DOTALL)
 
@@ -49,16 +50,33 @@ def write_text(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)  # still there after Ctrl-C, or where the disk is full
 
 
-def write_named(path: Path, text: str) -> None:
+def write_named(path: Path, text: str, *, known_by: str | None = None, overwrite: bool = False) -> None:
     """Write ``text`` where a user wants it, in a folder that may be new; it replaces what is there, as ``write_text``.
 
-    Raises UsageError also where that is a record, settings, or what a library keeps for itself. Raises OSError.
+    With ``known_by``, words that all such texts have at their beginning, it replaces no file of another kind, unless
+    ``overwrite`` says so. Raises UsageError where it may not replace what is there, which is always so of a record, of
+    settings, and of what a library keeps for itself. Raises OSError.
     """
     is_kept = path.suffix.lower() in _KEPT_SUFFIXES or HOUSEKEEPING.name in path.parts
     if is_kept and path.exists():
         raise UsageError(f"{path}: is what ap-masters keeps for itself, or your settings; choose another name")
+    if known_by is not None and not overwrite and _is_of_others(path, known_by) and not begins_as_image(path):
+        what = "is there already, and ap-masters did not write it"
+        raise UsageError(f"{path}: {what}; choose another name, or --overwrite replaces it")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
+
+
+def _is_of_others(path: Path, known_by: str) -> bool:
+    """Say whether a file has something in it, and not at its beginning what it would be known by."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return True  # nobody knows what would be lost
+    return bool(head) and known_by.encode() not in head
 
 
 def begins_as_image(path: Path) -> bool:

@@ -192,5 +192,5 @@ def _index(screen: Screen, loaded: Loaded, library: Path) -> None:
 
     try:
         write_index(library, loaded.settings.library.index_path)
-    except LibraryError as error:
+    except (LibraryError, UsageError) as error:
         screen.warning(f"{error}. Run `ap-masters library index` once that is mended")

@@ -20,11 +20,18 @@ if TYPE_CHECKING:
 
 
 @with_settings(flags.KEEPING.only(flags.INDEX_PATH))
-def index(screen: Screen, loaded: Loaded, library: Library) -> None:
+def index(
+    screen: Screen,
+    loaded: Loaded,
+    library: Library,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what stands there, even if it is no index.")
+    ] = False,
+) -> None:
     """Write the calibration index, as JSON and Markdown, from masters and records alone."""
     from ap_masters.library.index import write_index
 
-    written = write_index(library, loaded.settings.library.index_path)
+    written = write_index(library, loaded.settings.library.index_path, overwrite=overwrite)
     if screen.json:
         screen.document("library index", index=written)
         return

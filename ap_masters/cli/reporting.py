@@ -21,12 +21,22 @@ def report(
     library: Library,
     output: Annotated[Path | None, typer.Option("--output", help="Where the page goes (DIR/report.html).")] = None,
     pictures: Annotated[int, typer.Option(min=0, help="The most previews to make.")] = 100,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what stands there, even if it is no such page.")
+    ] = False,
     browse: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
     """Write the HTML page of a library: coverage, trends, the sensor, what is due, previews. It works offline."""
     from ap_masters.report import write_report
 
-    written = write_report(library, output, settings=loaded.settings, now=datetime.now(UTC), pictures=pictures)
+    written = write_report(
+        library,
+        output,
+        settings=loaded.settings,
+        now=datetime.now(UTC),
+        pictures=pictures,
+        overwrite=overwrite,
+    )
     if screen.json:
         screen.document("report", report=written)
     else:

@@ -23,6 +23,7 @@ from ap_masters.safe import markdown
 
 SCHEMA: Final = "ap-masters/index"
 VERSION: Final = 1
+_MADE_BY: Final = "This file is made by `ap-masters library index`."  # by which it is known, too
 JSON_NAME: Final = "calibration-index.json"
 
 # What the table for people shows: heading, measure, how it is written. Methods and the rest are in the records.
@@ -61,11 +62,12 @@ class _Row(NamedTuple):
     sha256: str
 
 
-def write_index(library: Path, path: Path) -> Index:
+def write_index(library: Path, path: Path, *, overwrite: bool = False) -> Index:
     """Write ``calibration-index.json`` into the library and the Markdown to ``path``; return what they say.
 
     ``path`` is relative to the library or absolute; links in the Markdown are relative to its own folder.
-    Raises LibraryError where either cannot be written.
+    Raises LibraryError where either cannot be written, UsageError where ``path`` is a file that is no index, unless it
+    is to be overwritten.
     """
     markdown_path = library / path
     with library_lock(library):
@@ -73,7 +75,8 @@ def write_index(library: Path, path: Path) -> Index:
         if markdown_path == Path(index.json_path):
             raise LibraryError(f"{markdown_path}: is the index in JSON; the one in Markdown needs another name")
         try:
-            write_named(markdown_path, to_markdown(index))  # first: it may be refused
+            # First: it may be refused.
+            write_named(markdown_path, to_markdown(index), known_by=_MADE_BY, overwrite=overwrite)
             write_text(index.json_path, to_json(index))
         except OSError as error:
             raise LibraryError(
@@ -135,6 +138,7 @@ def to_markdown(index: Index) -> str:
         environment()
         .get_template("index/calibration-index.md.j2")
         .render(
+            made_by=_MADE_BY,
             columns=[heading for heading, _, _ in _COLUMNS],
             sections=[(title, rows) for title, rows in sections if rows],
             series=[_series(s) for s in index.dark_series],

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from ap_masters import __version__
@@ -21,6 +22,8 @@ from ap_masters.report.preview import preview
 
 __all__ = ["Report", "write_report"]
 
+_MADE_BY: Final = '<meta name="generator" content="ap-masters '  # of a page's head, by which it is known
+
 
 class Report(Noun):
     """Where the page is, and what it tells."""
@@ -33,12 +36,19 @@ class Report(Noun):
 
 
 def write_report(
-    library: Path, path: Path | None = None, *, settings: Settings, now: datetime, pictures: int = 100
+    library: Path,
+    path: Path | None = None,
+    *,
+    settings: Settings,
+    now: datetime,
+    pictures: int = 100,
+    overwrite: bool = False,
 ) -> Report:
     """Write the page of ``library`` to ``path`` (``library/report.html``) and return what it tells.
 
     ``pictures`` is the most previews to make; each reads a small part of its master once and is kept. Links lead
-    from the page to the masters. Raises LibraryError where the library is not there or the page cannot be written.
+    from the page to the masters. Raises LibraryError where the library is not there or the page cannot be written,
+    UsageError where another file than such a page stands there, unless it is to be overwritten.
     """
     if not library.is_dir():
         raise LibraryError(f"{library}: there is no such library")
@@ -55,7 +65,7 @@ def write_report(
     )
     text = render(page, library, target, now=now, policy=settings.library.policy)
     try:
-        write_named(target, text)
+        write_named(target, text, known_by=_MADE_BY, overwrite=overwrite)
     except OSError as error:
         raise LibraryError(f"{target}: the report cannot be written: {error.strerror or error}") from error
     return Report(

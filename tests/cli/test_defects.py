@@ -146,6 +146,25 @@ def test_report_writes_one_page(run: Run, small_library: Path, tmp_path: Path) -
     assert "http://" not in text.replace("http://www.w3.org/", "")
 
 
+def test_report_replaces_nothing_but_a_page_of_its_own(run: Run, small_library: Path, tmp_path: Path) -> None:
+    """As combine does: what somebody else wrote stays, unless told; an empty file holds nothing to keep."""
+    page, empty = tmp_path / "page.html", tmp_path / "empty.html"
+    page.write_text("<!doctype html>\n<title>My masters</title>\n", encoding="utf-8")
+    mine = page.read_bytes()
+    empty.touch()
+
+    refused = run("report", small_library, "--output", page)
+    kept = page.read_bytes()
+    told = [run("report", small_library, "--output", page, *flag).code for flag in (["--overwrite"], [])]
+
+    assert refused.code == 2
+    assert "page.html" in refused.err
+    assert "--overwrite" in refused.err
+    assert kept == mine
+    assert told == [0, 0]
+    assert run("report", small_library, "--output", empty).code == 0
+
+
 def test_no_map_takes_the_place_of_a_frame(run: Run, tmp_path: Path, dark: Path) -> None:
     """Nor of the master it is made from; a map of before is replaced."""
     frame = write_frame(tmp_path / "frame.fits")

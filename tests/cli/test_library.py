@@ -132,6 +132,29 @@ def test_a_master_is_enough_where_its_library_is_around_it(run: Run, library: Pa
     assert run("library", "publish", library, "--reason", "x").code == 2
 
 
+def test_index_replaces_nothing_but_an_index(run: Run, library: Path, small_night: Path) -> None:
+    """A user's own text stays, whoever comes to write an index: the command, unless told, or a change by hand."""
+    text = library / "README.md"
+    text.write_text("# Calibration index of my own\n", encoding="utf-8")
+    mine = text.read_bytes()
+    master = next(library.rglob("masterDark_*.xisf"))
+    (library / "ap-masters.toml").write_text("library.index_path = 'README.md'\n", encoding="utf-8")
+    config = ("--config", library / "ap-masters.toml")
+
+    refused = run("library", "index", library, "--path", text)
+    labelled = run("library", "label", library, master, "interim", *config)
+    built = run("build", small_night, library, *config, "--engine", "numpy", "--sigma-low", "3.5")
+
+    assert (refused.code, labelled.code, built.code) == (2, 0, 0)
+    for done in (refused, labelled, built):
+        assert "README.md" in done.err
+        assert "--overwrite" in done.err
+    assert text.read_bytes() == mine
+    assert run("library", "index", library, "--path", text, "--overwrite").code == 0
+    assert run("library", "index", library, "--path", text).code == 0
+    assert text.read_bytes() != mine
+
+
 def test_validate_lights(run: Run, library: Path, small_night: Path, tmp_path: Path) -> None:
     """Every light of the night finds its masters; a capture list says how many frames are missing for a full set."""
     done = run(
