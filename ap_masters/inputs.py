@@ -24,12 +24,14 @@ def expand(words: Sequence[str], *, but: Path | None = None) -> tuple[Path, ...]
     A word is a file, a wildcard (``**`` goes down), a folder (its images, not those below), or ``@list``. One
     single file whose name ends in a number stands for its whole sequence: ``bias0001.fit`` for every
     ``bias????.fit`` from 1 on. Raises UsageError for a name that is not there, NothingToDo for a wildcard,
-    folder or list that holds nothing.
+    folder or list that holds nothing, and for one file by several names.
     """
     files = [path for word in words for path in _files(word)]
     if len(words) == 1 and len(files) == 1 and Path(words[0]) == files[0]:
         files = list(_sequence(files[0]))
     once = {path.resolve(): path for path in files}
+    if len(once) == 1 < len(files):
+        raise NothingToDo(f"{files[0]}: is one file, which was named {len(files)} times; name another one besides")
     if but is not None:
         once.pop(but.resolve(), None)
     return tuple(sorted(once.values(), key=_natural))

@@ -99,6 +99,17 @@ def test_a_file_named_twice_counts_once(night: Path) -> None:
     assert names(expand(words)) == ["bias0001.fit", "bias0002.fit"]
 
 
+def test_one_file_by_several_names_is_told(night: Path) -> None:
+    """Whoever named two files and got one should not have to guess why."""
+    (night / "list.txt").write_text("bias0001.fit\nbias0001.fit\n", encoding="utf-8")
+    (night / "x").mkdir()
+    one, same = str(night / "bias0001.fit"), str(night / "x" / ".." / "bias0001.fit")
+
+    for words in ([one, one], [one, same], [f"@{night / 'list.txt'}"]):
+        with pytest.raises(NothingToDo, match=r"bias0001\.fit: is one file, which was named 2 times"):
+            expand(words)
+
+
 def test_the_output_is_never_an_input(night: Path) -> None:
     """``combine *.fit master.fit`` run again does not stack its own master."""
     found = expand([str(night / "*.fit")], but=night / "dark0001.fit")

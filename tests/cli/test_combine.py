@@ -296,6 +296,9 @@ def test_what_cannot_be_used_is_left_out_and_said(run: Run, night: Path) -> None
         pytest.param(("missing.fit", "out.fit"), 2, "missing.fit: there is no such file", id="no such file"),
         pytest.param(("dark*.fit", "out.fit"), 3, "no file matches", id="no match"),
         pytest.param(("bias0005.fit", "out.fit"), 3, "1 of 1 file(s) can be combined; two are needed", id="one file"),
+        pytest.param(
+            ("bias0005.fit", "bias0005.fit", "out.fit"), 3, "is one file, which was named 2 times", id="twice"
+        ),
         pytest.param((".", "out.tif"), 2, "the output's suffix says its format", id="no known suffix"),
         pytest.param(("bias0001.fit", "."), 2, "is a folder", id="output is a folder"),
         pytest.param((".", "out.fit", "--memory", "lots"), 2, "flag --memory: memory = lots", id="no amount"),
