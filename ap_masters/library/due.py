@@ -75,7 +75,9 @@ class _View:
         self.policy, self.today, self.cooler_change_c = policy, today, change_c
         self.published = [e for e in entries if e.status is MasterStatus.PUBLISHED]
         self.in_use = {e.sha256 for e in self.published if e.sha256}
-        self.names = {(e.key.type, e.name) for e in self.published}
+        self.of_a_name: dict[tuple[FrameType, str], list[Entry]] = defaultdict(list)
+        for entry in self.published:
+            self.of_a_name[entry.key.type, entry.name].append(entry)
         self.retired = {e.sha256: e for e in entries if e.status is not MasterStatus.PUBLISHED and e.sha256}
         # A quarantined master tells of drift too: it is the service alert that put it there.
         self.alarms: dict[_Camera, list[tuple[Entry, Finding]]] = defaultdict(list)
@@ -241,8 +243,13 @@ def _depends(entry: Entry, view: _View) -> Iterator[Reason]:
         other = view.retired.get(use.sha256)
         if other is not None:
             yield Reason(cause="dependency", detail=f"its {use.type} {use.name} is {other.status} since: {_why(other)}")
-        elif (use.type, use.name) in view.names:
+        elif any(_may_be_later(alike, entry) for alike in view.of_a_name.get((use.type, use.name), ())):
             yield Reason(cause="dependency", detail=f"its {use.type} {use.name} was rebuilt")
+
+
+def _may_be_later(other: Entry, entry: Entry) -> bool:
+    """Whether ``other`` can have taken the place of what ``entry`` was made with: that may lie in another library."""
+    return other.created is None or entry.created is None or other.created > entry.created
 
 
 def _why(entry: Entry) -> str:

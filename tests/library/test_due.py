@@ -51,6 +51,24 @@ def test_a_master_with_a_successor_is_not_due_for_its_age() -> None:
     assert causes(due([old, new, other], LibrarySettings(), now=NOW)) == {"other.xisf": ["age"]}
 
 
+@pytest.mark.parametrize(
+    ("bias_made", "is_due"),
+    [
+        pytest.param(-1, False, id="before: the flat was made with one of another library"),
+        pytest.param(1, True, id="after: it took the place of the one the flat was made with"),
+        pytest.param(None, True, id="nobody knows"),
+    ],
+)
+def test_a_bias_that_was_there_before_is_no_rebuilt_one(bias_made: int | None, is_due: bool) -> None:
+    """``--bias-master-dir`` takes masters of another library, under the names that ours have."""
+    use = Use(type=FrameType.BIAS, name="bias.xisf", sha256="a" * 64)
+    flat = entry(FrameType.FLAT, created=NOW - timedelta(days=5), uses=(use,))
+    made = None if bias_made is None else NOW - timedelta(days=5 - bias_made)
+    bias = entry(FrameType.BIAS, sha256="b" * 64, created=made)
+
+    assert causes(due([flat, bias], NEVER, now=NOW)) == ({"flat.xisf": ["dependency"]} if is_due else {})
+
+
 def test_what_a_later_set_has_refreshed_is_not_due_for_the_change_that_set_has_found() -> None:
     """Layouts with dates keep the old dark beside the new one, which compared itself with it."""
     seen = (("refresh", "hot pixels"), ("service", "median"), ("refresh", "cooler offset"))
