@@ -16,7 +16,7 @@ _NAME: Final = 8  # bytes of a card that hold its keyword
 FIRST_READ: Final = 4 * BLOCK  # 144 cards: nearly every raw frame's header in one read
 _LARGEST_HEADER: Final = 16 * 1024 * 1024
 _LARGEST_SIDE: Final = 1 << 24
-_MOST_CHANNELS: Final = 256  # more are the planes of a data cube
+_MOST_CHANNELS: Final = 256  # more are the planes of a data cube, which would be looked at one by one
 
 # (BITPIX, BZERO) with BSCALE 1 -> physical sample type and full scale. Signed integers without BZERO hold counts
 # as they stand, as under PixInsight's hint "signed-is-physical": the MSDP solar frames store 12-bit counts so.
@@ -146,7 +146,10 @@ def _layout(path: Path, image: _Hdu, keywords: tuple[Keyword, ...], *, images: i
     if bscale == 1.0:
         sample, full_scale = _SAMPLES.get((bitpix, bzero), (sample, full_scale))
     width, height, channels = (*image.axes, 1)[:3]
-    if max(width, height) > _LARGEST_SIDE or channels > _MOST_CHANNELS:
+    if channels > _MOST_CHANNELS:
+        what = f"has {channels} planes by its header, too many for a calibration frame"
+        raise UnreadableImage(path, f"{what}: split a cube of exposures into files of one each")
+    if max(width, height) > _LARGEST_SIDE:
         raise UnreadableImage(path, f"claims to be {width} x {height} x {channels} pixels; the header is damaged")
     info = ImageInfo(path, ImageFormat.FITS, width, height, channels, sample, full_scale, keywords, images=images)
     return FitsLayout(info, image.number, image.offset, bitpix, bscale, bzero, image.tiled)
