@@ -90,20 +90,24 @@ def _calls(network: Sequence[Comparator]) -> int:
     return sum(comparator.wants_low + comparator.wants_high for comparator in network)
 
 
-def apply_network(network: Iterable[Comparator], rows: list[NDArray[Any]], spare: NDArray[Any]) -> NDArray[Any]:
-    """Run ``network`` on ``rows`` (all of one length and type), in place; return the row that is spare now."""
+def apply_network(
+    network: Iterable[Comparator], rows: list[NDArray[Any]], spares: list[NDArray[Any]], *, keep: bool = False
+) -> None:
+    """Run ``network`` on ``rows`` (all of one length and type): the list comes to hold the results.
+
+    That takes one spare row. If what the rows hold is to be kept, it takes one more than there are rows.
+    """
     minimum, maximum = np.minimum, np.maximum
+    ours: list[NDArray[Any] | None] = [None] * len(rows) if keep else list(rows)
     for low, high, wants_low, wants_high in network:
-        a, b = rows[low], rows[high]
-        if wants_low and wants_high:
-            minimum(a, b, out=spare)
-            maximum(a, b, out=b)
-            rows[low], spare = spare, a
-        elif wants_low:
-            minimum(a, b, out=a)
-        else:
-            maximum(a, b, out=b)
-    return spare
+        a, b, before = rows[low], rows[high], ours[low]
+        if wants_low:
+            rows[low] = ours[low] = minimum(a, b, out=spares.pop())
+        if wants_high:
+            there = ours[high]
+            rows[high] = ours[high] = maximum(a, b, out=spares.pop() if there is None else there)
+        if wants_low and before is not None:
+            spares.append(before)
 
 
 def in_order(stacks: NDArray[Any]) -> NDArray[Any]:
@@ -126,8 +130,8 @@ def of_ranks(stacks: NDArray[Any], ranks: Collection[int]) -> dict[int, NDArray[
 
 def _applied(network: Sequence[Comparator], stacks: NDArray[Any]) -> list[NDArray[Any]]:
     """Return what the network makes of the rows, which stay as they are."""
-    rows = [row.copy() for row in stacks]
-    apply_network(network, rows, np.empty_like(rows[0]))
+    rows = list(stacks)
+    apply_network(network, rows, list(np.empty((len(rows) + 1, stacks.shape[1]), stacks.dtype)), keep=True)
     return rows
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.counting import median_in_memory
-from ap_masters.engines.network import apply_network, selecting_network
+from ap_masters.engines.network import of_ranks
 from ap_masters.engines.order_statistics import order_statistics
 from ap_masters.errors import NotFinite
 from ap_masters.images import open_image
@@ -169,9 +169,7 @@ def _row_medians(rows: Rows) -> Floats:
 
 def _column_medians(rows: Rows) -> Rows:
     """Return the medians of pixels below each other, rounded to float32."""
-    n = len(rows)
-    low, high = (n - 1) // 2, n // 2
-    ranked = [row.copy() for row in rows]
-    apply_network(selecting_network(n, frozenset({low, high})), ranked, np.empty_like(ranked[0]))
+    low, high = (len(rows) - 1) // 2, len(rows) // 2
+    ranked = of_ranks(rows, {low, high})
     medians: Rows = ((ranked[low].astype(np.float64) + ranked[high]) / 2).astype(np.float32)
     return medians

@@ -21,13 +21,19 @@ def test_a_network_sorts_and_its_parts_select(n: int) -> None:
     rows = _patterns(n)
     ordered = np.sort(rows, axis=0)
     every = [row.copy() for row in rows]
-    apply_network(sorting_network(n), every, np.empty_like(every[0]))
+    apply_network(sorting_network(n), every, [np.empty_like(every[0])])
     np.testing.assert_array_equal(every, ordered)
     for ranks in ({(n - 1) // 2, n // 2}, {0}, {n - 1}, {0, n - 1}, {n // 3}):
-        some = [row.copy() for row in rows]
-        apply_network(selecting_network(n, frozenset(ranks)), some, np.empty_like(some[0]))
+        some, before = list(rows), rows.copy()
+        apply_network(
+            selecting_network(n, frozenset(ranks)),
+            some,
+            list(np.empty_like(rows, shape=(n + 1, len(rows[0])))),
+            keep=True,
+        )
         for rank in ranks:
             np.testing.assert_array_equal(some[rank], ordered[rank])
+        np.testing.assert_array_equal(rows, before)
 
 
 @pytest.mark.parametrize(("n", "calls"), [(9, 34), (25, 182), (32, 260), (64, 736)])

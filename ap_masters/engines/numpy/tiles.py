@@ -170,12 +170,11 @@ class MeasuredTiles(Tiles):
         """
         length = len(self._rows[0])
         if self._pivot is None:
-            ordered, spare = list(self._rows), self._scratch.row("spare", self._dtype, length)
+            ordered, spares = list(self._rows), [self._scratch.row("spare", self._dtype, length)]
         else:
-            *ordered, spare = self._scratch.rows("ordered", self._count + 1, np.int16, length)
-            for row, copy in zip(self._rows, ordered, strict=True):
-                np.copyto(copy, row.view(np.int16))
-        apply_network(self._network, ordered, spare)
+            ordered = [row.view(np.int16) for row in self._rows]
+            spares = self._scratch.rows("ordered", self._count + 1, np.int16, length)
+        apply_network(self._network, ordered, spares, keep=self._pivot is not None)
         self._sorted = ordered
 
     def _sums(self, found: Moments, some: Indices) -> Sums:
@@ -210,7 +209,7 @@ class RankedTiles(Tiles):
         keys = short_keys(rows, tile.read, coarsest=coarsest, float_type=self._float, scratch=scratch)
         fine = bool(tile.fractions) and keys.shift + BITS < _FINE_BITS
         if not fine or not self._averages:
-            apply_network(self._network, keys.rows, keys.spare)
+            apply_network(self._network, keys.rows, [keys.spare])
         self._sorted, self._total, self._pivot = keys.rows, keys.total if self._averages else None, keys.pivot
         wide = keys.wide if tile.outside is None else keys.wide | tile.outside()
         if fine:
@@ -241,7 +240,7 @@ class RankedTiles(Tiles):
             np.left_shift(row, places, out=row)
             np.copyto(part, np.right_shift(fraction, 8 - places, out=fraction))
             np.bitwise_or(row, part, out=row)
-        apply_network(self._network, rows, part)
+        apply_network(self._network, rows, [part])
         return 1 / (1 << places), rows
 
 
