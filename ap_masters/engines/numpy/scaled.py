@@ -14,7 +14,7 @@ Row = NDArray[Any]
 
 _BELOW: Final = 256  # calibrated samples down to minus this many counts still make whole counts of 16 bits
 _RANGE: Final = 1 << 16
-_ROUNDED: Final = 0.02  # float32's error in a scaled sample: three roundings of numbers below 2^17
+_ROUNDED: Final = 0.02  # float32's error in a scaled sample: five roundings (of the factor, too) of numbers below 2^17
 _CHUNK: Final = 1 << 11  # pixels whose samples are made float64 at once: they stay in the cache
 
 
@@ -40,7 +40,7 @@ class ScaledReader:
         self._source = calibrated.frames if calibrated else source
         self._masters = calibrated.masters if calibrated else None
         count = len(self._source)
-        self._offsets = np.array(calibrated.offsets if calibrated else [0.0] * count) - self._source.zero
+        self._offsets = np.array(calibrated.offsets if calibrated else [0.0] * count)
         self._factors = np.ones(count)
         self._raw: NDArray[Any] = np.zeros((0, 0))
         self._wide = np.empty((count, _CHUNK))
@@ -57,7 +57,8 @@ class ScaledReader:
         self._channel, self._start = channel, start
         factors = self._order.scales[channel].combine
         self._factors = np.ones(len(self._source)) if factors is None else np.asarray(factors, np.float64)
-        self._raw = self._scratch.table("raw", len(self._source), self._source.dtype, length)
+        kind = np.dtype(np.uint16) if self._source.zero else self._source.dtype
+        self._raw = self._scratch.table("raw", len(self._source), kind, length)
         self._subtrahend = self._masters.subtrahend(channel, start, length, 1.0) if self._masters else None
         if self._keeps_fractions:
             self._fractions = self._scratch.rows("fraction", len(self._source), np.uint8, length)
@@ -65,7 +66,9 @@ class ScaledReader:
     def read(self, index: int) -> Row:
         """Return the whole counts of one frame, where these are in range; they last until the next call."""
         raw = self._raw[index]
-        np.copyto(raw, self._source.read(index, self._channel, self._start, len(raw)))
+        np.copyto(raw.view(self._source.dtype), self._source.read(index, self._channel, self._start, len(raw)))
+        if self._source.zero:  # modulo 2^16. In float32, large terms that cancel would leave their rounding
+            np.add(raw, raw.dtype.type(self._source.zero), out=raw)
         value = self._scratch.row("value", np.float32, len(raw))
         np.copyto(value, raw)
         if self._subtrahend is not None:

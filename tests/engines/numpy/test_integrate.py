@@ -160,7 +160,7 @@ def test_integers_of_other_widths(dtype: Any) -> None:
 @pytest.mark.parametrize("rejection", [Rejection.SIGMA, Rejection.WINSORIZED, Rejection.PERCENTILE, Rejection.NONE])
 @pytest.mark.parametrize("kind", ["noise", "wide noise", "spikes"])
 def test_neither_memory_nor_workers_nor_tiles_matter(kind: str, rejection: Rejection) -> None:
-    """One row at a time or all at once, by one thread or three: the same bits."""
+    """One row at a time or all at once, by one process or three: the same bits."""
     frames = counts(kind, np.random.default_rng(3), (12, 2, 50, 23))
     recipe = Recipe(rejection=rejection)
     first = run(frames, recipe)
@@ -279,6 +279,36 @@ def test_scaled_samples_below_the_range_of_keys_are_noticed(sample: int, outside
     reader.read(0)
 
     assert reader.outside().tolist() == [outside] * 16
+
+
+@pytest.mark.parametrize("stored_signed", [False, True])
+@pytest.mark.parametrize("factor", [0.9876, 16.31, 101.7, 1009.3])
+def test_a_scaled_sample_lies_between_its_key_and_the_slack_above(factor: float, stored_signed: bool) -> None:
+    """However large the factor, and whichever way unsigned samples are stored."""
+    factor = round(factor * 2**24) / 2**24
+    level = 32768 / factor
+    frames = np.random.default_rng(1).integers(int(0.8 * level), int(1.2 * level), (1, 1, 1, 5000), np.uint16)
+    stored, zero = _as_fits_stores_it(frames) if stored_signed else (frames, 0)
+    order = Order(ArraySource(stored, zero), Recipe(), Shape(5000, 1, 1), ADU, [Scales(combine=[factor])], ADU)
+    reader = ScaledReader(order, Scratch(5000))
+
+    reader.begin(0, 0, 5000)
+    beyond = frames.ravel() * factor - (reader.read(0).astype(float) + reader.zero)
+
+    assert 0 <= beyond.min() <= beyond.max() <= reader.slack
+
+
+def test_a_median_at_the_end_of_what_sixteen_bits_hold() -> None:
+    """Three samples 32767 counts above the middle of the first three, which differ in fractions of a count."""
+    frames = copies([1000, 1000, 33767, 33767, 33767], np.uint16)
+    factors = [round(f * 2**24) / 2**24 for f in (1, 1, 1, 1 - 0.6 / 33767, 1 - 0.3 / 33767)]
+    recipe = Recipe(rejection=Rejection.PERCENTILE, percentile_low=1.0, percentile_high=0.0)
+    scaled = frames[..., :1] * np.array(factors)[:, None, None, None]
+
+    ours, theirs = run(frames, recipe, scales=[Scales(factors, factors)]), by_definition(scaled, recipe)
+
+    assert ours.high.tolist() == (700 * theirs.high).tolist()
+    assert ours.pixels[0, 0, 0] == theirs.pixels[0, 0, 0]
 
 
 @pytest.mark.parametrize("rejection", [Rejection.WINSORIZED, Rejection.LINEAR_FIT])

@@ -1,7 +1,7 @@
 """What one look at a tile tells of its stacks while the samples are warm: their ends, their sums, and of squares.
 
-Sums are taken about a sample from the middle of each stack, modulo 2^16, over as many frames as cannot exceed that;
-then they are added up in floats. Differences from the middle are squared as *keys* of eight bits: darks and bias
+Sums are taken about the median of a stack's first three samples, modulo 2^16, over as many frames as cannot exceed
+that; then they are added up in floats. Differences from the middle are squared as *keys* of eight bits: darks and bias
 frames need no shift for that; the noise of flats is coarsened to some twentieth of its deviation, which the screens
 allow for. A stack that reaches further than that is *wide*; sums of it mean nothing.
 """
@@ -20,7 +20,7 @@ Row = NDArray[Any]
 Read = Callable[[int], Row]  # the samples of frame i, which last until the next call
 
 _LARGEST: Final = 127  # key
-_COARSEST: Final = 8  # the largest shift: then keys reach as far as differences modulo 2^16
+_COARSEST: Final = 8  # the largest shift: keys then reach to 127 << 8; what lies further is wide
 _FURTHEST: Final = 1 << 15
 MOST_WIDE: Final = 1 / 16  # of a tile; with more, the keys are made coarser
 _SAMPLED: Final = 64  # every so-manieth stack tells how far samples scatter
@@ -28,7 +28,7 @@ _REACH: Final = 2.1  # largest difference over the 90th percentile of the range 
 
 
 class Wanted(NamedTuple):
-    """Whether sums of squares are wanted, and whether samples are ``exact``, so that it matters what keys lack."""
+    """Whether sums of squares are wanted; whether samples are ``exact``: then their sums are, and what keys lack."""
 
     squares: bool
     exact: bool
@@ -141,9 +141,11 @@ class _Look:
         return Moments(n, middle, above, below, *rows, shift, sums.lost(wide), wide)
 
     def _mark_wrapped(self, wide: Bools, above: NDArray[np.uint16], below: NDArray[np.uint16], near: int) -> None:
-        """Mark stacks that reach beyond the type's range: there a difference of more than half of it was taken.
+        """Mark stacks with differences D that 16 bits do not hold; they are seen as D - 2^16, or D + 2^16.
 
-        Where such a difference looks ``near`` all the same, the middle is as near to an end of the range.
+        Of D > 32767, the sample is middle + D <= greatest of the type, so that ``below`` exceeds middle - least of the
+        type; of D < -32768, likewise, ``above`` exceeds greatest - middle. No true difference does either. One that
+        looks ``near`` all the same has its middle as near to an end.
         """
         middle = self._middle
         limits = np.iinfo(middle.dtype)
@@ -226,9 +228,12 @@ class _Sum:
 def _together(n: int, shift: int, reach: int, *, squares: bool) -> tuple[int, int]:
     """Return how many frames are added up modulo 2^16 at a time, and how far samples may reach for that.
 
-    With fewer at a time there are more sums of floats, with more at a time more stacks are wide.
+    Sums of differences, hence of keys, then stay within 16 bits, and so do those of squares. With fewer at a time there
+    are more sums of floats, with more at a time more stacks are wide.
     """
-    of_sum, of_squares = 32767, 65535 << 2 * shift  # of so many differences, of their squares
+    # Of so many differences, of their squares. Not 32767: no sample of a stack that is not wide reaches either end of
+    # 16 bits, so that a limit beyond may be moved to that end (``clipping``).
+    of_sum, of_squares = 32766, 65535 << 2 * shift
     reach = min(max(reach, 1), _LARGEST << shift) if squares else min(max(reach, 1), of_sum)
     needed = max(n * reach / of_sum, n * reach * reach / of_squares if squares else 0)
     together = -(-n // ceil(needed))
