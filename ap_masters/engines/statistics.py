@@ -27,7 +27,7 @@ ReadAgain = Callable[[int], Iterator[Rows]]  # channel -> all its samples, in ru
 BLOCK: Final = 16  # rows of a block; bands start at multiples of it
 _GRID: Final = 16  # the grid has at most so many rows and columns
 _BAND_BYTES: Final = 1 << 21
-_SAMPLE: Final = 1 << 17  # samples set aside per channel, at least half as many
+_SAMPLE: Final = 1 << 17  # samples set aside per channel: all where there are fewer, else less than twice as many
 _AT_ONCE: Final = 4  # rows made float64 at once: they stay in the cache
 
 

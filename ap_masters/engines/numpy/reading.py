@@ -77,8 +77,8 @@ def _easily_open() -> int:
 class Handles:
     """Open files by path: as many as the system easily allows stay open, further ones are opened for each read."""
 
-    def __init__(self, limit: int | None = None) -> None:
-        self._limit = _easily_open() if limit is None else limit
+    def __init__(self) -> None:
+        self._limit = _easily_open()
         self._open: dict[str, PositionalFile] = {}
         self._lock = threading.Lock()
 

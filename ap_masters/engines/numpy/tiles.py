@@ -64,7 +64,7 @@ class Unfinished(NamedTuple):
 
 
 class Tiles(ABC):
-    """Screens one tile after the other, in one thread, and combines what is proven."""
+    """Screens one tile after the other, and combines what is proven."""
 
     def __init__(self, order: Order, scratch: Scratch, samples: Samples) -> None:
         self._count = n = len(order.source)
@@ -208,7 +208,7 @@ class RankedTiles(Tiles):
         rows = self._rows = scratch.rows("difference", self._count, self._dtype, tile.length)
         keys = short_keys(rows, tile.read, coarsest=coarsest, float_type=self._float, scratch=scratch)
         fine = bool(tile.fractions) and keys.shift + BITS < _FINE_BITS
-        if not fine or not self._averages:
+        if not fine:
             apply_network(self._network, keys.rows, [keys.spare])
         self._sorted, self._total, self._pivot = keys.rows, keys.total if self._averages else None, keys.pivot
         wide = keys.wide if tile.outside is None else keys.wide | tile.outside()

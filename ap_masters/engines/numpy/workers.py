@@ -19,8 +19,8 @@ Known = TypeVar("Known", Sums, Losses, Begun)
 _PUT_OFF: Final = 6 << 20  # bytes of put-off stacks go together, and their samples: they differ in what they have lost
 _SAMPLE: Final = 2  # bytes, where it is kept as it was read
 
-# Samples of each frame that tell its level, and of all together. The median of so many errs by less than a
-# hundredth of their deviation, which is plenty for finding frames that do not belong.
+# Samples of each frame that tell its level, and of all together. The median of so many errs by a hundredth of their
+# deviation (a fiftieth where there are a thousand frames), which is plenty for finding frames that do not belong.
 _SAMPLED: Final = 1 << 14
 _MOST_SAMPLED: Final = 1 << 22
 

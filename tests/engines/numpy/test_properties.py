@@ -79,7 +79,7 @@ def test_a_constant_stays_itself(value: int, count: int, rejection: Rejection, c
 def test_memory_workers_and_order_change_nothing(
     data: st.DataObject, rejection: Rejection, memory: int, workers: int
 ) -> None:
-    """One row at a time or all, by one thread or several, in any order of frames: the same master to the last bit."""
+    """One row at a time or all, by one process or several, in any order of frames: the same master to the last bit."""
     count = data.draw(st.integers(3, 10))
     values = data.draw(st.sampled_from([st.integers(0, 65535), st.integers(490, 510)]))
     frames: NDArray[Any] = data.draw(hnp.arrays(np.uint16, (count, 1, 6, 5), elements=values))

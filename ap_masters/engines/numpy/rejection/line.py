@@ -67,7 +67,8 @@ class _LineFit(NamedTuple):
         counts = span.survivors
         in_bytes = stacks.ranked.dtype == np.uint8
         many = np.flatnonzero(np.bincount(counts) >= WORTH_FORESEEING)
-        for n in many[many < stacks.frames + (in_bytes == again)].tolist():
+        whole_too = in_bytes == again
+        for n in many[many < stacks.frames + whole_too].tolist():
             some = np.flatnonzero(counts == n)
             r = stacks.survivors(span.select(some), pixels[some], n)
             keys = Sorted.of(r) if in_bytes else as_keys(r, stacks.full_scale)

@@ -13,7 +13,7 @@ WORTH_FORESEEING: Final = 512  # stacks of as many samples: fewer are measured, 
 class Effort(NamedTuple):
     """What is worth doing now: passes over at least ``worthwhile`` stacks; ``again`` says that stacks come back.
 
-    What comes back has been foreseen before, as far as it went, in as far as it has lost nothing.
+    Of those that come back and have lost nothing, foreseeing has been tried before.
     """
 
     worthwhile: int = 0

@@ -154,11 +154,6 @@ class Stacks:
             add(second[before], d, out=second[after])
         return first.ravel(), second.ravel()
 
-    def of_rank(self, rank: int) -> Floats:
-        """Return the sample of one rank of every stack."""
-        samples: Floats = self.ranked[rank] + self.offset
-        return samples
-
     def at(self, rank: Ranks, pixels: NDArray[np.intp] | slice = slice(None)) -> Floats:
         """Return, for some pixels, the sample of each one's own rank."""
         samples: Floats = self.ranked.ravel().take(rank * self.pixels + self._column[pixels]).astype(np.float64)

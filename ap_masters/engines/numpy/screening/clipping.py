@@ -44,14 +44,14 @@ class Tile(NamedTuple):
 class Limits(NamedTuple):
     """Nothing is rejected where the median lies from ``low`` to ``high``: counts, less that of the middle.
 
-    As much is known of the median at once: it is not below ``least`` (nothing is known of that where it is None); and
-    where ``greatest`` does not exceed ``high``, neither does the median.
+    As much is known of the median at once: it is not below ``floor`` (nothing is known of that where it is None); and
+    where ``ceiling`` does not exceed ``high``, neither does the median.
     """
 
     low: F32
     high: F32
-    least: F32 | None
-    greatest: F32
+    floor: F32 | None
+    ceiling: F32
 
 
 LimitsOf = Callable[[Tile, Recipe, Scratch], Limits]
@@ -68,17 +68,17 @@ def sigma_limits(tile: Tile, recipe: Recipe, scratch: Scratch) -> Limits:
     found = tile.moments
     deviation = _least_deviation(tile, scratch)
     least, greatest = _ends(tile, scratch)
-    reach, highest = (scratch.row(name, np.float32, len(deviation)) for name in ("reach", "highest median"))
-    np.multiply(found.key_total, np.float32((1 << found.shift) / found.n), out=highest, casting="same_kind")
+    reach, ceiling = (scratch.row(name, np.float32, len(deviation)) for name in ("reach", "highest median"))
+    np.multiply(found.key_total, np.float32((1 << found.shift) / found.n), out=ceiling, casting="same_kind")
     q = sqrt((found.n - 1) / found.n)
     np.multiply(deviation, np.float32(q), out=reach)
-    np.add(highest, reach, out=highest)
-    np.add(highest, np.float32(tile.blur + _ROUNDING if recipe.sigma_low >= q else np.inf), out=highest)
+    np.add(ceiling, reach, out=ceiling)
+    np.add(ceiling, np.float32(tile.blur + _ROUNDING if recipe.sigma_low >= q else np.inf), out=ceiling)
     np.multiply(deviation, np.float32(recipe.sigma_high), out=reach)
-    np.subtract(greatest, reach, out=greatest)
+    low = np.subtract(greatest, reach, out=greatest)
     np.multiply(deviation, np.float32(recipe.sigma_low), out=reach)
-    np.add(least, reach, out=least)
-    return Limits(greatest, least, None, highest)
+    high = np.add(least, reach, out=least)
+    return Limits(low, high, None, ceiling)
 
 
 def averaged_limits(tile: Tile, recipe: Recipe, scratch: Scratch) -> Limits:
@@ -122,16 +122,16 @@ def unproven(tile: Tile, limits: Limits, scratch: Scratch) -> Bools:
     limit, both central ones are not; and likewise at the upper one. A sample that is not below stands for a count
     that is not; at the upper limit it has to leave room for the slack.
     """
-    low, high, least, greatest = limits
+    low, high, floor, ceiling = limits
     length = len(low)
     marked: Bools = scratch.row("marked", np.bool_, length)
     np.copyto(marked, tile.moments.wide)
     doubt = scratch.row("doubt", np.bool_, length)
     doubt.fill(True)
-    if least is not None:
-        np.less(least, low, out=doubt)
+    if floor is not None:
+        np.less(floor, low, out=doubt)
     _mark_few(marked, doubt, tile.rows, np.greater_equal, low, scratch)
-    np.greater(greatest, high, out=doubt)
+    np.greater(ceiling, high, out=doubt)
     if tile.slack:
         np.subtract(high, np.float32(tile.slack), out=high)
     _mark_few(marked, doubt, tile.rows, np.less_equal, high, scratch)
@@ -158,7 +158,10 @@ def _mark_few(
 
 
 def _whole(limit: F32, compare: np.ufunc, whole: Row) -> Row:
-    """Set ``whole`` to the whole number that samples compare to as they do to the limit; to the nearest of its type."""
+    """Set ``whole`` to the whole number that samples compare to as they do to the limit.
+
+    Of one beyond 16 bits that is the nearest end, which no sample reaches in stacks that are not wide.
+    """
     (np.ceil if compare is np.greater_equal else np.floor)(limit, out=limit)
     np.maximum(limit, _LOWEST, out=limit)
     np.minimum(limit, _HIGHEST, out=limit)

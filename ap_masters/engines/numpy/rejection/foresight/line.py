@@ -80,4 +80,5 @@ def as_keys(r: NDArray[Any], full_scale: float) -> Sorted:
     keys = np.empty(r.shape, np.uint16)
     for row, target in zip(r, keys, strict=True):
         np.copyto(target, (row - lowest) * scale, casting="unsafe")
-    return Sorted(list(keys), max(float(step.max(initial=0)), full_scale / _STEPS), 1.0, lowest, 0.0)
+    unit = max(float(step.max(initial=0)), full_scale / _STEPS)
+    return Sorted(list(keys), unit, 1.0, total=np.zeros(0), blur=0.0)

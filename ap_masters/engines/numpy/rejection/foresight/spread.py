@@ -12,7 +12,7 @@ linear in the samples: it takes no squares, and no floats.
 
 from collections.abc import Sequence
 from functools import cache
-from math import inf, sqrt
+from math import sqrt
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.scratch import Scratch
 
-_MOST: Final = 512  # sum of weights: with differences of 128 on average that is 2^16
+_MOST: Final = 512  # sum of weights: where differences exceed 128 on average, their sum wraps and proves less
 _STEPS: Final = 8  # the largest weight
 
 
@@ -38,28 +38,26 @@ class Weights(NamedTuple):
 
 
 @cache
-def weights(n: int, limit: float = inf) -> Weights:
-    """Return whole weights for n samples, in proportion to the expected values of normal order statistics.
+def weights(n: int, limit: float) -> Weights:
+    """Return whole weights for n (2 or more) samples, in proportion to the expected values of normal order statistics.
 
-    Where samples are clamped to so many deviations, these are.
+    As samples are clamped to so many deviations, so are these.
     """
-    pairs = n // 2
-    expected = [min(-score, limit) for score in normal_scores(n)[:pairs]]
+    expected = [min(-score, limit) for score in normal_scores(n)[: n // 2]]
     for steps in range(_STEPS, 0, -1):
-        rounded = [max(round(steps * e / expected[0]), 0) for e in expected] if pairs else []
+        rounded = [round(steps * e / expected[0]) for e in expected]
         if sum(rounded) <= _MOST:
             break
-    if sum(rounded) > _MOST:
+    else:
         rounded = [1] * _MOST
-    ends = tuple(sum(w > t for w in rounded) for t in range(max(rounded, default=0)))
-    square = sum(w * w for w in rounded)
-    return Weights(ends, sqrt(1 / (2 * square)) if square else 0.0)
+    ends = tuple(sum(w > t for w in rounded) for t in range(rounded[0]))
+    return Weights(ends, sqrt(1 / (2 * sum(w * w for w in rounded))))
 
 
 def weighted_spread(
     lower: Sequence[NDArray[np.uint8]], upper: Sequence[NDArray[np.uint8]], weigh: Weights, scratch: Scratch
 ) -> NDArray[np.uint16]:
-    """Return sum w_k (upper[k] - lower[k]); both begin at the outermost rank.
+    """Return sum w_k (upper[k] - lower[k]) modulo 2^16, which is never too high; both begin at the outermost rank.
 
     A weight is a number of times its difference is added: the running sum of differences is added to the result
     whenever it holds just those that weigh more than t.
@@ -70,7 +68,7 @@ def weighted_spread(
     result.fill(0)
     running.fill(0)
     ends = weigh.ends
-    for k in range(ends[0] if ends else 0):
+    for k in range(ends[0]):
         np.subtract(upper[k], lower[k], out=difference)
         np.add(running, difference, out=running)
         for _ in range(ends.count(k + 1)):

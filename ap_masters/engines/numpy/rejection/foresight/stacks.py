@@ -8,6 +8,7 @@ cut off, slack * sqrt(n) / 2. Arithmetic is float32 on whole numbers; every comp
 its rounding.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -19,13 +20,21 @@ Bools = NDArray[np.bool_]
 
 FEWEST: Final = 5  # samples; of fewer no bounds are told
 MARGIN: Final = 1 - 1e-4  # some hundred float32 operations round by less than 2e-5
+_SAMPLED: Final = 16  # every so-manieth stack tells how far most reach
+_ROOM: Final = 1.25  # for those that reach further than most
+
+
+def usual_range(keys: Sequence[Row]) -> int:
+    """Return what nearly all of some sorted stacks reach over at most: 1 or more."""
+    ranges = np.sort(keys[-1][::_SAMPLED] - keys[0][::_SAMPLED])
+    return max(int(_ROOM * ranges[len(ranges) * 15 // 16]), 1)
 
 
 class Sorted(NamedTuple):
-    """A sorted tile: keys by rank (outer and middle ones at least).
+    """A sorted tile: keys by rank.
 
     A count is a constant of the stack + unit * (key + t), 0 <= t <= ``slack``. The sum over a stack, less that, exceeds
-    ``total`` by at most n * unit * ``blur``.
+    ``total`` by at most n * unit * ``blur``; of lines, nobody looks at that.
     """
 
     rows: list[Row]

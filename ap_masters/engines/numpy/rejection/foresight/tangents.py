@@ -12,16 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.network import of_ranks
-from ap_masters.engines.numpy.rejection.foresight.stacks import F32
+from ap_masters.engines.numpy.rejection.foresight.stacks import F32, usual_range
 from ap_masters.engines.numpy.rejection.survivors import Bools
 from ap_masters.engines.numpy.scratch import Scratch
 
 Row = NDArray[Any]
 
 APART: Final = 2  # slopes are odd numbers: of up to 2^places ranks, no two samples tie
-_SAMPLED: Final = 16  # every so-manieth stack tells how fine a grid can be
 _ENDS: Final = (3, 1 / 32)  # ranks at each end that are looked at one by one: so many, and so many in terms of n
-_ROOM: Final = 1.25  # for those that reach further than most
 _OF_RANGE: Final = 0.05  # a residual is on average, in terms of a stack's range; normal ones are some 0.03
 _MANY: Final = 64  # samples, sums of which want more than 16 bits
 _EXACT: Final = (1 << 23) - 1  # whole numbers up to there, and differences of them, are exact in float32
@@ -53,10 +51,8 @@ class Grid(NamedTuple):
         dtype = np.dtype(np.int16 if len(keys) < _MANY else np.int32)
         held = (1 << (8 * dtype.itemsize - 2)) - 1
         largest = min(held, _EXACT)
-        ranges = np.sort(keys[-1][::_SAMPLED] - keys[0][::_SAMPLED])
-        usual = max(int(_ROOM * ranges[len(ranges) * 15 // 16]), 1)
         of_sums = int(4 * held / (_OF_RANGE * len(keys)))
-        places = min(max((min(largest, of_sums) // usual).bit_length() - 1, 1), 20)
+        places = min(max((min(largest, of_sums) // usual_range(keys)).bit_length() - 1, 1), 20)
         return cls(dtype, places, largest, slack * (1 << places) + (slack > 0))
 
 

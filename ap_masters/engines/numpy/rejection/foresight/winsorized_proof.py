@@ -10,7 +10,7 @@ from ap_masters.engines.numpy.rejection import sn
 from ap_masters.engines.numpy.rejection.clamping import CLAMP, FACTOR
 from ap_masters.engines.numpy.rejection.foresight.scale import least_distance
 from ap_masters.engines.numpy.rejection.foresight.spread import normal_scores, weighted_spread, weights
-from ap_masters.engines.numpy.rejection.foresight.stacks import F32, FEWEST, MARGIN, Bools, Sorted
+from ap_masters.engines.numpy.rejection.foresight.stacks import F32, FEWEST, MARGIN, Bools, Sorted, usual_range
 from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
@@ -22,8 +22,6 @@ _WINDOW: Final = (0.1, 0.3)  # ranks whose differences from those as high tell t
 _SPLITS: Final = (-2, 2)  # see ``least_distance``
 _LARGEST: Final = 255  # key
 _ROUNDING: Final = 1e-3  # of a centre in keys: some ten float32 operations on numbers up to 256
-_SAMPLED: Final = 16  # every so-manieth stack tells how far most reach
-_ROOM: Final = 1.25  # for those that reach further than most
 _WORTHWHILE: Final = 3  # binary places that keys gain; fewer prove little more
 _OUTER: Final = 0.25  # of the ranks at each end; limits that reach further in prove nothing
 
@@ -85,9 +83,7 @@ def magnified(stacks: Sorted, scratch: Scratch) -> tuple[Sorted, Bools]:
     least, greatest = stacks.rows[0], stacks.rows[-1]
     fits: Bools = scratch.row("fits", np.bool_, len(least))
     fits.fill(True)
-    ranges = np.sort(greatest[::_SAMPLED] - least[::_SAMPLED])
-    usual = max(int(_ROOM * ranges[len(ranges) * 15 // 16]), 1)
-    places = (_LARGEST // usual).bit_length() - 1
+    places = (_LARGEST // usual_range(stacks.rows)).bit_length() - 1
     if places < _WORTHWHILE:
         return stacks, fits
     rows = scratch.rows("magnified", stacks.n, np.uint8, len(least))
@@ -225,7 +221,8 @@ class _Proof:
     def _bound_centre(self, more: NDArray[Any], less: NDArray[Any]) -> None:
         """Set the bounds of the centre, from the sums by which clamping raised and lowered keys.
 
-        A sample above b exceeds it by up to the slack more than its key does.
+        What ``total`` holds of a sample beyond its key is at most slack - blur; by so much more may those of the outer
+        ranks lie above b. What it lacks only raises a clamped sample: it counts for the upper bound.
         """
         extra = self._slack * self._outer / self._n + _ROUNDING
         for sums, sign, bound in ((less, -1, self._low), (more, 1, self._high)):
@@ -241,8 +238,11 @@ class _Proof:
         met = self._scratch.row("met", np.bool_, self._length)
         outer = self._outer if self._outer < self._n // 2 else self._n // 2 - 1
         np.less_equal(a, self._rows[outer], out=holds)
-        # strictly, as with slack a sample of key b lies above b
-        np.greater(b, self._rows[self._n - 1 - outer], out=met)
+        # of ranks further in no sample lies above b, but for what ``total`` lacks
+        inmost = self._row("part")
+        np.copyto(inmost, self._rows[self._n - 1 - outer])
+        np.add(inmost, np.float32(max(self._slack - self._blur, 0)), out=inmost)
+        np.greater_equal(b, inmost, out=met)
         np.logical_and(holds, met, out=holds)
         np.logical_and(holds, self._near_at_first, out=holds)
         limits: tuple[_Condition, ...] = (
