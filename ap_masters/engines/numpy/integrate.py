@@ -7,7 +7,7 @@ from typing import Final
 
 from ap_masters.engines.numpy.crew import START, in_processes
 from ap_masters.engines.numpy.order import Band, Order, Shape, Task
-from ap_masters.engines.numpy.paths import path_for
+from ap_masters.engines.numpy.routes import route_for
 from ap_masters.engines.numpy.workers import BandWorker
 from ap_masters.engines.statistics import BLOCK
 from ap_masters.images.image import RowSink
@@ -31,11 +31,11 @@ def integrate(order: Order, sink: RowSink, *, memory: int, workers: int) -> Iter
     worked on at once. Half of a worker's memory goes to the tile, half to what is integrated exactly. Raises what
     reading raises.
     """
-    shape, count, path = order.shape, len(order.source), path_for(order)
+    shape, count, route = order.shape, len(order.source), route_for(order)
     half = memory // (2 * workers)
-    tile = min(half, _TILE_BYTES) // (count * path.bytes_per_sample + _PER_PIXEL)
-    tile = max(min(tile, path.largest_tile(order), shape.width * shape.height), _FEWEST)
-    batch = max(min(_STACKS, min(_SAMPLES, half // path.bytes_per_exact_sample) // count), _FEWEST) | _UNEVEN
+    tile = min(half, _TILE_BYTES) // (count * route.bytes_per_sample + _PER_PIXEL)
+    tile = max(min(tile, route.largest_tile(order), shape.width * shape.height), _FEWEST)
+    batch = max(min(_STACKS, min(_SAMPLES, half // route.bytes_per_exact_sample) // count), _FEWEST) | _UNEVEN
     tasks = _tasks(shape, tile * _BAND_TILES, workers)
     return in_processes(tasks, partial(BandWorker, order, sink, tile=tile, batch=batch), workers)
 

@@ -1,6 +1,5 @@
 """What a worker does with a band of rows: tile by tile, the proven stacks fast, the others exactly."""
 
-from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
@@ -8,8 +7,9 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.numpy.columns import Begun
 from ap_masters.engines.numpy.order import Band, Order, Task
-from ap_masters.engines.numpy.paths import Path, path_for
+from ap_masters.engines.numpy.parts import even_parts
 from ap_masters.engines.numpy.rejection.survivors import Losses, Sums, take_columns
+from ap_masters.engines.numpy.routes import Route, route_for
 from ap_masters.engines.numpy.tiles import Unfinished
 from ap_masters.engines.statistics import RowFacts
 from ap_masters.images.image import RowSink
@@ -26,13 +26,13 @@ _MOST_SAMPLED: Final = 1 << 22
 
 
 class BandWorker:
-    """Integrates bands along the path that suits the samples."""
+    """Integrates bands by the route that suits the samples."""
 
     def __init__(self, order: Order, sink: RowSink, *, tile: int, batch: int) -> None:
         """Read ``tile`` pixels at once, and integrate ``batch`` stacks at once exactly; rows go to ``sink``."""
         self._order = order
         self._sink = sink
-        self._path = path_for(order)(order, tile)
+        self._route = route_for(order)(order, tile)
         self._tile = tile
         self._batch = batch
         plane, frames = order.shape.width * order.shape.height, len(order.source)
@@ -42,15 +42,16 @@ class BandWorker:
         """Integrate rows and write them; return what is known of them."""
         width, height, _ = self._order.shape
         pixels = np.empty(task.rows * width, np.float32)
-        rest = _Rest(self._order, self._path, pixels, self._batch)
+        rest = _Rest(self._order, self._route, pixels, self._batch)
         samples = []
-        for start, size in even_runs(len(pixels), self._tile):
+        for part in even_parts(len(pixels), self._tile):
+            start, size = part.start, part.stop - part.start
             position = task.first * width + start
-            unfinished = self._path.screen(task.channel, position, size)
-            few = self._path.columns(np.arange(-position % self._stride, size, self._stride))
-            self._path.combine(pixels[start : start + size])
+            unfinished = self._route.screen(task.channel, position, size)
+            few = self._route.columns(np.arange(-position % self._stride, size, self._stride))
+            self._route.combine(pixels[part])
             rest.add(start, unfinished)
-            samples.append(few.astype(np.float32) + np.float32(self._path.zero))
+            samples.append(few.astype(np.float32) + np.float32(self._route.zero))
         rest.integrate()
         rows = pixels.reshape(task.rows, width)
         self._sink.write_rows(task.channel, task.first, rows)
@@ -61,10 +62,10 @@ class BandWorker:
 class _Rest:
     """Stacks to be integrated exactly, collected until there are enough of them: the new ones, and those put off."""
 
-    def __init__(self, order: Order, path: Path, pixels: NDArray[np.float32], enough: int) -> None:
+    def __init__(self, order: Order, route: Route, pixels: NDArray[np.float32], enough: int) -> None:
         frames = len(order.source)
         self._divisor, self._rejection = order.divisor, order.recipe.rejection
-        self._path = path
+        self._route = route
         self._pixels = pixels
         self._enough = enough
         self._new: _Pool[Any] = _Pool()  # of Sums or Losses
@@ -73,14 +74,14 @@ class _Rest:
         self.high = np.zeros(frames, np.int64)
 
     def add(self, start: int, unfinished: Unfinished) -> None:
-        """Take in stacks of the path's last tile, which begins at ``start``."""
+        """Take in stacks of the route's last tile, which begins at ``start``."""
         fresh, known, at, begun = unfinished
         if begun is not None and len(at):
-            self._put_aside(at + start, self._path.columns(at), begun)
+            self._put_aside(at + start, self._route.columns(at), begun)
         for first in range(0, len(fresh), self._enough):
             some = slice(first, first + self._enough)
             piece = fresh[some]
-            self._new.add(piece + start, self._path.columns(piece), known and known.select(some))
+            self._new.add(piece + start, self._route.columns(piece), known and known.select(some))
             if self._new.count >= self._enough:
                 self._integrate(self._new, self._enough // 4)
         for kind, pool in list(self._put_off.items()):
@@ -104,7 +105,7 @@ class _Rest:
         if not pool.count:
             return
         where, columns, known = pool.empty()
-        done, put_off, so_far = self._path.exactly(columns, known, worthwhile)
+        done, put_off, so_far = self._route.exactly(columns, known, worthwhile)
         self._pixels[where] = done.numerator / (done.denominator * self._divisor)
         self.low += done.low
         self.high += done.high
@@ -134,11 +135,3 @@ class _Pool(Generic[Known]):
         known = type(self._known[0]).together(self._known) if self._known else None
         self._parts, self._known, self.count = [], [], 0
         return np.concatenate(where), np.concatenate(columns, axis=1), known
-
-
-def even_runs(length: int, longest: int) -> Iterator[tuple[int, int]]:
-    """Yield start and size of runs that cover ``length``: as few as possible, and of sizes that differ by at most 1."""
-    count = max(-(-length // longest), 1)
-    for i in range(count):
-        start, end = i * length // count, (i + 1) * length // count
-        yield start, end - start

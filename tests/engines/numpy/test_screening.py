@@ -92,7 +92,7 @@ def test_what_keys_lack_of_scaled_samples_is_allowed_for(
 
 @pytest.mark.parametrize(("sigma", "at_least"), [(0.5, 0.85), (1.5, 0.55), (3.0, 0.75), (7.0, 0.78), (25.0, 0.8)])
 def test_most_stacks_pass(sigma: float, at_least: float) -> None:
-    """Of noise four fifths of the stacks are proven to lose nothing, of little noise more than half; nine tenths lose none."""
+    """Four fifths of the stacks are proven to lose nothing, of little noise more than half; nine tenths do not lose."""
     rng = np.random.default_rng(1)
     keys = np.sort(np.rint(rng.random(4000) + rng.normal(127.5, sigma, (32, 4000))).astype(np.uint8), axis=0)
     stacks = Sorted(list(keys), 1.0, 0.0, keys.sum(0).astype(np.float32), 0.0)

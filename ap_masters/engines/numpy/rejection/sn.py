@@ -6,13 +6,13 @@ over the windows of h ranks, of the larger distance from r_i to the window's end
 the distance to the further end of one reaches over h samples too.
 """
 
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.network import of_ranks
+from ap_masters.engines.numpy.parts import even_parts
 from ap_masters.engines.numpy.rejection.survivors import take_columns
 
 CONSISTENCY: Final = 1.1926  # makes it the standard deviation of normal samples
@@ -39,12 +39,10 @@ def middle_distance(r: NDArray[Any]) -> NDArray[Any]:
     Unsigned whole numbers are fine, as no difference is negative; the shorter they are, the faster it goes.
     """
     n, pixels = r.shape
-    parts = max(-(-n * pixels // _AT_ONCE), 1)
-    ends = [pixels * part // parts for part in range(parts + 1)]
     middle = np.empty(pixels, r.dtype)
     way = _by_counting if n >= _MANY_SAMPLES and r.dtype == np.uint8 else _by_windows
-    for start, end in pairwise(ends):
-        middle[start:end] = way(np.ascontiguousarray(r[:, start:end]))
+    for part in even_parts(pixels, _AT_ONCE // n):
+        middle[part] = way(np.ascontiguousarray(r[:, part]))
     return middle
 
 

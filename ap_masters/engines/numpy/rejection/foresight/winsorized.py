@@ -17,13 +17,13 @@ Rounding: where a limit may be wrong by e, a mean is by (k / n) e at most, and a
 if k samples are clamped; what float32 does to it itself is some n units of the last place.
 """
 
-from collections.abc import Iterator
 from math import sqrt
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ap_masters.engines.numpy.parts import even_parts
 from ap_masters.engines.numpy.rejection import sn
 from ap_masters.engines.numpy.rejection.clamping import CLAMP, CONVERGED, FACTOR, Clamped, Group, Start, usually_outer
 from ap_masters.engines.numpy.rejection.foresight.stacks import F32, FEWEST
@@ -65,7 +65,7 @@ def foresee(group: Group, recipe: Recipe, full_scale: float, *, turns: int) -> L
     losses = Losses.unknown(pixels)
     if n < FEWEST or not pixels:
         return losses
-    for part in _parts(n, pixels):
+    for part in even_parts(pixels, _AT_ONCE // n):
         batch = np.ascontiguousarray(r[:, part])
         distance, doubt = sn.rough_distance(batch) if turns == 2 else (sn.exact_distance(batch), np.zeros(1))
         unit = sn.CONSISTENCY * sn.factor(n)
@@ -81,13 +81,6 @@ def foresee(group: Group, recipe: Recipe, full_scale: float, *, turns: int) -> L
         losses.certain[part] = known & clear
         losses.certain[part] |= distance + doubt == 0  # then nothing is rejected
     return losses
-
-
-def _parts(n: int, pixels: int) -> Iterator[slice]:
-    """Yield as few even parts of all stacks as fit into the cache."""
-    count = max(-(-n * pixels // _AT_ONCE), 1)
-    for part in range(count):
-        yield slice(pixels * part // count, pixels * (part + 1) // count)
 
 
 def _bounds(r: NDArray[Any], start: Start, cutoff: float, turns: int, dtype: np.dtype[Any]) -> _Bounds:

@@ -23,7 +23,7 @@ Exactly = tuple[Columns, Ranks, Begun | None]
 _LONG_ROWS: Final = 1 << 16
 
 
-class Path(ABC):
+class Route(ABC):
     """How one kind of samples goes from a tile of files to values."""
 
     bytes_per_sample: ClassVar[int]  # of a tile
@@ -56,7 +56,7 @@ class Path(ABC):
         """Integrate such stacks by the definition; see ``integrate_columns``."""
 
 
-class ShortIntegers(Path):
+class ShortIntegers(Route):
     """16-bit samples without factors: the fast path."""
 
     bytes_per_sample: ClassVar[int] = 4  # the samples and their keys
@@ -92,7 +92,7 @@ class ShortIntegers(Path):
         return integrate_columns(columns, order.recipe, order.full_scale, self.zero, known=known, worthwhile=worthwhile)
 
 
-class ScaledIntegers(Path):
+class ScaledIntegers(Route):
     """16-bit samples less a master, times a factor: screened by whole counts, combined in float64."""
 
     bytes_per_sample: ClassVar[int] = 6
@@ -124,7 +124,7 @@ class ScaledIntegers(Path):
         return integrate_columns(columns, order.recipe, order.full_scale, known=known, worthwhile=worthwhile)
 
 
-class AnySamples(Path):
+class AnySamples(Route):
     """Samples of any type, scaled or not: nothing is proven, everything is integrated exactly."""
 
     bytes_per_sample: ClassVar[int] = 8
@@ -165,7 +165,7 @@ class AnySamples(Path):
         return integrate_separately(to_reject, to_combine, recipe, full_scale), np.arange(0), None
 
 
-def path_for(order: Order) -> type[Path]:
+def route_for(order: Order) -> type[Route]:
     """Return the fastest way for these samples and this recipe."""
     source, recipe = order.source, order.recipe
     if recipe.rejection in {*LIMITS, *FORESIGHTS}:
