@@ -163,10 +163,7 @@ class RowWriter(ABC):
         if rows.shape[1:] != (self._shape.width,):
             raise ValueError(f"rows of shape {rows.shape} do not fit {self._shape}")
         self._require_new(channel, first, len(rows))
-        try:
-            self._part.write(self._start + self._shape.position(channel, first), self._shape.encode(rows))
-        except OSError as error:
-            raise unwritable(self.path, error) from error
+        self.place.write_rows(channel, first, rows)
         self.wrote(channel, first, len(rows))
 
     def wrote(self, channel: int, first: int, count: int) -> None:

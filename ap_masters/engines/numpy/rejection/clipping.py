@@ -12,6 +12,8 @@ from ap_masters.engines.numpy.rejection.foresight.winsorized import foresee
 from ap_masters.engines.numpy.rejection.foresight.winsorized_proof import loses_nothing
 from ap_masters.engines.numpy.rejection.passes import FEWEST, WORTH_FORESEEING, Effort, reject_in_passes
 from ap_masters.engines.numpy.rejection.survivors import (
+    EXACT,
+    NEAR,
     Bools,
     Floats,
     Losses,
@@ -27,10 +29,8 @@ from ap_masters.engines.numpy.scratch import Scratch
 from ap_masters.model import Recipe
 
 Indices = NDArray[np.intp]
-_NEAR = 1e-10  # relative distance to a limit below which the comparison is repeated exactly
 _CANCELLED = 1e-2  # the part of n Q that has to be left of it, lest the digits be gone
 _TURNS, _MORE_TURNS = 2, 6  # made to foresee what is lost, and where two have been too few
-_EXACT = 2.0**53  # whole numbers below are exact in float64
 
 
 class Measures(NamedTuple):
@@ -102,7 +102,7 @@ class _Clipping(NamedTuple):
         lost = np.zeros(len(pixels), np.bool_)
         for side, sigma in ((-1, recipe.sigma_low), (+1, recipe.sigma_high)):
             reach = sigma * deviation
-            fuzz = _NEAR * (reach + np.abs(centre))
+            fuzz = NEAR * (reach + np.abs(centre))
             limit = _Limit(side, decimal(sigma), centre + side * reach, fuzz)
             outermost = stacks.at(before.first if side < 0 else before.last - 1, pixels)
             going = np.flatnonzero(alive & ((outermost - limit.value) * side > -fuzz))
@@ -200,7 +200,7 @@ class _Standard(Yardstick):
         left = distance * distance * n * (n - 1) * float(k.denominator**2)
         right = self._scatter(pixels, span) * float(4 * k.numerator**2)
         result = (left > right) & (distance * side > 0)
-        safe = self._stacks.whole(pixels) & (left < _EXACT) & (right < _EXACT)
+        safe = self._stacks.whole(pixels) & (left < EXACT) & (right < EXACT)
         for i in np.flatnonzero(~safe):
             r = self._survivors(pixels, span, i)
             scatter = _scatter(r)
@@ -246,7 +246,7 @@ class _Averaged(Yardstick):
         left = distance * distance * np.abs(self._twice_m0[pixels]) * float((n - 1) * k.denominator**2)
         right = (4 * self._about_m0[pixels]) * np.abs(twice_centre) * float(k.numerator**2)
         result: Bools = (left > right) & (distance * side > 0)
-        safe = self._stacks.whole(pixels) & (left < _EXACT) & (right < _EXACT)
+        safe = self._stacks.whole(pixels) & (left < EXACT) & (right < EXACT)
         for i in np.flatnonzero(~safe):
             r = [Fraction(float(v)) for v in self._stacks.values[:, pixels[i]]]
             m0 = (r[(n - 1) // 2] + r[n // 2]) / 2

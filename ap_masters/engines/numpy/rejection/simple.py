@@ -5,11 +5,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.rejection.survivors import Bools, Floats, Span, Stacks, decimal, is_zero
+from ap_masters.engines.numpy.rejection.survivors import EXACT, NEAR, Bools, Floats, Span, Stacks, decimal, is_zero
 from ap_masters.model import Recipe
-
-_NEAR = 1e-10
-_EXACT = 2.0**53
 
 
 def reject_none(stacks: Stacks, recipe: Recipe) -> Span:
@@ -56,8 +53,8 @@ def _is_far(
     left = side * sign[pixels] * (2 * stacks.values[rank, pixels] - m[pixels]) * float(p.denominator)
     right = np.abs(m[pixels]) * float(p.numerator)
     result: Bools = left > right
-    near = np.abs(left - right) <= _NEAR * right
-    safe = stacks.whole(pixels) & (np.abs(left) < _EXACT) & (right < _EXACT)
+    near = np.abs(left - right) <= NEAR * right
+    safe = stacks.whole(pixels) & (np.abs(left) < EXACT) & (right < EXACT)
     n = stacks.frames
     for i in np.flatnonzero(near & ~safe):
         low, high, r = (Fraction(float(stacks.values[j, pixels[i]])) for j in ((n - 1) // 2, n // 2, rank))

@@ -21,6 +21,8 @@ _FEW_COLUMNS = 64
 _LEFT = 1e-3  # of the squares of all samples
 
 ZERO = 2.0**-53  # the largest number that vanishes beside 1
+NEAR = 1e-10  # relative distance to a limit below which a comparison is repeated exactly
+EXACT = 2.0**53  # whole numbers below are exact in float64
 
 
 class Sums(NamedTuple):
