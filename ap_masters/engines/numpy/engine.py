@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Literal
 
 from ap_masters.engines.numpy.crew import WorkerLost
-from ap_masters.engines.numpy.master import ENGINE, Means, make_master
+from ap_masters.engines.numpy.master import ENGINE, Resources, make_master
 from ap_masters.engines.numpy.prepare import CannotIntegrate
 from ap_masters.engines.numpy.reading import Refused
 from ap_masters.errors import ApMastersError
@@ -41,7 +41,7 @@ class NumpyEngine:
         threads: int | None = None,
         compression: Literal["none", "zlib", "lz4", "zstd"] = "none",
     ) -> None:
-        self._means = Means(memory, threads, compression)
+        self._resources = Resources(memory, threads, compression)
 
     def run(self, jobs: Sequence[Job], workdir: Path, on_progress: OnProgress) -> list[JobResult]:
         """Run every job, one after the other; return one result per job, in the jobs' order.
@@ -82,7 +82,7 @@ class NumpyEngine:
 
             on_rows(0.0)
             try:
-                made = make_master(job, frames, goal, workdir, self._means, on_rows)
+                made = make_master(job, frames, goal, workdir, self._resources, on_rows)
                 break
             except Refused as refused:
                 logger.warning("left out: %s", refused)

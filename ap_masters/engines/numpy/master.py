@@ -27,7 +27,7 @@ ENGINE: Final = EngineInfo(name="numpy", version=__version__, definition="ImageI
 OnRows = Callable[[float], None]
 
 
-class Means(NamedTuple):
+class Resources(NamedTuple):
     """What integrating may use: bytes of memory, processors (None: all there are), and how masters are stored."""
 
     memory: int
@@ -50,7 +50,9 @@ class Made(NamedTuple):
     notes: tuple[str, ...]
 
 
-def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, means: Means, on_rows: OnRows) -> Made:
+def make_master(
+    job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, resources: Resources, on_rows: OnRows
+) -> Made:
     """Integrate ``frames`` by the job's recipe into the file ``goal``; scratch files stay within ``workdir``.
 
     Raises Refused for a frame that has to be left out, CannotIntegrate, ImageError, OSError.
@@ -60,7 +62,7 @@ def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, me
         raw = stack.enter_context(Frames([frame.path for frame in frames], workdir))
         geometry = raw.geometry
         samples = len(frames) * geometry.plane * geometry.channels
-        workers = worthwhile_workers(samples, memory=means.memory, processors=means.processors)
+        workers = worthwhile_workers(samples, memory=resources.memory, processors=resources.processors)
         prepared = prepare(raw, frames, job.recipe, job.calibration, workdir=workdir, workers=workers, stack=stack)
         shape = Shape(geometry.width, geometry.height, geometry.channels)
         order = Order(
@@ -74,11 +76,11 @@ def make_master(job: Job, frames: Sequence[Frame], goal: Path, workdir: Path, me
                 channels=shape.channels,
                 keywords=job.keywords,
                 image_type=job.image_type,
-                compression=means.compression,
+                compression=resources.compression,
                 adu=job.scale == "adu",
             )
         )
-        totals = _write(order, writer, means.memory, workers, on_rows)
+        totals = _write(order, writer, resources.memory, workers, on_rows)
         writer.settle()
         outcomes = _outcomes(frames, prepared, totals)
         pixels = geometry.plane * geometry.channels
