@@ -46,9 +46,11 @@ class RowFacts(NamedTuple):
     def of(cls, rows: Rows, plane: int) -> "RowFacts":
         """Look at ``rows`` (n, width), which begin with a multiple of 16, of a channel of ``plane`` pixels."""
         mean, squares = _moments(rows)
-        blocks = [_column_medians(rows[top : top + BLOCK]) for top in range(0, len(rows), BLOCK)]
+        blocks = [rows[top : top + BLOCK] for top in range(0, len(rows), BLOCK)]
+        medians = np.concatenate([_row_medians(block) for block in blocks])
         samples = rows.ravel()[:: max(plane // _SAMPLE, 1)].copy()
-        return cls(mean, squares, _row_medians(rows), rows.min(1), rows.max(1), np.array(blocks), samples)
+        below_each_other = np.array([_column_medians(block) for block in blocks])
+        return cls(mean, squares, medians, rows.min(1), rows.max(1), below_each_other, samples)
 
 
 def measure(path: Path, *, scale: float | None = None) -> Statistics:
