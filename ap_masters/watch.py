@@ -206,7 +206,7 @@ def _build(
 def is_whole(path: Path) -> bool:
     """Whether an image can be read to its last row."""
     try:
-        with images.open_image(path) as image:
+        with images.open_image(path, datasum=False) as image:
             image.read_rows(image.info.height - 1, image.info.height)
     except (ImageError, OSError):
         return False

@@ -88,7 +88,10 @@ def audit(
     loaded: Loaded,
     library: Library,
     checksums: Annotated[
-        bool, typer.Option("--checksums/--no-checksums", help="Read every master and compare it with its record.")
+        bool,
+        typer.Option(
+            "--checksums/--no-checksums", help="Read every master, and compare it with its record or its own checksum."
+        ),
     ] = True,
 ) -> None:
     """Look for what is wrong: contradictions, orphans, missing records, duplicates, bad JSON, changed bytes."""

@@ -47,15 +47,17 @@ def read_info(path: Path) -> ImageInfo:
         return (read_xisf if start.startswith(XISF_MAGIC) else read_fits)(path, file, start).info
 
 
-def open_image(path: Path) -> Image:
+def open_image(path: Path, *, datasum: bool = True) -> Image:
     """Open the image at ``path`` for reading rows, from any thread; one file is held open until it is closed.
 
-    What is compressed is decompressed here and now, into a nameless temporary file. Raises ChecksumMismatch for XISF
-    pixels that have changed, UnreadableImage for everything else.
+    What is compressed is decompressed here and now, into a nameless temporary file. Pixels are held against the
+    checksum that the file carries: that of an XISF block, and DATASUM in FITS. ``datasum=False`` spares raw FITS
+    frames, and those who glance at a few rows, reading all of them once more. Raises ChecksumMismatch for pixels that
+    have changed, UnreadableImage for everything else.
     """
     from ap_masters.images.files import Spool
 
-    return _open(path, Spool)
+    return _open(path, Spool, datasum=datasum)
 
 
 def read_image(path: Path) -> tuple[ImageInfo, NDArray[Any]]:
@@ -65,11 +67,11 @@ def read_image(path: Path) -> tuple[ImageInfo, NDArray[Any]]:
     """
     from ap_masters.images.files import Memory
 
-    with _open(path, Memory) as image:
+    with _open(path, Memory, datasum=True) as image:
         return image.info, image.read_rows(0, image.info.height)
 
 
-def _open(path: Path, keep: Callable[[Iterable[memoryview | bytes]], Source]) -> Image:
+def _open(path: Path, keep: Callable[[Iterable[memoryview | bytes]], Source], *, datasum: bool) -> Image:
     with _reading(path):
         file: IO[bytes] = path.open("rb", buffering=0)
         try:
@@ -80,7 +82,7 @@ def _open(path: Path, keep: Callable[[Iterable[memoryview | bytes]], Source]) ->
                 return open_xisf(path, file, start, keep)
             from ap_masters.images.fits import open_fits
 
-            return open_fits(path, file, start, keep)
+            return open_fits(path, file, start, keep, datasum=datasum)
         except BaseException:
             file.close()
             raise

@@ -5,7 +5,10 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 from typing import IO, Final, Protocol
+
+from ap_masters.errors import ChecksumMismatch
 
 _HAS_POSITIONAL_CALLS: Final = hasattr(os, "preadv") and hasattr(os, "pwrite")  # not on Windows
 
@@ -17,6 +20,13 @@ def room(size: int) -> memoryview:
     the other would hold half a dozen images.
     """
     return memoryview(mmap.mmap(-1, max(size, 1)))[:size]
+
+
+def changed(path: Path, checksum: str) -> ChecksumMismatch:
+    """Return the exception for an image whose own ``checksum`` does not hold."""
+    return ChecksumMismatch(
+        path, f"has changed since it was written: its {checksum} does not hold; copy it again, or make it anew"
+    )
 
 
 class Source(Protocol):

@@ -3,6 +3,7 @@
 import gzip
 import math
 import os
+import re
 import zlib
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol, cast
@@ -16,6 +17,7 @@ _NAME: Final = 8  # bytes of a card that hold its keyword
 FIRST_READ: Final = 4 * BLOCK  # 144 cards: nearly every raw frame's header in one read
 _LARGEST_HEADER: Final = 16 * 1024 * 1024
 _LARGEST_SIDE: Final = 1 << 24
+_DATASUM: Final = re.compile(r"[0-9]{1,10}")
 _MOST_CHANNELS: Final = 256  # more are the planes of a data cube, which would be looked at one by one
 
 # (BITPIX, BZERO) with BSCALE 1 -> physical sample type and full scale. Signed integers without BZERO hold counts
@@ -54,6 +56,8 @@ class FitsLayout(NamedTuple):
     info: ImageInfo
     hdu: int  # 0 for the primary
     offset: int  # of the first sample, in the (decompressed) file
+    extent: int  # of the data from there on, in whole blocks
+    datasum: int | None  # what they add up to, where the header says so
     bitpix: int
     bscale: float
     bzero: float
@@ -73,7 +77,18 @@ class _Hdu(NamedTuple):
     @property
     def end(self) -> int:
         """Where the next header begins."""
-        return self.offset + -(-self.size // BLOCK) * BLOCK
+        return self.offset + self.extent
+
+    @property
+    def extent(self) -> int:
+        """The size of the data, padding included."""
+        return -(-self.size // BLOCK) * BLOCK
+
+    @property
+    def datasum(self) -> int | None:
+        """What DATASUM says; None where it says nothing: absent, blank, or the 0 of an HDU without data."""
+        stated = str(self.values.get("DATASUM", "")).strip()
+        return int(stated) or None if _DATASUM.fullmatch(stated) else None
 
     @property
     def tiled(self) -> bool:
@@ -152,7 +167,7 @@ def _layout(path: Path, image: _Hdu, keywords: tuple[Keyword, ...], *, images: i
     if max(width, height) > _LARGEST_SIDE:
         raise UnreadableImage(path, f"claims to be {width} x {height} x {channels} pixels; the header is damaged")
     info = ImageInfo(path, ImageFormat.FITS, width, height, channels, sample, full_scale, keywords, images=images)
-    return FitsLayout(info, image.number, image.offset, bitpix, bscale, bzero, image.tiled)
+    return FitsLayout(info, image.number, image.offset, image.extent, image.datasum, bitpix, bscale, bzero, image.tiled)
 
 
 def _number(path: Path, hdu: _Hdu, name: str, default: float) -> float:

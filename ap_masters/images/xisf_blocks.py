@@ -11,8 +11,8 @@ import lz4.block
 import numpy as np
 import zstandard
 
-from ap_masters.errors import ChecksumMismatch, UnreadableImage
-from ap_masters.images.files import Source, room
+from ap_masters.errors import UnreadableImage
+from ap_masters.images.files import Source, changed, room
 from ap_masters.images.xisf_header import Block, decoded
 
 Bytes = bytes | memoryview
@@ -55,9 +55,7 @@ def _hash(path: Path, block: Block) -> Any:
 def _compare(path: Path, block: Block, found: str) -> None:
     name, _, expected = block.checksum.partition(":")
     if found != expected.strip().lower():
-        raise ChecksumMismatch(
-            path, f"has changed since it was written: its {name} checksum does not hold; copy it again from the camera"
-        )
+        raise changed(path, f"{name} checksum")
 
 
 # --- stored bytes -----------------------------------------------------------------------------------------

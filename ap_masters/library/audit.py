@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from ap_masters import headers, images, layouts
 from ap_masters import record as records
-from ap_masters.errors import AttentionNeeded, ImageError, RecordError
+from ap_masters.errors import AttentionNeeded, ChecksumMismatch, ImageError, RecordError
 from ap_masters.files import sha256
 from ap_masters.library.entries import Entry, standing
 from ap_masters.library.scan import Scan, is_console_log, other_files, scan
@@ -72,9 +72,10 @@ class Audit(Noun):
 def audit(library: Path, *, checksums: bool = True, layout: str | None = None) -> Audit:
     """Look through a whole library.
 
-    With ``checksums`` every master is read and compared with its record, which takes as long as the disk
-    needs. ``layout`` (a name or a template) adds names and folders that this layout would have chosen
-    otherwise. Faults of files that belong to a build under way are not told: its work folder is left out.
+    With ``checksums`` every master is read and compared with its record, or with the checksum that it carries where
+    the record has none, which takes as long as the disk needs. ``layout`` (a name or a template) adds names and
+    folders that this layout would have chosen otherwise. Faults of files that belong to a build under way are not
+    told: its work folder is left out.
     """
     found = scan(library)
     faults = [Fault(kind="not a master", path=p.path, detail=p.detail) for p in found.problems]
@@ -110,14 +111,26 @@ def _entry_faults(entry: Entry, library: Path, layout: str | None, checksums: bo
     yield from (fault("contradiction", text) for text in _against_place(entry))
     yield from (fault("contradiction", text) for text in _against_layout(entry, layout))
     yield from (fault("missing keyword", f"its header has no {name}") for name in _missing(entry, frame))
+    yield from (fault(kind, detail) for kind, detail in _damage(entry, master, checksums))
     if entry.record is None:
         advice = _what_to_do(entry) if entry.lost_record else ""
         yield fault("missing record", f"no record beside it: what it was made of is unknown{advice}")
-        return
+
+
+def _damage(entry: Entry, master: Path, checksums: bool) -> Iterator[tuple[Kind, str]]:
+    """Yield how a file is not what was written: by its record, or by a checksum of its own where that has none."""
     if entry.recorded_size is not None and entry.recorded_size != entry.size:
-        yield fault("checksum", f"{entry.size} bytes, its record says {entry.recorded_size}{_what_to_do(entry)}")
-    elif checksums and entry.sha256 and sha256(master) != entry.sha256:
-        yield fault("checksum", f"its bytes are not those of its record any more{_what_to_do(entry)}")
+        yield "checksum", f"{entry.size} bytes, its record says {entry.recorded_size}{_what_to_do(entry)}"
+    elif checksums and entry.sha256:
+        if sha256(master) != entry.sha256:
+            yield "checksum", f"its bytes are not those of its record any more{_what_to_do(entry)}"
+    elif checksums:
+        try:
+            images.open_image(master).close()
+        except ChecksumMismatch:
+            yield "checksum", f"its bytes are not those that its own checksum tells of any more{_what_to_do(entry)}"
+        except ImageError as error:
+            yield "unreadable", error.what
 
 
 def _what_to_do(entry: Entry) -> str:

@@ -5,7 +5,7 @@ from typing import Final
 
 from ap_masters import images
 from ap_masters import record as records
-from ap_masters.errors import ImageError, RecordError
+from ap_masters.errors import ChecksumMismatch, ImageError, RecordError
 from ap_masters.files import sha256
 from ap_masters.library.scan import is_console_log
 
@@ -15,13 +15,14 @@ _WHAT_TO_DO: Final = "not copied. Restore it from this copy; or delete the copy,
 def objection(source: Path, *, over: Path | None = None) -> str | None:
     """Return why ``source`` is not to be copied, and what to do; None where nothing speaks against it.
 
-    A master has to be what its record says. What nothing vouches for is looked at where a copy (``over``) would be
-    lost by it: an image has to open, whole, and a record has to be one.
+    A master has to be what its record says, or what its own checksum says where the record has none. What nothing
+    vouches for is looked at where a copy (``over``) would be lost by it: an image has to open, whole, and a record has
+    to be one.
     """
     if images.is_image_name(source):
         expected = _recorded(source)
         if expected is None:
-            return None if over is None else _unreadable(source)
+            return _unsound(source, over)
         if expected != sha256(source):
             return (
                 "the master in the library is not what its record says: not copied. Restore it; or build it again, or, "
@@ -44,12 +45,16 @@ def _recorded(master: Path) -> str | None:
     return None
 
 
-def _unreadable(image: Path) -> str | None:
+def _unsound(image: Path, over: Path | None) -> str | None:
+    """Return what an image shows of itself that speaks against copying it."""
     try:
-        with images.open_image(image):  # which also unpacks it, and looks at such checksums as it carries
-            return None
+        images.open_image(image).close()  # which also unpacks it, and looks at such checksums as it carries
     except ImageError as error:
-        return f"the image in the library {error.what}: {_WHAT_TO_DO}"
+        if over is not None:
+            return f"the image in the library {error.what}: {_WHAT_TO_DO}"
+        if isinstance(error, ChecksumMismatch):
+            return f"the image in the library {error.what}: not copied"
+    return None
 
 
 def _takes_a_records_place(source: Path, copy: Path) -> bool:

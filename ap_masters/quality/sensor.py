@@ -218,7 +218,7 @@ def _bands(path: Path, samples: int = _SAMPLES) -> _Bands:
     """Return about ``samples`` samples from bands spread over the height: an even number of rows in each."""
     import numpy as np
 
-    with images.open_image(path) as image:
+    with images.open_image(path, datasum=False) as image:
         height, width = image.info.height, image.info.width * image.info.channels
         if height * width <= samples or height < 4 * _BANDS:
             stored = image.read_rows(0, height)

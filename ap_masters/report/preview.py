@@ -61,7 +61,7 @@ def shrink(master: Path, width: int = WIDTH) -> "NDArray[np.float64]":
     """
     import numpy as np
 
-    with images.open_image(master) as image:
+    with images.open_image(master, datasum=False) as image:
         info = image.info
         block = max(1, math.ceil(info.width / width))
         columns = info.width // block

@@ -11,6 +11,7 @@ from ap_masters.images import read_image, write_image
 from ap_masters.model import FrameType, Keyword, MasterStatus
 from tests.builders import noisy, write_frame
 from tests.cli.conftest import Run
+from tests.nights import shoot, shoot_flats
 
 COUNT = 5
 
@@ -48,6 +49,26 @@ def test_the_median_is_the_default(run: Run, night: Path, stack: NDArray[np.uint
     assert done.code == 0
     assert "median of 5 frames" in done.out
     np.testing.assert_array_equal(pixels(output), (np.median(stack, axis=0) / 65535).astype(np.float32))
+
+
+@pytest.mark.parametrize("suffix", [".xisf", ".fits"])
+def test_a_result_that_was_damaged_is_not_subtracted(run: Run, tmp_path: Path, suffix: str) -> None:
+    """Its record has no sha256; the checksum that the file carries tells, when it is used and when it is looked at."""
+    shoot(tmp_path / "biases", "BIAS")
+    shoot_flats(tmp_path / "flats")
+    bias, library = tmp_path / "bl" / f"masterBias{suffix}", tmp_path / "library"
+    run("combine", tmp_path / "biases", bias)
+    data = bytearray(bias.read_bytes())
+    data[-2880] ^= 1
+    bias.write_bytes(data)
+
+    given = ("--engine", "numpy", "--stage", "flat", "--no-dark-flats", "--bias-master-dir", bias.parent)
+    done = run("build", tmp_path / "flats", library, *given)
+
+    assert done.code == 5
+    assert "has changed since it was written" in done.out + done.err
+    assert not list(library.rglob("masterFlat*"))
+    assert run("inspect", bias).code == 1
 
 
 @pytest.mark.parametrize("method", ["average", "min", "max"])

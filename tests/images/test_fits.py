@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from numpy.typing import NDArray
 
-from ap_masters.errors import UnreadableImage
+from ap_masters.errors import ChecksumMismatch, UnreadableImage
 from ap_masters.images import open_image, read_image, read_info
 from ap_masters.model import ImageFormat, Keyword
 from tests.images.making import fits_file, fits_header
@@ -246,6 +246,47 @@ def test_a_gzipped_image_that_was_damaged_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UnreadableImage, match="gzip"):
         read_image(tmp_path / "f.fits.gz")
+
+
+def _summed(path: Path, pixels: NDArray[Any], kind: str) -> Path:
+    """Write an image with DATASUM and CHECKSUM, as astropy does; ``kind`` says where and how it is stored."""
+    hdus: list[Any] = [fits.PrimaryHDU(pixels)]
+    if kind == "extension":
+        hdus = [fits.PrimaryHDU(), fits.ImageHDU(pixels)]
+    elif kind == "tiled":
+        hdus = [fits.PrimaryHDU(), fits.CompImageHDU(pixels)]
+    fits.HDUList(hdus).writeto(path, checksum=True)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["primary", "extension", "tiled", "gzipped"])
+def test_one_changed_bit_of_an_image_with_datasum_is_noticed(tmp_path: Path, kind: str) -> None:
+    """The sum is that of the data as they stand in the file, of more than one piece; without it nothing is noticed."""
+    noise = np.random.default_rng(5).integers(0, 65535, (700, 901)).astype(np.uint16)
+    path = _summed(tmp_path / "f.fits", noise, kind)
+    _same(noise[None], read_image(path)[1])
+    data = bytearray(path.read_bytes())
+    data[-5000] ^= 4
+    path.write_bytes(gzip.compress(data) if kind == "gzipped" else data)
+
+    for reading in (read_image, open_image):
+        with pytest.raises(ChecksumMismatch, match="has changed since it was written: its DATASUM does not hold"):
+            reading(path)
+    if kind != "tiled":
+        with open_image(path, datasum=False) as image:
+            assert image.info.width == 901
+
+
+@pytest.mark.parametrize("value", [None, "''", "'0       '", "'   '", "'unknown'", "0", "'{}'", "{}"])
+def test_what_says_nothing_of_its_sum_is_read(tmp_path: Path, value: str | None) -> None:
+    """DATASUM may be absent, blank, no number, or the 0 that some write before they know better; or simply hold."""
+    data = np.arange(100, dtype=">i2").tobytes()
+    words = np.frombuffer(data, ">u4").sum(dtype=np.uint64)  # no carries as yet
+    cards = () if value is None else (f"DATASUM = {value.format(words)}",)
+    header = fits_header("SIMPLE  = T", "BITPIX  = 16", "NAXIS   = 2", "NAXIS1  = 10", "NAXIS2 = 10", *cards)
+    (tmp_path / "f.fits").write_bytes(header + data)  # without the padding, too
+
+    assert read_image(tmp_path / "f.fits")[1].sum() == 4950
 
 
 def _frame(*cards: str) -> bytes:

@@ -57,6 +57,28 @@ def test_one_changed_byte_is_found(tmp_path: Path) -> None:
     assert (quick.faults, quick.checksums) == ((), False)
 
 
+@pytest.mark.parametrize("suffix", [".fits", ".xisf"])
+@pytest.mark.parametrize("has_record", [True, False])
+def test_where_no_record_tells_the_files_own_checksum_is_believed(
+    tmp_path: Path, suffix: str, has_record: bool
+) -> None:
+    """A record without sha256, as that of `combine`, or none at all; a header that is whole says nothing of pixels."""
+    master = shelve(tmp_path, OUTPUT.replace(".xisf", suffix))
+    place = records.record_path(master)
+    record = records.read(place)
+    records.write(record.model_copy(update={"master": record.master.model_copy(update={"sha256": None})}), place)
+    if not has_record:
+        place.unlink()
+    sound = audit(tmp_path)
+    data = bytearray(master.read_bytes())
+    data[-1500] ^= 1
+    master.write_bytes(data)
+
+    assert kinds(sound) == ({} if has_record else {"missing record": 1})
+    assert kinds(audit(tmp_path)) == kinds(sound) + Counter(["checksum"])
+    assert kinds(audit(tmp_path, checksums=False)) == kinds(sound)
+
+
 def test_a_master_cut_short_is_found_without_checksums(tmp_path: Path) -> None:
     """Its size is not that of its record."""
     master = shelve(tmp_path, OUTPUT.replace(".xisf", ".fits"))

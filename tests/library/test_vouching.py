@@ -103,6 +103,27 @@ def test_an_image_whose_record_broke_is_looked_at_itself(library: Path, target: 
     assert tree(target) == good
 
 
+@pytest.mark.parametrize("name", ["foreign/master.fits", "foreign/master.xisf"])
+def test_an_image_whose_own_checksum_does_not_hold_is_not_copied(library: Path, target: Path, name: str) -> None:
+    """Nor where there is no copy as yet, which would be taken for a sound one; mended, it goes through."""
+    write_foreign(library / name, seed=1)
+    sound = (library / name).read_bytes()
+    damaged = bytearray(sound)
+    damaged[-1500] ^= 1
+    (library / name).write_bytes(damaged)
+
+    report = mirror(library, target)
+    (told,) = read_mirror_notes(library)
+    copies = list(target.glob("foreign/*"))
+    (library / name).write_bytes(sound)
+
+    assert [(f.path, f.action) for f in report.files if f.action != "copied"] == [(name, "mismatch")]
+    assert "has changed since it was written" in told.detail
+    assert copies == []
+    assert mirror(library, target).exit_code == 0
+    assert (target / name).read_bytes() == sound
+
+
 def test_what_never_had_a_copy_is_copied_as_it_is(library: Path, target: Path) -> None:
     """Nothing is lost by it, and no other copy of it may be left."""
     (library / "broken.xrs").write_text("{", encoding="utf-8")

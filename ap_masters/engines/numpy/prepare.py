@@ -152,7 +152,7 @@ def _open_master(master: CalibrationMaster, setting: _Setting) -> MasterPixels:
     """Open a master for subtraction. Raises CannotIntegrate when it is unusable for these frames."""
     advice = "Choose another master, or move this one away and build it again."
     try:
-        image = setting.stack.enter_context(Frames([master.path], setting.workdir))
+        image = setting.stack.enter_context(Frames([master.path], setting.workdir, datasum=True))
         own = image.full_scale or (ADU if _holds_counts(image, _all_runs(image)) else 1.0)
     except Refused as refused:
         raise CannotIntegrate(str(refused), advice) from refused

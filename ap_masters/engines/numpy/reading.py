@@ -125,11 +125,14 @@ class Frames:
     evenly in one scratch file in ``workdir``, so that memory and open files do not grow with their number.
     """
 
-    def __init__(self, paths: Sequence[Path], workdir: Path) -> None:
-        """Open the frames. Raises Refused for the first that is unreadable or unlike the majority."""
+    def __init__(self, paths: Sequence[Path], workdir: Path, *, datasum: bool = False) -> None:
+        """Open the frames; ``datasum`` as ``open_image`` has it, for masters.
+
+        Raises Refused for the first that is unreadable or unlike the majority.
+        """
         self.paths = tuple(paths)
         self._handles = Handles()
-        self._workdir = workdir
+        self._workdir, self._datasum = workdir, datasum
         self._scratch = Path()
         self._spool: PositionalFile | None = None
         self._spooled = 0
@@ -164,7 +167,7 @@ class Frames:
 
     def _open(self, path: Path) -> tuple[ImageInfo, Place]:
         try:
-            with open_image(path) as image:
+            with open_image(path, datasum=self._datasum) as image:
                 return image.info, _in_place(image) or self._lay_out(image)
         except ImageError as error:
             raise Refused(path, Reason.UNREADABLE, error.what) from error
