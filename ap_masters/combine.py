@@ -77,7 +77,7 @@ def combine(
     ``frame_type`` says what the frames are where their headers and names do not. Files that cannot be read, and
     those of another geometry than most, are left out and returned. The file appears whole or not at all.
     Raises UsageError for an output that is there already or has no known suffix, NothingToDo for fewer than
-    two frames, AllJobsFailed when the engine could not integrate them.
+    two frames or than min-max rejection leaves anything of, AllJobsFailed when the engine could not integrate them.
     """
     _check(output, overwrite=overwrite, record_suffix=record_suffix)
     frames, unreadable = _frames(inputs)
@@ -85,6 +85,11 @@ def combine(
     if len(frames) < 2:
         raise NothingToDo(
             f"{len(frames)} of {len(inputs)} file(s) can be combined{_first((*unreadable, *others))}; two are needed"
+        )
+    if len(frames) < recipe.fewest_survivable:
+        raise NothingToDo(
+            f"{len(frames)} of {len(inputs)} file(s) can be combined{_first((*unreadable, *others))}, "
+            f"{recipe.fewest_survivable} are needed{recipe.demand}: name more, or choose another --rejection"
         )
     job = _job(frames, output, recipe, frame_type, scale)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ stands for 1.0. What those programs leave to rounding is settled here, so that t
   Of equal statistics the lowest sample leaves first, of equal samples the one that is ranked further out.
 * Averaged clipping is meant for samples that are not negative: the square of its deviation goes with the median, and
   where that turns negative there is no deviation, and nothing more is rejected.
-* Min/max clipping of more samples than there are marks some of them low and high; nothing survives.
+* Min/max clipping of more samples than there are takes the low ones first, and none twice; nothing survives.
 """
 
 from bisect import bisect_right
@@ -146,7 +146,8 @@ def reject_none(r: list[Sample], recipe: Recipe) -> Rejected:
 def reject_minmax(r: list[Sample], recipe: Recipe) -> Rejected:
     """Reject the lowest and highest few."""
     n = len(r)
-    low, high = min(recipe.minmax_low, n), min(recipe.minmax_high, n)
+    low = min(recipe.minmax_low, n)
+    high = min(recipe.minmax_high, n - low)
     return marked(r[:low], "low") | marked(r[n - high :], "high")
 
 

@@ -378,6 +378,30 @@ def test_a_master_without_a_record_is_kept_as_superseded() -> None:
             "4 frames are there, 5 are needed for linear fit",
             id="linear fit needs five",
         ),
+        pytest.param(
+            12,
+            Settings(recipe=RecipesSettings(all=RecipeSettings(rejection="minmax", minmax_low=6, minmax_high=6))),
+            "numpy",
+            "12 frames are there, 13 are needed for min-max rejection of the 6 lowest and the 6 highest samples: "
+            "capture more frames, or lower --minmax-low or --minmax-high",
+            id="as many as are rejected",
+        ),
+        pytest.param(
+            2,
+            Settings(
+                recipe=RecipesSettings(all=RecipeSettings(rejection="minmax")), counts=CountSettings(min_frames=1)
+            ),
+            "numpy",
+            "2 frames are there, 3 are needed for min-max",
+            id="whatever floor is set",
+        ),
+        pytest.param(
+            13,
+            Settings(recipe=RecipesSettings(all=RecipeSettings(rejection="minmax", minmax_low=6, minmax_high=6))),
+            "pixinsight",
+            None,
+            id="one more than are rejected",
+        ),
         pytest.param(1, Settings(counts=CountSettings(min_frames=1)), "numpy", None, id="numpy can go down to one"),
         pytest.param(
             2,

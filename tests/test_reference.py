@@ -44,7 +44,7 @@ def test_minmax_may_reject_everything() -> None:
     stack = [1.0, 2.0, 9.0]
     rejected = reference.reject(stack, recipe(Rejection.MINMAX, minmax_low=2, minmax_high=2))
 
-    assert rejected == {(0, "low"), (1, "low"), (1, "high"), (2, "high")}
+    assert rejected == {(0, "low"), (1, "low"), (2, "high")}
     assert reference.combine(stack, rejected, Combination.MAXIMUM) == 2.0
 
 

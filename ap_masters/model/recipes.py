@@ -82,6 +82,25 @@ class Recipe(Noun):
     esd_low_relaxation: Relaxation = 1.0
     target_median: Level | None = None  # PULSAR's makeflat scales each frame to this median instead of the first
 
+    @property
+    def fewest_survivable(self) -> int:
+        """The number of frames below which the rejection leaves nothing of any stack."""
+        return self.minmax_low + self.minmax_high + 1 if self.rejection is Rejection.MINMAX else 1
+
+    @property
+    def fewest_frames(self) -> int:
+        """The number of frames below which there is no integrating them: the process refuses, or nothing is left."""
+        return max(self.rejection.fewest_frames, self.fewest_survivable)
+
+    @property
+    def demand(self) -> str:
+        """What needs more frames than usual, in words that follow their number; empty where nothing does."""
+        if self.rejection is Rejection.LINEAR_FIT:
+            return " for linear fit clipping"
+        if self.rejection is Rejection.MINMAX:
+            return f" for min-max rejection of the {self.minmax_low} lowest and the {self.minmax_high} highest samples"
+        return ""
+
 
 class CalibrationMaster(Noun):
     """A master to be subtracted: where it is, what it is, and why it was taken."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ap_masters import layouts, recipes
 from ap_masters.config import Settings
-from ap_masters.model import DARKS, Action, FrameType, Grade, Group, GroupKey, Job, Recipe, Rejection, Step
+from ap_masters.model import DARKS, Action, FrameType, Grade, Group, GroupKey, Job, Recipe, Step
 
 # The order in which masters come to be; a stage's name on the command line covers its types.
 STAGE_OF: dict[FrameType, Literal["bias", "dark", "flat"]] = {
@@ -80,22 +80,26 @@ def recipe_of(group: Group, settings: Settings) -> Recipe:
 def too_few(group: Group, recipe: Recipe, settings: Settings, engine: str) -> str | None:
     """Return what is there and what is needed where a group is too small for its rejection, else None."""
     count = len(group.frames)
-    floor = recipes.fewest_frames(recipe.rejection, settings.counts.min_frames)
+    floor = max(recipes.fewest_frames(recipe.rejection, settings.counts.min_frames), recipe.fewest_survivable)
     if engine == "pixinsight":
-        floor = max(floor, recipe.rejection.fewest_frames)
+        floor = max(floor, recipe.fewest_frames)
     if count >= floor:
         return None
     dropped = f" ({len(group.dropped)} more were dropped)" if group.dropped else ""
-    need = f"{floor} are needed" + (" for linear fit clipping" if recipe.rejection is Rejection.LINEAR_FIT else "")
-    way = _way_out(group, settings, engine)
-    return f"{count} {'frame is' if count == 1 else 'frames are'} there{dropped}, {need}: {way}"
+    way = _way_out(group, recipe, settings, engine)
+    there = f"{count} {'frame is' if count == 1 else 'frames are'} there{dropped}"
+    return f"{there}, {floor} are needed{recipe.demand}: {way}"
 
 
-def _way_out(group: Group, settings: Settings, engine: str) -> str:
+def _way_out(group: Group, recipe: Recipe, settings: Settings, engine: str) -> str:
     """Return what helps a group that is too small."""
     if not group.frames and group.dropped:
         return f"look at why they were dropped, the first because {group.dropped[0].detail}"
-    ways = ["capture more frames", *([] if engine == "pixinsight" else ["lower --min-frames"])]
+    ways = ["capture more frames"]
+    if len(group.frames) < recipe.fewest_survivable:
+        ways.append("lower --minmax-low or --minmax-high")
+    elif engine != "pixinsight":
+        ways.append("lower --min-frames")
     if group.key.type is FrameType.FLAT and not settings.group.mixed_exposure_flats:
         ways.append("put sky flats of many exposures together with --mixed-exposure-flats")
     return ", or ".join(ways)

@@ -340,6 +340,18 @@ def test_what_makes_no_sense_is_refused(
     assert set(night.iterdir()) == before
 
 
+def test_min_max_rejection_of_all_there_is_is_refused(run: Run, night: Path) -> None:
+    """Of two frames nothing would be left but their median; three make a master."""
+    frames = sorted(night.glob("*.fit"))
+    two = run("combine", *frames[:2], night / "out.xisf", "--rejection", "minmax")
+    three = run("combine", *frames[:3], night / "out.xisf", "--rejection", "minmax")
+
+    assert two.code == 3
+    assert "2 of 2 file(s) can be combined, 3 are needed for min-max rejection of the 1 lowest" in two.err
+    assert "choose another --rejection" in two.err
+    assert three.code == 0
+
+
 def test_json_tells_of_a_failure_too(run: Run, night: Path) -> None:
     """One document, whatever happened."""
     done = run("combine", night / "missing.fit", night / "out.fit", "--json")

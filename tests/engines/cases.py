@@ -95,8 +95,8 @@ class Cases:
         for combination in Combination:
             name = f"{combination.value} combination"
             yield self.job(name, self.noisy(name, 7), rejection=Rejection.SIGMA, combination=combination, **tight)
-        frames = self.noisy("all", 5)
-        yield self.job("all rejected", frames, rejection=Rejection.MINMAX, minmax_low=3, minmax_high=3)
+        halves = [*self.noisy("low half", 3), *self.noisy("high half", 3, level=6000)]
+        yield self.job("all rejected", halves, rejection=Rejection.PERCENTILE)
 
     def _formats(self) -> Iterator[Job]:
         sigma: dict[str, Any] = {"rejection": Rejection.WINSORIZED}

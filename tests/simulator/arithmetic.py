@@ -140,7 +140,8 @@ def _min_max(limits: Limits, count: int) -> Step:
     def step(v: Floats, pixels: Integers, turn: int) -> Marks:
         n = len(v)
         rank = np.broadcast_to(np.arange(n)[:, np.newaxis], v.shape)
-        return rank < limits.min_max[0], rank >= n - min(limits.min_max[1], n)
+        low = rank < limits.min_max[0]
+        return low, (rank >= n - limits.min_max[1]) & ~low
 
     return step
 

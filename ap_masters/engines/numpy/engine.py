@@ -106,14 +106,16 @@ class NumpyEngine:
 def _require_enough(job: Job, count: int, dropped: Sequence[SetAside]) -> None:
     """Raise CannotIntegrate when fewer frames are left than the job's rejection needs.
 
-    A group that was planned smaller than that (a user may ask for it) needs all its frames.
+    A group that was planned smaller than that (a user may ask for it) needs all its frames, and always so many that
+    something is left of them.
     """
     if job.recipe.rejection is Rejection.AUTO:
         raise CannotIntegrate("The recipe leaves the rejection open", "Choose a rejection, or plan the job first.")
-    needed = max(min(job.recipe.rejection.fewest_frames, len(job.frames)), 1)
+    usual = min(job.recipe.rejection.fewest_frames, len(job.frames))
+    needed = max(usual, job.recipe.fewest_survivable)
     if count < needed:
         lost = f"; {len(dropped)} could not be used, the first because it {dropped[0].detail}" if dropped else ""
         raise CannotIntegrate(
-            f"{count} of {len(job.frames)} frames are left and {needed} are needed{lost}",
+            f"{count} of {len(job.frames)} frames are left and {needed} are needed{job.recipe.demand}{lost}",
             "Add frames, or replace those that could not be used.",
         )

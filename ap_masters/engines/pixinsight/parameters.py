@@ -221,7 +221,7 @@ def unsupported(job: Job) -> str | None:
     if packed := next((path for path in _read(job) if _packed(path)), None):
         return f"PixInsight does not read compressed files such as {packed.name}"
     count = len(job.frames)
-    if count < (fewest := recipe.rejection.fewest_frames):
+    if count < (fewest := recipe.fewest_frames):
         return f"ImageIntegration needs {fewest} images for {recipe.rejection} rejection, the group has {count}"
     return None
 

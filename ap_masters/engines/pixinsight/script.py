@@ -69,7 +69,7 @@ def _values(job: Job, paths: RunPaths, own: set[str]) -> dict[str, Any]:
         "record_path": for_pixinsight(files.record),
         "hints": parameters.XISF_HINTS if files.master.suffix.lower() == ".xisf" else parameters.FITS_HINTS,
         "image_type": parameters.IMAGE_TYPE[job.group.key.type],
-        "fewest": job.recipe.rejection.fewest_frames,
+        "fewest": job.recipe.fewest_frames,
         "frames": [for_pixinsight(frame.path.absolute()) for frame in job.frames],
         "calibration": _calibration(job, paths, own),
         "integration": parameters.integration(job.recipe),

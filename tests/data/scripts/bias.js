@@ -29,7 +29,7 @@ var JOBS = [
       hints: "properties fits-keywords no-compress-data block-alignment 4096 max-inline-block-size 3072 no-embedded-data no-resolution",
       recordPath: "/library/master/master-bias.xrs",
       imageType: 1,   // pcl::ImageType of the frames
-      fewest: 3,   // frames below which ImageIntegration refuses
+      fewest: 3,   // frames below which ImageIntegration refuses, or rejects everything
       frames: [
          "/night/bias 1.fits",
          "/night/bias 2.fits",

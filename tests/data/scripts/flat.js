@@ -29,7 +29,7 @@ var JOBS = [
       hints: "properties fits-keywords no-compress-data block-alignment 4096 max-inline-block-size 3072 no-embedded-data no-resolution",
       recordPath: "/library/master/master-flat.xrs",
       imageType: 3,   // pcl::ImageType of the frames
-      fewest: 3,   // frames below which ImageIntegration refuses
+      fewest: 3,   // frames below which ImageIntegration refuses, or rejects everything
       frames: [
          "/night/flat 1.fits",
          "/night/flat 2.fits",

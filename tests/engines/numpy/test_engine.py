@@ -229,6 +229,17 @@ def test_too_few_sound_frames_fail_with_words(tmp_path: Path, work: Path) -> Non
     assert list(work.iterdir()) == []
 
 
+def test_frames_that_min_max_rejection_would_leave_nothing_of_fail_with_words(tmp_path: Path, work: Path) -> None:
+    """Five were planned; one is cut short, and of four all samples would be rejected."""
+    frames = dark_frames(tmp_path, 5)
+    cut_short(frames[0].path)
+    recipe = Recipe(rejection=Rejection.MINMAX, minmax_low=2, minmax_high=2)
+    result = run_job(make_job(frames, recipe), work)
+
+    assert isinstance(result, Failed)
+    assert "4 of 5 frames are left and 5 are needed for min-max rejection of the 2 lowest and the 2" in result.reason
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_group_that_was_planned_small_is_integrated(tmp_path: Path, work: Path, count: int) -> None:
     """A user may ask for masters of one or two frames; nothing is rejected in them."""

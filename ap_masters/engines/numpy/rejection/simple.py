@@ -15,10 +15,11 @@ def reject_none(stacks: Stacks, recipe: Recipe) -> Span:
 
 
 def reject_minmax(stacks: Stacks, recipe: Recipe) -> Span:
-    """Reject the lowest and highest few; where they are more than there are, nothing survives."""
+    """Reject the lowest, and of the rest the highest few; where they are more than there are, nothing survives."""
     n = stacks.frames
-    first = np.full(stacks.pixels, min(recipe.minmax_low, n), np.intp)
-    return Span(first, np.full(stacks.pixels, max(n - recipe.minmax_high, 0), np.intp))
+    first = min(recipe.minmax_low, n)
+    last = max(n - recipe.minmax_high, first)
+    return Span(np.full(stacks.pixels, first, np.intp), np.full(stacks.pixels, last, np.intp))
 
 
 def reject_percentile(stacks: Stacks, recipe: Recipe) -> Span:

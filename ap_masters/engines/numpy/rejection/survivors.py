@@ -210,9 +210,9 @@ class Stacks:
 
 
 class Span(NamedTuple):
-    """Survivors that are a range of ranks: first..last-1 of each stack; none where last <= first.
+    """Survivors that are a range of ranks: first..last-1 of each stack; none where last is first.
 
-    Ranks below ``first`` are rejected as low, those from ``last`` on as high (a rank can be both).
+    Ranks below ``first`` are rejected as low, those from ``last`` on as high.
     """
 
     first: Ranks
