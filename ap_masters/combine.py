@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from ap_masters import headers, images, recipes
 from ap_masters import record as records
+from ap_masters.config import CountSettings
 from ap_masters.engines import Engine
 from ap_masters.errors import (
     AllJobsFailed,
@@ -21,6 +22,7 @@ from ap_masters.errors import (
 from ap_masters.inspection import read_frame
 from ap_masters.library import store
 from ap_masters.model import (
+    CALIBRATION_TYPES,
     Failed,
     Frame,
     FrameType,
@@ -40,6 +42,7 @@ from ap_masters.model import (
 
 _SUFFIXES: Final = (".xisf", ".fit", ".fits", ".fts")
 _SAYS_A_TYPE: Final = {"IMAGETYP", "APMTYPE"}
+_COUNTS: Final = CountSettings()
 _COMBINED: Final = "combined"
 _TOLD: Final = 4  # values that differ
 # In what frames of one stack should agree; temperatures, times and angles are never quite alike.
@@ -69,13 +72,15 @@ def combine(
     *,
     frame_type: FrameType | None = None,
     scale: SampleScale = "unit",
+    counts: CountSettings = _COUNTS,
     overwrite: bool = False,
     record_suffix: str | None = ".xrs",
 ) -> Combined:
     """Integrate ``inputs`` by ``recipe`` into one file at ``output``, whose suffix says XISF or FITS.
 
     ``frame_type`` says what the frames are where their headers and names do not. Files that cannot be read, and
-    those of another geometry than most, are left out and returned. The file appears whole or not at all.
+    those of another geometry than most, are left out and returned. ``counts`` is how many frames make a
+    master of which grade. The file appears whole or not at all.
     Raises UsageError for an output that is there already or has no known suffix, NothingToDo for fewer than
     two frames or than min-max rejection leaves anything of, AllJobsFailed when the engine could not integrate them.
     """
@@ -98,7 +103,7 @@ def combine(
         if isinstance(result, Failed):
             raise AllJobsFailed(f"{output}: {result.reason}. {result.advice}".strip())
         images.read_info(result.path)  # what cannot be read again is no result
-        record = _finish(job, result, output, record_suffix)
+        record = _finish(job, result, output, counts, record_suffix)
     return Combined(
         result=result.model_copy(update={"path": output}),
         record=record,
@@ -256,11 +261,15 @@ def _shared_key(frames: Sequence[Frame], frame_type: FrameType) -> GroupKey:
     return first.model_copy(update=dict.fromkeys(differing))
 
 
-def _finish(job: Job, result: Integrated, output: Path, record_suffix: str | None) -> records.Record:
+def _finish(
+    job: Job, result: Integrated, output: Path, counts: CountSettings, record_suffix: str | None
+) -> records.Record:
     """Put the result in its place and write its record. Frames are not hashed: that takes longer than stacking."""
     record = records.complete(records.draft(job), result, {})
+    kind = job.group.key.type
     record = record.model_copy(
         update={
+            "grade": counts.of(kind).grade(len(result.frames)) if kind in CALIBRATION_TYPES else None,
             "status": MasterStatus.PUBLISHED,
             "history": (records.Event(at=result.started, status=MasterStatus.PUBLISHED, reason=_COMBINED),),
             "master": record.master.model_copy(update={"size": result.path.stat().st_size}),

@@ -14,6 +14,7 @@ from ap_masters.model import (
     Cutoff,
     Fraction,
     FrameType,
+    Grade,
     ImageFormat,
     Level,
     Normalization,
@@ -52,6 +53,15 @@ class CountPolicy(Section):
     minimum: int = Field(ge=1)
     recommended: int = Field(ge=1)
     optimal: int = Field(ge=1)
+
+    def grade(self, count: int) -> Grade:
+        """Return how many frames ``count`` is."""
+        steps = (
+            (self.optimal, Grade.OPTIMAL),
+            (self.recommended, Grade.RECOMMENDED),
+            (self.minimum, Grade.MINIMUM),
+        )
+        return next((grade for needed, grade in steps if count >= needed), Grade.BELOW_MINIMUM)
 
 
 class CountSettings(Section):

@@ -74,6 +74,7 @@ def combine(
             on_progress,
             frame_type=frame_type,
             scale=settings.scale or "unit",
+            counts=settings.counts,
             overwrite=overwrite,
             record_suffix=settings.library.record_suffix if record else None,
         )

@@ -102,7 +102,8 @@ def _record(screen: Screen, record: Record) -> None:
     screen.line(f"record of {record.master.name}: {record.status}, {record.key.describe()}")
     if record.engine is not None:
         engine = f"{record.engine.name} {record.engine.version} ({record.engine.definition})"
-        screen.line(f"  integrated by {engine} from {len(record.inputs)} frames ({record.grade})")
+        grade = f" ({record.grade})" if record.grade else ""
+        screen.line(f"  integrated by {engine} from {len(record.inputs)} frames{grade}")
         screen.line(f"  {record.recipe.combination}, rejection {record.recipe.rejection}")
     elif not record.inputs:
         count = "an unknown number of" if record.combined is None else record.combined

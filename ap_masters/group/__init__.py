@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Final
 
-from ap_masters.config import CountPolicy, CountSettings, CullSettings, GroupSettings
+from ap_masters.config import CountSettings, CullSettings, GroupSettings
 from ap_masters.group.clusters import clusters
 from ap_masters.group.cull import cull as cull_frames
 from ap_masters.group.dark_flats import conclusions, rig_of, with_dark_flats
@@ -16,7 +16,6 @@ from ap_masters.model import (
     CALIBRATION_TYPES,
     Frame,
     FrameType,
-    Grade,
     Group,
     GroupKey,
     Noun,
@@ -183,20 +182,10 @@ def _group(key: GroupKey, members: list[Frame], settings: CullSettings, counts: 
         key=key,
         frames=culled.kept,
         dropped=culled.dropped,
-        grade=_grade(len(culled.kept), counts.of(key.type)),
+        grade=counts.of(key.type).grade(len(culled.kept)),
         notes=tuple(conclusions(culled.kept)),
         warnings=remarks(key, culled),
     )
-
-
-def _grade(count: int, policy: CountPolicy) -> Grade:
-    """Return how many frames ``count`` is, by the policy of the type."""
-    steps = (
-        (policy.optimal, Grade.OPTIMAL),
-        (policy.recommended, Grade.RECOMMENDED),
-        (policy.minimum, Grade.MINIMUM),
-    )
-    return next((grade for needed, grade in steps if count >= needed), Grade.BELOW_MINIMUM)
 
 
 # --- between groups ---

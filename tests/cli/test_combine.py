@@ -114,6 +114,29 @@ def test_rejection_takes_out_an_outlier(run: Run, night: Path, stack: NDArray[np
     assert done.document["result"]["rejected_high"] == stack[0].size
 
 
+@pytest.mark.parametrize(
+    ("kind", "grade"),
+    [
+        pytest.param((), "below minimum", id="biases"),
+        pytest.param(("--type", "dark"), "minimum", id="darks"),
+        pytest.param(("--type", "light"), None, id="lights, which are not counted"),
+    ],
+)
+def test_the_grade_is_that_of_the_type_and_the_number(
+    run: Run, night: Path, tmp_path: Path, kind: tuple[str, ...], grade: str | None
+) -> None:
+    """As a build has it, by the policy that is set; a frame that is left out does not count."""
+    write_frame(night / "bias0006.fit", noisy(6, shape=(4, 4)), IMAGETYP="BIAS")
+    policy = tmp_path / "policy.toml"
+    policy.write_text("[counts]\ndark = {minimum = 5, recommended = 6, optimal = 9}\n", encoding="utf-8")
+    output = tmp_path / "out.xisf"
+
+    run("combine", night, output, *kind, "--config", policy)
+
+    assert records.read(output.with_suffix(".xrs")).grade == grade
+    assert (f"from 5 frames ({grade})" if grade else "from 5 frames\n") in run("inspect", output).out
+
+
 def test_sigma_limits_are_taken(run: Run, night: Path) -> None:
     """--sigma-low and --sigma-high reach the record."""
     output = night.parent / "out.xisf"
