@@ -78,9 +78,9 @@ def combine(
 ) -> Combined:
     """Integrate ``inputs`` by ``recipe`` into one file at ``output``, whose suffix says XISF or FITS.
 
-    ``frame_type`` says what the frames are where their headers and names do not. Files that cannot be read, and
-    those of another geometry than most, are left out and returned. ``counts`` is how many frames make a
-    master of which grade. The file appears whole or not at all.
+    ``frame_type`` says what the frames are, whatever their headers and names do, of which a warning tells. Files that
+    cannot be read, and those of another geometry than most, are left out and returned. ``counts`` is how many frames
+    make a master of which grade. The file appears whole or not at all.
     Raises UsageError for an output that is there already or has no known suffix, NothingToDo for fewer than
     two frames or than min-max rejection leaves anything of, AllJobsFailed when the engine could not integrate them.
     """
@@ -108,7 +108,11 @@ def combine(
         result=result.model_copy(update={"path": output}),
         record=record,
         set_aside=(*unreadable, *others, *result.dropped),
-        warnings=(*_mixtures(frames), *_scales(result)),
+        warnings=(
+            *(headers.overruled(frames, frame_type) if frame_type else ()),
+            *_mixtures(frames),
+            *_scales(result),
+        ),
     )
 
 

@@ -293,7 +293,7 @@ def test_a_header_that_its_name_contradicts_holds_and_is_told(run: Run, tmp_path
 
 
 def test_match_tells_of_every_candidate_the_field_that_decided(run: Run, tmp_path: Path) -> None:
-    """As a table and as JSON; the nearest first; a light by --for lights where its header does not say."""
+    """As a table and as JSON; the nearest first; a light by --for lights, whatever its header says."""
     for name in ("WBPP bias", "Siril dark", "ANAWBPPS dark", "ANAWBPPS dark flat", "APP dark"):
         write_master(tmp_path / "library", MASTERS[name])
     (flat,) = shoot_flats(tmp_path / "night", count=1)
@@ -301,6 +301,8 @@ def test_match_tells_of_every_candidate_the_field_that_decided(run: Run, tmp_pat
 
     table = run("match", flat, "--library", tmp_path / "library")
     document = run("match", flat, "--library", tmp_path / "library", "--json").document
+    (dark,) = shoot(tmp_path / "darks", "DARK", 2.0, 1)
+    taken = run("match", dark, "--library", tmp_path / "library", "--for", "light")
     of_light = run("match", light, "--library", tmp_path / "library", "--for", "lights", "--json").document
 
     assert table.out.splitlines()[0].split() == ["verdict", "master", "decided", "by", "reason"]
@@ -308,6 +310,8 @@ def test_match_tells_of_every_candidate_the_field_that_decided(run: Run, tmp_pat
     assert fields[0] == ("taken", None)
     assert sorted(field or "" for _, field in fields[1:]) == ["binning", "readout mode", "type", "type"]
     assert all(d["reason"] in table.out for d in document["decisions"])
+    assert "the frame says dark (keyword IMAGETYP 'DARK'), and is taken for light, as asked" in taken.err
+    assert not any("as asked" in warning for warning in of_light["warnings"])
     assert of_light["masters"]["dark"].endswith(MASTERS["ANAWBPPS dark"].name)
     assert of_light["masters"]["flat"] is None
 

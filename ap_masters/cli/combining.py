@@ -37,7 +37,10 @@ def combine(
         Normalization, typer.Option(help="Scale each frame to the level of the first (flats: multiplicative).")
     ] = Normalization.NONE,
     frame_type: Annotated[
-        FrameType | None, typer.Option("--type", help="What the frames are, where their headers do not say.")
+        FrameType | None,
+        typer.Option(
+            "--type", help="What the frames are, whatever their headers say; a warning tells where they differ."
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUTPUT if it is there; a frame is never replaced.")

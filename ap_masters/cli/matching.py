@@ -26,11 +26,16 @@ def match(
     library: Annotated[Path, typer.Option("--library", metavar="DIR", help="Where masters are looked for.")],
     serve: Annotated[
         Literal["flats", "lights", "flat", "light"] | None,
-        typer.Option("--for", metavar="[flats|lights]", help="What FRAME is, where its header does not say."),
+        typer.Option(
+            "--for",
+            metavar="[flats|lights]",
+            help="What FRAME is, whatever its header says; a warning tells where it differs.",
+        ),
     ] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="Only masters that carry this label.")] = None,
 ) -> None:
     """Show which masters serve a flat or a light, and for every other candidate the one field that decided."""
+    from ap_masters.headers import overruled
     from ap_masters.inspection import read_frame
     from ap_masters.library.holdings import given_folders, holdings
 
@@ -41,6 +46,9 @@ def match(
     with memory.no_garbage():  # a decision for each of ten thousand masters, and then the program ends
         masters = holdings(library, given=given_folders(loaded.settings)).masters
         told = _served(asked, is_light, masters, loaded.settings.match, label or [])
+        if serve:
+            taken = FrameType.LIGHT if is_light else FrameType.FLAT
+            told = told._replace(warnings=(*overruled([asked], taken), *told.warnings))
         _show(screen, asked, told)
     if told.problems:
         raise typer.Exit(AttentionNeeded.exit_code)

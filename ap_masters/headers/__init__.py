@@ -5,10 +5,19 @@ folders' ``hints``, but not from those of ``targets``, tells masters by ``integr
 ``masters`` and ``writing`` are the two directions for masters.
 """
 
-from ap_masters.headers.hints import with_hint
+from ap_masters.headers.hints import overruled, with_hint
 from ap_masters.headers.masters import master_from
 from ap_masters.headers.names import FolderHint, folder_hint
 from ap_masters.headers.reading import frame_from
 from ap_masters.headers.writing import image_type_of, master_keywords
 
-__all__ = ["FolderHint", "folder_hint", "frame_from", "image_type_of", "master_from", "master_keywords", "with_hint"]
+__all__ = [
+    "FolderHint",
+    "folder_hint",
+    "frame_from",
+    "image_type_of",
+    "master_from",
+    "master_keywords",
+    "overruled",
+    "with_hint",
+]

@@ -1,4 +1,7 @@
-"""What the folder of a frame says of its type, where the header leaves room for it."""
+"""What the folder of a frame says of its type, where the header leaves room for it; and what its user says of it."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from ap_masters.headers.names import FolderHint
 from ap_masters.headers.targets import may_be_a_target
@@ -25,6 +28,21 @@ def with_hint(frame: Frame, hint: FolderHint | None) -> Frame:
         return frame
     warning = f"the header says {frame.type}, the folder '{folder}' says {kind}: taken as {frame.type}"
     return frame.model_copy(update={"warnings": (*frame.warnings, warning)})
+
+
+def overruled(frames: Sequence[Frame], taken: FrameType) -> Iterator[str]:
+    """Yield what frames say they are, and how many do, that are ``taken`` for something else at their user's word.
+
+    Darks that are taken for dark flats are no such: most programs write DARK for both.
+    """
+    said = Counter(frame.type for frame in frames if frame.type not in {None, taken})
+    if taken is FrameType.DARK_FLAT:
+        del said[FrameType.DARK]
+    for kind, count in said.items():
+        reasons = (d.reason for frame in frames for d in frame.decisions if d.subject == "type" and d.verdict == kind)
+        source = next((f" ({reason})" for reason in reasons), "")
+        who = "the frame says" if len(frames) == 1 else f"{count} of {len(frames)} frames say"
+        yield f"{who} {kind}{source}, and {'is' if len(frames) == 1 else 'are'} taken for {taken}, as asked"
 
 
 def in_doubt(place: str) -> Decision:

@@ -137,6 +137,32 @@ def test_the_grade_is_that_of_the_type_and_the_number(
     assert (f"from 5 frames ({grade})" if grade else "from 5 frames\n") in run("inspect", output).out
 
 
+@pytest.mark.parametrize(
+    ("says", "kind", "warned"),
+    [
+        pytest.param(
+            "BIAS", "flat", "4 of 5 frames say bias (keyword IMAGETYP 'BIAS'), and are taken for flat", id="no"
+        ),
+        pytest.param("BIAS", "bias", None, id="the same"),
+        pytest.param("DARK", "dark flat", None, id="what no program has a word for"),
+    ],
+)
+def test_frames_that_say_they_are_something_else_are_warned_of(
+    run: Run, night: Path, says: str, kind: str, warned: str | None
+) -> None:
+    """Headers can be wrong, so the user's word counts; a frame that says nothing contradicts nobody."""
+    for number in range(1, COUNT + 1):
+        (night / f"bias{number:04}.fit").unlink()  # its name would say it, too
+        write_frame(night / f"{number:04}.fit", IMAGETYP=None if number == COUNT else says)
+    output = night.parent / "out.xisf"
+
+    done = run("combine", night, output, "--type", kind)
+
+    assert done.code == 0
+    assert str(keywords(output)["IMAGETYP"].value).startswith(f"Master {kind.title().split()[0]}")
+    assert warned in done.err if warned else "taken for" not in done.err
+
+
 def test_sigma_limits_are_taken(run: Run, night: Path) -> None:
     """--sigma-low and --sigma-high reach the record."""
     output = night.parent / "out.xisf"
