@@ -360,6 +360,19 @@ def test_what_cannot_be_used_is_left_out_and_said(run: Run, night: Path) -> None
     assert "bias0002.fit left out: different geometry: is 4x4x1; 3 others are 16x12x1" in done.err
 
 
+def test_a_frame_that_is_left_out_is_told_once(run: Run, night: Path) -> None:
+    """Of another sample type, which shows when the frames are opened; where too few stay, the failure names it."""
+    for number in (1, 2):
+        write_frame(night / f"bias{number:04}.fit", noisy(number).astype(np.float32), IMAGETYP="BIAS")
+    done = run("combine", night, night.parent / "out.xisf")
+    failed = run("combine", *sorted(night.glob("*.fit"))[1:4], night.parent / "two.xisf", "--rejection", "minmax")
+
+    assert [done.err.count(f"bias{number:04}.fit") for number in (1, 2)] == [1, 1]
+    assert "bias0001.fit left out: different geometry: is 16 x 12, float32" in done.err
+    assert failed.code == 5
+    assert "1 could not be used, the first, bias0002.fit, because it is 16 x 12, float32" in failed.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -85,7 +85,7 @@ class NumpyEngine:
                 made = make_master(job, frames, goal, workdir, self._resources, on_rows)
                 break
             except Refused as refused:
-                logger.warning("left out: %s", refused)
+                logger.info("left out: %s", refused)  # the result tells of it
                 dropped.append(refused.aside)
         return Integrated(
             job_id=job.id,
@@ -114,7 +114,8 @@ def _require_enough(job: Job, count: int, dropped: Sequence[SetAside]) -> None:
     usual = min(job.recipe.rejection.fewest_frames, len(job.frames))
     needed = max(usual, job.recipe.fewest_survivable)
     if count < needed:
-        lost = f"; {len(dropped)} could not be used, the first because it {dropped[0].detail}" if dropped else ""
+        first = f"the first, {dropped[0].path.name}, because it {dropped[0].detail}" if dropped else ""
+        lost = f"; {len(dropped)} could not be used, {first}" if dropped else ""
         raise CannotIntegrate(
             f"{count} of {len(job.frames)} frames are left and {needed} are needed{job.recipe.demand}{lost}",
             "Add frames, or replace those that could not be used.",
