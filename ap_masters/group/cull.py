@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ap_masters.config import CullSettings
-from ap_masters.model import Frame, FrameType, ImageFormat, Reason, SetAside
+from ap_masters.images.orientation import row_order
+from ap_masters.model import Frame, FrameType, Reason, SetAside
 
 # Differences of temperatures carry the noise of floating point; sensors are read to a hundredth at best.
 _DIGITS = 6
@@ -106,8 +107,8 @@ def _without_strangers(frames: list[Frame]) -> tuple[list[Frame], list[SetAside]
 
 
 def _rows(frame: Frame) -> str | None:
-    """Return the order of a frame's rows; XISF has but one, FITS files need not say."""
-    return frame.row_order or ("TOP-DOWN" if frame.format is ImageFormat.XISF else None)
+    """Return the order of a frame's rows, where it is known."""
+    return row_order(frame.row_order, frame.format)
 
 
 def _excursion(frame: Frame) -> float | None:

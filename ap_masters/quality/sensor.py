@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ap_masters import images
 from ap_masters.errors import ImageError
+from ap_masters.images.orientation import are_turned, rows_of
 from ap_masters.images.scale import ADU, full_scale
 from ap_masters.model import UNLIT, Combination, FrameType
 from ap_masters.record import Measure, Record
@@ -165,18 +166,21 @@ def master_noise(paths: Sequence[Path], master: Path) -> float:
     import numpy as np
 
     sums: list[NDArray[np.float64]] = []
+    rows: str | None = None
     for index, path in enumerate(paths):
-        band = _bands(path, _SAMPLES // 4).adu
+        band = _bands(path, _SAMPLES // 4)
+        rows = rows or band.rows
         if index < 2:
-            sums.append(band)
+            sums.append(band.adu)
         else:
-            sums[index % 2] += band
+            sums[index % 2] += band.adu
     count = len(paths)
     halves = [sums[k] / n for k, n in enumerate((count - count // 2, count // 2))]
     weight = 1 / (1 / (count - count // 2) + 1 / (count // 2)) / count
     mean_variance = clipped_variance(halves[0] - halves[1]) * weight
     mean = (sums[0] + sums[1]) / count
-    rest = clipped_variance(_bands(master, _SAMPLES // 4).adu - mean)
+    # PixInsight turns over frames that say BOTTOM-UP: their master has the same rows, in the other order.
+    rest = clipped_variance(_bands(master, _SAMPLES // 4, beside=rows).adu - mean)
     return math.sqrt(mean_variance + rest)
 
 
@@ -200,10 +204,11 @@ def clipped_variance(values: "NDArray[np.float64]") -> float:
 
 
 class _Bands(NamedTuple):
-    """Samples of an image, as they are stored; ``unit`` is what one of their counts is in ADU."""
+    """Samples of an image, as they are stored; ``unit`` is what one of their counts is in ADU, ``rows`` their order."""
 
     stored: "NDArray[Any]"
     unit: float
+    rows: str | None
 
     @property
     def adu(self) -> "NDArray[np.float64]":
@@ -214,19 +219,29 @@ class _Bands(NamedTuple):
         return adu
 
 
-def _bands(path: Path, samples: int = _SAMPLES) -> _Bands:
-    """Return about ``samples`` samples from bands spread over the height: an even number of rows in each."""
+def _bands(path: Path, samples: int = _SAMPLES, *, beside: str | None = None) -> _Bands:
+    """Return about ``samples`` samples from bands spread over the height: an even number of rows in each.
+
+    ``beside`` is the order of rows of what they are compared with: an image of the other order is read turned over.
+    """
     import numpy as np
 
     with images.open_image(path, datasum=False) as image:
-        height, width = image.info.height, image.info.width * image.info.channels
+        info = image.info
+        height, width = info.height, info.width * info.channels
+        own = rows_of(info.keywords, info.format)
+        turned = are_turned(own, beside)
+
+        def read(first: int, last: int) -> "NDArray[Any]":
+            return image.read_rows(height - last, height - first)[:, ::-1] if turned else image.read_rows(first, last)
+
         if height * width <= samples or height < 4 * _BANDS:
-            stored = image.read_rows(0, height)
+            stored = read(0, height)
         else:
             rows = min(max(2, samples // width // _BANDS // 2 * 2), height // _BANDS)
             starts = [int((k + 0.5) * height / _BANDS - rows / 2) // 2 * 2 for k in range(_BANDS)]
-            stored = np.concatenate([image.read_rows(start, start + rows) for start in starts], axis=1)
-        return _Bands(stored, ADU / full_scale(image.info, float(stored.max())))
+            stored = np.concatenate([read(start, start + rows) for start in starts], axis=1)
+        return _Bands(stored, ADU / full_scale(info, float(stored.max())), beside if turned else own)
 
 
 def _quantum(*frames: _Bands) -> float:

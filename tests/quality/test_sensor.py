@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ap_masters import images
-from ap_masters.model import Calibration, Combination, FrameType, Recipe
+from ap_masters.model import Calibration, Combination, FrameType, Keyword, Recipe
 from ap_masters.quality import dark_measures, dark_series, doublings, sensor_measures, value_of
 from ap_masters.quality.darkcurrent import Level, fit_line
-from ap_masters.quality.sensor import clipped_variance, electrons_per_adu, pair_of
+from ap_masters.quality.sensor import clipped_variance, electrons_per_adu, master_noise, pair_of
 from ap_masters.record import Input, MasterFile, Record
 from tests.quality.seasons import make_key, make_record
 
@@ -319,3 +319,33 @@ def test_a_line_through_two_points_has_no_error() -> None:
     assert slope == pytest.approx(0.5)
     assert start == pytest.approx(0.5)
     assert error == pytest.approx(math.sqrt(1.5 / 2))
+
+
+@pytest.mark.parametrize("height", [pytest.param(320, id="all rows are read"), pytest.param(1201, id="bands are read")])
+@pytest.mark.parametrize(
+    ("frames_say", "master_says", "turned"),
+    [
+        pytest.param("BOTTOM-UP", "TOP-DOWN", True, id="PixInsight turns them over"),
+        pytest.param("BOTTOM-UP", None, True, id="an XISF that says nothing is top down"),
+        pytest.param("BOTTOM-UP", "BOTTOM-UP", False, id="the built-in integrator keeps them"),
+        pytest.param(None, None, False, id="FITS frames that say nothing"),
+    ],
+)
+def test_a_master_is_compared_with_its_frames_the_same_way_up(
+    tmp_path: Path, frames_say: str | None, master_says: str | None, turned: bool, height: int
+) -> None:
+    """What differs from row to row is no noise, whichever way the rows of a master are stored."""
+    slope = np.arange(height)[:, None]
+    frames = [np.rint(np.random.default_rng(i).normal(500, 4, (height, 480)) + slope).astype("u2") for i in range(4)]
+
+    def rows(says: str | None) -> tuple[Keyword, ...]:
+        return (Keyword("ROWORDER", says),) if says else ()
+
+    paths = [tmp_path / f"{i}.fits" for i in range(4)]
+    for path, frame in zip(paths, frames, strict=True):
+        images.write_image(path, frame, rows(frames_say), image_type="Dark")
+    mean = (np.mean(frames, axis=0) / 65535).astype(np.float32)
+    master = tmp_path / "master.xisf"
+    images.write_image(master, mean[::-1] if turned else mean, rows(master_says), image_type="MasterDark")
+
+    assert master_noise(paths, master) == pytest.approx(2, rel=0.02)

@@ -18,6 +18,7 @@ from ap_masters.engines.numpy.reading import Frames, Refused
 from ap_masters.engines.numpy.scales import factors, is_normalized
 from ap_masters.engines.numpy.scaling import Factor, Optimization
 from ap_masters.errors import ApMastersError
+from ap_masters.images.orientation import are_turned, rows_of
 from ap_masters.images.scale import ADU, holds_counts
 from ap_masters.model import Calibration, CalibrationMaster, Frame, Reason, Recipe
 
@@ -168,21 +169,13 @@ def _open_master(master: CalibrationMaster, setting: _Setting) -> MasterPixels:
 
 def _is_turned(image: Frames, setting: _Setting) -> bool:
     """Say whether a master stores its rows in another order than the frames, where both tell (ROWORDER)."""
-    own, wanted = _row_order(image), _row_order(setting.raw)
-    if own is None or wanted is None or own == wanted:
+    own, wanted = (rows_of(frames.keywords, frames.format) for frames in (image, setting.raw))
+    if not are_turned(own, wanted):
         return False
     setting.notes.append(
         f"{image.paths[0].name} stores its rows {own}, the frames {wanted}: it is turned over for them"
     )
     return True
-
-
-def _row_order(image: Frames) -> str | None:
-    for keyword in image.keywords:
-        if keyword.name == "ROWORDER" and isinstance(keyword.value, str):
-            return keyword.value.strip().upper() or None
-    # Where an XISF says nothing it is TOP-DOWN, as the specification has it; a FITS file can be either.
-    return "TOP-DOWN" if image.paths[0].suffix.lower() == ".xisf" else None
 
 
 def _pedestal(image: Frames) -> float:

@@ -149,6 +149,7 @@ class Frames:
             raise
         self.full_scale = infos[0].full_scale
         self.keywords = infos[0].keywords
+        self.format = infos[0].format
         self.data_max = max((stated for info in infos if (stated := data_max(info))), default=None)
         self.dtype, self.zero = _work_type(self.geometry.sample, self._places)
         self._as_stored = [p.zero == self.zero and _is_usable(p.dtype, self.dtype) for p in self._places]
