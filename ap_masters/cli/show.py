@@ -75,6 +75,10 @@ def _reasons(screen: Screen, step: Step) -> None:
         screen.line(f"{step.output.as_posix()} ({step.key.describe()})")
     for line in lines:
         screen.line(f"  {line}")
+    _warnings(screen, step)
+
+
+def _warnings(screen: Screen, step: Step) -> None:
     for warning in step.warnings:
         screen.warning(f"{step.key.describe()}: {warning}")
 
@@ -129,11 +133,13 @@ def siril(screen: Screen, expressions: Mapping[str, str]) -> None:
 
 
 def _left_out(screen: Screen, step: Step) -> None:
-    """Say why a group has no master, unless that is what the user asked for."""
+    """Say why a group has no master, unless that is what the user asked for, and what is odd about one that stands."""
     if step.action in {Action.SKIPPED, Action.CONFLICT}:
         for reason in step.reasons:
             if screen.verbose or not reason.startswith("not selected"):
                 screen.warning(f"{step.action}: {step.key.describe()}: {reason}")
+    if step.action is Action.UP_TO_DATE:
+        _warnings(screen, step)
 
 
 def _row(outcome: "Outcome", library: Path) -> tuple[str, ...]:

@@ -131,3 +131,21 @@ def test_a_script_without_pixinsight(run: Run, darks: Path, tmp_path: Path) -> N
         assert "library publish" in done.out
         assert script.with_suffix(".plan.json").is_file()
         assert sorted(path.name for path in library.iterdir()) == ["logs", "master"]
+
+
+def test_a_build_over_the_masters_of_a_script_says_that_they_serve_nothing_yet(
+    run: Run, darks: Path, tmp_path: Path
+) -> None:
+    """They are up to date, and candidates; plan and build tell what is left to do, and -q does not hush it."""
+    library = tmp_path / "masters"
+    script = run("script", darks, library, "--json").document["script"]
+    arguments = ("-n=5", "--automation-mode", f"-r={script}", "--force-exit")
+    subprocess.run(
+        [sys.executable, SIMULATOR, *arguments], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+    for command in ("plan", "build"):
+        done = run(command, darks, library, "--engine", "numpy", "-q")
+        assert done.code == 0
+        assert "up to date" in done.out
+        assert done.err.count("serves nothing until it is published: ap-masters library publish") == 2
