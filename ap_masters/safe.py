@@ -8,7 +8,7 @@ import re
 import unicodedata
 
 _WINDOWS_RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
-_LONGEST_COMPONENT = 180  # leaves room for a suffix below the 255 bytes of common file systems
+LONGEST_COMPONENT = 180  # leaves room for a suffix below the 255 bytes of common file systems
 
 # Filters are called Hα and Hβ; without their Greek both would be H.
 GREEK = str.maketrans("αβγδελμσωΑΒΓΔΩ", "abgdelmswABGDO")
@@ -35,7 +35,7 @@ def path_component(text: str, *, fallback: str = "unnamed") -> str:
     is limited. The result never is empty, never contains a separator and never is ``.`` or ``..``.
     """
     folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
-    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", folded).strip("-").lstrip(".-").rstrip(".-")[:_LONGEST_COMPONENT]
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", folded).strip("-").lstrip(".-").rstrip(".-")[:LONGEST_COMPONENT]
     name = name.rstrip(".-")
     if not name:
         return fallback

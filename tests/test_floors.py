@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "ap_masters"
 # From the ground up. Rooms of one floor do not know each other; a package is one room, except for the engines.
 FLOORS: tuple[set[str], ...] = (
     {"__init__", "errors", "safe", "decoding", "memory", "profiles"},
-    {"model"},
+    {"model", "texts"},
     {"files"},
     {"config", "record", "rendering"},
     {"images"},

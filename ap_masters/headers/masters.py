@@ -11,6 +11,7 @@ from ap_masters.headers.index import HeaderIndex
 from ap_masters.headers.names import Hint
 from ap_masters.headers.values import julian, moment
 from ap_masters.model import DARKS, Frame, FrameType, GroupKey, ImageInfo, Master
+from ap_masters.texts import stands_for
 
 # Names and folders round to whole degrees, and some hold the set-point where the header holds the sensor.
 _TEMPERATURE_SLACK_C = 1.0
@@ -68,7 +69,7 @@ def _date_in_name(frame: Frame) -> date | None:
 
 def _contradictions(frame: Frame, key: GroupKey) -> Iterator[str]:
     """Yield what file name and folder say otherwise than the header; a type in the file name is reading's to tell."""
-    stem, folder = names.stem_of(frame.path), frame.path.parent.name
+    stem, folder = names.without_cut(names.stem_of(frame.path)), frame.path.parent.name
     kind = type_in_words(words(folder))
     # A dark flat passes for a dark: WBPP knows no other word for it.
     if kind is not None and kind is not key.type and {kind, key.type} != DARKS:
@@ -79,7 +80,7 @@ def _contradictions(frame: Frame, key: GroupKey) -> Iterator[str]:
             if stated is not None and not _agrees(field, hint, stated):
                 yield f"the {where} says {field} {hint.value:g} ('{hint.text}'), the header says {stated:g}"
     named = names.texts_in(stem).get("filter")
-    if key.filter and named and _plain(named) != _plain(key.filter):
+    if key.filter and named and not stands_for(named, key.filter):
         yield f"the file name says filter '{named}', the header says '{key.filter}'"
 
 
@@ -104,8 +105,3 @@ def _agrees(field: str, hint: Hint, stated: float) -> bool:
     if field == "exposure":
         return abs(hint.value - stated) <= hint.slack * (1 + 1e-9)
     return hint.value == stated
-
-
-def _plain(name: str) -> str:
-    """Return a name without what a file name cannot carry."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())

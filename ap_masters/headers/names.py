@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from ap_masters.headers.frame_types import type_in_words, words
 from ap_masters.model import FrameType
+from ap_masters.safe import LONGEST_COMPONENT
 
 
 class Hint(NamedTuple):
@@ -71,6 +72,8 @@ _TEXT_PAIR = re.compile(
     rf"(?:^|_)(INSTRUME|READOUTM|FILTER|TELESCOP)(?:-([^_]+)|_(.+?)(?=_{_KEY}[_-]|{_STAMP}|$))", re.IGNORECASE
 )
 _DATE = re.compile(r"(?<!\d)(20\d{2})([-_]?)(\d{2})\2(\d{2})(?!\d)")
+
+_CUT: Final = re.compile(r"_[^_]*-[0-9a-f]{8}$")
 
 _PART: Final = re.compile(r"[^\W_]+")
 # The stacks a DWARF comes with (CALI_FRAME) or makes; their headers say nothing at all.
@@ -147,6 +150,11 @@ def date_in_name(stem: str) -> str | None:
 def stem_of(path: Path) -> str:
     """Return the file name without its image suffixes, of which there may be two (.fits.gz)."""
     return re.sub(r"(\.(fits?|fts|xisf))?(\.(gz|fz))?$", "", path.name, flags=re.IGNORECASE)
+
+
+def without_cut(stem: str) -> str:
+    """Return a name without the value that a layout cut: it fills the whole length, and ends in a checksum."""
+    return _CUT.sub("", stem) if len(stem) == LONGEST_COMPONENT else stem
 
 
 class FolderHint(NamedTuple):

@@ -12,10 +12,9 @@ from functools import cache
 from pathlib import PurePath, PurePosixPath
 from typing import NamedTuple
 
-from ap_masters.layouts.texts import TextRule
 from ap_masters.layouts.tokens import TOKENS, Fields, Naming, Token
-
-LONGEST_COMPONENT = 180
+from ap_masters.safe import LONGEST_COMPONENT
+from ap_masters.texts import TextRule
 
 _PIECE = re.compile(r"\[([^\]]*)\]|<([^>]*)>|(\{[^}]*\})|([^\[<{]+)")
 _HOLE = re.compile(r"(.*)\{([^}]*)\}(.*)")

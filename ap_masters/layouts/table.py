@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from ap_masters.layouts import pattern, texts
-from ap_masters.layouts.texts import TextRule
+from ap_masters import texts
+from ap_masters.layouts import pattern
 from ap_masters.model import FrameType, SampleScale
+from ap_masters.texts import TextRule
 
 BIAS, DARK, DARK_FLAT, FLAT = FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT, FrameType.FLAT
 

@@ -10,9 +10,9 @@ from pathlib import PurePath, PurePosixPath
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from ap_masters import safe
+from ap_masters import safe, texts
 from ap_masters.errors import ConfigError
-from ap_masters.layouts import pattern, texts
+from ap_masters.layouts import pattern
 from ap_masters.layouts.pattern import Component, Piece
 from ap_masters.layouts.tokens import NUMBER, TOKENS, Fields, Naming
 

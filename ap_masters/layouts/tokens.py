@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any, NamedTuple
 
-from ap_masters.layouts.texts import PLAIN, TextRule
 from ap_masters.model import FrameType, GroupKey, Noun
+from ap_masters.texts import PLAIN, TextRule
 
 Fields = dict[str, Any]
 """Values read from a name, under the field names of GroupKey, and "date"."""

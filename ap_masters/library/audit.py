@@ -99,7 +99,7 @@ def _entry_faults(entry: Entry, library: Path, layout: str | None, checksums: bo
     try:
         info = images.read_info(master)
         frame = headers.frame_from(info, size=entry.size, mtime_ns=0)
-        told = headers.master_from(info, frame)
+        told = headers.master_from(info, _in_full(frame, entry))
     except ImageError as error:
         yield fault("unreadable", error.what)
         return
@@ -131,6 +131,12 @@ def _damage(entry: Entry, master: Path, checksums: bool) -> Iterator[tuple[Kind,
             yield "checksum", f"its bytes are not those that its own checksum tells of any more{_what_to_do(entry)}"
         except ImageError as error:
             yield "unreadable", error.what
+
+
+def _in_full(frame: Frame, entry: Entry) -> Frame:
+    """Return the frame with its filter as the name was made of it, where its header holds that less some letters."""
+    band = entry.key.filter
+    return frame.model_copy(update={"filter": band}) if band and ascii_text(band) == frame.filter else frame
 
 
 def _what_to_do(entry: Entry) -> str:

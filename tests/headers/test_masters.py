@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from ap_masters import layouts
 from ap_masters.headers import frame_from, master_from
-from ap_masters.model import FrameType, ImageInfo, Master
+from ap_masters.model import FrameType, GroupKey, ImageInfo, Master
 from tests.headers.samples import image_with, keywords, sample
 
 BIAS, DARK, DARK_FLAT, FLAT, LIGHT = FrameType
@@ -176,6 +177,35 @@ def test_contradictions_are_reported(path: str, cards: dict[str, Any], warning: 
 def test_rounding_is_no_contradiction(path: str, cards: dict[str, Any]) -> None:
     """Names round, and other tools know fewer types: that is no contradiction."""
     assert master_of(image_with(keywords(**cards), path)).warnings == ()
+
+
+@pytest.mark.parametrize("layout", layouts.LAYOUTS)
+@pytest.mark.parametrize(
+    "band",
+    [
+        pytest.param("Antlia ALP-T Dual Band 5nm Ha OIII 2in", id="too long for a name"),
+        pytest.param(".", id="nothing that a name can hold"),
+        pytest.param("Dark", id="a word that WBPP takes for a type"),
+        pytest.param("NO_FILTER", id="the word for none"),
+        pytest.param("CON", id="a device of Windows"),
+        pytest.param("Hα 3 nm", id="Greek"),
+        pytest.param("Filtre n°2 é", id="accents"),
+        pytest.param("赤", id="letters that ASCII has not"),
+    ],
+)
+@pytest.mark.parametrize("of", [{}, {"camera": "a" * 32, "camera_id": "b" * 32, "readout_mode": "c" * 22}])
+def test_a_name_of_ours_is_no_contradiction(layout: str, band: str, of: dict[str, Any]) -> None:
+    """Layouts shorten texts and cut names: what they make of a filter is that filter."""
+    key = GroupKey(type=FLAT, exposure=12.5, gain=100.0, offset=50.0, filter=band, night=date(2026, 1, 29), **of)
+    path = layouts.render(layout, layouts.Naming(key=key, filter=band, first=key.night)).as_posix()
+    cards: dict[str, Any] = {"IMAGETYP": "Master Flat", "EXPTIME": 12.5, "GAIN": 100, "OFFSET": 50}
+
+    def says_another_filter(band: str) -> bool:
+        return any("says filter" in warning for warning in named(path, **cards, FILTER=band).warnings)
+
+    assert not says_another_filter(band)
+    # Other layouts name it without the word FILTER, and the longest names of ap end before it.
+    assert says_another_filter("Baader SII") == (layout == "wbpp" or (layout == "ap" and not of))
 
 
 def test_a_master_of_unknown_type_has_no_key() -> None:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ap_masters.layouts import LAYOUTS, Naming, parse, pattern, render, texts
+from ap_masters import texts
+from ap_masters.layouts import LAYOUTS, Naming, parse, render
 from ap_masters.model import CALIBRATION_TYPES
+from ap_masters.safe import LONGEST_COMPONENT
 from tests.layouts.namings import FLAT, naming, namings
 
 HOSTILE = (
@@ -48,7 +50,7 @@ def _check(path: Path) -> None:
         assert re.fullmatch(r"[A-Za-z0-9._+!-]+", part), part
         assert not part.endswith(".")
         assert part.split(".")[0].lower() not in {"con", "prn", "aux", "nul", "com1", "lpt1"}
-        assert len(part) <= pattern.LONGEST_COMPONENT + len(".xisf")
+        assert len(part) <= LONGEST_COMPONENT + len(".xisf")
 
 
 OWN = ("{{ filter }}/{{ camera }}", "$$FILTER$$\\$$CAMERA$$_$$READOUTMODE$$", "{{ filter | upper }}/{{ telescope }}-x")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ap_masters import layouts
-from ap_masters.layouts import LAYOUTS, render, texts
+from ap_masters import layouts, texts
+from ap_masters.layouts import LAYOUTS, render
 from ap_masters.layouts.tokens import TOKENS
 from ap_masters.model import FrameType
 from tests.layouts.namings import BIAS, DARK, DARK_FLAT, FLAT, naming

@@ -9,6 +9,7 @@ from hypothesis import given
 
 from ap_masters.layouts import LAYOUTS, Naming, parse, pattern, render
 from ap_masters.model import CALIBRATION_TYPES, GroupKey
+from ap_masters.safe import LONGEST_COMPONENT
 from tests.layouts.namings import DARK_FLAT, naming, namings
 
 
@@ -17,7 +18,7 @@ from tests.layouts.namings import DARK_FLAT, naming, namings
 def test_a_name_is_read_back_as_what_it_says(layout: str, named: Naming) -> None:
     """Every value that stands in the path, as it stands there; and the path read back gives the path again."""
     row, path = LAYOUTS[layout], render(layout, named)
-    if any(len(part) >= pattern.LONGEST_COMPONENT for part in path.parts):
+    if any(len(part) >= LONGEST_COMPONENT for part in path.parts):
         return  # cut, so not all of it is there to be read
 
     found = parse(layout, Path("/some/library") / path)

@@ -1,4 +1,4 @@
-"""How a header's texts are made fit for names: one rule for each family of layouts."""
+"""How a header's texts are made fit for names, one rule for each family of layouts, and how they are known again."""
 
 import hashlib
 import re
@@ -56,3 +56,13 @@ PLAIN = TextRule(_plain, r"[A-Za-z0-9.+-]+")
 WBPP = TextRule(_without_type_words, r"[A-Za-z0-9.+-]+")
 ANAWBPPS = TextRule(_anawbpps, r"[A-Za-z0-9_-]+")
 SIRIL = TextRule(_siril, r"[A-Za-z0-9._+-]+")
+
+
+def stands_for(named: str, text: str) -> bool:
+    """Say whether ``named``, out of a name, is a header's ``text``: as people write it, or as a layout of ours does."""
+    forms = (text, *(rule.clean(text) for rule in (PLAIN, WBPP, ANAWBPPS, SIRIL)))
+    return _bare(named) in {_bare(form) for form in forms}
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
