@@ -458,6 +458,8 @@ def test_two_groups_on_one_path_are_refused_with_both_named() -> None:
     conflicts = [step for step in steps if step.action is Action.CONFLICT]
     assert len(conflicts) == 2
     assert all("gain 100" in step.reasons[0] and "gain 200" in step.reasons[0] for step in conflicts)
+    named = "(ap or anawbpps or playbook or nina or wbpp or siril or livestack)"
+    assert all(f"Choose another --layout {named}, or another library" in step.reasons[0] for step in conflicts)
     assert [step.action for step in steps if step.key.type is FrameType.BIAS] == [Action.CREATE]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ap_masters.cli.display import Screen
-from ap_masters.model import Action, Decision, Group, GroupKey, JobState, Plan, Reason, SetAside, Step
+from ap_masters.model import Action, Decision, Group, GroupKey, JobState, Plan, Reason, SetAside, Step, told_apart
 
 if TYPE_CHECKING:  # the room of these reads pixels; `--help` does not
     from ap_masters.build import BuildReport, Outcome
@@ -19,17 +19,18 @@ _MOST_LISTED = 20
 
 def groups(screen: Screen, found: Sequence[Group]) -> None:
     """Print the groups, then what was dropped from them and what is odd about them."""
+    named = list(zip(found, told_apart([group.key for group in found]), strict=True))
     screen.table(
         ("type", "group", "frames", "grade"),
-        [(group.key.type, _without_type(group.key), str(len(group.frames)), group.grade) for group in found],
+        [(g.key.type, _without_type(g.key, name), str(len(g.frames)), g.grade) for g, name in named],
     )
-    for group in found:
+    for group, name in named:
         for note in group.notes:
-            screen.line(f"{group.key.describe()}: {note}")
+            screen.line(f"{name}: {note}")
     _dropped(screen, [aside for group in found for aside in group.dropped])
-    for group in found:
+    for group, name in named:
         for warning in group.warnings:
-            screen.warning(f"{group.key.describe()}: {warning}")
+            screen.warning(f"{name}: {warning}")
 
 
 def set_aside(screen: Screen, items: Sequence[SetAside]) -> None:
@@ -59,20 +60,20 @@ def plan(screen: Screen, the_plan: Plan) -> None:
         ("action", "type", "frames", "grade", "master"),
         [(step.action, step.key.type, str(step.frames), step.grade, step.output.as_posix()) for step in the_plan.steps],
     )
-    for step in the_plan.steps:
-        _reasons(screen, step)
+    for step, name in zip(the_plan.steps, told_apart([step.key for step in the_plan.steps]), strict=True):
+        _reasons(screen, step, name)
     _dropped(screen, [aside for step in the_plan.steps if step.job for aside in step.job.group.dropped])
     set_aside(screen, the_plan.set_aside)
     for warning in the_plan.warnings:
         screen.warning(warning)
 
 
-def _reasons(screen: Screen, step: Step) -> None:
+def _reasons(screen: Screen, step: Step, name: str) -> None:
     lines = [*step.reasons, *step.notes]
     if step.job is not None and step.job.calibration is not None:
         lines += _decisions(step.job.calibration.decisions, everything=bool(screen.verbose))
     if lines:
-        screen.line(f"{step.output.as_posix()} ({step.key.describe()})")
+        screen.line(f"{step.output.as_posix()} ({name})")
     for line in lines:
         screen.line(f"  {line}")
     _warnings(screen, step)
@@ -179,5 +180,5 @@ def _trouble(screen: Screen, outcome: "Outcome") -> None:
         screen.warning(f"{name}: {warning}")
 
 
-def _without_type(key: GroupKey) -> str:
-    return key.describe().removeprefix(key.type).lstrip(", ")
+def _without_type(key: GroupKey, name: str) -> str:
+    return name.removeprefix(key.type).lstrip(", ")

@@ -2,13 +2,14 @@
 
 import difflib
 import re
+from collections.abc import Collection
 from pathlib import Path, PurePath
 
 from ap_masters.errors import ConfigError
 from ap_masters.layouts import pattern, template
 from ap_masters.layouts.siril import siril_expressions
 from ap_masters.layouts.table import LAYOUTS, Layout
-from ap_masters.layouts.tokens import Naming, naming_of
+from ap_masters.layouts.tokens import TOKENS, Naming, naming_of
 from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType, SampleScale
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "scale_of",
     "siril_expressions",
     "suffix_of",
+    "values_of",
 ]
 
 _KEPT_FOR = {QUARANTINE.as_posix(), SUPERSEDED.as_posix()}  # masters that are not in use
@@ -74,6 +76,11 @@ def parse(layout: str, path: PurePath) -> Naming | None:
     except ValueError:  # digits that are no date
         return None
     return None
+
+
+def values_of(fields: Collection[str]) -> tuple[str, ...]:
+    """Return which values a path of the user's own can hold to tell keys apart that differ in ``fields``."""
+    return tuple(name for name in template.JINJA_NAMES if not TOKENS[name].fields.isdisjoint(fields))
 
 
 def suffix_of(layout: str) -> str:

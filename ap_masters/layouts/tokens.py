@@ -253,6 +253,7 @@ TOKENS: dict[str, Token] = {
         "NO_FILTER", _pulsar_filter, r"[a-z0-9.+-]+", lambda text: {"filter": text}, frozenset({"filter"})
     ),
     "readout": _text("readout_mode", "NO_READOUTM"),
+    "bayer": _text("bayer_pattern", "NO_BAYERPAT"),
     "gain": _number("gain", "NO_GAIN"),
     "offset": _number("offset", "NO_OFFSET"),
     "iso": _number("iso", "NO_ISO"),

@@ -15,7 +15,7 @@ from ap_masters.model.frames import (
     SetAside,
     calstat,
 )
-from ap_masters.model.groups import Grade, Group, GroupKey, turned
+from ap_masters.model.groups import Grade, Group, GroupKey, differ, told_apart, turned
 from ap_masters.model.images import COMMENTARY, ImageFormat, ImageInfo, Keyword, SampleScale
 from ap_masters.model.masters import HOUSEKEEPING, QUARANTINE, SUPERSEDED, Master, MasterStatus
 from ap_masters.model.noun import Noun
@@ -100,5 +100,7 @@ __all__ = [
     "Statistics",
     "Step",
     "calstat",
+    "differ",
+    "told_apart",
     "turned",
 ]

@@ -1,5 +1,7 @@
 """Groups: frames that may be integrated together, and the key they share."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -113,6 +115,25 @@ class GroupKey(Noun):
         if self.night is not None:
             parts.append(f"night of {self.night.isoformat()}")
         return ", ".join(parts)
+
+
+def told_apart(keys: Sequence[GroupKey]) -> list[str]:
+    """Return each key in words; those in which no words differ, with the values that do."""
+    alike: dict[str, list[GroupKey]] = defaultdict(list)
+    for key in keys:
+        alike[key.describe()].append(key)
+    apart = {words: [n for n in GroupKey.model_fields if differ(same, n)] for words, same in alike.items()}
+    return [", ".join([words, *(_named(key, n) for n in apart[words])]) for key in keys for words in [key.describe()]]
+
+
+def differ(keys: Sequence[GroupKey], field: str) -> bool:
+    """Say whether keys differ in one field."""
+    return len({getattr(key, field) for key in keys}) > 1
+
+
+def _named(key: GroupKey, field: str) -> str:
+    name, value = field.replace("_", " "), getattr(key, field)
+    return f"no {name}" if value is None else f"{name} {value}"
 
 
 _TURNED: Final = 2.0  # degrees

@@ -20,11 +20,13 @@ from ap_masters.plan.drafts import (
     STAGE_OF,
     Draft,
     is_selected,
+    naming_of,
     output_path,
     prepare,
     refuse_collisions,
     refuse_inconsistent_exposures,
     shortage,
+    way_apart,
 )
 from ap_masters.plan.jobs import job_id, job_of, promise, with_frames
 from ap_masters.plan.serving import Holdings, serve
@@ -124,10 +126,11 @@ def _instead_of(
     if record is None:
         reasons: tuple[str, ...] = ("a master without a readable record stands there; it is kept as superseded",)
     elif other := of_another_group(job.group.key, record.key, settings.group):
+        naming, theirs = naming_of(draft.group), {"key": record.key, "filter": record.key.filter}
         return draft.step(
             Action.CONFLICT,
             f"{draft.output.as_posix()} is the master of another group, {record.key.describe()}: {other}. "
-            "Choose another --layout, or another library",
+            f"{way_apart([naming, naming.model_copy(update=theirs)])}",
         )
     else:
         target = library / draft.output

@@ -1,14 +1,26 @@
 """Groups on their way into the plan: recipe, place, and the refusals that need no look at the library."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ap_masters import layouts, recipes
 from ap_masters.config import Settings
-from ap_masters.model import DARKS, Action, FrameType, Grade, Group, GroupKey, Job, Recipe, Step
+from ap_masters.model import (
+    DARKS,
+    Action,
+    FrameType,
+    Grade,
+    Group,
+    GroupKey,
+    Job,
+    Recipe,
+    Step,
+    differ,
+    told_apart,
+)
 
 # The order in which masters come to be; a stage's name on the command line covers its types.
 STAGE_OF: dict[FrameType, Literal["bias", "dark", "flat"]] = {
@@ -117,17 +129,21 @@ def is_selected(frame_type: FrameType, settings: Settings) -> bool:
 
 def output_path(group: Group, settings: Settings) -> Path:
     """Return where the master of ``group`` belongs, relative to the library."""
-    naming = layouts.Naming(
+    suffix = None
+    if settings.format is not None:
+        suffix = ".xisf" if settings.format == "xisf" else ".fit"
+    return layouts.render(settings.layout, naming_of(group), suffix=suffix)
+
+
+def naming_of(group: Group) -> layouts.Naming:
+    """Return what the master of ``group`` is filed under."""
+    return layouts.Naming(
         key=group.key,
         telescope=group.frames[0].telescope if group.frames else None,
         filter=group.key.filter,
         first=min((f.night for f in group.frames if f.night), default=None),
         created=max((f.night for f in group.frames if f.night), default=None),
     )
-    suffix = None
-    if settings.format is not None:
-        suffix = ".xisf" if settings.format == "xisf" else ".fit"
-    return layouts.render(settings.layout, naming, suffix=suffix)
 
 
 def refuse_inconsistent_exposures(drafts: Sequence[Draft]) -> None:
@@ -150,15 +166,24 @@ def refuse_inconsistent_exposures(drafts: Sequence[Draft]) -> None:
                 )
 
 
-def _told_apart(rivals: Sequence[Draft]) -> Iterator[str]:
-    """Yield the rivals in words, with whatever of their keys differs and is not among the words."""
-    keys = [rival.group.key for rival in rivals]
-    differing = [name for name in GroupKey.model_fields if len({getattr(key, name) for key in keys}) > 1]
-    untold = [
-        name for name in differing if all(k.model_copy(update={name: None}).describe() == k.describe() for k in keys)
-    ]
-    for key in keys:
-        yield ", ".join([key.describe(), *(f"{name.replace('_', ' ')} {getattr(key, name)}" for name in untold)])
+def way_apart(namings: Sequence[layouts.Naming]) -> str:
+    """Return what gives each of several masters a place of its own: a layout that tells them apart, if there is one."""
+    fitting = [name for name in layouts.LAYOUTS if len({_folded(name, naming) for naming in namings}) == len(namings)]
+    if fitting:
+        return f"Choose another --layout ({' or '.join(fitting)}), or another library for each"
+    keys = [naming.key for naming in namings]
+    values = layouts.values_of({name for name in GroupKey.model_fields if differ(keys, name)})
+    if values:
+        return (
+            "None of the layouts tells them apart: choose as --layout a path of your own that holds "
+            f"{' and '.join(f'{{{{ {value} }}}}' for value in values)}, or another library for each"
+        )
+    return "None of the layouts tells them apart: choose another library for each"
+
+
+def _folded(layout: str, naming: layouts.Naming) -> str:
+    """Return a path as Windows and macOS tell it from others: without difference of case."""
+    return layouts.render(layout, naming).as_posix().casefold()
 
 
 def refuse_collisions(drafts: Sequence[Draft]) -> None:
@@ -169,10 +194,8 @@ def refuse_collisions(drafts: Sequence[Draft]) -> None:
             claims[draft.output.as_posix().casefold()].append(draft)
     for rivals in claims.values():
         if len(rivals) > 1:
-            names = " | ".join(_told_apart(rivals))
+            names = " | ".join(told_apart([rival.group.key for rival in rivals]))
+            way = way_apart([naming_of(rival.group) for rival in rivals])
             for rival in rivals:
                 rival.action = Action.CONFLICT
-                rival.reasons = (
-                    f"{len(rivals)} groups would be filed as {rival.output.as_posix()}: {names}. "
-                    "Choose another --layout, or build them into different libraries",
-                )
+                rival.reasons = (f"{len(rivals)} groups would be filed as {rival.output.as_posix()}: {names}. {way}",)

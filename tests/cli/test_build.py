@@ -65,6 +65,35 @@ def test_the_cache_changes_nothing(run: Run, small_night: Path) -> None:
     assert run("scan", small_night, "--json").document == run("scan", small_night, "--json").document
 
 
+@pytest.fixture
+def patterns(tmp_path: Path) -> Path:
+    """Darks of one camera whose headers name two colour filter arrays, and none."""
+    for pattern in ("RGGB", "GRBG", None):
+        for number in range(3):
+            write_frame(tmp_path / "patterns" / f"{pattern} {number}.fits", BAYERPAT=pattern)
+    return tmp_path / "patterns"
+
+
+def test_groups_that_read_alike_show_what_differs(run: Run, patterns: Path) -> None:
+    """Three lines, and each says what makes it a group of its own."""
+    (_, *lines) = run("scan", patterns).out.splitlines()
+
+    told = ("no bayer pattern", "bayer pattern GRBG", "bayer pattern RGGB")
+    assert [line.split(", ")[-1].partition("  ")[0] for line in lines] == list(told)
+
+
+def test_a_plan_that_has_one_path_for_several_groups_says_what_helps(run: Run, patterns: Path, tmp_path: Path) -> None:
+    """No layout tells colour filter arrays apart: neither is one recommended, but a path that does; and it helps."""
+    said = run("plan", patterns, tmp_path / "masters", *NUMPY).out
+    assert "None of the layouts tells them apart: choose as --layout a path of your own that holds {{ bayer }}" in said
+
+    own = ("--layout", "{{ type }}_{{ exposure }}_{{ bayer }}")
+    assert run("build", patterns, tmp_path / "masters", *NUMPY, *own).code == 0
+    taken = run("plan", patterns / "GRBG*", tmp_path / "masters", *NUMPY, "--layout", "{{ type }}_{{ exposure }}_RGGB")
+    assert "is the master of another group" in taken.out
+    assert "that holds {{ bayer }}" in taken.out
+
+
 # --- plan -------------------------------------------------------------------------------------------------
 
 
