@@ -31,8 +31,16 @@ class News(NamedTuple):
     files: int = 0
 
 
+class Built(NamedTuple):
+    """What came of a build: how many masters it made, all of it in words, and what has failed, if anything has."""
+
+    masters: int = 0
+    told: str = ""
+    failure: str | None = None
+
+
 class Watched(NamedTuple):
-    """What came of a watch: how many builds without a failure, and whether something still waited to be tried again."""
+    """What came of a watch: how many builds made masters and none failed, and whether some wait for another try."""
 
     builds: int
     failing: bool
@@ -106,7 +114,7 @@ class Watcher:
 
 def watch(
     inputs: Sequence[Path],
-    build: Callable[[], str | None],
+    build: Callable[[], Built],
     *,
     settle: float,
     interval: float,
@@ -121,7 +129,7 @@ def watch(
     A capture is finished when its files have been still for ``settle`` seconds; or for two looks at the folders,
     when every file is whole and ``complete`` (which may read headers) says that the sets are. ``clock`` gives
     seconds that only grow, ``wait`` sleeps for so many of them and returns False to stop. What is there at the
-    start counts as new. ``build`` returns what has failed, or None. A folder that cannot be reached and a build that
+    start counts as new. ``build`` returns what came of it. A folder that cannot be reached and a build that
     fails are told, and the watch goes on: what has failed is tried again after a pause that grows, or with the next
     new file. ``exclude`` names folders not to look into, as the library. KeyboardInterrupt stops cleanly; only
     during a build it goes through, after the build has put its things in order.
@@ -178,14 +186,14 @@ class _BuildInterrupted(BaseException):
 
 
 def _build(
-    build: Callable[[], str | None], watcher: Watcher, clock: Callable[[], float], on_news: Callable[[News], None]
+    build: Callable[[], Built], watcher: Watcher, clock: Callable[[], float], on_news: Callable[[News], None]
 ) -> int:
-    """Build once; 1 if nothing failed."""
+    """Build once; 1 if masters were made and nothing failed."""
     begun = watcher.begin()  # before, so that what changes meanwhile is new again
     count = len(begun)
     on_news(News("building", files=count))
     try:
-        wrong = build()
+        done = build()
     except KeyboardInterrupt as error:
         raise _BuildInterrupted from error
     except NothingToDo as error:
@@ -193,14 +201,14 @@ def _build(
         on_news(News("nothing to do", str(error), count))
         return 0
     except (ApMastersError, OSError) as error:
-        wrong = str(error)
-    if wrong:
+        done = Built(failure=str(error))
+    if done.failure:
         pause = watcher.failed(begun, clock())
-        on_news(News("failed", f"{wrong}; tried again in {pause / 60:.0f} min", count))
+        on_news(News("failed", f"{done.failure}; tried again in {pause / 60:.0f} min", count))
         return 0
     watcher.built()
-    on_news(News("built", files=count))
-    return 1
+    on_news(News("built" if done.masters else "nothing to do", done.told, count))
+    return 1 if done.masters else 0
 
 
 def is_whole(path: Path) -> bool:

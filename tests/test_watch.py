@@ -9,7 +9,7 @@ import pytest
 from ap_masters import images
 from ap_masters.errors import LibraryError, NothingToDo
 from ap_masters.model import FrameType, Grade, Group, GroupKey
-from ap_masters.watch import News, Watcher, is_whole, sets_complete, watch
+from ap_masters.watch import Built, News, Watcher, is_whole, sets_complete, watch
 
 PIXELS = np.full((8, 8), 500, np.uint16)
 
@@ -33,12 +33,16 @@ class Night:
     def build(self) -> None:
         self.builds.append(self.now)
 
+    def outcome(self, came: Built | str | None) -> Built:
+        """Return what a test's build came to: one master, unless it says otherwise."""
+        return came if isinstance(came, Built) else Built(1, failure=came)
+
     def run(self, folder: Path, **changes: object) -> int:
         settings: dict[str, object] = {"settle": 30.0, "build": self.build, "complete": None, "exclude": ()}
         settings |= changes
         self.watched = watch(
             [folder],
-            settings["build"],  # type: ignore[arg-type]
+            lambda: self.outcome(settings["build"]()),  # type: ignore[operator]
             settle=settings["settle"],  # type: ignore[arg-type]
             interval=self.interval,
             clock=lambda: self.now,
@@ -185,6 +189,16 @@ def test_what_has_failed_is_not_forgotten(tmp_path: Path) -> None:
     assert "watch again" in night.news[-1].detail
 
 
+def test_a_build_that_made_nothing_is_not_told_as_built(tmp_path: Path) -> None:
+    """Broken files beside masters that stand: there is something in the library, and nothing was added to it."""
+    came = iter([Built(2, "2 built"), Built(0, "2 up to date, 1 set aside")])
+    night = Night([frame(tmp_path, 1), *[nothing] * 4, frame(tmp_path, 2), *[nothing] * 8])
+
+    assert night.run(tmp_path, build=lambda: next(came)) == 1
+    told = [news for news in night.news if news.kind in {"built", "nothing to do"}]
+    assert told == [News("built", "2 built", 1), News("nothing to do", "2 up to date, 1 set aside", 1)]
+
+
 def test_a_share_that_goes_away_is_waited_for(tmp_path: Path) -> None:
     """Nothing is built and nothing is forgotten while it cannot be reached."""
     share, gone = tmp_path / "share", tmp_path / "gone"
@@ -217,7 +231,7 @@ def test_interrupting_the_wait_stops_cleanly(tmp_path: Path) -> None:
     def interrupted(_seconds: float) -> bool:
         raise KeyboardInterrupt
 
-    done = watch([tmp_path], nothing, settle=1, interval=1, clock=lambda: 0.0, wait=interrupted, on_news=news.append)
+    done = watch([tmp_path], Built, settle=1, interval=1, clock=lambda: 0.0, wait=interrupted, on_news=news.append)
 
     assert done.builds == 0
     assert [n.kind for n in news] == ["watching", "stopped"]
@@ -237,7 +251,7 @@ def test_interrupting_a_look_stops_cleanly(tmp_path: Path) -> None:
 
     watch(
         [tmp_path],
-        nothing,
+        lambda: Built(1),
         settle=1,
         interval=1,
         clock=lambda: float(next(moments)),

@@ -119,6 +119,12 @@ def report(screen: Screen, of: "BuildReport") -> None:
         screen.line(f"script: {of.script}")
 
 
+def counted(of: "BuildReport") -> str:
+    """Return how many masters of a build ended in which way, and how many files are in none."""
+    counts = Counter(_verdict(outcome) for outcome in of.outcomes) + Counter({"set aside": len(of.plan.set_aside)})
+    return ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+
+
 def _drops(outcome: "Outcome") -> Sequence[SetAside]:
     """Return what was left out of a master, or of one that failed."""
     if outcome.record is not None:

@@ -36,16 +36,19 @@ def watch(
 
     What fails is tried again after a pause that grows, or with the next new file.
     """
+    from ap_masters.watch import Built
     from ap_masters.watch import watch as keep_watch
 
     settings = loaded.settings
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())  # a service is stopped; a build under way is finished first
 
-    def build() -> str | None:
+    def build() -> Built:
         report = carry_out(screen, settings, inputs, output)
         show.report(screen, report)
-        return "not every master was made" if report.exit_code in _FAILED else None
+        failure = "not every master was made" if report.exit_code in _FAILED else None
+        made = sum(outcome.master is not None for outcome in report.outcomes)
+        return Built(made, show.counted(report), failure)
 
     watched = keep_watch(
         inputs,
@@ -74,7 +77,7 @@ def _complete(settings: Settings, inputs: list[Path], output: Path) -> bool:
 
 
 def _tell(screen: Screen, news: "News") -> None:
-    files = f" ({news.files} files)" if news.files else ""
+    files = f" ({news.files} {'file' if news.files == 1 else 'files'})" if news.files else ""
     text = f"{time.strftime('%H:%M:%S')} {news.kind}{files}" + (f": {news.detail}" if news.detail else "")
     if news.kind in {"failed", "unreachable"}:
         screen.warning(text)

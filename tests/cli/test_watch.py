@@ -25,7 +25,9 @@ def test_a_finished_capture_is_built_and_the_watch_stops_cleanly(tmp_path: Path,
         assert process.stdout is not None
         next(line for line in process.stderr if " built (3 files)" in line)
         write_frame(night / "dark3.fits", noisy(3))
-        next(line for line in process.stderr if " built (" in line)
+        next(line for line in process.stderr if " built (1 file): 1 built" in line)
+        (night / "empty.fits").touch()
+        next(line for line in process.stderr if " nothing to do (1 file): 1 up to date, 1 set aside" in line)
         process.send_signal(number)
         rest = process.stderr.read()
         out = process.stdout.read()
