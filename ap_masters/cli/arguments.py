@@ -38,11 +38,11 @@ Library = Annotated[
     Path,
     typer.Argument(metavar="DIR", help="Folder of the library.", show_default=False, callback=there),
 ]
-OneMaster = Annotated[
+Masters = Annotated[
     list[str],
     typer.Argument(
         metavar="[DIR] MASTER",
-        help="A master, and its library where that is not a folder around it.",
+        help="Masters (wildcards, too), and before them their library where that is not a folder around them.",
         show_default=False,
     ),
 ]

@@ -2,16 +2,17 @@
 
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from ap_masters.cli import flags
-from ap_masters.cli.arguments import Library, OneMaster, Why, there
+from ap_masters.cli.arguments import Library, Masters, Why, there
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen, with_settings
-from ap_masters.errors import LibraryError, UsageError
+from ap_masters.errors import ApMastersError, LibraryError, UsageError
 from ap_masters.settings_files import Loaded
 
 if TYPE_CHECKING:
@@ -19,29 +20,35 @@ if TYPE_CHECKING:
 
 
 @with_settings()
-def publish(screen: Screen, loaded: Loaded, words: OneMaster, reason: Why) -> None:
-    """Publish a candidate, quarantined or superseded master by hand, with a reason."""
+def publish(screen: Screen, loaded: Loaded, words: Masters, reason: Why) -> None:
+    """Publish candidate, quarantined or superseded masters by hand, with a reason; each is told."""
     from ap_masters.library import status
 
-    library, master, _ = _one_master(words, most=1)
-    suffix = loaded.settings.library.record_suffix
-    change = status.publish(library, master, reason, now=datetime.now(UTC), suffix=suffix, settings=loaded.settings)
-    _changed(screen, "publish", change)
-    _index(screen, loaded, library)
-    for finding in change.findings:
-        screen.warning(f"{change.path}: {finding}")
+    settings = loaded.settings
+    status.need_reason(reason, "publish")
+    _change_each(
+        screen,
+        loaded,
+        "publish",
+        words,
+        partial(status.publish, reason=reason, suffix=settings.library.record_suffix, settings=settings),
+    )
 
 
 @with_settings()
-def quarantine(screen: Screen, loaded: Loaded, words: OneMaster, reason: Why) -> None:
-    """Take a master out of use, with a reason; it keeps its record."""
+def quarantine(screen: Screen, loaded: Loaded, words: Masters, reason: Why) -> None:
+    """Take masters out of use, with a reason; each keeps its record."""
     from ap_masters.library import status
 
-    library, master, _ = _one_master(words, most=1)
-    suffix, quality = loaded.settings.library.record_suffix, loaded.settings.quality
-    done = status.quarantine(library, master, reason, now=datetime.now(UTC), suffix=suffix, quality=quality)
-    _changed(screen, "quarantine", done)
-    _index(screen, loaded, library)
+    settings = loaded.settings
+    status.need_reason(reason, "quarantine")
+    _change_each(
+        screen,
+        loaded,
+        "quarantine",
+        words,
+        partial(status.quarantine, reason=reason, suffix=settings.library.record_suffix, quality=settings.quality),
+    )
 
 
 @with_settings()
@@ -51,7 +58,7 @@ def label(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="[DIR] MASTER [LABEL]...",
+            metavar="[DIR] MASTER [LABEL]",
             help="A master, its library where it is not around it, and labels to give, such as interim.",
             show_default=False,
         ),
@@ -61,10 +68,13 @@ def label(
     """Give a master labels such as interim, or take them away; matching can ask for them."""
     from ap_masters.library import status
 
-    library, master, add = _one_master(words)
+    library, (master, *labels) = _library_of(words)
+    add = [str(label) for label in labels]
     suffix, quality = loaded.settings.library.record_suffix, loaded.settings.quality
     done = status.label(library, master, add, remove or (), now=datetime.now(UTC), suffix=suffix, quality=quality)
-    _changed(screen, "label", done)
+    if screen.json:
+        screen.document("library label", change=done)
+    _changed(screen, done)
     _index(screen, loaded, library)
 
 
@@ -158,32 +168,62 @@ def prune(
     raise typer.Exit(result.exit_code)
 
 
-def _one_master(words: list[str], *, most: int | None = None) -> tuple[Path, Path, tuple[str, ...]]:
-    """Return library, master and what follows, from ``DIR MASTER ...`` or ``MASTER ...`` inside its library."""
+class _ChangeOne(Protocol):
+    """Change one master by hand."""
+
+    def __call__(self, library: Path, master: Path, *, now: datetime) -> "Change": ...
+
+
+def _change_each(screen: Screen, loaded: Loaded, verb: str, words: list[str], change: _ChangeOne) -> None:
+    """Change each of the masters and tell it; where one of several is refused that is told, and the others go on."""
+    from ap_masters.inputs import unfold
+
+    library, named = _library_of(words)
+    masters = [path for word in named for path in ([word] if (library / word).exists() else unfold([word]))]
+    changes: list[Change] = []
+    failures: list[tuple[Path, ApMastersError]] = []
+    for master in masters:
+        try:
+            changes.append(change(library, master, now=datetime.now(UTC)))
+        except ApMastersError as error:
+            if len(masters) == 1:
+                raise
+            failures.append((master, error))
+            screen.warning(str(error))
+        else:
+            _changed(screen, changes[-1])
+    if changes:
+        _index(screen, loaded, library)
+    code = failures[0][1].exit_code if failures else 0
+    if screen.json and len(masters) == 1:
+        screen.document(f"library {verb}", change=changes[0])
+    elif screen.json:
+        failed = [{"master": master, "message": str(error)} for master, error in failures]
+        screen.document(f"library {verb}", changes=changes, failures=failed, exit_code=code)
+    raise typer.Exit(code)
+
+
+def _library_of(words: list[str]) -> tuple[Path, list[Path]]:
+    """Return the library and what follows it, from ``DIR MASTER ...`` or ``MASTER ...`` inside its library."""
     from ap_masters.library.store import library_around
 
-    first = Path(words[0])
-    if first.is_dir():
-        if len(words) == 1:
-            raise UsageError(f"{first} is a folder: name the master in it, too")
-        library, master, rest = first, Path(words[1]), tuple(words[2:])
-    else:
-        library, master, rest = library_around(first), first.resolve(), tuple(words[1:])
-    if most is not None and len(rest) >= most:
-        raise UsageError(f"One master at a time: {', '.join(rest)} is one word too many")
-    return library, master, rest
+    first, *rest = map(Path, words)
+    if not first.is_dir():
+        return library_around(first), [first.resolve(), *rest]
+    if not rest:
+        raise UsageError(f"{first} is a folder: name the master in it, too")
+    return first, rest
 
 
-def _changed(screen: Screen, verb: str, change: "Change") -> None:
-    if screen.json:
-        screen.document(f"library {verb}", change=change)
-        return
+def _changed(screen: Screen, change: "Change") -> None:
     labels = f", labels {', '.join(change.labels)}" if change.labels else ""
     screen.line(f"{change.path}: {change.status}{labels}")
     if change.before != change.path:
         screen.line(f"  was {change.before}")
     if change.superseded:
         screen.line(f"  superseded {change.superseded}")
+    for finding in change.findings:
+        screen.warning(f"{change.path}: {finding}")
 
 
 def _index(screen: Screen, loaded: Loaded, library: Path) -> None:

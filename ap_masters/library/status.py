@@ -40,7 +40,7 @@ def publish(
     first; what speaks against it is told and stays on record. Raises LibraryError for a master that is not in the
     library, that is no whole image, or whose bytes are not those of its record, UsageError without a reason.
     """
-    _need(reason, "publish")
+    need_reason(reason, "publish")
     with library_lock(library):
         source = locate(library, master)
         record = _record(library / source, library, now, suffix, settings.quality if settings else None)
@@ -79,7 +79,7 @@ def quarantine(
     quality: QualitySettings | None = None,
 ) -> Change:
     """Take a master out of use: move it to ``quarantine/``, with the reason in its history. Raises as ``publish``."""
-    _need(reason, "quarantine")
+    need_reason(reason, "quarantine")
     with library_lock(library):
         source = locate(library, master)
         if source.is_relative_to(QUARANTINE):
@@ -150,7 +150,8 @@ def _home(place: Path, record: Record, library: Path, suffix: str) -> Path:
     return home
 
 
-def _need(reason: str, verb: str) -> None:
+def need_reason(reason: str, verb: str) -> None:
+    """Raise UsageError for a change by hand without a reason."""
     if not reason.strip():
         raise UsageError(f"To {verb} a master by hand a reason is needed: it is kept in the master's history")
 

@@ -93,6 +93,25 @@ def test_publish_and_quarantine_by_hand(run: Run, library: Path) -> None:
     assert [event["reason"] for event in history][-2:] == ["light leak", "false alarm"]
 
 
+def test_several_masters_change_at_once(run: Run, library: Path) -> None:
+    """The wildcard may be left to the program; one that is refused is told, fails the command and holds up no other."""
+    named = sorted((library / "master").glob("masterFlat*.xisf"))
+    assert len(named) > 1
+
+    away = run("library", "quarantine", library, library / "master" / "masterFlat*.xisf", "--reason", "dust", "--json")
+    assert away.code == 0
+    assert [change["status"] for change in away.document["changes"]] == ["quarantined"] * len(named)
+    assert away.document["failures"] == []
+
+    held = [library / change["path"] for change in away.document["changes"]]
+    back = run("library", "publish", held[0], library / "gone.xisf", *held[1:], "--reason", "no dust")
+    assert back.code == 1
+    assert "there is no such master" in back.err
+    assert all(path.is_file() for path in named)
+    assert back.out.count(": published") == len(named)
+    assert run("library", "quarantine", *named, "--reason", " ").err.count("a reason is needed") == 1
+
+
 def test_a_folder_without_masters_is_told(run: Run, small_night: Path, tmp_path: Path) -> None:
     """A folder of frames is no library, and does not become one by being asked."""
     assert run("library", "due", small_night).code == 3
