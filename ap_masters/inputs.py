@@ -46,9 +46,17 @@ def unfold(words: Sequence[Path]) -> list[Path]:
 
 
 def _matches(word: str) -> list[Path]:
-    if not _WILDCARD.search(word):
+    """Return what a wildcard matches; nothing where it is none.
+
+    Folders may hold brackets in their names: as far as a path is there by its very name it is taken as it is.
+    """
+    path = Path(word)
+    there = next((folder for folder in path.parents if folder.exists()), Path(path.anchor))  # a drive may be gone
+    rest = path.relative_to(there)
+    if not _WILDCARD.search(str(rest)):
         return []
-    return _some(sorted(map(Path, glob.glob(word, recursive=True))), f"no file matches '{word}'")  # noqa: PTH207 - takes absolute patterns
+    pattern = Path(glob.escape(str(there))) / rest
+    return _some(sorted(map(Path, glob.glob(str(pattern), recursive=True))), f"no file matches '{word}'")  # noqa: PTH207 - takes absolute patterns
 
 
 def _files(word: str) -> Iterator[Path]:

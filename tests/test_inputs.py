@@ -43,6 +43,27 @@ def test_a_wildcard_can_go_down(night: Path) -> None:
     assert names(expand([str(night.parent / "**" / "dark*.fit")])) == ["dark0001.fit"]
 
 
+def test_brackets_in_the_name_of_a_folder_are_no_wildcard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a folder is there by that very name, whole or in part of a path; a name that is not, stays a wildcard."""
+    folder = tmp_path / "M31 [LRGB]" / "2026 [1]"
+    folder.mkdir(parents=True)
+    (tmp_path / "M31 L").mkdir()
+    for place in (folder / "a.fit", folder / "b [1].fit", tmp_path / "M31 L" / "c.fit"):
+        place.touch()
+
+    assert names(expand([str(folder / "*.fit")])) == ["a.fit", "b [1].fit"]
+    assert names(expand([str(folder / "b*.fit")])) == ["b [1].fit"]
+    assert names(expand([str(folder.parent / "**" / "a.fit")])) == ["a.fit"]
+    assert unfold([folder.parent / "2026*"]) == [folder]
+    assert names(expand([str(tmp_path / "M31 [KL]" / "*.fit")])) == ["c.fit"]
+    with pytest.raises(UsageError, match="there is no such file"):
+        expand([str(folder / "gone.fit")])
+    monkeypatch.chdir(folder.parent)
+    assert names(expand([os.path.join("2026 [1]", "?.fit")])) == ["a.fit"]  # noqa: PTH118 - as it is typed
+    monkeypatch.chdir(folder)
+    assert names(expand(["*.fit"])) == ["a.fit", "b [1].fit"]
+
+
 def test_a_folder_means_its_images(night: Path) -> None:
     """Whatever is not named like an image stays out, and so do folders below."""
     (night / "below").mkdir()
