@@ -38,7 +38,7 @@ def plan(screen: Screen, loaded: Loaded, inputs: Inputs, output: Output) -> None
         screen.document("plan", engine=choice.name, **documents.plan(the_plan), siril=expressions)
     else:
         show.plan(screen, the_plan)
-        show.siril(screen, expressions)
+    show.siril(screen, expressions, the_plan)
 
 
 @with_settings(*flags.ALL)
@@ -61,7 +61,7 @@ def build(
         screen.document("build", **documents.build(report), siril=expressions)
     else:
         show.report(screen, report)
-        show.siril(screen, expressions)
+    show.siril(screen, expressions, report.plan)
     raise typer.Exit(report.exit_code)
 
 

@@ -132,11 +132,21 @@ def _drops(outcome: "Outcome") -> Sequence[SetAside]:
     return outcome.failure.dropped if outcome.failure is not None else ()
 
 
-def siril(screen: Screen, expressions: Mapping[str, str]) -> None:
-    """Print what goes into Siril's settings, so that it finds the masters by a light's header."""
-    if expressions:
-        screen.line("for Siril's Preferences, Pre-processing:")
-        screen.table(("", ""), list(expressions.items()))
+def siril(screen: Screen, expressions: Mapping[str, str], the_plan: Plan) -> None:
+    """Print what goes into Siril's settings, so that it finds the masters by a light's header, and which it cannot."""
+    from ap_masters.layouts import siril_finds
+
+    if not expressions:
+        return
+    screen.line("for Siril's Preferences, Pre-processing:")
+    screen.table(("", ""), list(expressions.items()))
+    made = [step for step in the_plan.steps if step.action not in {Action.SKIPPED, Action.CONFLICT}]
+    for step in made:
+        if not siril_finds(step.output, step.key):
+            screen.warning(
+                f"{step.output.as_posix()}: Siril does not find it by these paths, into which it fills whole numbers "
+                "and texts of a light's header: choose it by hand there"
+            )
 
 
 def _left_out(screen: Screen, step: Step) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from ap_masters.errors import ConfigError
 from ap_masters.layouts import pattern, template
-from ap_masters.layouts.siril import siril_expressions
+from ap_masters.layouts.siril import siril_expressions, siril_finds
 from ap_masters.layouts.table import LAYOUTS, Layout
 from ap_masters.layouts.tokens import TOKENS, Naming, naming_of
 from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType, SampleScale
@@ -23,6 +23,7 @@ __all__ = [
     "render",
     "scale_of",
     "siril_expressions",
+    "siril_finds",
     "suffix_of",
     "values_of",
 ]

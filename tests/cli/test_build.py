@@ -279,6 +279,19 @@ def test_pixinsight_builds_what_numpy_builds(run: Run, small_night: Path, small_
     assert record.rejected == records.read(theirs.with_suffix(".xrs")).rejected
 
 
+def test_what_siril_will_not_find_is_told(run: Run, tmp_path: Path) -> None:
+    """Its path expressions are of no use for frames without a gain; for others they are, and nothing is said."""
+    for number in range(3):
+        write_frame(tmp_path / "night" / f"told {number}.fits")
+        write_frame(tmp_path / "night" / f"untold {number}.fits", GAIN=None, OFFSET=None)
+
+    for command in ("plan", "build"):
+        done = run(command, tmp_path / "night", tmp_path / "masters", *NUMPY, "--layout", "siril")
+        assert "$defdark" in done.out
+        assert done.err.count("Siril does not find it") == 1
+        assert "warning: DARK_300s_NO_GAIN_NO_OFFSET_T-10C_bin1.fit: Siril" in done.err
+
+
 # --- script -----------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,41 @@ def test_siril_finds_the_masters_of_its_layout() -> None:
     assert re.fullmatch(re.escape(found["$defflat"]).replace(r"\*", ".*"), flat)
 
 
+@pytest.mark.parametrize(
+    ("changes", "suffix", "found"),
+    [
+        pytest.param({}, ".fit", True, id="whole numbers"),
+        pytest.param({"gain": None, "offset": None}, ".fit", False, id="no gain and offset"),
+        pytest.param({"exposure": 0.5}, ".fit", False, id="a fraction of a second"),
+        pytest.param({"temperature": -9.8}, ".fit", False, id="an uncooled camera"),
+        pytest.param({"temperature": None}, ".fit", False, id="no temperature"),
+        pytest.param({"y_binning": 2}, ".fit", False, id="two kinds of binning"),
+        pytest.param({"iso": 800.0}, ".fit", False, id="an ISO"),
+        pytest.param({}, ".xisf", False, id="another format"),
+    ],
+)
+def test_siril_does_not_find_what_its_expressions_cannot_name(
+    changes: dict[str, Any], suffix: str, found: bool
+) -> None:
+    """A value that no header fills in, or that it cuts."""
+    key: dict[str, Any] = {"gain": 100.0, "offset": 50.0, "temperature": -10.0, "x_binning": 1, "y_binning": 1}
+    dark = naming(DARK, **(key | {"exposure": 300.0} | changes))
+
+    assert layouts.siril_finds(render("siril", dark, suffix=suffix), dark.key) is found
+
+
+@pytest.mark.parametrize(
+    ("band", "found"),
+    [("Ha", True), ("O III ", True), (None, False), ("Antlia ALP-T Dual Band 5nm Ha OIII 2in", False)],
+)
+def test_siril_finds_flats_by_the_whole_text_of_their_filter(band: str | None, found: bool) -> None:
+    """One that is too long is cut in the name, and not by Siril; without one it fills in nothing."""
+    key: dict[str, Any] = {"gain": 100.0, "offset": 50.0, "x_binning": 1, "y_binning": 1, "filter": band}
+    flat = naming(FLAT, first=date(2026, 1, 29), **key)
+
+    assert layouts.siril_finds(render("siril", flat), flat.key) is found
+
+
 def test_siril_cannot_be_told_of_a_path_with_a_dollar_sign() -> None:
     """It would take it for the start of a value."""
     with pytest.raises(UsageError, match=re.escape("$")):
