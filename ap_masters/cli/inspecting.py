@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 def inspect(
     screen: Screen,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A frame, a master, a record, or a log.", show_default=False)
+        Path,
+        typer.Argument(metavar="FILE", help="A frame, master, record, or log of PixInsight.", show_default=False),
     ],
 ) -> None:
-    """Show what one file is: header, statistics and provenance of a frame or master; the facts in a log."""
+    """Show what one file is: header, statistics and provenance of a frame or master; facts in a log of PixInsight."""
     from ap_masters.inspection import InspectedImage
     from ap_masters.inspection import inspect as look
 
