@@ -121,7 +121,7 @@ def _planned_row(
     counts: CountSettings,
 ) -> Row:
     """Ask every camera and mode that the row allows, and keep the best answer."""
-    rows = []
+    rows, with_flat = [], light.filter is not None
     for mode, masters in shelves.items():
         told = dict(zip(_MODE, mode, strict=True))
         if any(v is not None and v != told[n] for n, v in light.model_dump(include=set(_MODE)).items()):
@@ -129,11 +129,11 @@ def _planned_row(
         darks = {m.key.temperature for m in masters if m.key.type is FrameType.DARK}
         for temperature in [light.temperature] if light.temperature is not None else sorted(darks, key=str):
             frame = _imagined(light, told, temperature)
-            found = match_light(frame, [*masters, *flats], match)
-            rows.append(_row(light, found, counts, with_flat=light.filter is not None))
+            found = match_light(frame, [*masters, *flats], match, with_flat=with_flat)
+            rows.append(_row(light, found, counts, with_flat=with_flat))
     if not rows:
         empty = LightMatch(problems=("no master of that camera, gain, offset, binning or readout mode",))
-        return _row(light, empty, counts, with_flat=light.filter is not None)
+        return _row(light, empty, counts, with_flat=with_flat)
     return max(rows, key=lambda row: (row.served, row.dark.master is not None, row.dark.have))
 
 

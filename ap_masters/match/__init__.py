@@ -91,16 +91,22 @@ def match_bias(group: Group, candidates: Sequence[Master], settings: MatchSettin
 
 
 def match_light(
-    frame: Frame, candidates: Sequence[Master], settings: MatchSettings, *, labels: Collection[str] = ()
+    frame: Frame,
+    candidates: Sequence[Master],
+    settings: MatchSettings,
+    *,
+    labels: Collection[str] = (),
+    with_flat: bool = True,
 ) -> LightMatch:
     """Return the bias, dark and flat for a light: a dark of its exposure, a flat of its filter, nearest in time.
 
     A dark of another exposure serves only scaled, where the settings allow it and a bias serves. A dark flat
-    never serves a light (S2-23).
+    never serves a light (S2-23). Without ``with_flat`` no flat is looked for, nor missed.
     """
     want = comparison.wanted("the light has", _key_as(FrameType.LIGHT, frame), (frame,), settings)
-    contest = Contest(want, candidates, (BIAS, DARK, DARK_FLAT, FLAT), settings, labels)
-    equal, flat = contest.best(DARK), contest.best(FLAT)
+    kinds = (BIAS, DARK, DARK_FLAT, FLAT) if with_flat else (BIAS, DARK, DARK_FLAT)
+    contest = Contest(want, candidates, kinds, settings, labels)
+    equal, flat = contest.best(DARK), contest.best(FLAT) if with_flat else None
     dark = equal or contest.best_scaled()
     scaled = dark is not equal
     bias = contest.bias if dark is None or scaled or dark.bias_removed else None
@@ -111,7 +117,7 @@ def match_light(
         taken.append(words.taken_bias(contest, bias, _why_bias(dark, scaled=scaled)))
     if flat:
         taken.append(words.taken_flat(contest, flat))
-    found = {BIAS: bias or dark, DARK: dark, FLAT: flat}
+    found = {BIAS: bias or dark, DARK: dark} | ({FLAT: flat} if with_flat else {})
     return LightMatch(
         bias=bias.master if bias else None,
         dark=dark.master if dark else None,

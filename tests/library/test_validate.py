@@ -121,6 +121,17 @@ def test_a_row_with_a_filter_needs_a_flat_as_well() -> None:
     assert missing.exit_code == 8
 
 
+@pytest.mark.parametrize("exposure", [pytest.param(300.0, id="dark there"), pytest.param(0.5, id="dark missing")])
+def test_a_row_without_a_filter_misses_no_flat(exposure: float) -> None:
+    """Nor is it told of one that would do, and of what is doubtful about that."""
+    flat = master(FrameType.FLAT, filter=None, warnings=("the file name says gain 0",))
+
+    found = plan(master(), flat, exposure=exposure)
+
+    assert not any("flat" in text.lower() for text in (*found.rows[0].problems, *found.rows[0].warnings))
+    assert found.rows[0].flat is None
+
+
 def test_only_published_masters_serve() -> None:
     """S0-06: what is in quarantine or superseded is not there for the plan."""
     for status in (MasterStatus.QUARANTINED, MasterStatus.SUPERSEDED, MasterStatus.CANDIDATE):
