@@ -31,6 +31,7 @@ class RawFrame:
     size: int
     verdict: Verdict
     detail: str = ""
+    again: bool = False  # another name of a file that stands before it, as under a link: it counts once
 
 
 class Prune(Noun):
@@ -47,7 +48,7 @@ class Prune(Noun):
     @property
     def counts(self) -> Mapping[str, int]:
         """How many frames of each verdict."""
-        return Counter(frame.verdict for frame in self.frames)
+        return Counter(frame.verdict for frame in self.frames if not frame.again)
 
     @property
     def exit_code(self) -> int:
@@ -57,7 +58,7 @@ class Prune(Noun):
     @property
     def freed_bytes(self) -> int:
         """What dropping them frees: has freed, where it was done."""
-        return sum(frame.size for frame in (*self.of("droppable"), *self.of("dropped")))
+        return sum(frame.size for frame in (*self.of("droppable"), *self.of("dropped")) if not frame.again)
 
 
 class _Use(NamedTuple):
@@ -109,7 +110,8 @@ def prune(library: Path, *, now: datetime, season_days: int, apply: bool = False
     with library_lock(library, patience=patience) if apply else nullcontext():
         uses, unreadable = _uses(library)
         needed = _Needed(use for by in uses.values() for use in by if use.is_needed)
-        frames = [_judged(path, by, needed, now, season_days) for path, by in sorted(uses.items())]
+        files: set[tuple[int, int, Verdict]] = set()
+        frames = [_judged(path, by, needed, now, season_days, files) for path, by in sorted(uses.items())]
         if unreadable:
             reason = "a record in the library is missing or cannot be read; it may need this frame"
             frames = [_kept(frame, reason) if frame.verdict == "droppable" else frame for frame in frames]
@@ -155,16 +157,25 @@ def _outline(path: Path) -> Outline | None:
         return None
 
 
-def _judged(path: str, uses: list[_Use], needed: _Needed, now: datetime, season_days: int) -> RawFrame:
-    verdict, detail = _verdict(path, uses, needed, now, season_days)
-    return RawFrame(path=Path(path), size=uses[0].entry.size, verdict=verdict, detail=detail)
-
-
-def _verdict(path: str, uses: list[_Use], needed: _Needed, now: datetime, season_days: int) -> tuple[Verdict, str]:
+def _judged(
+    path: str, uses: list[_Use], needed: _Needed, now: datetime, season_days: int, files: set[tuple[int, int, Verdict]]
+) -> RawFrame:
+    """Judge one frame, and add its file and verdict to those that were seen."""
+    size = uses[0].entry.size
     try:
         stat = os.stat(path)  # noqa: PTH116 - of hundreds of thousands of names, most of them gone
     except (OSError, ValueError):
-        return "gone", "it is not there any more"
+        return RawFrame(path=Path(path), size=size, verdict="gone", detail="it is not there any more")
+    verdict, detail = _verdict(path, stat, uses, needed, now, season_days)
+    file = stat.st_dev, stat.st_ino, verdict
+    again = stat.st_ino != 0 and file in files  # where a file system has no such numbers they are 0
+    files.add(file)
+    return RawFrame(path=Path(path), size=size, verdict=verdict, detail=detail, again=again)
+
+
+def _verdict(
+    path: str, stat: os.stat_result, uses: list[_Use], needed: _Needed, now: datetime, season_days: int
+) -> tuple[Verdict, str]:
     entry = uses[0].entry
     taken = entry.started or datetime.fromtimestamp(stat.st_mtime, tz=now.tzinfo)
     if own := next((use for use in uses if use.is_needed), None):

@@ -95,6 +95,25 @@ def test_a_frame_of_two_masters_stays_for_the_one_in_use(tmp_path: Path) -> None
     assert len(found.of("droppable")) == 2
 
 
+@pytest.mark.parametrize("apply", [False, True])
+def test_a_frame_counts_once_by_however_many_names(tmp_path: Path, apply: bool) -> None:
+    """Two masters were made of it, one of them under a link: it is one frame, and dropping it frees its size once."""
+    inputs = raws(tmp_path / "raws")
+    library = retired(tmp_path, inputs)
+    linked = []
+    for entry in inputs[:2]:
+        name = tmp_path / f"linked {entry.path.name}"
+        name.hardlink_to(entry.path)
+        linked.append(entry.model_copy(update={"path": name}))
+    shelve(library, "other/masterDark.xisf", made_of(tuple(linked)), seed=3)
+    shelve(library, "other/masterDark.xisf", made_of(()), seed=4)
+
+    found = prune(library, now=NOW, season_days=SEASON, apply=apply)
+
+    assert found.counts == {"dropped" if apply else "droppable": 3}
+    assert (len(found.frames), found.freed_bytes) == (5, 300)
+
+
 @pytest.mark.parametrize("hashed", [(True, True), (True, False), (False, True), (False, False)])
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_frame_in_use_stays_under_any_path(tmp_path: Path, hashed: tuple[bool, bool], moved: bool) -> None:
