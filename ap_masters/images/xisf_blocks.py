@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import lz4.block
 import numpy as np
-import zstandard
 
 from ap_masters.errors import UnreadableImage
 from ap_masters.images.files import Source, changed, room
@@ -120,7 +118,7 @@ class _Codec(NamedTuple):
 
 
 _BROKEN: Final = (
-    *(zlib.error, zstandard.ZstdError, lz4.block.LZ4BlockError, ValueError, ArithmeticError),
+    *(zlib.error, ValueError, ArithmeticError),
     MemoryError,  # what is declared may be far more than what is there
 )
 
@@ -156,14 +154,24 @@ def _unzlib(packed: memoryview, size: int) -> memoryview:
 
 
 def _unlz4(packed: memoryview, size: int) -> bytes:
-    data: bytes = lz4.block.decompress(packed, uncompressed_size=size)
+    import lz4.block
+
+    try:
+        data: bytes = lz4.block.decompress(packed, uncompressed_size=size)
+    except lz4.block.LZ4BlockError as error:
+        raise ValueError(error) from error
     return data
 
 
 def _unzstd(packed: memoryview, size: int) -> bytes:
-    if zstandard.frame_content_size(packed) not in {-1, size}:  # the library would allocate what the frame claims
-        raise ValueError("the frame holds another number of bytes than declared")
-    return zstandard.ZstdDecompressor().decompress(packed, max_output_size=size)
+    import zstandard
+
+    try:
+        if zstandard.frame_content_size(packed) not in {-1, size}:  # the library would allocate what the frame claims
+            raise ValueError("the frame holds another number of bytes than declared")
+        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=size)
+    except zstandard.ZstdError as error:
+        raise ValueError(error) from error
 
 
 _CODECS: Final = {

@@ -11,7 +11,6 @@ from ap_masters.files import XISF_MAGIC
 from ap_masters.images.writer import Part, RowWriter, Shape
 from ap_masters.images.xisf_format import document
 from ap_masters.images.xisf_header import FORMATS
-from ap_masters.images.xisf_pack import Packer, shuffled
 from ap_masters.model import Keyword
 
 _ALIGNMENT: Final = 4096  # PixInsight's own; its MaxInlineBlockSize does not matter, as pixels are always attached
@@ -80,6 +79,8 @@ class XisfWriter(RowWriter):
         What compression does not make smaller stays as it is: PixInsight shows garbage otherwise.
         """
         size, item = self._shape.size, self._shape.dtype.itemsize
+        from ap_masters.images.xisf_pack import Packer, shuffled
+
         packer = Packer(self._compression)
         packed = Part(self.path)
         try:
