@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +48,8 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:  # the name of a part means nothing to a user
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        part.unlink(missing_ok=True)  # still there after Ctrl-C, or where the disk is full
+        with suppress(OSError):  # a disk that can only be read refuses to remove what is not there, too
+            part.unlink(missing_ok=True)  # still there after Ctrl-C, or where the disk is full
 
 
 def write_named(path: Path, text: str, *, known_by: str | None = None, overwrite: bool = False) -> None:

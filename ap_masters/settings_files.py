@@ -146,7 +146,7 @@ def _environment_layer(environment: Mapping[str, str]) -> dict[str, Given]:
 def _profile_layer(profile: Given, tables: list[tuple[Path, dict[str, Any]]]) -> dict[str, Given]:
     """Return what the profile says: a built-in one, or a ``[profiles.NAME]`` table over the one it extends.
 
-    All of the user's own are looked through: a slip in one would else come to light in the night it is needed.
+    The names in all of the user's own are looked through: a slip would else come to light in the night it is needed.
     """
     own = {
         name: _own_layer(path, name, table) for path, content in tables for name, table in _own_profiles(path, content)

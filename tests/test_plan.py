@@ -449,6 +449,15 @@ def test_masters_that_pixinsight_would_take_upside_down_are_warned_of(
     assert any("bottom-up" in warning for warning in step.warnings) is warned
 
 
+def test_a_value_that_differs_by_case_alone_is_not_recommended() -> None:
+    """A path that holds it would be the same on Windows and macOS."""
+    settings = Settings(match=MatchSettings(allow_uncalibrated=True))
+    steps = plan_of(*(make_group(FrameType.FLAT, filter=name) for name in "Rr"), settings=settings).steps
+
+    told = "None of the layouts tells them apart: choose another library for each"
+    assert [step.reasons[0].partition(". ")[2] for step in steps if step.action is Action.CONFLICT] == [told, told]
+
+
 def test_two_groups_on_one_path_are_refused_with_both_named() -> None:
     """S3's layout carries only the exposure: two gains collide, and neither is built; the bias still is."""
     low, high = make_group(FrameType.DARK), make_group(FrameType.DARK, gain=200.0)

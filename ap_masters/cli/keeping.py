@@ -1,6 +1,8 @@
 """Commands that change what is in a library: publish, quarantine, label, import, mirror, prune."""
 
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,7 @@ from ap_masters.cli import flags
 from ap_masters.cli.arguments import Library, Masters, Why, there
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen, with_settings
-from ap_masters.errors import ApMastersError, LibraryError, UsageError
+from ap_masters.errors import ApMastersError, LibraryError, NothingToDo, UsageError
 from ap_masters.settings_files import Loaded
 
 if TYPE_CHECKING:
@@ -176,20 +178,19 @@ class _ChangeOne(Protocol):
 
 def _change_each(screen: Screen, loaded: Loaded, verb: str, words: list[str], change: _ChangeOne) -> None:
     """Change each of the masters and tell it; where one of several is refused that is told, and the others go on."""
-    from ap_masters.inputs import unfold
-
     library, named = _library_of(words)
-    masters = [path for word in named for path in ([word] if (library / word).exists() else unfold([word]))]
+    masters = _named(library, named)
     changes: list[Change] = []
     failures: list[tuple[Path, ApMastersError]] = []
     for master in masters:
         try:
             changes.append(change(library, master, now=datetime.now(UTC)))
-        except ApMastersError as error:
+        except (ApMastersError, OSError) as error:
             if len(masters) == 1:
                 raise
-            failures.append((master, error))
-            screen.warning(str(error))
+            refused = error if isinstance(error, ApMastersError) else LibraryError(f"{master}: {error}")
+            failures.append((master, refused))
+            screen.warning(str(refused))
         else:
             _changed(screen, changes[-1])
     if changes:
@@ -201,6 +202,25 @@ def _change_each(screen: Screen, loaded: Loaded, verb: str, words: list[str], ch
         failed = [{"master": master, "message": str(error)} for master, error in failures]
         screen.document(f"library {verb}", changes=changes, failures=failed, exit_code=code)
     raise typer.Exit(code)
+
+
+def _named(library: Path, words: Sequence[Path]) -> list[Path]:
+    """Return the masters that words name, each once; they are looked for in the library first, wildcards as well."""
+    from ap_masters.images import is_image_name
+    from ap_masters.inputs import unfold
+
+    found: dict[Path, Path] = {}
+    for word in words:
+        there, inside = [word], library / word
+        if not inside.exists() and not word.exists():
+            with suppress(NothingToDo):
+                there = unfold([inside])
+            if there in ([word], [inside]):
+                there = unfold([word])
+            there = [path for path in there if is_image_name(path)] or there  # their records stand beside them
+        for path in there:
+            found.setdefault((library / path if (library / path).exists() else path).resolve(), path)
+    return list(found.values())
 
 
 def _library_of(words: list[str]) -> tuple[Path, list[Path]]:

@@ -76,12 +76,12 @@ def _reasons(screen: Screen, step: Step, name: str) -> None:
         screen.line(f"{step.output.as_posix()} ({name})")
     for line in lines:
         screen.line(f"  {line}")
-    _warnings(screen, step)
+    _warnings(screen, step, name)
 
 
-def _warnings(screen: Screen, step: Step) -> None:
+def _warnings(screen: Screen, step: Step, name: str) -> None:
     for warning in step.warnings:
-        screen.warning(f"{step.key.describe()}: {warning}")
+        screen.warning(f"{name}: {warning}")
 
 
 def _decisions(decisions: Iterable[Decision], *, everything: bool) -> list[str]:
@@ -105,9 +105,10 @@ def report(screen: Screen, of: "BuildReport") -> None:
     made = [outcome for outcome in of.outcomes if outcome.step.job is not None]
     rows = [_row(outcome, of.plan.library) for outcome in made]
     screen.table(("state", "type", "frames", "rejected", "master"), rows)
-    for outcome in of.outcomes:
-        _left_out(screen, outcome.step)
-        _trouble(screen, outcome)
+    names = told_apart([outcome.step.key for outcome in of.outcomes])
+    for outcome, name in zip(of.outcomes, names, strict=True):
+        _left_out(screen, outcome.step, name)
+        _trouble(screen, outcome, name)
     _dropped(screen, [aside for outcome in made for aside in _drops(outcome)])
     set_aside(screen, of.plan.set_aside)
     counts = Counter(_verdict(outcome) for outcome in of.outcomes)
@@ -149,14 +150,14 @@ def siril(screen: Screen, expressions: Mapping[str, str], the_plan: Plan) -> Non
             )
 
 
-def _left_out(screen: Screen, step: Step) -> None:
+def _left_out(screen: Screen, step: Step, name: str) -> None:
     """Say why a group has no master, unless that is what the user asked for, and what is odd about one that stands."""
     if step.action in {Action.SKIPPED, Action.CONFLICT}:
         for reason in step.reasons:
             if screen.verbose or not reason.startswith("not selected"):
-                screen.warning(f"{step.action}: {step.key.describe()}: {reason}")
+                screen.warning(f"{step.action}: {name}: {reason}")
     if step.action is Action.UP_TO_DATE:
-        _warnings(screen, step)
+        _warnings(screen, step, name)
 
 
 def _row(outcome: "Outcome", library: Path) -> tuple[str, ...]:
@@ -177,8 +178,7 @@ def _verdict(outcome: "Outcome") -> str:
     return "built" if outcome.state is JobState.SUCCESS else outcome.state.lower()
 
 
-def _trouble(screen: Screen, outcome: "Outcome") -> None:
-    name = outcome.step.key.describe()
+def _trouble(screen: Screen, outcome: "Outcome", name: str) -> None:
     if outcome.waiting is not None:
         screen.warning(f"{name} is waiting: {outcome.waiting}")
     if outcome.failure is not None:

@@ -173,7 +173,8 @@ def way_apart(namings: Sequence[layouts.Naming]) -> str:
         return f"Choose another --layout ({' or '.join(fitting)}), or another library for each"
     keys = [naming.key for naming in namings]
     values = layouts.values_of({name for name in GroupKey.model_fields if differ(keys, name)})
-    if values:
+    own = "_".join(f"{{{{ {value} }}}}" for value in values)
+    if values and len({_folded(own, naming) for naming in namings}) == len(namings):
         return (
             "None of the layouts tells them apart: choose as --layout a path of your own that holds "
             f"{' and '.join(f'{{{{ {value} }}}}' for value in values)}, or another library for each"

@@ -87,6 +87,8 @@ def test_a_plan_that_has_one_path_for_several_groups_says_what_helps(run: Run, p
     said = run("plan", patterns, tmp_path / "masters", *NUMPY).out
     assert "None of the layouts tells them apart: choose as --layout a path of your own that holds {{ bayer }}" in said
 
+    refused = run("build", patterns, tmp_path / "masters", *NUMPY).err
+    assert "bayer pattern GRBG: 3 groups would be filed" in refused
     own = ("--layout", "{{ type }}_{{ exposure }}_{{ bayer }}")
     assert run("build", patterns, tmp_path / "masters", *NUMPY, *own).code == 0
     taken = run("plan", patterns / "GRBG*", tmp_path / "masters", *NUMPY, "--layout", "{{ type }}_{{ exposure }}_RGGB")

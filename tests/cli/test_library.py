@@ -112,6 +112,37 @@ def test_several_masters_change_at_once(run: Run, library: Path) -> None:
     assert run("library", "quarantine", *named, "--reason", " ").err.count("a reason is needed") == 1
 
 
+def test_masters_are_looked_for_in_the_library(run: Run, library: Path) -> None:
+    """By wildcards as by names, records left alone, and each master once however often it is named."""
+    name = bias(library).name
+    flats = sorted((library / "master").glob("masterFlat*.xisf"))
+
+    away = run("library", "quarantine", library, "master/masterFlat*", f"master/{flats[0].name}", "--reason", "dust")
+    assert away.code == 0
+    assert away.out.count(": quarantined") == len(flats)
+    assert run("library", "quarantine", library, f"master/{name}", bias(library), "--reason", "dust").code == 0
+    assert run("library", "publish", library, "quarantine/**/*.xisf", "--reason", "no dust").code == 0
+    assert bias(library).is_file()
+
+
+def test_a_place_that_refuses_one_master_holds_up_no_other(run: Run, library: Path) -> None:
+    """What was done stands in the answer and in the index, and what was not is told."""
+    other = library / "other" / "masterBias.xisf"
+    other.parent.mkdir()
+    for suffix in (".xisf", ".xrs"):
+        other.with_suffix(suffix).write_bytes(bias(library).with_suffix(suffix).read_bytes())
+    (library / "quarantine").mkdir()
+    (library / "quarantine" / "other").write_text("a file in the way", encoding="utf-8")
+    name = bias(library).name
+
+    done = run("library", "quarantine", library, other, bias(library), "--reason", "dust", "--json")
+
+    assert done.code == 1
+    assert [failure["master"] for failure in done.document["failures"]] == [str(other)]
+    assert [change["path"] for change in done.document["changes"]] == [f"quarantine/master/{name}"]
+    assert f"quarantine/master/{name}" in (library / "calibration-index.md").read_text(encoding="utf-8")
+
+
 def test_a_folder_without_masters_is_told(run: Run, small_night: Path, tmp_path: Path) -> None:
     """A folder of frames is no library, and does not become one by being asked."""
     assert run("library", "due", small_night).code == 3
