@@ -26,15 +26,7 @@ def publish(screen: Screen, loaded: Loaded, words: Masters, reason: Why) -> None
     """Publish candidate, quarantined or superseded masters by hand, with a reason; each is told."""
     from ap_masters.library import status
 
-    settings = loaded.settings
-    status.need_reason(reason, "publish")
-    _change_each(
-        screen,
-        loaded,
-        "publish",
-        words,
-        partial(status.publish, reason=reason, suffix=settings.library.record_suffix, settings=settings),
-    )
+    _change_each(screen, loaded, "publish", words, reason, partial(status.publish, settings=loaded.settings))
 
 
 @with_settings()
@@ -42,14 +34,8 @@ def quarantine(screen: Screen, loaded: Loaded, words: Masters, reason: Why) -> N
     """Take masters out of use, with a reason; each keeps its record."""
     from ap_masters.library import status
 
-    settings = loaded.settings
-    status.need_reason(reason, "quarantine")
     _change_each(
-        screen,
-        loaded,
-        "quarantine",
-        words,
-        partial(status.quarantine, reason=reason, suffix=settings.library.record_suffix, quality=settings.quality),
+        screen, loaded, "quarantine", words, reason, partial(status.quarantine, quality=loaded.settings.quality)
     )
 
 
@@ -173,18 +159,22 @@ def prune(
 class _ChangeOne(Protocol):
     """Change one master by hand."""
 
-    def __call__(self, library: Path, master: Path, *, now: datetime) -> "Change": ...
+    def __call__(self, library: Path, master: Path, reason: str, *, now: datetime, suffix: str) -> "Change": ...
 
 
-def _change_each(screen: Screen, loaded: Loaded, verb: str, words: list[str], change: _ChangeOne) -> None:
+def _change_each(screen: Screen, loaded: Loaded, verb: str, words: list[str], reason: str, change: _ChangeOne) -> None:
     """Change each of the masters and tell it; where one of several is refused that is told, and the others go on."""
+    from ap_masters.library import status
+
+    status.need_reason(reason, verb)
+    suffix = loaded.settings.library.record_suffix
     library, named = _library_of(words)
     masters = _named(library, named)
     changes: list[Change] = []
     failures: list[tuple[Path, ApMastersError]] = []
     for master in masters:
         try:
-            changes.append(change(library, master, now=datetime.now(UTC)))
+            changes.append(change(library, master, reason, now=datetime.now(UTC), suffix=suffix))
         except (ApMastersError, OSError) as error:
             if len(masters) == 1:
                 raise

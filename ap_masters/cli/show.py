@@ -42,7 +42,7 @@ def set_aside(screen: Screen, items: Sequence[SetAside]) -> None:
 
 
 def _counted(items: Sequence[SetAside]) -> str:
-    return ", ".join(f"{number} {reason}" for reason, number in Counter(item.reason for item in items).items())
+    return _numbers(Counter(item.reason for item in items))
 
 
 def _listed(screen: Screen, items: Sequence[SetAside]) -> None:
@@ -111,8 +111,7 @@ def report(screen: Screen, of: "BuildReport") -> None:
         _trouble(screen, outcome, name)
     _dropped(screen, [aside for outcome in made for aside in _drops(outcome)])
     set_aside(screen, of.plan.set_aside)
-    counts = Counter(_verdict(outcome) for outcome in of.outcomes)
-    screen.line(", ".join(f"{number} {verdict}" for verdict, number in counts.items()) + f" in {of.seconds:.1f} s")
+    screen.line(f"{_numbers(_verdicts(of))} in {of.seconds:.1f} s")
     screen.line(f"library: {of.plan.library}")
     if of.log is not None:
         screen.line(f"log: {of.log}")
@@ -122,8 +121,15 @@ def report(screen: Screen, of: "BuildReport") -> None:
 
 def counted(of: "BuildReport") -> str:
     """Return how many masters of a build ended in which way, and how many files are in none."""
-    counts = Counter(_verdict(outcome) for outcome in of.outcomes) + Counter({"set aside": len(of.plan.set_aside)})
-    return ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+    return _numbers(_verdicts(of) + Counter({"set aside": len(of.plan.set_aside)}))
+
+
+def _verdicts(of: "BuildReport") -> Counter[str]:
+    return Counter(_verdict(outcome) for outcome in of.outcomes)
+
+
+def _numbers(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {what}" for what, number in counts.items())
 
 
 def _drops(outcome: "Outcome") -> Sequence[SetAside]:
