@@ -2,6 +2,7 @@
 
     python3 scripts/benchmark.py                        32 frames of 11.7 megapixels, every method
     python3 scripts/benchmark.py --frames 200 --megapixels 2.9 --methods winsorized
+    python3 scripts/benchmark.py --siril siril-cli /opt/siril/bin/siril-cli         versions of it, side by side
     python3 scripts/benchmark.py --growth               time and memory against frames, and against megapixels
 
 Every figure is a whole process, timed from outside; the rounds of all programs are interleaved and the medians
@@ -41,7 +42,7 @@ class Method(NamedTuple):
 
     combine: tuple[str, ...]
     recipe: str
-    siril: str | None
+    siril: str
     flats: bool = False
 
 
@@ -116,6 +117,9 @@ class Run(NamedTuple):
     seconds: float
     out: str
 
+
+# What the programs of the table are called; Siril's rows bear its version.
+OURS, ENGINE, READ_AND_WRITE, START = "ap-masters", "engine", "limit", ", started only"
 
 Runs = dict[str, list[Run]]
 Peaks = dict[str, float]
@@ -206,53 +210,54 @@ def rounds(commands: dict[str, list[str | Path]], folder: Path, count: int) -> t
     return runs, peaks
 
 
-def compare(names: Sequence[str], count: int, megapixels: float, repeat: int, folder: Path) -> Iterator[str]:
-    """Yield the table, a row a method."""
-    siril = shutil.which("siril-cli")
-    if siril is None:
-        yield "siril-cli is not installed: its columns are empty"
-    yield (
-        "| method | combine s | MiB | engine s | limit s | engine / limit | Siril s | MiB "
-        "| Siril / combine | integration alone | ccdproc / combine |"
-    )
-    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+def installed(programs: Sequence[str]) -> dict[str, str]:
+    """Return the version of each Siril that is there, with its command: a line of the table each."""
+    paths = [path for path in map(shutil.which, programs) if path]
+    return {timed([path, "--version"], Path.cwd()).out.strip().splitlines()[-1]: path for path in paths}
+
+
+def compare(
+    names: Sequence[str], sirils: dict[str, str], count: int, megapixels: float, repeat: int, folder: Path
+) -> Iterator[str]:
+    """Yield the table: for every method a row of ours, and one of each Siril."""
+    if not sirils:
+        yield "siril-cli is not installed: no row compares with it"
+    yield "| method | program | whole s | MiB | / ours | integration alone s | / ours | / limit |"
+    yield "|---|---|---|---|---|---|---|---|"
     for name in names:
         method = METHODS[name]
         frames = folder / ("flats" if method.flats else "darks")
         if not frames.exists():
             make_frames(frames, count, megapixels, flats=method.flats)
         commands: dict[str, list[str | Path]] = {
-            "ours": ours(method, frames, folder),
-            "engine": [sys.executable, "-c", INTEGRATE.format(recipe=method.recipe), frames],
-            "limit": [sys.executable, "-c", LIMIT, frames],
+            OURS: ours(method, frames, folder),
+            ENGINE: [sys.executable, "-c", INTEGRATE.format(recipe=method.recipe), frames],
+            READ_AND_WRITE: [sys.executable, "-c", LIMIT, frames],
         }
-        if siril and method.siril:
-            stack = siril_script(folder, name, [f"cd {frames}", f"stack d_ {method.siril} -out={folder / 'siril'}"])
-            empty = siril_script(folder, "empty", [f"cd {frames}"])
-            commands |= {"siril": [siril, "-s", stack], "siril start": [siril, "-s", empty]}
+        stack = siril_script(folder, name, [f"cd {frames}", f"stack d_ {method.siril} -out={folder / 'siril'}"])
+        empty = siril_script(folder, "empty", [f"cd {frames}"])
+        for version, siril in sirils.items():
+            commands |= {version: [siril, "-s", stack], version + START: [siril, "-s", empty]}
         if find_spec("ccdproc") and name == "sigma":
             commands["ccdproc"] = [sys.executable, "-c", CCDPROC, frames]
-        yield _row(name, *rounds(commands, folder, repeat))
+        yield from _rows(name, *rounds(commands, folder, repeat))
 
 
-def _row(name: str, runs: Runs, peak: Peaks) -> str:
+def _rows(name: str, runs: Runs, peak: Peaks) -> Iterator[str]:
+    """Yield a row for each program: a whole process and, where its start is known, integration alone."""
     wall = {who: median(run.seconds for run in done) for who, done in runs.items()}
-    engine = median(float(run.out.split()[-1]) for run in runs["engine"])
-    cells = [
-        f"{wall['ours']:.2f}",
-        f"{peak['ours']:.0f}",
-        f"{engine:.2f}",
-        f"{wall['limit']:.2f}",
-        f"{engine / wall['limit']:.1f} x",
-    ]
-    if "siril" in wall:
-        alone = (wall["siril"] - wall["siril start"]) / engine
-        cells += [f"{wall['siril']:.2f}", f"{peak['siril']:.0f}", f"{wall['siril'] / wall['ours']:.1f} x"]
-        cells += [f"{alone:.1f} x"]
-    else:
-        cells += ["", "", "", ""]
-    cells.append(f"{wall['ccdproc'] / wall['ours']:.1f} x" if "ccdproc" in wall else "")
-    return f"| {name} | {' | '.join(cells)} |"
+    alone = {who: wall[who] - wall[who + START] for who in wall if who + START in wall}
+    alone[OURS] = median(float(run.out.split()[-1]) for run in runs[ENGINE])
+    for who in wall:
+        if who == ENGINE or who.endswith(START):
+            continue
+        cells = [name, who, f"{wall[who]:.2f}", f"{peak[who]:.0f}", f"{wall[who] / wall[OURS]:.1f} x"]
+        if who in alone:
+            times = (alone[who] / alone[OURS], alone[who] / wall[READ_AND_WRITE])
+            cells += [f"{alone[who]:.2f}", *(f"{ratio:.1f} x" for ratio in times)]
+        else:
+            cells += [""] * 3
+        yield f"| {' | '.join(cells)} |"
 
 
 def growth(folder: Path, repeat: int) -> Iterator[str]:
@@ -278,6 +283,7 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, default=11.7)
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds, after one that is not")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--siril", nargs="+", default=["siril-cli"], help="the Sirils to compare with")
     parser.add_argument("--growth", action="store_true", help="time and memory against size instead")
     parser.add_argument("--folder", type=Path, help="where the frames go; a temporary folder by default")
     given = parser.parse_args()
@@ -289,7 +295,7 @@ def main() -> None:
         lines = (
             growth(folder, given.rounds)
             if given.growth
-            else compare(given.methods, given.frames, given.megapixels, given.rounds, folder)
+            else compare(given.methods, installed(given.siril), given.frames, given.megapixels, given.rounds, folder)
         )
         for line in lines:
             print(line, flush=True)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.counting import median_by_counting, middle_ranks
+from ap_masters.engines.counting import keys, median_by_counting, middle_ranks, values
 
 Rows = NDArray[np.float32]
 
@@ -20,7 +20,10 @@ _ROBUST: Final = 1.4826
 _DEFECT: Final = 5.0
 _WIDTH: Final = 0.006  # of the samples, on each side of a value that is looked for: four times what a sample errs by
 _KEPT: Final = 1 << 20  # samples kept of one range until equal ones are counted together
+_MANY: Final = 1 / 16  # of a run that lie in one range: several times as many as where hardly any are equal
+_FEW_VALUES: Final = 4
 _MOST_VALUES: Final = 1 << 22
+_MOST_COUNTED: Final = 1 << 18  # float32s, one beside the other: their counts stay in the cache
 
 
 class OrderStatistics(NamedTuple):
@@ -49,21 +52,20 @@ def order_statistics(sample: Rows, runs: Callable[[], Iterator[Rows]]) -> OrderS
     ``sample`` is some of them, from all over; it makes the work short and has no part in the result.
     """
     try:
-        return _by_ranges(np.sort(sample), runs)
+        return _by_ranges(sample, runs)
     except _Missed:
         return _by_counting(runs)
 
 
 def _by_ranges(sample: Rows, runs: Callable[[], Iterator[Rows]]) -> OrderStatistics:
-    """Look for the values in the ranges where a sorted sample has them."""
-    median = _quantile(sample, 0.5)
-    deviations = np.sort(np.abs(sample - median))
-    near, far = _quantile(deviations, 0.5 - _WIDTH), _quantile(deviations, 0.5 + _WIDTH)
-    limit = _DEFECT * _ROBUST
+    """Look for the values in the ranges where a sample has them."""
+    first, before, median, after, last = _quantiles(sample, *(0.5 + part * _WIDTH for part in (-1, -0.5, 0, 0.5, 1)))
+    near, far = _quantiles(np.abs(sample - median), 0.5 - _WIDTH, 0.5 + _WIDTH)
+    error, limit = after - before, _DEFECT * _ROBUST
     ranges = [
-        _Range(_quantile(sample, 0.5 - _WIDTH), _quantile(sample, 0.5 + _WIDTH)),
-        *_mirrored(sample, median, near, far),
-        *_mirrored(sample, median, limit * near, limit * far),
+        _Range(first, last),
+        *_mirrored(median, near, far, error),
+        *_mirrored(median, limit * near, limit * far, error),
     ]
     middle, lower, upper, cold, hot = _look(ranges, runs)
     exact = _median(middle)
@@ -72,13 +74,15 @@ def _by_ranges(sample: Rows, runs: Callable[[], Iterator[Rows]]) -> OrderStatist
     return OrderStatistics(exact, mad, hot.beyond(exact + reach, 1), cold.beyond(exact - reach, -1))
 
 
-def _quantile(ordered: Rows, fraction: float) -> np.float32:
-    return np.float32(ordered[int(fraction * (len(ordered) - 1) + 0.5)])
+def _quantiles(samples: Rows, *fractions: float) -> Iterator[np.float32]:
+    """Yield the samples that have so much of all of them below; selecting takes less time than sorting."""
+    ranks = [int(fraction * (len(samples) - 1) + 0.5) for fraction in fractions]
+    selected = np.partition(samples, ranks)
+    yield from (np.float32(selected[rank]) for rank in ranks)
 
 
-def _mirrored(sample: Rows, median: np.float32, near: np.float32, far: np.float32) -> tuple[_Range, _Range]:
+def _mirrored(median: np.float32, near: np.float32, far: np.float32, error: np.float32) -> tuple[_Range, _Range]:
     """Return the ranges below and above the median at distances near..far, with room for the median's own error."""
-    error = _quantile(sample, 0.5 + _WIDTH / 2) - _quantile(sample, 0.5 - _WIDTH / 2)
     return _Range(median - far - error, median - near + error), _Range(median + near - error, median + far + error)
 
 
@@ -119,8 +123,7 @@ class _Found(NamedTuple):
 
 def _look(ranges: list[_Range], runs: Callable[[], Iterator[Rows]]) -> list[_Found]:
     """Go through all samples once. Raises _Missed when the ranges hold too many different values."""
-    inside = [_Values(np.array([low], np.float64), np.zeros(1, np.int64)) for low, _ in ranges]
-    fresh: list[list[Rows]] = [[] for _ in ranges]
+    inside = [_Inside(span) for span in ranges]
     below, count = [0] * len(ranges), 0
     for samples in runs():
         count += len(samples)
@@ -128,29 +131,67 @@ def _look(ranges: list[_Range], runs: Callable[[], Iterator[Rows]]) -> list[_Fou
             reached = samples >= low
             below[i] += len(samples) - int(np.count_nonzero(reached))
             reached &= samples <= high
-            if low == high:  # as in medians of whole numbers, where so many are equal that keeping them takes long
-                inside[i].counts[0] += np.count_nonzero(reached)
-                continue
-            fresh[i].append(samples.take(np.flatnonzero(reached)))
-            if sum(map(len, fresh[i])) > _KEPT:
-                inside[i] = _merged(inside[i], fresh[i])
-                fresh[i] = []
-    inside = [_merged(values, parts) for values, parts in zip(inside, fresh, strict=True)]
+            inside[i].add(samples, reached)
+    found = [kept.all() for kept in inside]
     return [
         _Found(ranges[i], values, below[i], count - below[i] - int(values.counts.sum()))
-        for i, values in enumerate(inside)
+        for i, values in enumerate(found)
     ]
 
 
-def _merged(values: _Values, samples: list[Rows]) -> _Values:
-    """Return the values with further samples counted in."""
-    if not samples:
-        return values
-    new, counts = np.unique(np.concatenate(samples), return_counts=True)
-    both, where = np.unique(np.concatenate([values.values, new.astype(np.float64)]), return_inverse=True)
-    if len(both) > _MOST_VALUES:
-        raise _Missed
-    return _Values(both, np.bincount(where, np.concatenate([values.counts, counts]), len(both)).astype(np.int64))
+class _Inside:
+    """What lies in one range, run by run."""
+
+    def __init__(self, span: _Range) -> None:
+        self._known = _Values(np.array([span.low], np.float64), np.zeros(1, np.int64))
+        self._is_one_value = span.low == span.high
+        self._fresh: list[Rows] = []
+
+    def add(self, samples: Rows, held: NDArray[np.bool_]) -> None:
+        """Take in the samples that are ``held``: keep them for now, unless they are all of a few known values.
+
+        So they are in medians of whole numbers, and so many are equal that keeping them takes long.
+        """
+        count = np.count_nonzero(held)
+        if self._is_one_value:
+            self._known.counts[0] += count
+            return
+        if not count:
+            return
+        many = count > _MANY * len(samples)
+        if many and len(self._known.values) <= _FEW_VALUES:
+            counts = [np.count_nonzero(samples == np.float32(value)) for value in self._known.values]
+            if sum(counts) == count:
+                self._known.counts[:] += counts
+                return
+        self._fresh.append(samples.take(np.flatnonzero(held)))
+        if many or sum(map(len, self._fresh)) > _KEPT:
+            self._merge()
+
+    def all(self) -> _Values:
+        """Return all that has been taken in. Raises _Missed when these are too many different values."""
+        if self._fresh:
+            self._merge()
+        return self._known
+
+    def _merge(self) -> None:
+        new, counts = _counted(np.concatenate(self._fresh))
+        both, where = np.unique(np.concatenate([self._known.values, new.astype(np.float64)]), return_inverse=True)
+        if len(both) > _MOST_VALUES:
+            raise _Missed
+        total = np.bincount(where, np.concatenate([self._known.counts, counts]), len(both))
+        self._known, self._fresh = _Values(both, total.astype(np.int64)), []
+
+
+def _counted(samples: Rows) -> tuple[Rows, NDArray[np.int64]]:
+    """Return the different values in ascending order, and how often each occurs; where they are close, by counting."""
+    bits = keys(samples)
+    least = bits.min()
+    if bits.max() - least > _MOST_COUNTED:
+        return np.unique(samples, return_counts=True)
+    counts = np.bincount((bits - least).astype(np.intp))
+    occurring = np.flatnonzero(counts)
+    return values(occurring.astype(np.uint32) + least), counts[occurring]
 
 
 def _median(found: _Found) -> float:

@@ -5,6 +5,7 @@ together takes a second look at the finished file (``order_statistics.py``).
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from math import fsum, sqrt
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.counting import median_in_memory
+from ap_masters.engines.counting import mean_of_ranks, medians_in_memory, middle_ranks
 from ap_masters.engines.network import of_ranks
 from ap_masters.engines.order_statistics import order_statistics
 from ap_masters.errors import NotFinite
@@ -29,6 +30,8 @@ _GRID: Final = 16  # the grid has at most so many rows and columns
 _BAND_BYTES: Final = 1 << 21
 _SAMPLE: Final = 1 << 17  # samples set aside per channel: all where there are fewer, else less than twice as many
 _AT_ONCE: Final = 4  # rows made float64 at once: they stay in the cache
+_EVERY: Final = 9  # of a row's samples tells where its median lies; an odd number, as colours alternate
+_DEVIATIONS: Final = 2.5  # of the median of so few, on each side: nearly always that holds it
 
 
 class RowFacts(NamedTuple):
@@ -110,10 +113,16 @@ class Accumulator:
         self._samples[channel].append(facts.samples)
 
     def finish(self, read_again: ReadAgain, *, scale: float) -> Statistics:
-        """Return the statistics in units of ``scale``; ``read_again`` yields the rows of a channel once more."""
+        """Return the statistics in units of ``scale``; ``read_again`` yields the rows of a channel once more.
+
+        While these are read, what blocks tell is found out in a thread.
+        """
+        with ThreadPoolExecutor(1) as beside:
+            grid = beside.submit(self._grid, scale)
+            channels = tuple(self._channel(c, read_again, scale) for c in range(self._channels))
         return Statistics(
-            channels=tuple(self._channel(c, read_again, scale) for c in range(self._channels)),
-            grid=self._grid(scale),
+            channels=channels,
+            grid=grid.result(),
             row_noise=float(self._median.mean(0).std()) / scale,
             column_noise=float(self._blocks.mean((0, 1), dtype=np.float64).std()) / scale,
         )
@@ -141,9 +150,19 @@ class Accumulator:
         blocks = self._blocks.mean(0, dtype=np.float64)
         rows, columns = (min(_GRID, size) for size in blocks.shape)
         return tuple(
-            tuple(median_in_memory(cell) / scale for cell in np.array_split(strip, columns, axis=1))
-            for strip in np.array_split(blocks, rows, axis=0)
+            tuple(median / scale for median in _cell_medians(strip, columns)) for strip in np.array_split(blocks, rows)
         )
+
+
+def _cell_medians(strip: Floats, cells: int) -> list[float]:
+    """Return the medians of a strip's cells, as even ones as there can be: those of one width at once."""
+    width, wider = divmod(strip.shape[1], cells)
+    parts = np.split(strip, [wider * (width + 1)], axis=1)
+    medians: list[float] = []
+    for part, count, size in zip(parts, (wider, cells - wider), (width + 1, width), strict=True):
+        side_by_side = part.reshape(len(strip), count, size).swapaxes(0, 1)
+        medians += medians_in_memory(side_by_side.reshape(count, len(strip) * size))
+    return medians
 
 
 def _moments(rows: Rows) -> tuple[Floats, Floats]:
@@ -161,12 +180,26 @@ def _moments(rows: Rows) -> tuple[Floats, Floats]:
 def _row_medians(rows: Rows) -> Floats:
     """Return the median of each row, the mean of the two central values for an even number.
 
-    Selecting one rank is several times as fast as selecting two; the other is the greatest of what lies below.
+    A few samples of a row, sorted, tell in which narrow range its median lies. What is below is counted, and what is
+    within is all that has to be sorted: a third of the time that selecting among the whole row takes. Where the range
+    does not hold it, that is done.
     """
-    upper = rows.shape[1] // 2
-    ordered = np.partition(rows, upper, axis=1)
-    high = ordered[:, upper].astype(np.float64)
-    return high if rows.shape[1] % 2 else (ordered[:, :upper].max(1) + high) / 2
+    ranks = middle_ranks(rows.shape[1])
+    few = np.sort(rows[:, ::_EVERY], axis=1)
+    count = few.shape[1]
+    reach = int(_DEVIATIONS * sqrt(count) / 2) + 1
+    low, high = few[:, max(count // 2 - reach, 0), None], few[:, min(count // 2 + reach, count - 1), None]
+    below = np.less(rows, low)
+    within = np.less_equal(rows, high)
+    np.logical_xor(within, below, out=within)
+    medians = np.empty(len(rows))
+    for i, row in enumerate(rows):
+        skipped = int(np.count_nonzero(below[i]))
+        kept = row.compress(within[i])
+        lower, upper = (rank - skipped for rank in ranks)
+        held = lower >= 0 and upper < len(kept)
+        medians[i] = mean_of_ranks(kept, lower, upper) if held else mean_of_ranks(row, *ranks)
+    return medians
 
 
 def _column_medians(rows: Rows) -> Rows:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from ap_masters.engines.counting import median_in_memory
+from ap_masters.engines.counting import medians_in_memory
 from ap_masters.engines.order_statistics import order_statistics
 from ap_masters.engines.statistics import BLOCK, Accumulator, RowFacts, measure
 from ap_masters.errors import UnreadableImage
@@ -150,7 +150,21 @@ def test_order_statistics_are_exact_whatever_the_hint(samples: Image, hints: Ima
     )
 
 
-@given(hnp.arrays(np.int16, st.integers(1, 40)))
-def test_median_in_memory(samples: NDArray[np.int16]) -> None:
+@given(hnp.arrays(np.int16, st.tuples(st.integers(1, 3), st.integers(1, 40))))
+def test_medians_in_memory(rows: NDArray[np.int16]) -> None:
     """As numpy's own."""
-    assert median_in_memory(samples) == np.median(samples)
+    assert medians_in_memory(rows) == list(np.median(rows, axis=1))
+
+
+@given(
+    samples=hnp.arrays(np.float32, 400, elements=st.floats(-4, 4, width=16)),
+    width=st.integers(1, 200),
+    step=st.sampled_from([0, 1, 100]),
+)
+def test_row_medians_are_exact_whatever_a_few_samples_tell(samples: Image, width: int, step: int) -> None:
+    """Also in rows of which every ninth sample lies apart from the others, and in those of two colours."""
+    rows = samples[: len(samples) // width * width].reshape(-1, width)
+    rows[:, ::9] += step
+    rows[:, ::2] *= 1 + step
+
+    assert RowFacts.of(rows, rows.size).median.tolist() == np.median(rows.astype(np.float64), axis=1).tolist()

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters import __version__, images
-from ap_masters.engines.counting import median_in_memory
+from ap_masters.engines.counting import medians_in_memory
 from ap_masters.engines.history import Outcome, result_keywords
 from ap_masters.engines.numpy.integrate import integrate, worthwhile_workers
 from ap_masters.engines.numpy.order import Order, Shape
@@ -82,11 +83,13 @@ def make_master(
         )
         totals = _write(order, writer, resources.memory, workers, on_rows)
         writer.settle()
-        outcomes = _outcomes(frames, prepared, totals)
+        with ThreadPoolExecutor(1) as beside:
+            levels = beside.submit(_outcomes, frames, prepared, totals)
+            statistics = totals.accumulator.finish(writer.read_again, scale=unit)
+        outcomes = levels.result()
         pixels = geometry.plane * geometry.channels
         smallest, largest = totals.accumulator.extremes
         facts = Outcome(pixels, smallest / unit, largest / unit, outcomes)
-        statistics = totals.accumulator.finish(writer.read_again, scale=unit)
         writer.finish((*job.keywords, *result_keywords(ENGINE, job.recipe, facts)))
     return Made(statistics, outcomes, pixels, prepared.notes)
 
@@ -124,7 +127,7 @@ def _outcomes(frames: Sequence[Frame], prepared: Prepared, totals: _Totals) -> t
     if prepared.levels is not None:
         levels = [of_frame[0] for of_frame in prepared.levels]
     else:
-        levels = [median_in_memory(of_frame) for of_frame in np.concatenate(totals.samples, axis=1)]
+        levels = medians_in_memory(np.concatenate(totals.samples, axis=1))
     return tuple(
         FrameOutcome(
             path=frame.path,
