@@ -92,10 +92,7 @@ class Tiles(ABC):
 
     def columns(self, pixels: Indices) -> Row:
         """Return samples of some stacks of the last tile, (frames, pixels); once combined, of unfinished ones only."""
-        columns = take_columns(self._rows, pixels)
-        if self._pivot is not None:
-            columns += self._pivot.take(pixels)
-        return columns
+        return take_columns(self._rows, pixels)
 
     def combine(self, out: NDArray[np.float32]) -> None:
         """Combine all samples of every stack of the last tile into ``out``, whatever the stacks lose."""
@@ -139,13 +136,12 @@ class MeasuredTiles(Tiles):
 
     def screen(self, tile: Unread) -> Unfinished:
         """Read a tile; return where stacks may lose something."""
-        rows = self._rows = self._scratch.rows("difference", self._count, self._dtype, tile.length)
+        rows = self._rows = self._scratch.rows("sample", self._count, self._dtype, tile.length)
         if self._limits is None and not self._averages:
             for index, row in enumerate(rows):
                 np.copyto(row, tile.read(index))
             return Unfinished(np.arange(0))
         found = moments(rows, tile.read, Wanted(self._squares, not self._slack), self._float, self._scratch)
-        self._pivot = found.middle
         marked = found.wide
         if self._limits is not None:
             looked_at = Tile(found, rows, self._zero, self._slack)
@@ -154,7 +150,8 @@ class MeasuredTiles(Tiles):
             np.logical_or(marked, tile.outside(), out=marked)
         fresh = np.flatnonzero(marked)
         sums = self._sums(found, fresh) if self._squares and not self._slack else None
-        self._total = found.total if self._averages else None
+        if self._averages:
+            self._total, self._pivot = found.total, found.middle
         return Unfinished(fresh, sums)
 
     def combine(self, out: NDArray[np.float32]) -> None:
@@ -164,18 +161,11 @@ class MeasuredTiles(Tiles):
         super().combine(out)
 
     def _sort(self) -> None:
-        """Bring the rows into the order that combining wants: copies of them, where stacks may be unfinished.
-
-        Differences of wide stacks may be wrong, and need not be right.
-        """
-        length = len(self._rows[0])
-        if self._pivot is None:
-            ordered, spares = list(self._rows), [self._scratch.row("spare", self._dtype, length)]
-        else:
-            ordered = [row.view(np.int16) for row in self._rows]
-            spares = self._scratch.rows("ordered", self._count + 1, np.int16, length)
-        apply_network(self._network, ordered, spares, keep=self._pivot is not None)
-        self._sorted = ordered
+        """Bring the rows into the order that combining wants: copies of them, where stacks may be unfinished."""
+        keep = self._limits is not None
+        spares = self._scratch.rows("ordered", self._count + 1 if keep else 1, self._dtype, len(self._rows[0]))
+        self._sorted = list(self._rows)
+        apply_network(self._network, self._sorted, spares, keep=keep)
 
     def _sums(self, found: Moments, some: Indices) -> Sums:
         """Return the sums of some stacks; where keys do not tell them they are still to be computed."""
@@ -230,6 +220,13 @@ class RankedTiles(Tiles):
         unsettled, begun = begin_columns(whole, counts, lost.select(some), self._recipe, self._full_scale)
         fresh = np.flatnonzero(wide)
         return Unfinished(fresh, Losses.unknown(len(fresh)), some[unsettled], begun)
+
+    def columns(self, pixels: Indices) -> Row:
+        """Return samples of some stacks of the last tile: its rows hold what these have beyond the pivot."""
+        columns = super().columns(pixels)
+        if self._pivot is not None:
+            columns += self._pivot.take(pixels)
+        return columns
 
     def _fine(self, fractions: Sequence[Row], keys: Keys) -> tuple[float, list[Row]]:
         """Make sorted keys of 13 bits of counts and fractions, in place; return what one of them is in counts."""

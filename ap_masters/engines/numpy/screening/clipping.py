@@ -24,11 +24,10 @@ _SQUARE: Final = 1e-6  # relative error of a float32 sum of squares, and of what
 _ROUNDING: Final = 0.02  # of a limit in counts that is not exact anyway
 _MOST: Final = 255  # samples counted in eight bits
 _WORTH_GATHERING: Final = 1 / 16  # of the stacks: fewer are counted by themselves
-_LOWEST, _HIGHEST = -32768.0, 32767.0
 
 
 class Tile(NamedTuple):
-    """Moments, and the differences x - middle they are of; a count is x + ``zero`` + something from 0 to ``slack``."""
+    """Moments, and the samples x they are of; a count is x + ``zero`` + something from 0 to ``slack``."""
 
     moments: Moments
     rows: Sequence[Row]
@@ -120,7 +119,7 @@ def unproven(tile: Tile, limits: Limits, scratch: Scratch) -> Bools:
 
     If what is known of it is not enough, samples are counted: where more than half of them are not below the lower
     limit, both central ones are not; and likewise at the upper one. A sample that is not below stands for a count
-    that is not; at the upper limit it has to leave room for the slack.
+    that is not; at the upper limit it has to leave room for the slack. The limits are overwritten.
     """
     low, high, floor, ceiling = limits
     length = len(low)
@@ -130,55 +129,72 @@ def unproven(tile: Tile, limits: Limits, scratch: Scratch) -> Bools:
     doubt.fill(True)
     if floor is not None:
         np.less(floor, low, out=doubt)
-    _mark_few(marked, doubt, tile.rows, np.greater_equal, low, scratch)
+    _mark_few(marked, doubt, tile, _FROM_BELOW, low, scratch)
     np.greater(ceiling, high, out=doubt)
     if tile.slack:
         np.subtract(high, np.float32(tile.slack), out=high)
-    _mark_few(marked, doubt, tile.rows, np.less_equal, high, scratch)
+    _mark_few(marked, doubt, tile, _FROM_ABOVE, high, scratch)
     return marked
 
 
-def _mark_few(
-    marked: Bools, doubt: Bools, rows: Sequence[Row], compare: np.ufunc, limit: F32, scratch: Scratch
-) -> None:
-    """Mark stacks in ``doubt`` of which not more than half of the samples compare to the limit as they have to."""
+class _Side(NamedTuple):
+    """How samples compare to the nearest whole number that is beyond a limit, where they are on its right side."""
+
+    compare: np.ufunc
+    round: np.ufunc
+    beyond: int
+
+
+_FROM_BELOW: Final = _Side(np.greater, np.ceil, -1)
+_FROM_ABOVE: Final = _Side(np.less, np.floor, +1)
+
+
+def _mark_few(marked: Bools, doubt: Bools, tile: Tile, side: _Side, limit: F32, scratch: Scratch) -> None:
+    """Mark stacks in ``doubt`` of which not more than half of the samples are on the right side of the limit."""
     np.greater(doubt, marked, out=doubt)
+    rows, middle = tile.rows, tile.moments.middle
     enough = len(rows) // 2 + 1
-    differences = [row.view(np.int16) for row in rows]
     if np.count_nonzero(doubt) > _WORTH_GATHERING * len(doubt):
-        whole = _whole(limit, compare, scratch.row("whole limit", np.int16, len(limit)))
-        few = np.less(_count(differences, compare, whole, scratch), enough)
+        border = scratch.row("border", middle.dtype, len(limit))
+        _set_border(border, limit, middle, side, scratch)
+        few = np.less(_count(rows, side.compare, border, scratch), enough)
         np.logical_and(few, doubt, out=few)
         np.logical_or(marked, few, out=marked)
     else:
         some = np.flatnonzero(doubt)
-        whole = _whole(limit.take(some), compare, np.empty(len(some), np.int16))
-        count = _count(list(take_columns(differences, some)), compare, whole, scratch)
+        border = np.empty(len(some), middle.dtype)
+        _set_border(border, limit.take(some), middle.take(some), side, scratch)
+        count = _count(list(take_columns(rows, some)), side.compare, border, scratch)
         marked[some[count < enough]] = True
 
 
-def _whole(limit: F32, compare: np.ufunc, whole: Row) -> Row:
-    """Set ``whole`` to the whole number that samples compare to as they do to the limit.
+def _set_border(border: Row, limit: F32, middle: Row, side: _Side, scratch: Scratch) -> None:
+    """Set ``border`` to the sample beyond the limit (which it overwrites), counted from the middle.
 
-    Of one beyond 16 bits that is the nearest end, which no sample reaches in stacks that are not wide.
+    One beyond the samples' type is moved to its end. As samples have to differ from it, too few are counted then, and
+    never too many.
     """
-    (np.ceil if compare is np.greater_equal else np.floor)(limit, out=limit)
-    np.maximum(limit, _LOWEST, out=limit)
-    np.minimum(limit, _HIGHEST, out=limit)
-    np.copyto(whole, limit, casting="unsafe")
-    return whole
+    level = scratch.row("level", np.float32, len(middle))
+    np.copyto(level, middle)
+    side.round(limit, out=limit)
+    np.add(limit, level, out=limit)
+    np.add(limit, np.float32(side.beyond), out=limit)
+    ends = np.iinfo(border.dtype)
+    np.maximum(limit, np.float32(ends.min), out=limit)
+    np.minimum(limit, np.float32(ends.max), out=limit)
+    np.copyto(border, limit, casting="unsafe")
 
 
-def _count(rows: Sequence[Row], compare: np.ufunc, limit: Row, scratch: Scratch) -> NDArray[np.uint16]:
-    """Count the samples of each stack that compare to its limit."""
-    length = len(limit)
+def _count(rows: Sequence[Row], compare: np.ufunc, border: Row, scratch: Scratch) -> NDArray[np.uint16]:
+    """Count the samples of each stack that compare to its border."""
+    length = len(border)
     count, found = (scratch.row(name, np.uint8, length) for name in ("count of few", "found"))
     total = scratch.row("count", np.uint16, length)
     total.fill(0)
     for start in range(0, len(rows), _MOST):
         count.fill(0)
         for row in rows[start : start + _MOST]:
-            compare(row, limit, out=found.view(np.bool_))
+            compare(row, border, out=found.view(np.bool_))
             np.add(count, found, out=count)
         np.add(total, count, out=total)
     return total

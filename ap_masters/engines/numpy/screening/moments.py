@@ -1,9 +1,13 @@
 """What one look at a tile tells of its stacks while the samples are warm: their ends, their sums, and of squares.
 
-Sums are taken about the median of a stack's first three samples, modulo 2^16, over as many frames as cannot exceed
-that; then they are added up in floats. Differences from the middle are squared as *keys* of eight bits: darks and bias
-frames need no shift for that; the noise of flats is coarsened to some twentieth of its deviation, which the screens
-allow for. A stack that reaches further than that is *wide*; sums of it mean nothing.
+What is wanted are sums of differences from a stack's *middle*, the median of its first three samples, and of their
+squares. Modulo 2^16 these follow from the sums of samples and of their squares as they are, so that nothing has to be
+subtracted sample by sample. They are taken over as many frames at a time as true sums stay within 16 bits for, and
+added up in floats.
+
+Where differences are too large for that, as those of flats, they are squared as *keys* of eight bits: coarsened to some
+twentieth of their deviation, which the screens allow for. A stack that reaches further is *wide*; sums of it mean
+nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,13 +59,8 @@ class Moments(NamedTuple):
 
 
 def moments(rows: Sequence[Row], read: Read, wanted: Wanted, float_type: np.dtype[Any], scratch: Scratch) -> Moments:
-    """Read the frames of a tile, and look at them; leave x - middle in ``rows``. Sums are of ``float_type``.
-
-    Differences are modulo 2^16, as all whole numbers here: middle and row make the sample again.
-    """
+    """Read the frames of a tile into its ``rows``, and look at them. Sums are of ``float_type``."""
     middle, usual, known = middle_of_three(rows, read, scratch)
-    for row in rows[:known]:
-        np.subtract(row, middle, out=row)
     reach = int(_REACH * usual)
     look = _Look(rows, read, middle, wanted, float_type, scratch)
     shift, fresh = (reach // (_LARGEST + 1)).bit_length() if wanted.squares else 0, known
@@ -118,77 +117,81 @@ class _Look:
     def with_shift(self, shift: int, reach: int, fresh: int) -> Moments:
         """Look once; frames from ``fresh`` on are read first. Most samples lie within ``reach`` of the middle."""
         n, middle, length = len(self._rows), self._middle, len(self._middle)
-        least, greatest = (self._scratch.row(name, np.int16, length) for name in ("least", "greatest"))
-        least.fill(0)
-        greatest.fill(0)
+        least, greatest = (self._scratch.row(name, middle.dtype, length) for name in ("least", "greatest"))
+        np.copyto(least, middle)
+        np.copyto(greatest, middle)
         together, furthest = _together(n, shift, reach, squares=self._wanted.squares)
-        sums = _Sums(length, shift, self._wanted, self._float_type, self._scratch)
+        sums = _Sums(middle, shift, self._wanted, self._float_type, self._scratch)
         for index, row in enumerate(self._rows):
             if index >= fresh:
-                np.subtract(self._read(index), middle, out=row)
-            difference = row.view(np.int16)
-            np.minimum(least, difference, out=least)
-            np.maximum(greatest, difference, out=greatest)
-            sums.add(difference)
+                np.copyto(row, self._read(index))
+            np.minimum(least, row, out=least)
+            np.maximum(greatest, row, out=greatest)
+            sums.add(row)
             if (index + 1) % together == 0 or index + 1 == n:
                 sums.carry()
-        above, below = greatest.view(np.uint16), np.negative(least, out=least).view(np.uint16)
+        above = np.subtract(greatest, middle, out=greatest).view(np.uint16)
+        below = np.subtract(middle, least, out=least).view(np.uint16)
         reached = self._scratch.row("reached", np.uint16, length)
         np.maximum(above, below, out=reached)
         wide = np.greater(reached, furthest, out=self._scratch.row("wide", np.bool_, length))
-        self._mark_wrapped(wide, above, below, furthest)
         rows = (sums.total.row, sums.key_total.row, sums.squares.row)
         return Moments(n, middle, above, below, *rows, shift, sums.lost(wide), wide)
 
-    def _mark_wrapped(self, wide: Bools, above: NDArray[np.uint16], below: NDArray[np.uint16], near: int) -> None:
-        """Mark stacks with differences D that 16 bits do not hold; they are seen as D - 2^16, or D + 2^16.
-
-        Of D > 32767, the sample is middle + D <= greatest of the type, so that ``below`` exceeds middle - least of the
-        type; of D < -32768, likewise, ``above`` exceeds greatest - middle. No true difference does either. One that
-        looks ``near`` all the same has its middle as near to an end.
-        """
-        middle = self._middle
-        limits = np.iinfo(middle.dtype)
-        if int(middle.min()) - limits.min <= near or limits.max - int(middle.max()) <= near:
-            level = np.subtract(middle.view(np.uint16), np.uint16(limits.min % (1 << 16)))
-            np.logical_or(wide, below > level, out=wide)
-            np.logical_or(wide, above > ~level, out=wide)
-
 
 class _Sums:
-    """What is added up over the frames."""
+    """What is added up over the frames: of samples and their squares or, where there is a shift, of keys and theirs."""
 
-    def __init__(self, length: int, shift: int, wanted: Wanted, float_type: np.dtype[Any], scratch: Scratch) -> None:
-        def rows(name: str, chunk: type[np.int16 | np.uint16]) -> tuple[Row, ...]:
-            types = (("", float_type), (", a part", float_type), (", whole", chunk))
-            return tuple(scratch.row(name + of, dtype, length) for of, dtype in types)
+    def __init__(self, middle: Row, shift: int, wanted: Wanted, float_type: np.dtype[Any], scratch: Scratch) -> None:
+        length = len(middle)
 
-        self._shift, self._wanted = shift, wanted
-        self.total = _Sum(*rows("total", np.int16))
-        self.key_total = _Sum(*rows("key total", np.int16)) if shift or not wanted.exact else self.total
-        self.squares = _Sum(*rows("squares", np.uint16))
-        self._key, self._bits = (scratch.row(name, np.int16, length) for name in ("key of sixteen bits", "bits"))
-        self._square = self._key.view(np.uint16)
+        def sums(name: str, *, signed: bool) -> _Sum:
+            row, part = (scratch.row(name + of, float_type, length) for of in ("", ", a part"))
+            return _Sum(row, part, scratch.row(name + ", whole", np.uint16, length), signed=signed)
+
+        self._middle, self._shift, self._wanted = middle.view(np.uint16), shift, wanted
+        self.total = sums("total", signed=True)
+        self.key_total = sums("key total", signed=True) if shift else self.total
+        self.squares = sums("squares", signed=False)
+        self._key, self._bits, self._less = (
+            scratch.row(name, np.uint16, length) for name in ("key of sixteen bits", "bits", "less the middle")
+        )
         self._bits.fill(0)
+        self._frames = 0
 
-    def add(self, difference: NDArray[np.int16]) -> None:
-        """Add what is wanted of the differences of one frame."""
-        if self._wanted.exact:
-            self.total.add(difference)
+    def add(self, row: Row) -> None:
+        """Add what is wanted of the samples of one frame."""
+        samples = row.view(np.uint16)
+        self._frames += 1
+        if self._wanted.exact or (self._wanted.squares and not self._shift):
+            self.total.add(samples)
         if self._shift:
+            samples = np.subtract(samples, self._middle, out=self._key)
             if self._wanted.exact:
-                np.bitwise_or(self._bits, difference, out=self._bits)
-            difference = np.right_shift(difference, self._shift, out=self._key)
+                np.bitwise_or(self._bits, samples, out=self._bits)
+            signed = samples.view(np.int16)
+            np.right_shift(signed, self._shift, out=signed)
+            self.key_total.add(samples)
         if self._wanted.squares:
-            if self.key_total is not self.total:
-                self.key_total.add(difference)
-            np.multiply(difference, difference, out=self._key)
-            self.squares.add(self._square)
+            self.squares.add(np.multiply(samples, samples, out=self._key))
 
     def carry(self) -> None:
-        """Go from whole numbers to floats."""
+        """Go from whole numbers to floats, and to sums of differences D of samples x from the middle m.
+
+        Of k frames, sum D = sum x - k m, and sum D^2 = sum x^2 - m (sum x + sum D).
+        """
+        if self.total.begun:
+            total, less = self.total.chunk, self._less
+            np.multiply(self._middle, np.uint16(self._frames), out=less)
+            np.subtract(total, less, out=less)
+            if self.squares.begun and not self._shift:
+                np.add(total, less, out=total)
+                np.multiply(total, self._middle, out=total)
+                np.subtract(self.squares.chunk, total, out=self.squares.chunk)
+            np.copyto(total, less)
         for part in (self.total, self.key_total, self.squares):
             part.carry()
+        self._frames = 0
 
     def lost(self, wide: Bools) -> int:
         """Return by how much a key may be too small: by nothing where samples have nothing in the bits cut off."""
@@ -199,30 +202,32 @@ class _Sums:
 
 
 class _Sum:
-    """A sum over frames: modulo 2^16 over some of them, and of these sums in floats."""
+    """A sum over frames: in a ``chunk`` modulo 2^16 over some of them, and of these sums in a ``row`` of floats."""
 
-    def __init__(self, row: Row, part: Row, chunk: Row) -> None:
-        self.row, self._part, self._chunk = row, part, chunk
-        self._in_chunk = self._in_row = False
+    def __init__(self, row: Row, part: Row, chunk: NDArray[np.uint16], *, signed: bool) -> None:
+        self.row, self.chunk = row, chunk
+        self._part = part
+        self._whole = chunk.view(np.int16) if signed else chunk
+        self.begun = self._in_row = False
 
-    def add(self, samples: Row) -> None:
-        """Add a row of whole numbers of the chunk's type."""
-        if self._in_chunk:
-            np.add(self._chunk, samples, out=self._chunk)
+    def add(self, samples: NDArray[np.uint16]) -> None:
+        """Add a row of whole numbers."""
+        if self.begun:
+            np.add(self.chunk, samples, out=self.chunk)
         else:
-            np.copyto(self._chunk, samples)
-        self._in_chunk = True
+            np.copyto(self.chunk, samples)
+        self.begun = True
 
     def carry(self) -> None:
         """Add what has come since to the row of floats."""
-        if not self._in_chunk:
+        if not self.begun:
             return
         if self._in_row:
-            np.copyto(self._part, self._chunk)
+            np.copyto(self._part, self._whole)
             np.add(self.row, self._part, out=self.row)
         else:
-            np.copyto(self.row, self._chunk)
-        self._in_row, self._in_chunk = True, False
+            np.copyto(self.row, self._whole)
+        self._in_row, self.begun = True, False
 
 
 def _together(n: int, shift: int, reach: int, *, squares: bool) -> tuple[int, int]:
@@ -231,9 +236,7 @@ def _together(n: int, shift: int, reach: int, *, squares: bool) -> tuple[int, in
     Sums of differences, hence of keys, then stay within 16 bits, and so do those of squares. With fewer at a time there
     are more sums of floats, with more at a time more stacks are wide.
     """
-    # Of so many differences, of their squares. Not 32767: no sample of a stack that is not wide reaches either end of
-    # 16 bits, so that a limit beyond may be moved to that end (``clipping``).
-    of_sum, of_squares = 32766, 65535 << 2 * shift
+    of_sum, of_squares = 32767, 65535 << 2 * shift
     reach = min(max(reach, 1), _LARGEST << shift) if squares else min(max(reach, 1), of_sum)
     needed = max(n * reach / of_sum, n * reach * reach / of_squares if squares else 0)
     together = -(-n // ceil(needed))
