@@ -81,7 +81,7 @@ class Tiles(ABC):
         }[order.recipe.combination]
         exact32 = n * 65535 < _EXACT32 and float(np.float32(n * order.divisor)) == n * order.divisor
         self._float = np.dtype(np.float32 if exact32 else np.float64)
-        self._rows: Sequence[Row] = ()
+        self._rows: Row | Sequence[Row] = ()
         self._sorted: Sequence[Row] = ()
         self._total: Row | None = None
         self._pivot: Row | None = None
@@ -136,7 +136,7 @@ class MeasuredTiles(Tiles):
 
     def screen(self, tile: Unread) -> Unfinished:
         """Read a tile; return where stacks may lose something."""
-        rows = self._rows = self._scratch.rows("sample", self._count, self._dtype, tile.length)
+        rows = self._rows = self._scratch.table("sample", self._count, self._dtype, tile.length)
         if self._limits is None and not self._averages:
             for index, row in enumerate(rows):
                 np.copyto(row, tile.read(index))

@@ -101,9 +101,9 @@ def test_most_stacks_pass(sigma: float, at_least: float) -> None:
     assert at_least < proven.mean() < 0.95
 
 
-def look(samples: NDArray[np.uint16], *, squares: bool, exact: bool = True) -> tuple[Moments, list[NDArray[np.uint16]]]:
+def look(samples: NDArray[np.uint16], *, squares: bool, exact: bool = True) -> tuple[Moments, NDArray[np.uint16]]:
     """Return the moments of stacks, (frames, pixels), and the rows they have been read into."""
-    rows = list(np.empty_like(samples))
+    rows = np.empty_like(samples)
     pixels = samples.shape[1]
     found = moments(rows, lambda i: samples[i], Wanted(squares, exact), np.dtype(float), Scratch(pixels))
     return found, rows
@@ -141,7 +141,7 @@ def test_moments_are_exact(noise: dict[str, int]) -> None:
     keys = difference >> found.shift
     some = ~found.wide
     assert found.wide.mean() < 0.9 or noise["sigma"] > 300
-    assert np.array_equal(np.stack(rows), samples)
+    assert np.array_equal(rows, samples)
     assert np.array_equal(found.above[some], difference.max(0, initial=0)[some])
     assert np.array_equal(found.below[some], -difference.min(0, initial=0)[some])
     assert np.array_equal(found.total[some], difference.sum(0)[some])

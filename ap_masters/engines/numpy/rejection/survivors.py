@@ -302,8 +302,11 @@ class Losses(NamedTuple):
 
 
 def take_columns(rows: NDArray[Any] | Sequence[NDArray[Any]], pixels: NDArray[np.intp]) -> NDArray[Any]:
-    """Return some columns of ``rows``; if many, row by row, which is several times faster than along an axis."""
-    if isinstance(rows, np.ndarray) and len(pixels) < _FEW_COLUMNS:
+    """Return some columns of ``rows``; if many, row by row, which is several times faster than along an axis.
+
+    Along an axis, numpy would first make a copy of all rows that are not one piece of memory.
+    """
+    if isinstance(rows, np.ndarray) and rows.flags.c_contiguous and len(pixels) < _FEW_COLUMNS:
         return rows.take(pixels, axis=1)
     result = np.empty((len(rows), len(pixels)), rows[0].dtype)
     for row, target in zip(rows, result, strict=True):

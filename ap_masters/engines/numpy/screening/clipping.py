@@ -6,7 +6,7 @@ where more than half of the samples lie on the right side of a limit, so does th
 samples are looked at for their moments (``moments.py``), and once more to be counted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import sqrt
 from typing import Final, NamedTuple
 
@@ -30,7 +30,7 @@ class Tile(NamedTuple):
     """Moments, and the samples x they are of; a count is x + ``zero`` + something from 0 to ``slack``."""
 
     moments: Moments
-    rows: Sequence[Row]
+    rows: Row
     zero: float
     slack: float
 
@@ -164,7 +164,7 @@ def _mark_few(marked: Bools, doubt: Bools, tile: Tile, side: _Side, limit: F32, 
         some = np.flatnonzero(doubt)
         border = np.empty(len(some), middle.dtype)
         _set_border(border, limit.take(some), middle.take(some), side, scratch)
-        count = _count(list(take_columns(rows, some)), side.compare, border, scratch)
+        count = _count(take_columns(rows, some), side.compare, border, scratch)
         marked[some[count < enough]] = True
 
 
@@ -185,7 +185,7 @@ def _set_border(border: Row, limit: F32, middle: Row, side: _Side, scratch: Scra
     np.copyto(border, limit, casting="unsafe")
 
 
-def _count(rows: Sequence[Row], compare: np.ufunc, border: Row, scratch: Scratch) -> NDArray[np.uint16]:
+def _count(rows: Row, compare: np.ufunc, border: Row, scratch: Scratch) -> NDArray[np.uint16]:
     """Count the samples of each stack that compare to its border."""
     length = len(border)
     count, found = (scratch.row(name, np.uint8, length) for name in ("count of few", "found"))

@@ -11,6 +11,7 @@ nothing.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import ceil, isqrt
 from typing import Any, Final, NamedTuple
 
@@ -28,6 +29,7 @@ _COARSEST: Final = 8  # the largest shift: keys then reach to 127 << 8; what lie
 _FURTHEST: Final = 1 << 15
 MOST_WIDE: Final = 1 / 16  # of a tile; with more, the keys are made coarser
 _SAMPLED: Final = 64  # every so-manieth stack tells how far samples scatter
+_AT_ONCE: Final = 8  # frames added up in one go: few calls, and what they read is still near
 _REACH: Final = 2.1  # largest difference over the 90th percentile of the range of three samples: 6 sigma
 
 
@@ -58,8 +60,8 @@ class Moments(NamedTuple):
     wide: Bools
 
 
-def moments(rows: Sequence[Row], read: Read, wanted: Wanted, float_type: np.dtype[Any], scratch: Scratch) -> Moments:
-    """Read the frames of a tile into its ``rows``, and look at them. Sums are of ``float_type``."""
+def moments(rows: Row, read: Read, wanted: Wanted, float_type: np.dtype[Any], scratch: Scratch) -> Moments:
+    """Read the frames of a tile into its ``rows``, (frames, pixels), and look at them. Sums are of ``float_type``."""
     middle, usual, known = middle_of_three(rows, read, scratch)
     reach = int(_REACH * usual)
     look = _Look(rows, read, middle, wanted, float_type, scratch)
@@ -71,7 +73,7 @@ def moments(rows: Sequence[Row], read: Read, wanted: Wanted, float_type: np.dtyp
         reach, shift, fresh = 2 * reach + 1, found.shift + wanted.squares, len(rows)
 
 
-def middle_of_three(rows: Sequence[Row], read: Read, scratch: Scratch) -> tuple[Row, int, int]:
+def middle_of_three(rows: Row | Sequence[Row], read: Read, scratch: Scratch) -> tuple[Row, int, int]:
     """Read the first frames into their ``rows``; return the median of three samples of each stack (or one of fewer).
 
     Return also the 90th percentile of the range of the three, and how many frames have been read.
@@ -101,7 +103,7 @@ class _Look:
 
     def __init__(
         self,
-        rows: Sequence[Row],
+        rows: Row,
         read: Read,
         middle: Row,
         wanted: Wanted,
@@ -122,14 +124,16 @@ class _Look:
         np.copyto(greatest, middle)
         together, furthest = _together(n, shift, reach, squares=self._wanted.squares)
         sums = _Sums(middle, shift, self._wanted, self._float_type, self._scratch)
-        for index, row in enumerate(self._rows):
-            if index >= fresh:
-                np.copyto(row, self._read(index))
-            np.minimum(least, row, out=least)
-            np.maximum(greatest, row, out=greatest)
-            sums.add(row)
-            if (index + 1) % together == 0 or index + 1 == n:
-                sums.carry()
+        for first in range(0, n, together):
+            for start, stop in pairwise([*range(first, min(first + together, n), _AT_ONCE), min(first + together, n)]):
+                some = self._rows[start:stop]
+                for index, row in enumerate(some, start):
+                    if index >= fresh:
+                        np.copyto(row, self._read(index))
+                    np.minimum(least, row, out=least)
+                    np.maximum(greatest, row, out=greatest)
+                sums.add(some)
+            sums.carry()
         above = np.subtract(greatest, middle, out=greatest).view(np.uint16)
         below = np.subtract(middle, least, out=least).view(np.uint16)
         reached = self._scratch.row("reached", np.uint16, length)
@@ -153,27 +157,28 @@ class _Sums:
         self.total = sums("total", signed=True)
         self.key_total = sums("key total", signed=True) if shift else self.total
         self.squares = sums("squares", signed=False)
-        self._key, self._bits, self._less = (
-            scratch.row(name, np.uint16, length) for name in ("key of sixteen bits", "bits", "less the middle")
-        )
+        self._keys = scratch.table("keys of sixteen bits", _AT_ONCE, np.uint16, length)
+        self._bits, self._less = (scratch.row(name, np.uint16, length) for name in ("bits", "sum of some"))
         self._bits.fill(0)
         self._frames = 0
 
-    def add(self, row: Row) -> None:
-        """Add what is wanted of the samples of one frame."""
-        samples = row.view(np.uint16)
-        self._frames += 1
+    def add(self, rows: Row) -> None:
+        """Add what is wanted of the samples of some frames."""
+        samples = rows.view(np.uint16)
+        self._frames += len(samples)
         if self._wanted.exact or (self._wanted.squares and not self._shift):
-            self.total.add(samples)
+            for row in samples:
+                self.total.add(row)
         if self._shift:
-            samples = np.subtract(samples, self._middle, out=self._key)
+            samples = np.subtract(samples, self._middle, out=self._keys[: len(samples)])
             if self._wanted.exact:
-                np.bitwise_or(self._bits, samples, out=self._bits)
+                np.bitwise_or(self._bits, np.bitwise_or.reduce(samples, axis=0, out=self._less), out=self._bits)
             signed = samples.view(np.int16)
             np.right_shift(signed, self._shift, out=signed)
-            self.key_total.add(samples)
+            for row in samples:
+                self.key_total.add(row)
         if self._wanted.squares:
-            self.squares.add(np.multiply(samples, samples, out=self._key))
+            self.squares.add(np.einsum("ij,ij->j", samples, samples, out=self._less))
 
     def carry(self) -> None:
         """Go from whole numbers to floats, and to sums of differences D of samples x from the middle m.
