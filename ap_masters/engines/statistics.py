@@ -30,6 +30,7 @@ _GRID: Final = 16  # the grid has at most so many rows and columns
 _BAND_BYTES: Final = 1 << 21
 _SAMPLE: Final = 1 << 17  # samples set aside per channel: all where there are fewer, else less than twice as many
 _AT_ONCE: Final = 4  # rows made float64 at once: they stay in the cache
+_SIDE_BY_SIDE: Final = 1 << 18  # samples of blocks that are sorted at once: they stay in the cache
 _EVERY: Final = 9  # of a row's samples tells where its median lies; an odd number, as colours alternate
 _DEVIATIONS: Final = 2.5  # of the median of so few, on each side: nearly always that holds it
 
@@ -52,8 +53,7 @@ class RowFacts(NamedTuple):
         blocks = [rows[top : top + BLOCK] for top in range(0, len(rows), BLOCK)]
         medians = np.concatenate([_row_medians(block) for block in blocks])
         samples = rows.ravel()[:: max(plane // _SAMPLE, 1)].copy()
-        below_each_other = np.array([_column_medians(block) for block in blocks])
-        return cls(mean, squares, medians, rows.min(1), rows.max(1), below_each_other, samples)
+        return cls(mean, squares, medians, rows.min(1), rows.max(1), _block_medians(rows), samples)
 
 
 def measure(path: Path, *, scale: float | None = None) -> Statistics:
@@ -202,9 +202,23 @@ def _row_medians(rows: Rows) -> Floats:
     return medians
 
 
-def _column_medians(rows: Rows) -> Rows:
-    """Return the medians of pixels below each other, rounded to float32."""
-    low, high = (len(rows) - 1) // 2, len(rows) // 2
-    ranked = of_ranks(rows, {low, high})
-    medians: Rows = ((ranked[low].astype(np.float64) + ranked[high]) / 2).astype(np.float32)
-    return medians
+def _block_medians(rows: Rows) -> Rows:
+    """Return the medians of 16 pixels below each other, rounded to float32; in the last block there may be fewer."""
+    width = rows.shape[1]
+    whole = len(rows) // BLOCK * BLOCK
+    at_once = max(_SIDE_BY_SIDE // (BLOCK * width), 1) * BLOCK
+    parts = [rows[top : min(top + at_once, whole)] for top in range(0, whole, at_once)]
+    medians = [_medians_of_blocks(part, BLOCK) for part in parts]
+    if whole < len(rows):
+        medians.append(_medians_of_blocks(rows[whole:], len(rows) - whole))
+    return np.concatenate(medians)
+
+
+def _medians_of_blocks(rows: Rows, height: int) -> Rows:
+    """Return the medians of pixels below each other in blocks of one height, (blocks, width)."""
+    width = rows.shape[1]
+    side_by_side = rows.reshape(-1, height, width).swapaxes(0, 1).reshape(height, -1)
+    low, high = middle_ranks(height)
+    ranked = of_ranks(side_by_side, {low, high})
+    half = np.float32(0.5)
+    return (ranked[low] * half + ranked[high] * half).reshape(-1, width)

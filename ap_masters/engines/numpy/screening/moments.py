@@ -159,7 +159,8 @@ class _Sums:
         self.squares = sums("squares", signed=False)
         self._keys = scratch.table("keys of sixteen bits", _AT_ONCE, np.uint16, length)
         self._bits, self._less = (scratch.row(name, np.uint16, length) for name in ("bits", "sum of some"))
-        self._bits.fill(0)
+        if shift:
+            self._bits.fill(0)
         self._frames = 0
 
     def add(self, rows: Row) -> None:
