@@ -220,5 +220,6 @@ def _medians_of_blocks(rows: Rows, height: int) -> Rows:
     side_by_side = rows.reshape(-1, height, width).swapaxes(0, 1).reshape(height, -1)
     low, high = middle_ranks(height)
     ranked = of_ranks(side_by_side, {low, high})
-    half = np.float32(0.5)
-    return (ranked[low] * half + ranked[high] * half).reshape(-1, width)
+    lower, upper = (ranked[rank] * np.float32(0.5) for rank in (low, high))
+    medians: Rows = np.add(lower, upper)
+    return medians.reshape(-1, width)
