@@ -6,10 +6,12 @@ are the lower halves counted, in a second pass. No sample is kept.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ap_masters.engines.medians import middle_ranks
 
 F32 = NDArray[np.float32]
 Runs = Callable[[], Iterable[F32]]  # the samples, run by run, anew at each call
@@ -45,31 +47,6 @@ def find_ranks(counts: Counts, ranks: Sequence[int]) -> list[tuple[int, int]]:
     """Return for each rank (from 0) the value it falls on, and how many samples lie below that value."""
     ends = np.cumsum(counts)
     return [(int(v), int(ends[v] - counts[v])) for v in np.searchsorted(ends, ranks, side="right")]
-
-
-def middle_ranks(count: int) -> tuple[int, int]:
-    """Return the two ranks whose mean is the median; the same twice when ``count`` is odd."""
-    return (count - 1) // 2, count // 2
-
-
-def medians_in_memory(rows: NDArray[Any]) -> list[float]:
-    """Return the median of each of some ``rows`` (n, samples).
-
-    Numpy's own loads its masked arrays first, which takes longer than this.
-    """
-    low, high = middle_ranks(rows.shape[1])
-    ordered = np.partition(rows, high, axis=1)
-    lower: NDArray[np.float64] = ordered[:, : low + 1].max(1).astype(np.float64)
-    return [float(median) for median in (lower + ordered[:, high]) / 2]
-
-
-def mean_of_ranks(samples: NDArray[Any], low: int, high: int) -> float:
-    """Return the mean of the samples of two ranks: the same or ``high`` one more than ``low``.
-
-    Selecting one rank is several times as fast as selecting two; the other is the greatest of what lies below.
-    """
-    ordered = np.partition(samples, high)
-    return (float(ordered[: low + 1].max()) + float(ordered[high])) / 2
 
 
 def median_by_counting(runs: Runs) -> float | None:

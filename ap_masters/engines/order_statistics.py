@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.counting import keys, median_by_counting, middle_ranks, values
+from ap_masters.engines.counting import keys, median_by_counting, values
+from ap_masters.engines.medians import middle_ranks
 
 Rows = NDArray[np.float32]
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from math import fsum, sqrt
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.counting import mean_of_ranks, medians_in_memory, middle_ranks
+from ap_masters.engines.medians import medians_in_memory, middle_ranks
 from ap_masters.engines.network import of_ranks
 from ap_masters.engines.order_statistics import order_statistics
 from ap_masters.errors import NotFinite
@@ -31,8 +31,6 @@ _BAND_BYTES: Final = 1 << 21
 _SAMPLE: Final = 1 << 17  # samples set aside per channel: all where there are fewer, else less than twice as many
 _AT_ONCE: Final = 4  # rows made float64 at once: they stay in the cache
 _SIDE_BY_SIDE: Final = 1 << 18  # samples of blocks that are sorted at once: they stay in the cache
-_EVERY: Final = 9  # of a row's samples tells where its median lies; an odd number, as colours alternate
-_DEVIATIONS: Final = 2.5  # of the median of so few, on each side: nearly always that holds it
 
 
 class RowFacts(NamedTuple):
@@ -51,7 +49,7 @@ class RowFacts(NamedTuple):
         """Look at ``rows`` (n, width), which begin with a multiple of 16, of a channel of ``plane`` pixels."""
         mean, squares = _moments(rows)
         blocks = [rows[top : top + BLOCK] for top in range(0, len(rows), BLOCK)]
-        medians = np.concatenate([_row_medians(block) for block in blocks])
+        medians = np.concatenate([medians_in_memory(block) for block in blocks])
         samples = rows.ravel()[:: max(plane // _SAMPLE, 1)].copy()
         return cls(mean, squares, medians, rows.min(1), rows.max(1), _block_medians(rows), samples)
 
@@ -147,21 +145,21 @@ class Accumulator:
 
     def _grid(self, scale: float) -> tuple[tuple[float, ...], ...]:
         """Return the medians of a coarse grid's cells, taken over the medians of sixteen pixels below each other."""
-        blocks = self._blocks.mean(0, dtype=np.float64)
+        blocks = self._blocks[0] if self._channels == 1 else self._blocks.mean(0, dtype=np.float64)
         rows, columns = (min(_GRID, size) for size in blocks.shape)
         return tuple(
             tuple(median / scale for median in _cell_medians(strip, columns)) for strip in np.array_split(blocks, rows)
         )
 
 
-def _cell_medians(strip: Floats, cells: int) -> list[float]:
+def _cell_medians(strip: NDArray[np.floating[Any]], cells: int) -> list[float]:
     """Return the medians of a strip's cells, as even ones as there can be: those of one width at once."""
     width, wider = divmod(strip.shape[1], cells)
     parts = np.split(strip, [wider * (width + 1)], axis=1)
     medians: list[float] = []
     for part, count, size in zip(parts, (wider, cells - wider), (width + 1, width), strict=True):
         side_by_side = part.reshape(len(strip), count, size).swapaxes(0, 1)
-        medians += medians_in_memory(side_by_side.reshape(count, len(strip) * size))
+        medians += medians_in_memory(side_by_side.reshape(count, len(strip) * size)).tolist()
     return medians
 
 
@@ -175,31 +173,6 @@ def _moments(rows: Rows) -> tuple[Floats, Floats]:
         wide -= mean[here, None]
         np.einsum("ij,ij->i", wide, wide, out=squares[here])
     return mean, squares
-
-
-def _row_medians(rows: Rows) -> Floats:
-    """Return the median of each row, the mean of the two central values for an even number.
-
-    A few samples of a row, sorted, tell in which narrow range its median lies. What is below is counted, and what is
-    within is all that has to be sorted: a third of the time that selecting among the whole row takes. Where the range
-    does not hold it, that is done.
-    """
-    ranks = middle_ranks(rows.shape[1])
-    few = np.sort(rows[:, ::_EVERY], axis=1)
-    count = few.shape[1]
-    reach = int(_DEVIATIONS * sqrt(count) / 2) + 1
-    low, high = few[:, max(count // 2 - reach, 0), None], few[:, min(count // 2 + reach, count - 1), None]
-    below = np.less(rows, low)
-    within = np.less_equal(rows, high)
-    np.logical_xor(within, below, out=within)
-    medians = np.empty(len(rows))
-    for i, row in enumerate(rows):
-        skipped = int(np.count_nonzero(below[i]))
-        kept = row.compress(within[i])
-        lower, upper = (rank - skipped for rank in ranks)
-        held = lower >= 0 and upper < len(kept)
-        medians[i] = mean_of_ranks(kept, lower, upper) if held else mean_of_ranks(row, *ranks)
-    return medians
 
 
 def _block_medians(rows: Rows) -> Rows:

@@ -6,7 +6,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.counting import mean_of_ranks, median_by_counting, middle_ranks
+from ap_masters.engines.counting import median_by_counting
+from ap_masters.engines.medians import mean_of_ranks, middle_ranks
 from ap_masters.engines.numpy.order import Source
 
 _STEP: Final = 65535.0  # the range is open by one step of 16-bit counts at both ends

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters import __version__, images
-from ap_masters.engines.counting import medians_in_memory
 from ap_masters.engines.history import Outcome, result_keywords
+from ap_masters.engines.medians import medians_in_memory
 from ap_masters.engines.numpy.integrate import integrate, worthwhile_workers
 from ap_masters.engines.numpy.order import Order, Shape
 from ap_masters.engines.numpy.prepare import Prepared, prepare
@@ -127,7 +127,7 @@ def _outcomes(frames: Sequence[Frame], prepared: Prepared, totals: _Totals) -> t
     if prepared.levels is not None:
         levels = [of_frame[0] for of_frame in prepared.levels]
     else:
-        levels = medians_in_memory(np.concatenate(totals.samples, axis=1))
+        levels = medians_in_memory(np.concatenate(totals.samples, axis=1)).tolist()
     return tuple(
         FrameOutcome(
             path=frame.path,
