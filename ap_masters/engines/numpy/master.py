@@ -82,7 +82,6 @@ def make_master(
             )
         )
         totals = _write(order, writer, resources.memory, workers, on_rows)
-        writer.settle()
         with ThreadPoolExecutor(1) as beside:
             levels = beside.submit(_outcomes, frames, prepared, totals)
             statistics = totals.accumulator.finish(writer.read_again, scale=unit)
@@ -117,6 +116,8 @@ def _write(order: Order, writer: Writer, memory: int, workers: int, on_rows: OnR
         totals.low += band.low
         totals.high += band.high
         done += rows
+        if done == shape.height * shape.channels:
+            writer.settle()  # while the workers leave
         on_rows(done / (shape.height * shape.channels))
     return totals
 

@@ -23,6 +23,7 @@ _TINY: Final = 1e-9
 _SQUARE: Final = 1e-6  # relative error of a float32 sum of squares, and of what is subtracted from it
 _ROUNDING: Final = 0.02  # of a limit in counts that is not exact anyway
 _MOST: Final = 255  # samples counted in eight bits
+_FLAGS: Final = 1 << 20  # set at once: they stay in the cache
 _WORTH_GATHERING: Final = 1 / 16  # of the stacks: fewer are counted by themselves
 
 
@@ -157,14 +158,14 @@ def _mark_few(marked: Bools, doubt: Bools, tile: Tile, side: _Side, limit: F32, 
     if np.count_nonzero(doubt) > _WORTH_GATHERING * len(doubt):
         border = scratch.row("border", middle.dtype, len(limit))
         _set_border(border, limit, middle, side, scratch)
-        few = np.less(_count(rows, side.compare, border, scratch), enough)
+        few = np.less(_count(rows, side.compare, border), enough)
         np.logical_and(few, doubt, out=few)
         np.logical_or(marked, few, out=marked)
     else:
         some = np.flatnonzero(doubt)
         border = np.empty(len(some), middle.dtype)
         _set_border(border, limit.take(some), middle.take(some), side, scratch)
-        count = _count(take_columns(rows, some), side.compare, border, scratch)
+        count = _count(take_columns(rows, some), side.compare, border)
         marked[some[count < enough]] = True
 
 
@@ -185,18 +186,13 @@ def _set_border(border: Row, limit: F32, middle: Row, side: _Side, scratch: Scra
     np.copyto(border, limit, casting="unsafe")
 
 
-def _count(rows: Row, compare: np.ufunc, border: Row, scratch: Scratch) -> NDArray[np.uint16]:
+def _count(rows: Row, compare: np.ufunc, border: Row) -> NDArray[np.uint16]:
     """Count the samples of each stack that compare to its border."""
-    length = len(border)
-    count, found = (scratch.row(name, np.uint8, length) for name in ("count of few", "found"))
-    total = scratch.row("count", np.uint16, length)
-    total.fill(0)
-    for start in range(0, len(rows), _MOST):
-        count.fill(0)
-        for row in rows[start : start + _MOST]:
-            compare(row, border, out=found.view(np.bool_))
-            np.add(count, found, out=count)
-        np.add(total, count, out=total)
+    total = np.zeros(len(border), np.uint16)
+    at_once = min(max(_FLAGS // max(len(border), 1), 1), _MOST)
+    for first in range(0, len(rows), at_once):
+        found = compare(rows[first : first + at_once], border).view(np.uint8)
+        np.add(total, np.add.reduce(found, axis=0, dtype=np.uint8), out=total)
     return total
 
 
