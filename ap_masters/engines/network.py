@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LONG: Final = 192  # bytes of a stack from which on it is sorted by itself
+_TURNED: Final = 256  # stacks of which one sample each takes a line of the nearest cache
 _FEW: Final = 14  # stacks for each comparator; fewer are, too
 
 
@@ -114,7 +115,7 @@ def in_order(stacks: NDArray[Any]) -> NDArray[Any]:
     """Return the columns of ``stacks`` (n, pixels) in ascending order."""
     network = sorting_network(len(stacks))
     if _by_itself(stacks, network):
-        return np.ascontiguousarray(_sorted_across(stacks).T, dtype=stacks.dtype)
+        return _turned(_sorted_across(stacks), stacks.dtype)
     return np.stack(_applied(network, stacks))
 
 
@@ -153,3 +154,12 @@ def _sorted_across(stacks: NDArray[Any]) -> NDArray[Any]:
     np.copyto(across, stacks.T)
     across.sort(axis=1)
     return across
+
+
+def _turned(across: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return stacks (pixels, n) as (n, pixels): some at a time, so that samples side by side are found in the cache."""
+    stacks = np.empty(across.shape[::-1], dtype)
+    for first in range(0, len(across), _TURNED):
+        some = slice(first, first + _TURNED)
+        np.copyto(stacks[:, some], across[some].T, casting="unsafe")
+    return stacks
