@@ -12,6 +12,7 @@ from ap_masters.engines.numpy.rejection.passes import Effort
 from ap_masters.engines.numpy.rejection.survivors import (
     HIGH,
     LOW,
+    Bools,
     Fates,
     Floats,
     Losses,
@@ -213,16 +214,28 @@ def _count_span(
     unclear |= last <= first
     unclear[uncounted] = False
     some = np.flatnonzero(unclear)
-    least, greatest = ((end - zero).astype(samples.dtype) for end in (lowest, highest))
+    loses_low, loses_high = first > 0, last < n
     for which in (some, uncounted):
-        least[which], greatest[which] = samples[:, which].min(0), samples[:, which].max(0)
-    low, high = _count_rows(samples < least), _count_rows(samples > greatest)
+        loses_low[which] = loses_high[which] = False
+    low = _count_beyond(samples, -1, lowest - zero, loses_low)
+    high = _count_beyond(samples, +1, highest - zero, loses_high)
     if len(some):
         more = _count_fates(
             samples.take(some, axis=1), stacks.select(some).fates(span.select(some), from_inside=from_inside)
         )
         low, high = low + more[0], high + more[1]
     return low, high
+
+
+def _count_beyond(samples: NDArray[Any], side: int, end: Floats, losing: Bools) -> NDArray[np.int64]:
+    """Count each frame's samples beyond the end of what is left, in stacks that are losing some on that ``side``."""
+    compare = np.less if side < 0 else np.greater
+    which = np.flatnonzero(losing)
+    if len(which) < len(losing) // 8:
+        return _count_rows(compare(take_columns(samples, which), end[which].astype(samples.dtype)))
+    kind = np.finfo(samples.dtype) if samples.dtype.kind == "f" else np.iinfo(samples.dtype)
+    nothing_beyond = kind.min if side < 0 else kind.max
+    return _count_rows(compare(samples, np.where(losing, end, nothing_beyond).astype(samples.dtype)))
 
 
 def _count_fates(samples: NDArray[Any], fates: Fates) -> Counts:
