@@ -11,7 +11,6 @@ nothing.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from math import ceil, isqrt
 from typing import Any, Final, NamedTuple
 
@@ -125,8 +124,9 @@ class _Look:
         together, furthest = _together(n, shift, reach, squares=self._wanted.squares)
         sums = _Sums(middle, shift, self._wanted, self._float_type, self._scratch)
         for first in range(0, n, together):
-            for start, stop in pairwise([*range(first, min(first + together, n), _AT_ONCE), min(first + together, n)]):
-                some = self._rows[start:stop]
+            last = min(first + together, n)
+            for start in range(first, last, _AT_ONCE):
+                some = self._rows[start : min(start + _AT_ONCE, last)]
                 for index, row in enumerate(some, start):
                     if index >= fresh:
                         np.copyto(row, self._read(index))
@@ -158,7 +158,7 @@ class _Sums:
         self.key_total = sums("key total", signed=True) if shift else self.total
         self.squares = sums("squares", signed=False)
         self._keys = scratch.table("keys of sixteen bits", _AT_ONCE, np.uint16, length)
-        self._bits, self._less = (scratch.row(name, np.uint16, length) for name in ("bits", "sum of some"))
+        self._bits, self._of_some = (scratch.row(name, np.uint16, length) for name in ("bits", "sum of some"))
         if shift:
             self._bits.fill(0)
         self._frames = 0
@@ -173,13 +173,13 @@ class _Sums:
         if self._shift:
             samples = np.subtract(samples, self._middle, out=self._keys[: len(samples)])
             if self._wanted.exact:
-                np.bitwise_or(self._bits, np.bitwise_or.reduce(samples, axis=0, out=self._less), out=self._bits)
+                np.bitwise_or(self._bits, np.bitwise_or.reduce(samples, axis=0, out=self._of_some), out=self._bits)
             signed = samples.view(np.int16)
             np.right_shift(signed, self._shift, out=signed)
             for row in samples:
                 self.key_total.add(row)
         if self._wanted.squares:
-            self.squares.add(np.einsum("ij,ij->j", samples, samples, out=self._less))
+            self.squares.add(np.einsum("ij,ij->j", samples, samples, out=self._of_some))
 
     def carry(self) -> None:
         """Go from whole numbers to floats, and to sums of differences D of samples x from the middle m.
@@ -187,7 +187,7 @@ class _Sums:
         Of k frames, sum D = sum x - k m, and sum D^2 = sum x^2 - m (sum x + sum D).
         """
         if self.total.begun:
-            total, less = self.total.chunk, self._less
+            total, less = self.total.chunk, self._of_some
             np.multiply(self._middle, np.uint16(self._frames), out=less)
             np.subtract(total, less, out=less)
             if self.squares.begun and not self._shift:
