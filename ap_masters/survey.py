@@ -16,6 +16,12 @@ from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameTyp
 from ap_masters.record import Record
 
 
+def require_folder(library: Path) -> None:
+    """Raise LibraryError where masters cannot go, as there is a file."""
+    if library.exists() and not library.is_dir():
+        raise LibraryError(f"{library}: is a file; OUTPUT is the folder that the masters go to")
+
+
 def survey(
     inputs: Sequence[Path], library: Path, settings: Settings, *, engine: str, cache: HeaderCache | None = None
 ) -> Plan:
@@ -24,8 +30,7 @@ def survey(
     Raises NothingToDo, naming the IMAGETYP values that were seen, where no calibration frame is found, and LibraryError
     where the library would be a file.
     """
-    if library.exists() and not library.is_dir():
-        raise LibraryError(f"{library}: is a file; OUTPUT is the folder that the masters go to")
+    require_folder(library)
     found, grouping = gather(inputs, settings, cache=cache, exclude=_passed_over(inputs, library))
     if not found.frames:
         raise NothingToDo(no_frames(inputs, found))

@@ -22,7 +22,8 @@ def combine(
         list[str],
         typer.Argument(
             metavar="INPUT",
-            help="Files, wildcards, folders, the first file of a numbered sequence, or @list.",
+            help="Files, wildcards, folders, the first file of a numbered sequence, or @list: a file of names, "
+            "relative to the folder it stands in.",
             show_default=False,
         ),
     ],
@@ -66,6 +67,10 @@ def combine(
     engine = NumpyEngine(
         memory=memory.budget(settings.memory), threads=settings.threads, compression=settings.compression
     )
+    if not rejection.has_sigma_limits and (sigma_low, sigma_high) != (Recipe().sigma_low, Recipe().sigma_high):
+        screen.warning(
+            f"--sigma-low and --sigma-high change nothing with --rejection {rejection}: name one that measures in sigma"
+        )
     if output.is_dir():
         raise UsageError(f"{output}: is a folder; name the file to write as the last argument")
     with shown(screen, {"combine": Label.of(method, output, 1.0)}) as on_progress:

@@ -36,10 +36,12 @@ def watch(
 
     What fails is tried again after a pause that grows, or with the next new file.
     """
+    from ap_masters.survey import require_folder
     from ap_masters.watch import Built
     from ap_masters.watch import watch as keep_watch
 
     settings = loaded.settings
+    require_folder(output)  # before the night, not after it
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())  # a service is stopped; a build under way is finished first
 

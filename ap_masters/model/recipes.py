@@ -33,6 +33,11 @@ class Rejection(StrEnum):
     ESD = "esd"
 
     @property
+    def has_sigma_limits(self) -> bool:
+        """Whether it takes sigma_low and sigma_high; whatever AUTO turns out to be may do so."""
+        return self in {Rejection.AUTO, Rejection.SIGMA, Rejection.WINSORIZED, Rejection.AVERAGED}
+
+    @property
     def fewest_frames(self) -> int:
         """The number of images below which the process itself refuses (ImageIntegration 1.6.0)."""
         return 5 if self is Rejection.LINEAR_FIT else 3

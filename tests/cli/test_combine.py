@@ -173,6 +173,15 @@ def test_sigma_limits_are_taken(run: Run, night: Path) -> None:
     assert (recipe.rejection, recipe.sigma_low, recipe.sigma_high) == ("sigma", 2.5, 2.0)
 
 
+@pytest.mark.parametrize(("rejection", "told"), [("none", True), ("percentile", True), ("averaged", False)])
+def test_sigma_limits_that_change_nothing_are_told(run: Run, night: Path, rejection: str, told: bool) -> None:
+    """Whoever types them expects something of them."""
+    done = run("combine", night, night.parent / "out.xisf", "--rejection", rejection, "--sigma-low", "1")
+
+    assert done.code == 0
+    assert ("change nothing" in done.err) is told
+
+
 def test_auto_rejection_is_resolved_by_count(run: Run, night: Path) -> None:
     """Five frames: percentile clipping, by WBPP's rule; the record says which it was."""
     output = night.parent / "out.xisf"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import noisy, write_frame
+from tests.cli.conftest import Run
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to one process there")
@@ -37,3 +38,15 @@ def test_a_finished_capture_is_built_and_the_watch_stops_cleanly(tmp_path: Path,
     assert "Traceback" not in rest
     assert out.count("1 built in") == 2
     assert len(list((library / "master").glob("*.xisf"))) == 1
+
+
+def test_a_file_where_masters_are_to_go_is_told_before_the_night(run: Run, tmp_path: Path) -> None:
+    """Not after the first capture."""
+    night, output = tmp_path / "night", tmp_path / "list.txt"
+    night.mkdir()
+    output.write_text("mine", encoding="utf-8")
+
+    done = run("watch", night, output)
+
+    assert done.code != 0
+    assert "is a file" in done.err
