@@ -214,6 +214,8 @@ def _notes(found: Path | None, displayed: bool) -> Iterable[str]:
             "AP_MASTERS_PIXINSIGHT__BINARY, or binary under [pixinsight] in the settings. "
             "The numpy engine works without it"
         )
+    elif not os.access(found, os.X_OK):
+        yield f"{found} is no program that can be run: name PixInsight's own with --pixinsight-binary PATH"
     if not displayed:
         yield "There is no display for PixInsight's window: install xvfb (apt install xvfb), or log in on a desktop"
     if sys.platform == "darwin" and dialect("portable", found) == "portable":

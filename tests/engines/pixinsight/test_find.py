@@ -1,6 +1,7 @@
 """Finding PixInsight, what it is started with, and which instances run."""
 
 import plistlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,16 @@ def test_version_from_a_bundle(tmp_path: Path) -> None:
     information.write_bytes(b"nonsense")
     assert find.version_of(binary) is None
     assert find.version_of(tmp_path / "PixInsight") is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="whatever has its suffix can be run there")
+def test_a_file_that_is_no_program_is_told(tmp_path: Path) -> None:
+    """Not only by the first build."""
+    binary = program(tmp_path / "PixInsight")
+
+    assert any("can be run" in note for note in find.examine(binary).notes)
+    binary.chmod(0o755)
+    assert not any("can be run" in note for note in find.examine(binary).notes)
 
 
 def test_examine(tmp_path: Path) -> None:
