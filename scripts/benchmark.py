@@ -6,11 +6,13 @@
     python3 scripts/benchmark.py --growth               time and memory against frames, and against megapixels
 
 Every figure is a whole process, timed from outside; the rounds of all programs are interleaved and the medians
-told, because machines are noisy: read the ratios. "Integration alone" takes the start-up off each side: ours is
-the time of one engine run inside a process, Siril's is its process less one that only starts and stops.
-"limit" is a Python process that reads the same bytes into one buffer and writes a result of the same size.
-Memory is what all processes of a program had of their own at once. Run it with the interpreter that has ap-masters
-installed (``.venv``); the page cache is warm, as the frames have just been written.
+told, because machines are noisy: read the ratios, which say how many times as long as ours, or as the limit, something
+takes. "Integration alone" takes the start-up off each side: ours is the time of one engine run inside a process,
+Siril's is its process less one that only starts and stops. "limit" is a Python process that reads the same bytes into
+one buffer and writes a result of the same size. Memory is what all processes of a program had of their own at once.
+Run it with the interpreter that has ap-masters installed (``.venv``); the page cache is warm, as the frames have just
+been written. A Siril of 1.4 installs a Python module of its own at its first start, beside its work: start it once
+before, and see that it found what it wants.
 """
 
 import argparse
@@ -35,6 +37,7 @@ from ap_masters.images import write_image
 from ap_masters.model import Keyword
 
 ASPECT = 1.5
+_SIRILS = ["siril-cli"]  # looked for where none is named
 
 
 class Method(NamedTuple):
@@ -111,21 +114,35 @@ combine(frames, method="average", sigma_clip=True, sigma_clip_low_thresh=4, sigm
 """
 
 
+Command = Sequence[str | Path]
+
+
 class Run(NamedTuple):
-    """One program: wall seconds, and what it printed."""
+    """What one process took, in wall seconds, and what it printed."""
 
     seconds: float
     out: str
 
 
-# What the programs of the table are called; Siril's rows bear its version.
-OURS, ENGINE, READ_AND_WRITE, START = "ap-masters", "engine", "limit", ", started only"
+class Program(NamedTuple):
+    """What is run, and how its integration alone is found: by what it prints, or less what starting it takes."""
 
-Runs = dict[str, list[Run]]
-Peaks = dict[str, float]
+    name: str
+    whole: Command
+    printing: Command | None = None
+    starting: Command | None = None
 
 
-def peak_memory(command: Sequence[str | Path], folder: Path) -> float:
+class Measured(NamedTuple):
+    """Of one program: seconds of a whole process, the most memory it had (MiB), and seconds of integration alone."""
+
+    name: str
+    whole: float
+    peak: float
+    alone: float | None
+
+
+def peak_memory(command: Command, folder: Path) -> float:
     """Run a command and return the most memory it held, in MiB: what its processes had of their own, added up.
 
     The processes are looked at every few milliseconds, which costs time; so this run is not timed.
@@ -145,7 +162,7 @@ def _own_memory(process: psutil.Process) -> int:
     return int(getattr(memory, "pss", memory.uss))
 
 
-def timed(command: Sequence[str | Path], folder: Path) -> Run:
+def timed(command: Command, folder: Path) -> Run:
     """Run a command to its end and time it from outside. Ends the benchmark when it fails."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder) as out:
         start = time.perf_counter()
@@ -200,63 +217,74 @@ def ours(method: Method, frames: Path, folder: Path) -> list[str | Path]:
     ]
 
 
-def rounds(commands: dict[str, list[str | Path]], folder: Path, count: int) -> tuple[Runs, Peaks]:
-    """Run all commands in turn, ``count`` times after one round that is not timed: there, memory is watched."""
-    peaks = {name: peak_memory(command, folder) for name, command in commands.items()}
-    runs: Runs = {name: [] for name in commands}
+def measure(programs: Sequence[Program], folder: Path, count: int) -> list[Measured]:
+    """Run all programs in turn, ``count`` times after one round that is not timed: there, memory is watched."""
+    peaks = [peak_memory(program.whole, folder) for program in programs]
+    whole: list[list[float]] = [[] for _ in programs]
+    alone: list[list[float]] = [[] for _ in programs]
     for _ in range(count):
-        for name, command in commands.items():
-            runs[name].append(timed(command, folder))
-    return runs, peaks
+        for number, (_, command, printing, starting) in enumerate(programs):
+            seconds = timed(command, folder).seconds
+            whole[number].append(seconds)
+            if printing:
+                alone[number].append(float(timed(printing, folder).out.split()[-1]))
+            if starting:
+                alone[number].append(seconds - timed(starting, folder).seconds)
+    return [
+        Measured(program.name, median(whole[i]), peaks[i], median(alone[i]) if alone[i] else None)
+        for i, program in enumerate(programs)
+    ]
 
 
-def installed(programs: Sequence[str]) -> dict[str, str]:
-    """Return the version of each Siril that is there, with its command: a line of the table each."""
-    paths = [path for path in map(shutil.which, programs) if path]
-    return {timed([path, "--version"], Path.cwd()).out.strip().splitlines()[-1]: path for path in paths}
+def installed(programs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield what the table calls each Siril, and its path. Ends the benchmark where one that was named is missing."""
+    for program in programs:
+        found = shutil.which(program)
+        if found is None:
+            if programs is _SIRILS:
+                return
+            raise SystemExit(f"{program}: there is no such program; name a siril-cli")
+        path = str(Path(found).absolute())
+        version = timed([path, "--version"], Path(tempfile.gettempdir())).out.strip()
+        yield (version.splitlines()[-1] if version else "siril") + (f" ({program})" if len(programs) > 1 else ""), path
 
 
 def compare(
-    names: Sequence[str], sirils: dict[str, str], count: int, megapixels: float, repeat: int, folder: Path
+    names: Sequence[str], sirils: Sequence[tuple[str, str]], count: int, megapixels: float, repeat: int, folder: Path
 ) -> Iterator[str]:
-    """Yield the table: for every method a row of ours, and one of each Siril."""
+    """Yield the table: for every method a row of ours, of the limit, and of each other program."""
     if not sirils:
         yield "siril-cli is not installed: no row compares with it"
-    yield "| method | program | whole s | MiB | / ours | integration alone s | / ours | / limit |"
+    yield "| method | program | whole s | MiB | as ours | integration alone s | as ours | as the limit |"
     yield "|---|---|---|---|---|---|---|---|"
     for name in names:
         method = METHODS[name]
         frames = folder / ("flats" if method.flats else "darks")
         if not frames.exists():
             make_frames(frames, count, megapixels, flats=method.flats)
-        commands: dict[str, list[str | Path]] = {
-            OURS: ours(method, frames, folder),
-            ENGINE: [sys.executable, "-c", INTEGRATE.format(recipe=method.recipe), frames],
-            READ_AND_WRITE: [sys.executable, "-c", LIMIT, frames],
-        }
+        engine: Command = [sys.executable, "-c", INTEGRATE.format(recipe=method.recipe), frames]
+        programs = [
+            Program("ap-masters", ours(method, frames, folder), printing=engine),
+            Program("limit", [sys.executable, "-c", LIMIT, frames]),
+        ]
         stack = siril_script(folder, name, [f"cd {frames}", f"stack d_ {method.siril} -out={folder / 'siril'}"])
         empty = siril_script(folder, "empty", [f"cd {frames}"])
-        for version, siril in sirils.items():
-            commands |= {version: [siril, "-s", stack], version + START: [siril, "-s", empty]}
+        programs += [Program(title, [path, "-s", stack], starting=[path, "-s", empty]) for title, path in sirils]
         if find_spec("ccdproc") and name == "sigma":
-            commands["ccdproc"] = [sys.executable, "-c", CCDPROC, frames]
-        yield from _rows(name, *rounds(commands, folder, repeat))
+            programs.append(Program("ccdproc", [sys.executable, "-c", CCDPROC, frames]))
+        yield from _rows(name, measure(programs, folder, repeat))
 
 
-def _rows(name: str, runs: Runs, peak: Peaks) -> Iterator[str]:
-    """Yield a row for each program: a whole process and, where its start is known, integration alone."""
-    wall = {who: median(run.seconds for run in done) for who, done in runs.items()}
-    alone = {who: wall[who] - wall[who + START] for who in wall if who + START in wall}
-    alone[OURS] = median(float(run.out.split()[-1]) for run in runs[ENGINE])
-    for who in wall:
-        if who == ENGINE or who.endswith(START):
-            continue
-        cells = [name, who, f"{wall[who]:.2f}", f"{peak[who]:.0f}", f"{wall[who] / wall[OURS]:.1f} x"]
-        if who in alone:
-            times = (alone[who] / alone[OURS], alone[who] / wall[READ_AND_WRITE])
-            cells += [f"{alone[who]:.2f}", *(f"{ratio:.1f} x" for ratio in times)]
-        else:
+def _rows(method: str, measured: Sequence[Measured]) -> Iterator[str]:
+    """Yield a row for each program; the first is ours, the second the limit."""
+    our, limit = measured[0], measured[1]
+    for each in measured:
+        cells = [method, each.name, f"{each.whole:.2f}", f"{each.peak:.0f}", f"{each.whole / our.whole:.1f} x"]
+        if each.alone is None or our.alone is None:
             cells += [""] * 3
+        else:
+            ratios = (each.alone / our.alone, each.alone / limit.whole)
+            cells += [f"{each.alone:.2f}", *(f"{ratio:.1f} x" for ratio in ratios)]
         yield f"| {' | '.join(cells)} |"
 
 
@@ -269,10 +297,9 @@ def growth(folder: Path, repeat: int) -> Iterator[str]:
     for number, (count, megapixels) in enumerate(sizes):
         frames = folder / f"growth{number}"
         make_frames(frames, count, megapixels, flats=False)
-        runs, peaks = rounds({"ours": ours(METHODS["sigma"], frames, folder)}, folder, repeat)
-        seconds = median(run.seconds for run in runs["ours"])
-        each = seconds / count / megapixels * 1e3
-        yield f"| {count} | {megapixels:g} | {seconds:.2f} | {each:.2f} | {peaks['ours']:.0f} |"
+        (found,) = measure([Program("ap-masters", ours(METHODS["sigma"], frames, folder))], folder, repeat)
+        each = found.whole / count / megapixels * 1e3
+        yield f"| {count} | {megapixels:g} | {found.whole:.2f} | {each:.2f} | {found.peak:.0f} |"
         shutil.rmtree(frames)
 
 
@@ -283,7 +310,7 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, default=11.7)
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds, after one that is not")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
-    parser.add_argument("--siril", nargs="+", default=["siril-cli"], help="the Sirils to compare with")
+    parser.add_argument("--siril", nargs="+", default=_SIRILS, help="the Sirils to compare with")
     parser.add_argument("--growth", action="store_true", help="time and memory against size instead")
     parser.add_argument("--folder", type=Path, help="where the frames go; a temporary folder by default")
     given = parser.parse_args()
@@ -295,7 +322,9 @@ def main() -> None:
         lines = (
             growth(folder, given.rounds)
             if given.growth
-            else compare(given.methods, installed(given.siril), given.frames, given.megapixels, given.rounds, folder)
+            else compare(
+                given.methods, list(installed(given.siril)), given.frames, given.megapixels, given.rounds, folder
+            )
         )
         for line in lines:
             print(line, flush=True)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _EVERY: Final = 9  # of a row's samples tells where its median lies; an odd number, as colours alternate
-_DEVIATIONS: Final = 2.5  # of the median of so few, on each side: nearly always that holds it
+_DEVIATIONS: Final = 2.5  # of such a median of few, from it to each end of the range: one row in eighty is missed
 
 
 def middle_ranks(count: int) -> tuple[int, int]:
@@ -20,7 +20,7 @@ def medians_in_memory(rows: NDArray[Any]) -> NDArray[np.float64]:
 
     A few samples of a row, sorted, tell in which narrow range its median lies. What is below is counted, and what is
     within is all that has to be ordered: a third of the time that selecting among the whole row takes. Where the range
-    does not hold it, that is done.
+    turns out not to hold the median, the whole row is selected among.
     """
     ranks = middle_ranks(rows.shape[1])
     few = np.sort(rows[:, ::_EVERY], axis=1)

@@ -21,8 +21,8 @@ _ROBUST: Final = 1.4826
 _DEFECT: Final = 5.0
 _WIDTH: Final = 0.006  # of the samples, on each side of a value that is looked for: four times what a sample errs by
 _KEPT: Final = 1 << 20  # samples kept of one range until equal ones are counted together
-_MANY: Final = 1 / 16  # of a run that lie in one range: several times as many as where hardly any are equal
-_FEW_VALUES: Final = 4
+_MANY: Final = 1 / 16  # of a run that lie in one range: several times as many as where samples are spread evenly
+_FEW_VALUES: Final = 4  # that are looked for one by one, which takes a pass each
 _MOST_VALUES: Final = 1 << 22
 _MOST_COUNTED: Final = 1 << 18  # float32s, one beside the other: their counts stay in the cache
 
@@ -151,7 +151,8 @@ class _Inside:
     def add(self, samples: Rows, held: NDArray[np.bool_]) -> None:
         """Take in the samples that are ``held``: keep them for now, unless they are all of a few known values.
 
-        So they are in medians of whole numbers, and so many are equal that keeping them takes long.
+        In medians of whole numbers a range may be one value, or hold two or three of which there are so many that
+        keeping them takes long.
         """
         count = np.count_nonzero(held)
         if self._is_one_value:

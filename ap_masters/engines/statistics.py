@@ -5,7 +5,6 @@ together takes a second look at the finished file (``order_statistics.py``).
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from math import fsum, sqrt
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -49,7 +48,7 @@ class RowFacts(NamedTuple):
         """Look at ``rows`` (n, width), which begin with a multiple of 16, of a channel of ``plane`` pixels."""
         mean, squares = _moments(rows)
         blocks = [rows[top : top + BLOCK] for top in range(0, len(rows), BLOCK)]
-        medians = np.concatenate([medians_in_memory(block) for block in blocks])
+        medians = np.concatenate([medians_in_memory(block) for block in blocks])  # few rows stay in the cache
         samples = rows.ravel()[:: max(plane // _SAMPLE, 1)].copy()
         return cls(mean, squares, medians, rows.min(1), rows.max(1), _block_medians(rows), samples)
 
@@ -111,16 +110,10 @@ class Accumulator:
         self._samples[channel].append(facts.samples)
 
     def finish(self, read_again: ReadAgain, *, scale: float) -> Statistics:
-        """Return the statistics in units of ``scale``; ``read_again`` yields the rows of a channel once more.
-
-        While these are read, what blocks tell is found out in a thread.
-        """
-        with ThreadPoolExecutor(1) as beside:
-            grid = beside.submit(self._grid, scale)
-            channels = tuple(self._channel(c, read_again, scale) for c in range(self._channels))
+        """Return the statistics in units of ``scale``; ``read_again`` yields the rows of a channel once more."""
         return Statistics(
-            channels=channels,
-            grid=grid.result(),
+            channels=tuple(self._channel(c, read_again, scale) for c in range(self._channels)),
+            grid=self._grid(scale),
             row_noise=float(self._median.mean(0).std()) / scale,
             column_noise=float(self._blocks.mean((0, 1), dtype=np.float64).std()) / scale,
         )
@@ -145,6 +138,7 @@ class Accumulator:
 
     def _grid(self, scale: float) -> tuple[tuple[float, ...], ...]:
         """Return the medians of a coarse grid's cells, taken over the medians of sixteen pixels below each other."""
+        # of one channel as they are: half the bytes, and what the mean of one would be
         blocks = self._blocks[0] if self._channels == 1 else self._blocks.mean(0, dtype=np.float64)
         rows, columns = (min(_GRID, size) for size in blocks.shape)
         return tuple(
@@ -153,7 +147,7 @@ class Accumulator:
 
 
 def _cell_medians(strip: NDArray[np.floating[Any]], cells: int) -> list[float]:
-    """Return the medians of a strip's cells, as even ones as there can be: those of one width at once."""
+    """Return the medians of the cells that ``np.array_split`` makes of a strip: those of one width at once."""
     width, wider = divmod(strip.shape[1], cells)
     parts = np.split(strip, [wider * (width + 1)], axis=1)
     medians: list[float] = []
@@ -176,7 +170,10 @@ def _moments(rows: Rows) -> tuple[Floats, Floats]:
 
 
 def _block_medians(rows: Rows) -> Rows:
-    """Return the medians of 16 pixels below each other, rounded to float32; in the last block there may be fewer."""
+    """Return the medians of 16 pixels below each other, in float32; in the last block there may be fewer.
+
+    Halves are added, as sums might be too large: exact, but for numbers smaller than float32 has all its digits for.
+    """
     width = rows.shape[1]
     whole = len(rows) // BLOCK * BLOCK
     at_once = max(_SIDE_BY_SIDE // (BLOCK * width), 1) * BLOCK

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -148,6 +148,23 @@ def test_order_statistics_are_exact_whatever_the_hint(samples: Image, hints: Ima
     assert (found.median, found.mad, found.hot, found.cold) == tuple(
         truth[name] for name in ("median", "mad", "hot", "cold")
     )
+
+
+@settings(max_examples=300)
+@given(
+    count=st.integers(200, 3000),
+    spread=st.integers(5, 60),
+    runs=st.integers(2, 30),
+    step=st.integers(1, 9),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_order_statistics_of_equal_samples(count: int, spread: int, runs: int, step: int, seed: int) -> None:
+    """Whatever values the first runs hold, others may come."""
+    samples = (np.random.default_rng(seed).normal(500, spread, count).round() / 16).astype(np.float32)
+    found = order_statistics(samples[::step], lambda: iter(np.array_split(samples, runs)))
+    truth = expected(samples[None, :])
+
+    assert (found.median, found.mad) == (truth["median"], truth["mad"])
 
 
 @given(hnp.arrays(np.int16, st.tuples(st.integers(1, 3), st.integers(1, 40))))

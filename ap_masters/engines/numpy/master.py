@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -82,10 +81,8 @@ def make_master(
             )
         )
         totals = _write(order, writer, resources.memory, workers, on_rows)
-        with ThreadPoolExecutor(1) as beside:
-            levels = beside.submit(_outcomes, frames, prepared, totals)
-            statistics = totals.accumulator.finish(writer.read_again, scale=unit)
-        outcomes = levels.result()
+        outcomes = _outcomes(frames, prepared, totals)
+        statistics = totals.accumulator.finish(writer.read_again, scale=unit)
         pixels = geometry.plane * geometry.channels
         smallest, largest = totals.accumulator.extremes
         facts = Outcome(pixels, smallest / unit, largest / unit, outcomes)

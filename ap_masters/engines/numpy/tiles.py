@@ -224,8 +224,8 @@ class RankedTiles(Tiles):
     def columns(self, pixels: Indices) -> Row:
         """Return samples of some stacks of the last tile: its rows hold what these have beyond the pivot."""
         columns = super().columns(pixels)
-        if self._pivot is not None:
-            columns += self._pivot.take(pixels)
+        assert self._pivot is not None
+        columns += self._pivot.take(pixels)
         return columns
 
     def _fine(self, fractions: Sequence[Row], keys: Keys) -> tuple[float, list[Row]]:

@@ -101,12 +101,13 @@ def test_most_stacks_pass(sigma: float, at_least: float) -> None:
     assert at_least < proven.mean() < 0.95
 
 
-def look(samples: NDArray[np.uint16], *, squares: bool, exact: bool = True) -> tuple[Moments, NDArray[np.uint16]]:
+def look(
+    samples: NDArray[Any], *, squares: bool, exact: bool = True, scratch: Scratch | None = None
+) -> tuple[Moments, NDArray[Any]]:
     """Return the moments of stacks, (frames, pixels), and the rows they have been read into."""
     rows = np.empty_like(samples)
-    pixels = samples.shape[1]
-    found = moments(rows, lambda i: samples[i], Wanted(squares, exact), np.dtype(float), Scratch(pixels))
-    return found, rows
+    scratch = scratch or Scratch(samples.shape[1])
+    return moments(rows, lambda i: samples[i], Wanted(squares, exact), np.dtype(float), scratch), rows
 
 
 noise = st.fixed_dictionaries(
@@ -148,6 +149,27 @@ def test_moments_are_exact(noise: dict[str, int]) -> None:
     assert np.array_equal(found.key_total[some], keys.sum(0)[some])
     assert np.array_equal(found.squares[some], (keys**2).sum(0)[some])
     assert (difference - (keys << found.shift))[:, some].max(initial=0) <= found.lost
+
+
+@settings(max_examples=100, deadline=None)
+@given(noise=noise, before=noise)
+def test_moments_depend_neither_on_the_type_nor_on_what_came_before(
+    noise: dict[str, int], before: dict[str, int]
+) -> None:
+    """FITS files hold samples less 32768; the memory of an earlier tile is used again, and more than there is need."""
+    samples = stacks_of_noise(**noise)
+    signed = (samples ^ 0x8000).view(np.int16)
+    scratch = Scratch(2 * samples.shape[1])
+    look((stacks_of_noise(**before) ^ 0x8000).view(np.int16), squares=True, scratch=scratch)
+
+    found, _ = look(samples, squares=True)
+    again, rows = look(signed, squares=True, scratch=scratch)
+
+    some = ~found.wide
+    assert np.array_equal(rows, signed)
+    for name in ("above", "below", "wide", "total", "key_total", "squares"):
+        assert np.array_equal(getattr(again, name)[some], getattr(found, name)[some])
+    assert (again.shift, again.lost) == (found.shift, found.lost)
 
 
 @settings(max_examples=200, deadline=None)

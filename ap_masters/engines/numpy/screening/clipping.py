@@ -110,6 +110,8 @@ def percentile_limits(tile: Tile, recipe: Recipe, scratch: Scratch) -> Limits:
         np.add(end, level, out=limit)
         np.multiply(limit, np.float32(factor), out=limit)
     np.maximum(low, 1, out=low)
+    # As p_high is not above 1 (``Recipe``), the lower limit is not below half of the greatest count: what it loses of its
+    # digits to the level is far less than MARGIN leaves room for.
     for limit in (low, high):
         np.subtract(limit, level, out=limit)
     return Limits(low, high, least, greatest)
@@ -130,28 +132,28 @@ def unproven(tile: Tile, limits: Limits, scratch: Scratch) -> Bools:
     doubt.fill(True)
     if floor is not None:
         np.less(floor, low, out=doubt)
-    _mark_few(marked, doubt, tile, _FROM_BELOW, low, scratch)
+    _mark_few(marked, doubt, tile, _LOWER, low, scratch)
     np.greater(ceiling, high, out=doubt)
     if tile.slack:
         np.subtract(high, np.float32(tile.slack), out=high)
-    _mark_few(marked, doubt, tile, _FROM_ABOVE, high, scratch)
+    _mark_few(marked, doubt, tile, _UPPER, high, scratch)
     return marked
 
 
 class _Side(NamedTuple):
-    """How samples compare to the nearest whole number that is beyond a limit, where they are on its right side."""
+    """A kind of limit. Its border is the next whole number outside; inside are samples that ``compare`` to that."""
 
     compare: np.ufunc
     round: np.ufunc
-    beyond: int
+    outwards: int
 
 
-_FROM_BELOW: Final = _Side(np.greater, np.ceil, -1)
-_FROM_ABOVE: Final = _Side(np.less, np.floor, +1)
+_LOWER: Final = _Side(np.greater, np.ceil, -1)
+_UPPER: Final = _Side(np.less, np.floor, +1)
 
 
 def _mark_few(marked: Bools, doubt: Bools, tile: Tile, side: _Side, limit: F32, scratch: Scratch) -> None:
-    """Mark stacks in ``doubt`` of which not more than half of the samples are on the right side of the limit."""
+    """Mark stacks in ``doubt`` of which not more than half of the samples are inside the limit."""
     np.greater(doubt, marked, out=doubt)
     rows, middle = tile.rows, tile.moments.middle
     enough = len(rows) // 2 + 1
@@ -170,16 +172,16 @@ def _mark_few(marked: Bools, doubt: Bools, tile: Tile, side: _Side, limit: F32, 
 
 
 def _set_border(border: Row, limit: F32, middle: Row, side: _Side, scratch: Scratch) -> None:
-    """Set ``border`` to the sample beyond the limit (which it overwrites), counted from the middle.
+    """Set ``border`` to the next sample outside a limit that is counted from the middle. The limit is overwritten.
 
-    One beyond the samples' type is moved to its end. As samples have to differ from it, too few are counted then, and
-    never too many.
+    A border that the samples' type does not hold is moved to that end of it. Samples have to differ from the border to
+    be counted, so that this counts too few of them at the near end, and none wrongly at the far one.
     """
-    level = scratch.row("level", np.float32, len(middle))
+    level = scratch.row("level of the middle", np.float32, len(middle))
     np.copyto(level, middle)
     side.round(limit, out=limit)
     np.add(limit, level, out=limit)
-    np.add(limit, np.float32(side.beyond), out=limit)
+    np.add(limit, np.float32(side.outwards), out=limit)
     ends = np.iinfo(border.dtype)
     np.maximum(limit, np.float32(ends.min), out=limit)
     np.minimum(limit, np.float32(ends.max), out=limit)

@@ -5,9 +5,9 @@ squares. Modulo 2^16 these follow from the sums of samples and of their squares 
 subtracted sample by sample. They are taken over as many frames at a time as true sums stay within 16 bits for, and
 added up in floats.
 
-Where differences are too large for that, as those of flats, they are squared as *keys* of eight bits: coarsened to some
-twentieth of their deviation, which the screens allow for. A stack that reaches further is *wide*; sums of it mean
-nothing.
+Where differences are too large for their squares to fit, as those of flats, they are squared as *keys* of eight bits:
+coarsened to some twentieth of their deviation, which the screens allow for. A stack that reaches further is *wide*;
+sums of it mean nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ _COARSEST: Final = 8  # the largest shift: keys then reach to 127 << 8; what lie
 _FURTHEST: Final = 1 << 15
 MOST_WIDE: Final = 1 / 16  # of a tile; with more, the keys are made coarser
 _SAMPLED: Final = 64  # every so-manieth stack tells how far samples scatter
-_AT_ONCE: Final = 8  # frames added up in one go: few calls, and what they read is still near
+_AT_ONCE: Final = 8  # frames of which squares are added up by one call, while their samples are still near
 _REACH: Final = 2.1  # largest difference over the 90th percentile of the range of three samples: 6 sigma
 
 
@@ -42,9 +42,9 @@ class Wanted(NamedTuple):
 class Moments(NamedTuple):
     """What is known of a tile's stacks: ``above`` and ``below`` are how far they reach from their ``middle``.
 
-    ``total`` is the sum of x - middle; ``key_total`` and ``squares`` are the sums of keys and of their squares; each
-    where it was asked for. A key is (x - middle) >> ``shift``; shifted back, it is too small by 0 to ``lost``. All is
-    exact, and means nothing in ``wide`` stacks.
+    ``total`` is the sum of x - middle; ``key_total`` and ``squares`` are the sums of keys and of their squares. A key
+    is (x - middle) >> ``shift``; shifted back, it is too small by 0 to ``lost``. All is exact; but sums mean nothing in
+    ``wide`` stacks, nor where they were not asked for.
     """
 
     n: int
@@ -157,8 +157,8 @@ class _Sums:
         self.total = sums("total", signed=True)
         self.key_total = sums("key total", signed=True) if shift else self.total
         self.squares = sums("squares", signed=False)
-        self._keys = scratch.table("keys of sixteen bits", _AT_ONCE, np.uint16, length)
-        self._bits, self._of_some = (scratch.row(name, np.uint16, length) for name in ("bits", "sum of some"))
+        self._differences = scratch.table("differences", _AT_ONCE, np.uint16, length) if shift else None
+        self._bits, self._part = (scratch.row(name, np.uint16, length) for name in ("bits", "of some frames"))
         if shift:
             self._bits.fill(0)
         self._frames = 0
@@ -167,19 +167,31 @@ class _Sums:
         """Add what is wanted of the samples of some frames."""
         samples = rows.view(np.uint16)
         self._frames += len(samples)
-        if self._wanted.exact or (self._wanted.squares and not self._shift):
-            for row in samples:
-                self.total.add(row)
-        if self._shift:
-            samples = np.subtract(samples, self._middle, out=self._keys[: len(samples)])
+        if self._differences is None:
+            if self._wanted.exact or self._wanted.squares:  # of which those of differences are made, too
+                self._add_rows(self.total, samples)
+            squared = samples
+        else:
             if self._wanted.exact:
-                np.bitwise_or(self._bits, np.bitwise_or.reduce(samples, axis=0, out=self._of_some), out=self._bits)
-            signed = samples.view(np.int16)
-            np.right_shift(signed, self._shift, out=signed)
-            for row in samples:
-                self.key_total.add(row)
+                self._add_rows(self.total, samples)
+            squared = self._make_keys(samples, self._differences[: len(samples)])
+            self._add_rows(self.key_total, squared)
         if self._wanted.squares:
-            self.squares.add(np.einsum("ij,ij->j", samples, samples, out=self._of_some))
+            self.squares.add(np.einsum("ij,ij->j", squared, squared, out=self._part))
+
+    def _make_keys(self, samples: Row, differences: Row) -> Row:
+        """Return keys, in place of the differences; remember which bits occur in these."""
+        np.subtract(samples, self._middle, out=differences)
+        if self._wanted.exact:
+            np.bitwise_or(self._bits, np.bitwise_or.reduce(differences, axis=0, out=self._part), out=self._bits)
+        signed = differences.view(np.int16)
+        np.right_shift(signed, self._shift, out=signed)
+        return differences
+
+    @staticmethod
+    def _add_rows(total: "_Sum", rows: Row) -> None:
+        for row in rows:
+            total.add(row)
 
     def carry(self) -> None:
         """Go from whole numbers to floats, and to sums of differences D of samples x from the middle m.
@@ -187,14 +199,14 @@ class _Sums:
         Of k frames, sum D = sum x - k m, and sum D^2 = sum x^2 - m (sum x + sum D).
         """
         if self.total.begun:
-            total, less = self.total.chunk, self._of_some
-            np.multiply(self._middle, np.uint16(self._frames), out=less)
-            np.subtract(total, less, out=less)
+            total, differences = self.total.chunk, self._part
+            np.multiply(self._middle, np.uint16(self._frames), out=differences)  # k m
+            np.subtract(total, differences, out=differences)  # sum D
             if self.squares.begun and not self._shift:
-                np.add(total, less, out=total)
+                np.add(total, differences, out=total)  # sum x + sum D
                 np.multiply(total, self._middle, out=total)
-                np.subtract(self.squares.chunk, total, out=self.squares.chunk)
-            np.copyto(total, less)
+                np.subtract(self.squares.chunk, total, out=self.squares.chunk)  # sum D^2
+            np.copyto(total, differences)
         for part in (self.total, self.key_total, self.squares):
             part.carry()
         self._frames = 0
