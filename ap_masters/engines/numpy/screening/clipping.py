@@ -110,8 +110,8 @@ def percentile_limits(tile: Tile, recipe: Recipe, scratch: Scratch) -> Limits:
         np.add(end, level, out=limit)
         np.multiply(limit, np.float32(factor), out=limit)
     np.maximum(low, 1, out=low)
-    # As p_high is not above 1 (``Recipe``), the lower limit is not below half of the greatest count: what it loses of its
-    # digits to the level is far less than MARGIN leaves room for.
+    # As p_high is not above 1 (``Recipe``), the lower limit is not below half of the greatest count: what it loses of
+    # its digits to the level is far less than MARGIN leaves room for.
     for limit in (low, high):
         np.subtract(limit, level, out=limit)
     return Limits(low, high, least, greatest)
