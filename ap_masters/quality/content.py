@@ -11,6 +11,7 @@ from ap_masters.record import Finding
 
 _CLIPPED_PERCENT = 0.1
 _ONE_SIDED_PERCENT = 5.0
+_MOST_PERCENT = 50.0  # of the samples: what has lost more is no mean of its frames
 
 
 def lit(case: Case) -> Iterator[Finding]:
@@ -166,11 +167,30 @@ def rejection(case: Case) -> Iterator[Finding]:
         yield Finding(severity="warning", metric="rejection", message=message)
 
 
+def mostly_rejected(case: Case) -> Iterator[Finding]:
+    """Yield a master whose rejection took the larger part of all samples: what is left is not what the frames show."""
+    rejected = case.record.rejected
+    if rejected is None or not rejected.samples:
+        return
+    share = 100 * (rejected.low + rejected.high) / rejected.samples
+    if share > _MOST_PERCENT:
+        message = (
+            f"{share:.3g} % of all samples were rejected: the frames are not of one kind, or the rejection does not "
+            "suit them. Look at their levels, or take another --rejection"
+        )
+        yield Finding(
+            severity="refuse", metric="rejection", message=message, value=share, limit=_MOST_PERCENT, unit="%"
+        )
+
+
 def one_sided(case: Case) -> Iterator[Finding]:
     """Yield percentile clipping that took the noise for outliers: its limits are parts of the level.
 
-    Those are not the same on both sides, so the mean of what is left is off.
+    Those are not the same on both sides, so the mean of what is left is off. Whole frames that are off are told
+    by other rules.
     """
+    if case.type in UNLIT and any((case.value("warm-up frames"), *mixed(case), *strays(case))):
+        return
     rejected = case.record.rejected
     if case.record.recipe.rejection is not Rejection.PERCENTILE or rejected is None or not rejected.samples:
         return

@@ -26,6 +26,7 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     content.gain,
     content.clipped,
     content.rejection,
+    content.mostly_rejected,
     content.one_sided,
 )
 

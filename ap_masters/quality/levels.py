@@ -23,6 +23,12 @@ _GOES_ON = 3.0  # ... and that each of the next must be off to belong to it
 _APART = 10.0  # times its noise that one part of a mixed group must be away from the other
 _MIXED_FRACTION = 0.02  # of the level
 
+# Fewer than six frames tell little of their noise: only what neither warm-up nor temperature explains is said of them.
+_FEWEST_MIXED = 4
+_FEWEST_ODD = 3
+_SMALLEST_SPREAD = 1.0  # ADU
+_FAR_FRACTION = 0.1  # of the level
+
 
 class Split(NamedTuple):
     """A group in two parts: how many frames at which level."""
@@ -63,8 +69,11 @@ def warm_up(levels: Sequence[float]) -> int:
 def strays(levels: Sequence[float], sigma: float) -> tuple[int, ...]:
     """Return the indices of frames whose level is more than ``sigma`` robust sigma off the group's median.
 
-    Frames of a warm-up are not named again. The noise is the larger of MAD and step noise.
+    Frames of a warm-up are not named again. The noise is the larger of MAD and step noise. Of three to five frames,
+    the one is named that stands far off all others.
     """
+    if len(levels) < _FEWEST:
+        return _odd_one(levels)
     first = warm_up(levels)
     rest = levels[first:]
     if len(rest) < _FEWEST:
@@ -80,18 +89,42 @@ def split(levels: Sequence[float]) -> Split | None:
 
     The widest gap between sorted levels must leave at least three frames and a fifth of them on either side,
     be ten times wider than the noise within the parts, and wider than 2 % of the level. A drift leaves no gap.
+    Of four or five frames two on either side are enough, far off each other.
     """
     ordered = sorted(levels)
-    if len(ordered) < _FEWEST:
+    if len(ordered) < _FEWEST_MIXED:
         return None
-    gap, cut = max((b - a, i + 1) for i, (a, b) in enumerate(pairwise(ordered)))
-    lower, upper = ordered[:cut], ordered[cut:]
-    if min(len(lower), len(upper)) < max(3, len(ordered) / 5):
+    lower, upper = _at_the_widest_gap(ordered)
+    few = len(ordered) < _FEWEST
+    if min(len(lower), len(upper)) < (2 if few else max(3, len(ordered) / 5)):
         return None
-    noise = max(_noise_within(lower), _noise_within(upper))
-    if not gap > max(_APART * noise, _MIXED_FRACTION * abs(median(ordered))):
-        return None
-    return Split(len(lower), len(upper), median(lower), median(upper))
+    if few:
+        apart = _far_apart(lower, upper)
+    else:
+        noise = max(_noise_within(lower), _noise_within(upper))
+        apart = upper[0] - lower[-1] > max(_APART * noise, _MIXED_FRACTION * abs(median(ordered)))
+    return Split(len(lower), len(upper), median(lower), median(upper)) if apart else None
+
+
+def _odd_one(levels: Sequence[float]) -> tuple[int, ...]:
+    """Return the index of the one frame of a few that stands far off all others, if there is one."""
+    if len(levels) < _FEWEST_ODD:
+        return ()
+    lower, upper = _at_the_widest_gap(sorted(levels))
+    odd = next((part[0] for part in (lower, upper) if len(part) == 1), None)
+    return () if odd is None or not _far_apart(lower, upper) else (levels.index(odd),)
+
+
+def _at_the_widest_gap(ordered: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    _, cut = max((b - a, i + 1) for i, (a, b) in enumerate(pairwise(ordered)))
+    return ordered[:cut], ordered[cut:]
+
+
+def _far_apart(lower: Sequence[float], upper: Sequence[float]) -> bool:
+    """Whether the gap between two parts of a few frames is beyond doubt: wide against both and against the level."""
+    spread = max(part[-1] - part[0] for part in (lower, upper))
+    level = abs(median((*lower, *upper)))
+    return upper[0] - lower[-1] > max(_APART * max(spread, _SMALLEST_SPREAD), _FAR_FRACTION * level)
 
 
 def _noise_within(levels: Sequence[float]) -> float:

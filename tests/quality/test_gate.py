@@ -224,6 +224,30 @@ def test_warm_up_and_strays_are_named() -> None:
     assert warm.status is stray.status is MasterStatus.PUBLISHED
 
 
+def test_a_master_that_lost_most_of_its_samples_is_refused() -> None:
+    """Beyond one half of the samples rejected nothing is published, whatever the type and the algorithm."""
+    for frame_type in (FrameType.DARK, FrameType.FLAT):
+        half = judged(frame_type, rejected=Rejected(low=250, high=250, samples=1000))
+        more = judged(frame_type, rejected=Rejected(low=250, high=251, samples=1000))
+
+        assert "refuse" not in of(half.findings, "rejection")
+        assert of(more.findings, "rejection") == ["refuse"]
+        assert more.status is MasterStatus.QUARANTINED
+
+
+def test_an_odd_frame_of_few_is_named_and_not_called_noise() -> None:
+    """Where one frame of four is off, it is named; more frames or another rejection would not mend it."""
+    record = judged(
+        inputs=make_inputs([503.0, 303.0, 503.0, 503.0]),
+        rejected=Rejected(low=250, high=0, samples=1000),
+        recipe=Recipe(rejection=Rejection.PERCENTILE),
+    )
+
+    assert [f.message for f in record.findings if f.severity == "warning"] == [
+        "dark é 001.fits stands off the level of the others: 303.0 ADU"
+    ]
+
+
 def test_a_light_leak_is_found() -> None:
     """A plane of more than 5 % of the level is a warning; where the predecessor had none, it is refused."""
     leak = make_statistics(shape=lambda x, y: 25.5 * x, noise=random.Random(3))

@@ -36,12 +36,48 @@ def test_a_warm_up_never_takes_more_than_half() -> None:
 
 @pytest.mark.parametrize("count", range(6))
 def test_few_frames_tell_nothing(count: int) -> None:
-    """Below six frames no statement is made."""
-    some = [900.0, 500.0, 500.0, 500.0, 500.0][:count]
+    """Below six frames no statement is made of what a warm-up or the temperature may explain."""
+    some = [540.0, 500.0, 500.0, 500.0, 500.0][:count]
 
     assert levels.warm_up(some) == 0
     assert levels.strays(some, 5.0) == ()
     assert levels.split(some) is None
+
+
+@pytest.mark.parametrize("run", [[503.0, 303.0, 503.0, 303.0], [303.0, 503.0, 503.0, 303.0, 504.0]])
+def test_few_frames_of_two_levels_are_split(run: list[float]) -> None:
+    """Two frames on either side are enough where they are far off each other."""
+    parts = levels.split(run)
+
+    assert parts is not None
+    assert (parts.lower, parts.upper) == (2, len(run) - 2)
+    assert levels.strays(run, 5.0) == ()
+
+
+@pytest.mark.parametrize("count", [3, 4, 5])
+@pytest.mark.parametrize("place", [0, 2])
+def test_the_odd_one_of_few_frames_is_a_stray(count: int, place: int) -> None:
+    """One frame that stands far off two to four others is named by its place, and makes no mixed group."""
+    run = [503.0] * count
+    run[place] = 303.0
+
+    assert levels.strays(run, 5.0) == (place,)
+    assert levels.split(run) is None
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param([514.0, 513.0, 500.0, 500.0], id="warm-up"),
+        pytest.param([3.0, 3.0, 9.0, 9.0], id="low level"),
+        pytest.param([500.0, 560.0, 620.0, 680.0], id="drift"),
+        pytest.param([500.0, 520.0, 620.0, 640.0], id="scatter"),
+    ],
+)
+def test_few_frames_in_doubt_are_not_split(run: list[float]) -> None:
+    """A warm-up, a level near zero, a drift and frames that scatter are no two levels."""
+    assert levels.split(run) is None
+    assert levels.strays(run, 5.0) == ()
 
 
 def test_the_warm_up_of_the_real_sbig_darks_is_found(realdata: Path) -> None:
