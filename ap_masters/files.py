@@ -25,6 +25,11 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
+def original_first(path: Path) -> tuple[int, Path]:
+    """Return what equal files are sorted by, the original first: a copy's name has more letters (``x - Copy.fits``)."""
+    return len(path.name), path
+
+
 def is_part(path: Path) -> bool:
     """Say whether this is what a killed run left of a file."""
     return _PART_NAME.fullmatch(path.name) is not None

@@ -348,3 +348,38 @@ def test_a_work_folder_that_cannot_be_made_fails_its_job_alone(tmp_path: Path) -
     assert [outcome.state for outcome in report.outcomes] == [JobState.FAILED, JobState.FAILED]
     assert report.outcomes[1].failure is not None
     assert "the work folder cannot be made" in report.outcomes[1].failure.reason
+
+
+# --- copied and renamed -----------------------------------------------------------------------------------
+
+
+def test_a_copy_beside_a_frame_rebuilds_nothing(tmp_path: Path) -> None:
+    """Neither when a file manager makes it, nor when it goes again."""
+    folder = darks(tmp_path / "night")
+    run(folder, tmp_path / "library")
+    copy = folder / "dark 300 3 - Kopie.fits"
+    shutil.copyfile(folder / "dark 300 3.fits", copy)
+
+    assert actions(run(folder, tmp_path / "library")) == [Action.UP_TO_DATE]
+
+    copy.unlink()
+
+    assert actions(run(folder, tmp_path / "library")) == [Action.UP_TO_DATE]
+
+
+def test_frames_under_other_names_are_the_same_frames(tmp_path: Path) -> None:
+    """A frame that was renamed, and two whose names were exchanged; a frame that was taken since is a new one."""
+    folder = darks(tmp_path / "night")
+    run(folder, tmp_path / "library")
+    (folder / "dark 300 3.fits").rename(folder / "longer than before.fits")
+    (folder / "dark 300 0.fits").rename(folder / "x.fits")
+    (folder / "dark 300 1.fits").rename(folder / "dark 300 0.fits")
+    (folder / "x.fits").rename(folder / "dark 300 1.fits")
+
+    assert actions(run(folder, tmp_path / "library")) == [Action.UP_TO_DATE]
+
+    write_frame(folder / "new.fits", noisy(99, level=520), DATE_OBS="2026-01-29T20:30:00")
+    again = run(folder, tmp_path / "library")
+
+    assert actions(again) == [Action.REBUILD]
+    assert again.plan.steps[0].reasons == ("1 new: new.fits",)

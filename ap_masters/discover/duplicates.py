@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from ap_masters.files import sha256
+from ap_masters.files import original_first, sha256
 from ap_masters.model import Frame
 
 _log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ Hash = Callable[[Frame], str | None]
 
 
 def duplicates_of(frames: Sequence[Frame], *, sample: Hash, digest: Hash) -> dict[Path, str]:
-    """Return the duplicates among ``frames`` with what each is a copy of; the first by path is the original.
+    """Return the duplicates among ``frames`` with what each is a copy of: the one with the shortest name.
 
     ``sample`` hashes parts of a file and ``digest`` all of it; None, where a file cannot be read, equals nothing.
     """
@@ -29,7 +29,7 @@ def duplicates_of(frames: Sequence[Frame], *, sample: Hash, digest: Hash) -> dic
     for by in (_time_of, _header_of, sample, digest):  # the cheapest question first
         alike = [closer for together in alike for closer in _agreeing(together, by)]
     for same in alike:
-        original, *copies = sorted(frame.path for frame in same)
+        original, *copies = sorted((frame.path for frame in same), key=original_first)
         found |= dict.fromkeys(copies, f"same content as {original}")
     return found | _packed_copies([frame for frame in frames if frame.path not in found])
 
@@ -45,7 +45,8 @@ def _packed_copies(frames: Sequence[Frame]) -> dict[Path, str]:
         alike = [closer for together in alike for closer in _agreeing(together, by)]
     for same in alike:
         plain, packed = (
-            sorted(frame.path for frame in same if _is_packed(frame) is is_packed) for is_packed in (False, True)
+            sorted((frame.path for frame in same if _is_packed(frame) is is_packed), key=original_first)
+            for is_packed in (False, True)
         )
         if plain:
             found |= dict.fromkeys(packed, f"packed copy of {plain[0]}")

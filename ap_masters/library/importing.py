@@ -11,7 +11,7 @@ from ap_masters import layouts
 from ap_masters import record as records
 from ap_masters.config import QualitySettings
 from ap_masters.errors import ApMastersError, AttentionNeeded, LibraryError, RecordError
-from ap_masters.files import sha256
+from ap_masters.files import original_first, sha256
 from ap_masters.library import foreign, store
 from ap_masters.library.copying import copy_verified
 from ap_masters.library.entries import Entry
@@ -77,7 +77,7 @@ def import_masters(
     is not there or lies in the library.
     """
     _refuse_nesting(source, library)
-    items = list(_plan(source, library, layout))
+    items = sorted(_plan(source, library, layout), key=lambda item: item.source)
     if apply:
         with library_lock(library):
             work = store.work_folder(library, f"import-{now:%Y%m%d_%H%M%S}")
@@ -110,7 +110,7 @@ def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportIte
     twins: dict[tuple[int, str], str] = {}
     found = scan(source, believe=True)
     alike = Counter(_kind(entry) for entry in found.entries)
-    for entry in found.entries:
+    for entry in sorted(found.entries, key=lambda entry: original_first(Path(entry.path))):
         path = source / entry.path
         item = ImportItem(source=path, action="import", description=entry.key.describe())
         if path.resolve().is_relative_to(library.resolve()):

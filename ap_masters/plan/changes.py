@@ -28,8 +28,8 @@ _ONE_SESSION: Final = timedelta(days=1)
 def differences(job: Job, record: Record, hashes: Mapping[Path, str] | None = None) -> tuple[str, ...]:
     """Return, in words, every reason why the master of ``record`` is not what ``job`` would make; empty if none.
 
-    Frames are compared by name, size and time of change; where only the time differs, by content. ``hashes`` are
-    the SHA-256 of such files as they are now.
+    Frames are compared by name, size and time of change; where name or time differ, by content. ``hashes`` are the
+    SHA-256 of such files as they are now.
     """
     return (
         *_changed_inputs(job.frames, record, hashes or {}),
@@ -145,14 +145,23 @@ def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Pat
     built: dict[tuple[str, int], list[Input]] = defaultdict(list)
     for entry in record.inputs:
         built[entry.path.name, entry.size].append(entry)
-    others = []
+    unknown = []
     for frame in frames:
         twins = built[frame.path.name, frame.size]
         same = next((entry for entry in twins if _same(frame, entry, hashes)), None)
         if same is not None:
             twins.remove(same)
         elif not was_refused(frame, record, hashes):
+            unknown.append(frame)
+    others = []
+    for frame in unknown:  # once all others have found theirs: names may have been exchanged
+        left = ((twins, entry) for twins in built.values() for entry in twins)
+        renamed = next((pair for pair in left if _of_one_content(frame, pair[1], hashes)), None)
+        if renamed is None:
             others.append(frame.path)
+        else:
+            twins, entry = renamed
+            twins.remove(entry)
     gone = {entry.path: entry.path.name for twins in built.values() for entry in twins}
     changed = [path.name for path in others if path in gone]
     new = [path.name for path in others if gone.pop(path, None) is None]
@@ -166,14 +175,17 @@ def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Pat
 def was_refused(frame: Frame, record: Record, hashes: Mapping[Path, str]) -> bool:
     """Return whether this very file was left out for its pixels when the master was built; a mended one was not."""
     return any(
-        (entry.path.name, entry.size) == (frame.path.name, frame.size) and _same(frame, entry, hashes)
+        ((entry.path.name, entry.size) == (frame.path.name, frame.size) and _same(frame, entry, hashes))
+        or _of_one_content(frame, entry, hashes)
         for entry in record.refused
     )
 
 
 def _same(frame: Frame, entry: Input, hashes: Mapping[Path, str]) -> bool:
-    if frame.mtime_ns == entry.mtime_ns:
-        return True
+    return frame.mtime_ns == entry.mtime_ns or _of_one_content(frame, entry, hashes)
+
+
+def _of_one_content(frame: Frame, entry: Input, hashes: Mapping[Path, str]) -> bool:
     return entry.sha256 is not None and hashes.get(frame.path) == entry.sha256
 
 
@@ -231,16 +243,21 @@ def masters_to_hash(records: Iterable[Record]) -> dict[Path, datetime]:
 
 
 def frames_to_hash(groups: Sequence[Group], records: Iterable[Record]) -> tuple[Path, ...]:
-    """Return the frames whose content has to be read before ``make_plan`` can tell a copy from a change."""
-    built = {
-        (entry.path.name, entry.size): entry.mtime_ns
-        for record in records
-        for entry in (*record.inputs, *record.refused)
-        if entry.sha256
-    }
+    """Return the frames whose content has to be read before ``make_plan`` can tell a copy from a change.
+
+    Those of a name on record and another time, and those of a new name that are as long as one on record and were
+    taken when it was.
+    """
+    known = [entry for record in records for entry in (*record.inputs, *record.refused) if entry.sha256]
+    built = {(entry.path.name, entry.size): entry.mtime_ns for entry in known}
+    alike = {(entry.started, entry.size) for entry in known}
     return tuple(
         frame.path
         for group in groups
         for frame in group.frames
-        if built.get((frame.path.name, frame.size), frame.mtime_ns) != frame.mtime_ns
+        if (
+            frame.mtime_ns != built[frame.path.name, frame.size]
+            if (frame.path.name, frame.size) in built
+            else (frame.started, frame.size) in alike
+        )
     )

@@ -364,7 +364,7 @@ def test_a_name_that_is_no_text_is_set_aside(tmp_path: Path) -> None:
 
 
 def test_the_same_frame_twice_counts_once(tmp_path: Path) -> None:
-    """A copy under another name is set aside, naming the original; the first by path is the original."""
+    """A copy under another name is set aside, naming the original: of names as long, the first by path."""
     original = write_frame(tmp_path / "a" / "x.fits", DATE_OBS=at(0))
     copy = tmp_path / "b" / "y.fits"
     copy.parent.mkdir()
@@ -376,6 +376,20 @@ def test_the_same_frame_twice_counts_once(tmp_path: Path) -> None:
     assert [(aside.path, aside.reason, aside.detail) for aside in found.set_aside] == [
         (copy, Reason.DUPLICATE, f"same content as {original}")
     ]
+
+
+@pytest.mark.parametrize("name", ["60s_0003 - Kopie.fits", "60s_0003 (1).fits", "0/copy of 60s_0003.fits"])
+def test_a_file_managers_copy_is_the_copy(tmp_path: Path, name: str) -> None:
+    """It sorts before the original, a space before a dot, and has the longer name."""
+    original = write_frame(tmp_path / "60s_0003.fits", DATE_OBS=at(0))
+    copy = tmp_path / name
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_bytes(original.read_bytes())
+
+    found = find(tmp_path)
+
+    assert [frame.path for frame in found.frames] == [original]
+    assert [(aside.path, aside.detail) for aside in found.set_aside] == [(copy, f"same content as {original}")]
 
 
 def test_frames_that_only_look_alike_are_kept(tmp_path: Path) -> None:

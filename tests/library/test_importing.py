@@ -123,6 +123,22 @@ def test_nothing_in_the_library_is_replaced(source: Path, tmp_path: Path) -> Non
     assert sorted(item.action for item in twins.items).count("conflict") == 1
 
 
+def test_of_equal_files_the_original_is_taken(tmp_path: Path) -> None:
+    """A file manager's copy sorts before the file itself, or stands in an earlier folder."""
+    master = write_pixels(tmp_path / "old" / "master.fits", draft())
+    for name in ("copy of master.fits", "a/master - Kopie.fits"):
+        (tmp_path / "old" / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(master, tmp_path / "old" / name)
+
+    report = import_masters(tmp_path / "old", tmp_path / "library", now=LATER)
+
+    assert {item.source.name: (item.action, item.detail) for item in report.items} == {
+        "master.fits": ("import", ""),
+        "copy of master.fits": ("already there", "the same as master.fits"),
+        "master - Kopie.fits": ("already there", "the same as master.fits"),
+    }
+
+
 def test_what_is_no_master_is_refused_with_the_reason(source: Path, tmp_path: Path) -> None:
     """A broken file, one without a type, and frames as they came from the camera."""
     (source / "broken.fits").write_bytes(b"SIMPLE  = nonsense")
