@@ -209,11 +209,20 @@ def _against_layout(entry: Entry, layout: str | None) -> Iterator[str]:
 def _missing(entry: Entry, frame: Frame) -> Iterator[str]:
     """Yield keywords the header should have: those of S1-26 that the record knows, FILTER for flats."""
     for field, keyword in _WANTED:
-        known = getattr(entry.key, field, None) if field != "sensor_temperature" else entry.key.temperature
-        if getattr(frame, field) is None and (known is not None or entry.record is None):
+        known = getattr(entry.key, field) is not None if field != "sensor_temperature" else _was_measured(entry, frame)
+        if getattr(frame, field) is None and (known or entry.record is None):
             yield keyword
     if entry.key.type is FrameType.FLAT and frame.filter is None and (entry.key.filter or entry.record is None):
         yield "FILTER"
+
+
+def _was_measured(entry: Entry, frame: Frame) -> bool:
+    """Say whether the frames of a master told the sensor's temperature: many programs write the set-point alone.
+
+    Where they told no set-point the temperature of the key is the sensor's.
+    """
+    of_sensor = frame.set_temperature is None and entry.key.temperature is not None
+    return of_sensor or entry.value("temperature spread") is not None
 
 
 def _duplicates(entries: Sequence[Entry]) -> Iterator[Fault]:
@@ -225,7 +234,8 @@ def _duplicates(entries: Sequence[Entry]) -> Iterator[Fault]:
             same_bytes[entry.sha256].append(entry)
         if entry.status is MasterStatus.PUBLISHED:
             # Of several seasons matching takes the nearest; of one day it cannot tell which is meant.
-            same_key[entry.key, entry.taken.date() if entry.taken else None].append(entry)
+            when = entry.taken or entry.created
+            same_key[entry.key, when.date() if when else None].append(entry)
     for what, groups in (
         ("has the same bytes", same_bytes.values()),
         ("is published for the same key and day", same_key.values()),

@@ -74,8 +74,11 @@ class Entry(Noun):
 
     @property
     def taken(self) -> datetime | None:
-        """When its frames were taken: what its age counts from. A rebuild from old frames is not fresh."""
-        return self.ended or self.started or self.created
+        """When its frames were taken: what its age counts from. A rebuild from old frames is not fresh.
+
+        None where no frame says so: the day of the build tells nothing of them.
+        """
+        return self.ended or self.started
 
     def value(self, measure: str) -> float | None:
         """Return a measure's value in its unit, or None."""

@@ -47,7 +47,13 @@ def predecessor(record: Record, others: Sequence[Entry]) -> Entry | None:
         and same_settings(entry.key, record.key)
         and (entry.taken is None or not starts or entry.taken < min(starts))
     ]
-    return max(candidates, key=lambda e: (e.taken is not None, e.taken.timestamp() if e.taken else 0.0), default=None)
+    return max(candidates, key=_newest_last, default=None)
+
+
+def _newest_last(entry: Entry) -> tuple[bool, float]:
+    """Return what to sort by: of those whose frames do not say when they were taken, the day of the build decides."""
+    when = entry.taken or entry.created
+    return entry.taken is not None, when.timestamp() if when else 0.0
 
 
 def _dark_current(record: Record, others: Sequence[Entry]) -> tuple[Measure, ...]:
@@ -89,7 +95,7 @@ def _reference(record: Record, library: Path, others: Sequence[Entry]) -> Record
             and same_settings(_as(entry.key, record.key), record.key)
             and (kind is FrameType.BIAS or entry.key.exposure == record.key.exposure)
         ]
-        newest = max(serving, key=lambda e: e.taken.timestamp() if e.taken else 0.0, default=None)
+        newest = max(serving, key=_newest_last, default=None)
         if newest is not None:
             return _read(library, newest)
     return None

@@ -13,6 +13,7 @@ from ap_masters.library.lock import library_lock
 from ap_masters.model import FrameType, MasterStatus
 from tests.builders import write_frame
 from tests.library.shelves import draft, key, keywords, record_of, shelve, write_pixels
+from tests.quality.seasons import make_inputs
 
 OUTPUT = "master/masterDark_300s.xisf"
 
@@ -207,6 +208,19 @@ def test_missing_keywords_are_found(tmp_path: Path) -> None:
     missing = {f.detail for f in audit(tmp_path).faults if f.kind == "missing keyword"}
 
     assert missing == {f"its header has no {name}" for name in ("GAIN", "CCD-TEMP", "FILTER")}
+
+
+def test_a_temperature_that_nobody_measured_is_not_missed(tmp_path: Path) -> None:
+    """APT writes SET-TEMP alone: a master of such frames has no CCD-TEMP to lose."""
+    inputs = tuple(entry.model_copy(update={"sensor_temperature": None}) for entry in make_inputs())
+    record = draft(inputs=inputs)
+    master = shelve(tmp_path, "masterDark.xisf", record)
+    _, pixels = images.read_image(master)
+    kept = tuple(k for k in keywords(record) if k.name != "CCD-TEMP")
+    images.write_image(tmp_path / "new.xisf", pixels, kept, image_type="MasterDark")
+    (tmp_path / "new.xisf").replace(master)
+
+    assert [f.detail for f in audit(tmp_path, checksums=False).faults if f.kind == "missing keyword"] == []
 
 
 def test_raw_frames_and_leftovers_are_found(tmp_path: Path) -> None:

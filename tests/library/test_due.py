@@ -194,7 +194,7 @@ def test_an_anchor_is_a_day_of_every_year(anchor: str) -> None:
 def test_the_age_counts_from_the_frames() -> None:
     """A master rebuilt yesterday from frames of last year is as old as its frames; unknown age is told."""
     rebuilt = entry(FrameType.BIAS, days_ago=400, created=NOW)
-    unknown = entry(FrameType.BIAS, ended=None, path="unknown.xisf")
+    unknown = entry(FrameType.BIAS, ended=None, created=NOW, path="unknown.xisf")
 
     found = due([rebuilt, unknown], LibrarySettings(), now=NOW)
 
