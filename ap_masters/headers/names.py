@@ -44,19 +44,21 @@ _PATTERNS: Final = (
     _pattern("exposure", rf"(?:\d+x)?{_NUMBER}(?:s|secs?)"),  # 0.5s, 32x300s
     _pattern("exposure", rf"{_NUMBER}ms", 0.001),
     _pattern("gain", rf"GAIN[_-]?{_NUMBER}"),
-    _pattern("gain", rf"G{_NUMBER}"),  # g100, G120
+    _pattern("gain", rf"G(?!0\d){_NUMBER}"),  # g100, G120; G001 is a counter
     _pattern("offset", rf"OFFSET[_-]?{_NUMBER}"),
-    _pattern("offset", rf"OS?{_NUMBER}"),  # o50, OS10
+    _pattern("offset", rf"OS?(?!0\d){_NUMBER}"),  # o50, OS10
     _pattern("usb_limit", rf"USBLIMIT[_-]?{_NUMBER}"),
     _pattern("temperature", rf"(?:SET-?TEMP|CCD-?TEMP)[_-]{_SIGNED}C?"),  # SETTEMP--10, SET-TEMP_-10
     _pattern("temperature", rf"T{_SIGNED}C"),
-    _pattern("temperature", rf"{_SIGNED}C", start=r"(?:^|(?<=[_\s]))"),  # a dash before it is its sign
+    _pattern("temperature", rf"(?!0\d){_SIGNED}C", start=r"(?:^|(?<=[_\s]))"),  # a dash before it is its sign
     _pattern("temperature", rf"{_SIGNED}(?=_g\d)", start=r"(?<=\ds_)"),  # 300s_-10_g100_o50
     _pattern("binning", r"(?:XBINNING|CCDBINX|BINNING|BIN)[_-]?([1-9])(?:x[1-9])?"),
     _pattern("binning", r"([1-9])x[1-9]"),
     _pattern("combined", r"stack[_-]?(\d+)"),  # ASIAIR's Stack20, DWARF's stack_8
     _pattern("combined", r"(\d+)x\d+(?:\.\d+)?s"),  # ASTAP's 32x300s
 )
+# A letter and a number at the end of a name that tells no other setting: g for green, and the frame's number.
+_COUNTER: Final = re.compile(rf"{_START}(?:G|OS?)\d+$", re.IGNORECASE)
 _POINT_AS_P = re.compile(rf"{_START}(\d+)p(\d+)s{_END}")  # 5p4s
 
 # Keywords in names (ap-create-master, WBPP's grouping keywords): KEY_value runs to the next key, KEY-value to the
@@ -89,6 +91,8 @@ def numbers_in(stem: str) -> dict[str, Hint]:
     for pattern in _PATTERNS:
         if pattern.field not in numbers and (match := pattern.regex.search(stem)):
             numbers[pattern.field] = _hint(match[1], pattern.factor, match[0])
+    if len(numbers) == 1 and _COUNTER.search(stem) and not is_master_name(stem):
+        numbers.clear()
     if "exposure" not in numbers and (match := _POINT_AS_P.search(stem)):
         numbers["exposure"] = _hint(f"{match[1]}.{match[2]}", 1.0, match[0])
     return numbers

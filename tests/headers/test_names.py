@@ -130,6 +130,33 @@ def test_names_without_numbers_of_ours(name: str) -> None:
     assert numbers_in(name) == {}
 
 
+@pytest.mark.parametrize(
+    "name", ["g001", "G0001", "g1", "flat_g1", "flat-g12", "flat_o1", "g001_flat", "flat_2_o007", "Flat_001C"]
+)
+def test_a_letter_and_a_counter_are_no_setting(name: str) -> None:
+    """``g`` may be green and the number the frame's: each frame would be a group of its own."""
+    assert numbers_in(name) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("dark_G120_001", {"gain": 120}),
+        ("DARK_G100_O50", {"gain": 100, "offset": 50}),
+        ("o50_g100", {"gain": 100, "offset": 50}),
+        ("300s_g100", {"exposure": 300, "gain": 100}),
+        ("masterBias_G100", {"gain": 100}),
+        ("bias_gain100", {"gain": 100}),
+        ("bias_g0_o4_001", {"gain": 0, "offset": 4}),
+        ("dark_0C", {"temperature": 0}),
+        ("dark_-05C", {"temperature": -5}),
+    ],
+)
+def test_settings_in_short_are_read(name: str, expected: dict[str, float]) -> None:
+    """A gain or offset by its letter counts before a counter, beside another setting, and in a master's name."""
+    assert {field: hint.value for field, hint in numbers_in(name).items()} == expected
+
+
 @given(st.text(alphabet="abdfgimostxEGM0123456789._- ", max_size=60))
 @settings(deadline=None)
 def test_no_name_raises(name: str) -> None:
