@@ -1,5 +1,6 @@
 """Settings: one model; flags over environment over project file over user file over profile over defaults."""
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, Self, get_args
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from ap_masters import memory as amount_of_memory
 from ap_masters.model import (
+    CALIBRATION_TYPES,
     CalibrationType,
     Combination,
     Count,
@@ -40,6 +42,17 @@ class Section(BaseModel):
         if isinstance(value, bool) and _is_numeric(cls.model_fields[of.field_name or ""].annotation):
             raise ValueError("Input should be a number, and true and false are none")
         return value
+
+
+def _frame_type(text: Any) -> Any:
+    """Return the frame type that a word means, in any case and however it is joined: ``Bias``, ``dark-flat``."""
+    if not isinstance(text, str):
+        return text
+    letters = re.sub(r"[\s_-]+", "", text).lower()
+    kind = next((kind for kind in CALIBRATION_TYPES if letters == kind.replace(" ", "")), None)
+    if kind is None:
+        raise ValueError(f"'{text}' is none of {', '.join(CALIBRATION_TYPES)}")
+    return kind
 
 
 def _is_numeric(kind: Any) -> bool:
@@ -295,6 +308,11 @@ class Settings(Section):
     pixinsight: PixInsightSettings = PixInsightSettings()
     quality: QualitySettings = QualitySettings()
     library: LibrarySettings = LibrarySettings()
+
+    @field_validator("types", mode="before")
+    @classmethod
+    def _are_types(cls, value: Any) -> Any:
+        return tuple(map(_frame_type, value)) if isinstance(value, (list, tuple)) else value
 
     @field_validator("memory")
     @classmethod

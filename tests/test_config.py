@@ -140,6 +140,14 @@ def test_the_users_folder_is_the_systems_unless_said(tmp_path: Path) -> None:
     assert user_file({}).parts[-2:] == ("ap-masters", FILE_NAME)
 
 
+@pytest.mark.parametrize("word", ["dark flat", "Dark Flat", "darkflat", "DARK-FLAT", "dark_flat"])
+def test_a_frame_type_is_a_word_in_any_case_however_it_is_joined(place: Place, word: str) -> None:
+    """Headers and folders spell dark flats in all these ways; the shell is easiest with one word."""
+    place.project.write_text(f'types = ["{word}", "Bias"]', encoding="utf-8")
+
+    assert place.load().settings.types == (FrameType.DARK_FLAT, FrameType.BIAS)
+
+
 # --- what is refused --------------------------------------------------------------------------------------
 
 

@@ -330,6 +330,13 @@ def test_the_problem_names_what_would_help(change: dict[str, Any], help_with: st
     assert help_with in problem.partition("What would help")[2]
 
 
+def test_a_candidate_is_called_one() -> None:
+    """The other words for where a master stands need no article."""
+    found = match_light(light(), [make_master(DARK, status=MasterStatus.CANDIDATE)], SETTINGS)
+
+    assert [d.reason for d in found.decisions] == ["it is a candidate; only published masters serve"]
+
+
 def test_a_single_frame_is_asked_for_as_a_group_of_its_own() -> None:
     """Its key is the one its group would have; a frame whose type is not known is taken for a flat."""
     flat = make_frame(FLAT, night=date(2026, 1, 29))

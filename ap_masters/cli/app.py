@@ -2,9 +2,10 @@
 
 from importlib import import_module
 from types import ModuleType
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from ap_masters import __version__
 
@@ -25,6 +26,22 @@ _COMMANDS: Final = {
 _GROUPS: Final = {"defects": "defects", "library": "library", "config": "settings"}
 
 
+class _Command(TyperCommand):
+    """A command that says, where it takes INPUT... and OUTPUT and got one of them, that it takes both."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; a single one goes to OUTPUT, so that INPUT passes for the missing one."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            both = {"inputs", "output"} <= {param.name for param in self.params}
+            is_missing = type(error) is not typer.BadParameter  # click's MissingParameter is one of them
+            if both and is_missing and error.param is not None and error.param.name == "inputs":
+                error.param_hint = "INPUT or OUTPUT"
+                error.message = "Give what to read, and OUTPUT behind it."
+            raise
+
+
 def application(word: str | None = None) -> typer.Typer:
     """Return the program with all its commands; with that one alone where ``word`` names one."""
     app = typer.Typer(
@@ -37,7 +54,7 @@ def application(word: str | None = None) -> typer.Typer:
     alone = word in _COMMANDS or word in _GROUPS
     for name, module in _COMMANDS.items():
         if name == word or not alone:
-            app.command(name)(getattr(_room(module), name))
+            app.command(name, cls=_Command)(getattr(_room(module), name))
     for name, module in _GROUPS.items():
         if name == word or not alone:
             app.add_typer(_room(module).app, name=name)

@@ -40,7 +40,9 @@ def combine(
     frame_type: Annotated[
         FrameType | None,
         typer.Option(
-            "--type", help="What the frames are, whatever their headers say; a warning tells where they differ."
+            "--type",
+            case_sensitive=False,
+            help="What the frames are, whatever their headers say; a warning tells where they differ.",
         ),
     ] = None,
     overwrite: Annotated[

@@ -26,7 +26,9 @@ def with_hint(frame: Frame, hint: FolderHint | None) -> Frame:
         return frame  # nobody makes a folder of their own for dark flats who keeps them with the flats
     if may_be_a_target(folder):
         return frame
-    warning = f"the header says {frame.type}, the folder '{folder}' says {kind}: taken as {frame.type}"
+    # A dark among the flats may be a dark flat yet, which is told where that is decided.
+    taken = "no flat" if frame.type is FrameType.DARK and kind is FrameType.FLAT else frame.type
+    warning = f"the header says {frame.type}, the folder '{folder}' says {kind}: taken as {taken}"
     return frame.model_copy(update={"warnings": (*frame.warnings, warning)})
 
 

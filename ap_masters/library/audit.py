@@ -183,9 +183,10 @@ def _against_place(entry: Entry) -> Iterator[str]:
     """Yield where a master was moved by hand, which changes a folder and not what the record says."""
     place, kept_apart = standing(entry.path), {MasterStatus.QUARANTINED, MasterStatus.SUPERSEDED}
     if place is not None and place is not entry.status:
-        yield f"it stands in {QUARANTINE if place is MasterStatus.QUARANTINED else SUPERSEDED}, and is {entry.status}"
+        folder = QUARANTINE if place is MasterStatus.QUARANTINED else SUPERSEDED
+        yield f"it stands in {folder}, and is {entry.status.told}"
     elif place is None and entry.status in kept_apart:
-        yield f"it stands among the masters in use, and is {entry.status}"
+        yield f"it stands among the masters in use, and is {entry.status.told}"
 
 
 def _against_layout(entry: Entry, layout: str | None) -> Iterator[str]:

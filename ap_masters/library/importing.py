@@ -116,7 +116,7 @@ def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportIte
         if path.resolve().is_relative_to(library.resolve()):
             continue
         if entry.status is not MasterStatus.PUBLISHED:
-            yield _refused(item, f"it is {entry.status} there")
+            yield _refused(item, f"it is {entry.status.told} there")
         elif (content := (entry.size, sha256(path))) in there:
             twin = twins.get(content)
             yield item.model_copy(update={"action": "already there", "detail": f"the same as {twin}" if twin else ""})

@@ -120,7 +120,7 @@ class Contest:
         if master.key.type is DARK_FLAT and not self.settings.use_dark_flats:
             return Difference("type", "dark flats are not used (--no-dark-flats)")
         if master.source != "this run" and master.status is not MasterStatus.PUBLISHED:
-            return Difference("status", f"it is {master.status}; only published masters serve")
+            return Difference("status", f"it is {master.status.told}; only published masters serve")
         if master.damaged:
             return Difference("file", "its file is not the one its record tells of: build it again, or restore it")
         missing = [label for label in labels if label not in master.labels]

@@ -23,6 +23,11 @@ class MasterStatus(StrEnum):
     QUARANTINED = "quarantined"
     SUPERSEDED = "superseded"
 
+    @property
+    def told(self) -> str:
+        """What a master is, behind "it is": ``a candidate``, ``published``."""
+        return "a candidate" if self is MasterStatus.CANDIDATE else self.value
+
 
 class Master(Noun):
     """A master as matching sees it: in a library, from another program, or promised by a job of this run."""

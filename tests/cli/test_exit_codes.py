@@ -56,6 +56,24 @@ def test_2_usage(run: Run, arguments: tuple[str, ...]) -> None:
     assert run(*arguments).code == 2
 
 
+@pytest.mark.parametrize("command", ["build", "plan", "combine"])
+def test_2_an_output_that_was_forgotten(run: Run, command: str) -> None:
+    """A single path goes to OUTPUT; that INPUT is missing is half of the truth."""
+    done = run(command, "night")
+
+    assert done.code == 2
+    assert "INPUT or OUTPUT" in done.err
+    assert "OUTPUT" not in run("scan").err
+
+
+def test_2_no_frame_type(run: Run) -> None:
+    """The words there are stand in the message, and no Python."""
+    done = run("plan", "in", "out", "--type", "flats")
+
+    assert done.code == 2
+    assert "'flats' is none of bias, dark, dark flat, flat" in done.err
+
+
 def test_2_an_input_that_is_not_there(run: Run, tmp_path: Path) -> None:
     """A slip in a path is no empty night."""
     done = run("build", tmp_path / "nihgt", tmp_path / "masters", *NUMPY)

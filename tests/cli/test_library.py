@@ -74,6 +74,7 @@ def test_audit_finds_a_flipped_byte(run: Run, library: Path) -> None:
 
     assert done.code == 8
     assert [fault["kind"] for fault in done.document["audit"]["faults"]] == ["checksum"]
+    assert "1 fault in " in run("library", "audit", library).out
     assert run("library", "audit", library, "--no-checksums").code == 0
 
 

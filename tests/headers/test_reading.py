@@ -480,6 +480,14 @@ def test_a_name_that_contradicts_the_header_is_reported(path: str) -> None:
     assert "says dark: taken as light" in frame.warnings[0]
 
 
+def test_a_dark_among_the_flats_is_no_flat_and_may_be_a_dark_flat() -> None:
+    """N.I.N.A. 3 writes DARK for a dark flat: that it is taken as dark would contradict what is found out later."""
+    frame = frame_with("x/FLAT/0001.fits", root="x", IMAGETYP="DARK")
+
+    assert frame.type is DARK
+    assert frame.warnings == ("the header says dark, the folder 'FLAT' says flat: taken as no flat",)
+
+
 def test_a_wheel_slot_in_the_file_name_is_no_type() -> None:
     """S0-05: a bias taken through the slot "Dark" has that word in its name and is a bias still."""
     named = frame_with("BIAS/2026_Dark_0.00s_0001.fits", root=".", IMAGETYP="BIAS", EXPTIME=0.0, FILTER="Dark")
