@@ -320,14 +320,31 @@ def test_what_a_master_contradicts_is_repeated_when_it_is_taken() -> None:
         pytest.param({"exposure": 60.0}, "--scale-dark", id="exposure"),
         pytest.param({"status": MasterStatus.CANDIDATE}, "library publish", id="status"),
         pytest.param({"gain": None}, "--lenient-unknown", id="unknown"),
+        pytest.param({"gain": None, "offset": None}, "--lenient-unknown", id="two unknown"),
     ],
 )
 def test_the_problem_names_what_would_help(change: dict[str, Any], help_with: str) -> None:
-    """The option that fits the field that failed, when no other field failed."""
+    """The option that fits the field that failed, when no other field failed, or all are unknown."""
     problems = match_light(light(), [make_master(DARK, **change)], SETTINGS).problems
 
     (problem,) = [p for p in problems if p.startswith("No dark")]
     assert help_with in problem.partition("What would help")[2]
+
+
+def test_what_is_unknown_does_not_help_where_something_else_fails_too() -> None:
+    """Letting it pass would change nothing."""
+    problems = match_light(light(), [make_master(DARK, gain=None, offset=10.0)], SETTINGS).problems
+
+    assert not any("--lenient-unknown" in problem for problem in problems)
+
+
+def test_a_master_that_lacks_a_label_alone_is_to_be_labelled() -> None:
+    """There is one of these settings: nothing has to be built."""
+    problems = match_light(light(), [make_master(DARK)], SETTINGS, labels=("interim",)).problems
+
+    (problem,) = [p for p in problems if p.startswith("No dark")]
+    assert problem.partition("What would help: ")[2].startswith("label it (ap-masters library label)")
+    assert "build one of these settings" not in problem
 
 
 def test_a_candidate_is_called_one() -> None:

@@ -133,6 +133,7 @@ _HELP: Final = {
     "temperature": "allow a wider --match-temperature (for flats and dark flats match.flat_temperature_tolerance_c)",
     "exposure": "scale a dark of another exposure (--scale-dark), given a bias",
     "status": "publish it (ap-masters library publish)",
+    "label": "label it (ap-masters library label)",
     "type": "let dark flats serve (--use-dark-flats)",
 }
 
@@ -186,9 +187,10 @@ def _help(contest: Contest, nearest: Sequence[Candidate]) -> list[str]:
     """Return what a user can do, what the nearest masters need first."""
     failed = list(chain.from_iterable(c.failed for c in nearest if len(c.failed) == 1))
     helps = [_help_with(d.field, contest) for d in failed if d.field in _HELP and not d.unknown]
-    if any(d.unknown for d in failed):
+    if any(c.failed and all(d.unknown for d in c.failed) for c in nearest):
         helps.append("let unknown values pass (--lenient-unknown)")
-    helps.append("build one of these settings")
+    if all(d.field != "label" for d in failed):
+        helps.append("build one of these settings")
     if contest.want.key.type is not FrameType.LIGHT:
         helps.append("name a library that has one (--dark-master-dir, --bias-master-dir)")
         helps.append("go without (--allow-uncalibrated)")
