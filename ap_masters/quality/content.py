@@ -168,9 +168,12 @@ def rejection(case: Case) -> Iterator[Finding]:
 
 
 def mostly_rejected(case: Case) -> Iterator[Finding]:
-    """Yield a master whose rejection took the larger part of all samples: what is left is not what the frames show."""
+    """Yield a master whose rejection took the larger part of all samples: what is left is not what the frames show.
+
+    Min/max rejects as many as it is told to, whatever the frames are like.
+    """
     rejected = case.record.rejected
-    if rejected is None or not rejected.samples:
+    if case.record.recipe.rejection is Rejection.MINMAX or rejected is None or not rejected.samples:
         return
     share = 100 * (rejected.low + rejected.high) / rejected.samples
     if share > _MOST_PERCENT:

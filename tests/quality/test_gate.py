@@ -235,6 +235,13 @@ def test_a_master_that_lost_most_of_its_samples_is_refused() -> None:
         assert more.status is MasterStatus.QUARANTINED
 
 
+def test_min_max_rejects_as_many_as_it_is_told_to() -> None:
+    """One low and one high of three frames is what was asked for, and says nothing against them."""
+    asked = Rejected(low=1000, high=1000, samples=3000)
+
+    assert judged(rejected=asked, recipe=Recipe(rejection=Rejection.MINMAX)).status is MasterStatus.PUBLISHED
+
+
 def test_an_odd_frame_of_few_is_named_and_not_called_noise() -> None:
     """Where one frame of four is off, it is named; more frames or another rejection would not mend it."""
     record = judged(
