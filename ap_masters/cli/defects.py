@@ -59,11 +59,14 @@ def find(
     """Write the hottest pixels of a master as a list or map that other programs read."""
     from ap_masters import defects
 
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output}: is there already; --overwrite replaces it")
     chosen = dialect or _by_suffix(output)
+    target = defects.full_name(output, chosen)
+    if target.is_dir():
+        raise UsageError(f"{target}: is a folder; name the file that the list goes to")
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target}: is there already; --overwrite replaces it")
     found = defects.find_defects(master, count=count, sigma=sigma, hot=hot, cold=cold)
-    written = defects.write_defects(defects.flip(found) if flip else found, output, chosen)
+    written = defects.write_defects(defects.flip(found) if flip else found, target, chosen)
     number = {kind: len(found.of(kind)) for kind in ("hot", "cold")}
     if screen.json:
         screen.document("defects find", output=written, dialect=chosen, **number)

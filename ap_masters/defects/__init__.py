@@ -5,7 +5,7 @@ first row stored, whatever ROWORDER says. ROWORDER only tells whether that row i
 a list fits every frame that was written in the same order as the dark; for frames in the other order, ``flip`` it.
 """
 
-from ap_masters.defects.dialects import DIALECTS, Dialect, is_map, read_defects, write_defects
+from ap_masters.defects.dialects import DIALECTS, Dialect, full_name, is_map, read_defects, write_defects
 from ap_masters.defects.search import Defect, DefectDiff, DefectMap, diff, doubt, find_defects, flip
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "doubt",
     "find_defects",
     "flip",
+    "full_name",
     "is_map",
     "read_defects",
     "write_defects",

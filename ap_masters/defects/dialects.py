@@ -166,14 +166,22 @@ def dialect_of(name: str) -> Dialect:
 # --- files ------------------------------------------------------------------------------------------------
 
 
+def full_name(path: Path, dialect: str) -> Path:
+    """Return where a list or map called ``path`` is written: with the suffix of its dialect if it has none.
+
+    Raises UsageError for an unknown dialect.
+    """
+    row = dialect_of(dialect)
+    return path if path.suffix else path.with_suffix(row.suffix)
+
+
 def write_defects(defects: DefectMap, path: Path, dialect: str) -> Path:
-    """Write a list or map whole or not at all, and return its path: ``path``, with the suffix if it has none.
+    """Write a list or map whole or not at all, and return where: at ``full_name``.
 
     Its folder is made where it is missing. Raises UsageError for an unknown dialect, UnwritableImage for an image,
     OSError for a list or a folder.
     """
-    row = dialect_of(dialect)
-    target = path if path.suffix else path.with_suffix(row.suffix)
+    row, target = dialect_of(dialect), full_name(path, dialect)
     if isinstance(row.form, TextForm):
         write_named(target, row.form.render(defects))
     else:

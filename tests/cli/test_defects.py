@@ -60,6 +60,34 @@ def test_a_list_that_is_there_stays(run: Run, dark: Path, tmp_path: Path) -> Non
     assert run("defects", dark, tmp_path / "a.lst", "--overwrite").code == 0
 
 
+@pytest.mark.parametrize(("options", "written"), [((), "a.lst"), (("--dialect", "kstars"), "a.json")])
+def test_a_list_that_is_there_stays_under_a_name_without_suffix(
+    run: Run, dark: Path, tmp_path: Path, options: tuple[str, ...], written: str
+) -> None:
+    """The name that is looked at is the one that is written; a folder of the shorter name is in nobody's way."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / written).write_text("mine", encoding="utf-8")
+
+    refused = run("defects", dark, tmp_path / "a", "--count", "3", *options)
+
+    assert refused.code == 2
+    assert f"{tmp_path / written}: is there already" in refused.err
+    assert (tmp_path / written).read_text(encoding="utf-8") == "mine"
+    (tmp_path / written).unlink()
+    assert run("defects", dark, tmp_path / "a", "--count", "3", *options).code == 0
+    assert (tmp_path / written).is_file()
+
+
+def test_a_folder_is_no_list(run: Run, dark: Path, tmp_path: Path) -> None:
+    """No option replaces it."""
+    (tmp_path / "a.lst").mkdir()
+
+    for option in ((), ("--overwrite",)):
+        refused = run("defects", dark, tmp_path / "a.lst", *option)
+        assert refused.code == 2
+        assert "is a folder" in refused.err
+
+
 @pytest.mark.parametrize("name", ["a.lst", "a.xisf"])
 def test_the_folder_is_made(run: Run, dark: Path, tmp_path: Path, name: str) -> None:
     """As ``combine`` makes it."""
