@@ -21,6 +21,7 @@ from ap_masters.errors import (
 )
 from ap_masters.inspection import read_frame
 from ap_masters.library import store
+from ap_masters.library.places import library_around
 from ap_masters.model import (
     CALIBRATION_TYPES,
     Failed,
@@ -170,7 +171,7 @@ def _is_kept(path: Path, record_suffix: str | None) -> bool:
 
 def _is_in_library(path: Path) -> bool:
     try:
-        store.library_around(path)
+        library_around(path)
     except LibraryError:
         return False
     return True

@@ -215,7 +215,7 @@ def _named(library: Path, words: Sequence[Path]) -> list[Path]:
 
 def _library_of(words: list[str]) -> tuple[Path, list[Path]]:
     """Return the library and what follows it, from ``DIR MASTER ...`` or ``MASTER ...`` inside its library."""
-    from ap_masters.library.store import library_around
+    from ap_masters.library.places import library_around
 
     first, *rest = map(Path, words)
     if not first.is_dir():

@@ -15,6 +15,7 @@ from ap_masters.files import write_named, write_text
 from ap_masters.library.entries import Entry
 from ap_masters.library.lock import library_lock
 from ap_masters.library.notes import MirrorNote, read_mirror_notes
+from ap_masters.library.places import refuse_part
 from ap_masters.library.scan import Problem, Scan, scan
 from ap_masters.model import Noun
 from ap_masters.quality import DarkSeries, Doubling, dark_series, doublings
@@ -67,9 +68,10 @@ def write_index(library: Path, path: Path, *, overwrite: bool = False) -> Index:
 
     ``path`` is relative to the library or absolute; links in the Markdown are relative to its own folder.
     Raises LibraryError where either cannot be written, UsageError where ``path`` is a file that is no index, unless it
-    is to be overwritten.
+    is to be overwritten, and where ``library`` is but a part of one.
     """
     markdown_path = library / path
+    refuse_part(library)
     with library_lock(library):
         index = build_index(scan(library), markdown_path)
         if markdown_path == Path(index.json_path):

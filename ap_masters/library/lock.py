@@ -16,7 +16,7 @@ from ap_masters.model import HOUSEKEEPING
 log = logging.getLogger(__name__)
 
 _PATIENCE_S: Final = 30.0
-_TURN: Final = HOUSEKEEPING / "turn"
+TURN: Final = HOUSEKEEPING / "turn"
 _AT_WORK: Final = "at work"
 
 
@@ -66,16 +66,16 @@ def _take_turn(library: Path) -> str:
 
 def _read_turn(library: Path) -> str:
     try:
-        return (library / _TURN).read_text(encoding="ascii", errors="replace").strip()
+        return (library / TURN).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
 
 
 def _write_turn(library: Path, word: str) -> None:
     try:
-        (library / _TURN).write_text(word, encoding="ascii")
+        (library / TURN).write_text(word, encoding="ascii")
     except OSError as error:  # the next program makes its plan anew, and no harm is done
-        log.debug("%s: not written: %s", library / _TURN, error)
+        log.debug("%s: not written: %s", library / TURN, error)
 
 
 def _refusal(library: Path, error: OSError | NotImplementedError) -> str:

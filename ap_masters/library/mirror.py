@@ -35,6 +35,7 @@ from ap_masters.library.contents import Contents
 from ap_masters.library.copying import copy_verified
 from ap_masters.library.lock import library_lock
 from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_notes
+from ap_masters.library.places import library_around
 from ap_masters.library.scan import scan
 from ap_masters.library.status import home_of
 from ap_masters.library.vouching import objection
@@ -339,7 +340,7 @@ def _home(name: str) -> str:
 def _refuse_no_library(library: Path) -> None:
     if not (library / HOUSEKEEPING).is_dir():
         with suppress(LibraryError):
-            around = store.library_around(library)
+            around = library_around(library)
             raise UsageError(f"{library} lies in the library {around}: mirror that one")
     if any(is_image_name(path) for path in _files(library)) and not scan(library).entries:
         raise NothingToDo(f"{library}: holds images and no masters, so it is no library to mirror")

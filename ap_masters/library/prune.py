@@ -14,6 +14,7 @@ from ap_masters import record as records
 from ap_masters.errors import AttentionNeeded, RecordError
 from ap_masters.files import sha256
 from ap_masters.library.lock import library_lock
+from ap_masters.library.places import refuse_part
 from ap_masters.library.scan import is_console_log, other_files, scan
 from ap_masters.model import MasterStatus, Noun
 from ap_masters.record import Brief, Outline
@@ -105,8 +106,10 @@ def prune(library: Path, *, now: datetime, season_days: int, apply: bool = False
     that master could not be rebuilt without (S0-27). It stays for ``season_days`` after it was taken, whatever
     became of its masters. It stays where its bytes are not those on record. A record that cannot be read, or that a
     master of ours has lost, may name any frame: then nothing goes. With ``apply`` the library is locked, so that no
-    build finds its frames gone. Raises LibraryError where that is not to be had after ``patience`` seconds.
+    build finds its frames gone. Raises LibraryError where that is not to be had after ``patience`` seconds, UsageError
+    for a part of a library: masters in the rest of it may need the frames.
     """
+    refuse_part(library)
     with library_lock(library, patience=patience) if apply else nullcontext():
         uses, unreadable = _uses(library)
         needed = _Needed(use for by in uses.values() for use in by if use.is_needed)

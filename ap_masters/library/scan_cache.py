@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from ap_masters import __version__
 from ap_masters.files import write_text
 from ap_masters.library.entries import Entry, master_of
+from ap_masters.library.places import whole_of
 from ap_masters.model import HOUSEKEEPING, Master, MasterStatus, Noun
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,12 @@ def read_outlines(library: Path) -> dict[str, Outline]:
 
 
 def write(library: Path, files: Mapping[str, Known]) -> None:
-    """Keep ``files`` as all that is known of ``library``; one that cannot be written to is read all the same."""
+    """Keep ``files`` as all that is known of ``library``, unless it is but a part of one.
+
+    One that cannot be written to is read all the same.
+    """
+    if whole_of(library) is not None:
+        return
     kinds: dict[Master, int] = {}
     rows = {path: _row(Outline.of(library, known), kinds) for path, known in sorted(files.items())}
     lines = (

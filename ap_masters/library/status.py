@@ -12,6 +12,7 @@ from ap_masters.errors import LibraryError, RecordError, UsageError
 from ap_masters.files import sha256
 from ap_masters.library import candidates, foreign, store
 from ap_masters.library.lock import library_lock
+from ap_masters.library.places import refuse_part
 from ap_masters.model import QUARANTINE, SUPERSEDED, MasterStatus, Noun
 from ap_masters.quality import same_settings
 from ap_masters.record import Event, Record
@@ -38,9 +39,11 @@ def publish(
 
     A master that stands there is kept as superseded. A candidate is proved, measured and judged by ``settings``
     first; what speaks against it is told and stays on record. Raises LibraryError for a master that is not in the
-    library, that is no whole image, or whose bytes are not those of its record, UsageError without a reason.
+    library, that is no whole image, or whose bytes are not those of its record, UsageError without a reason and for a
+    part of a library.
     """
     need_reason(reason, "publish")
+    refuse_part(library)
     with library_lock(library):
         source = locate(library, master)
         record = _record(library / source, library, now, suffix, settings.quality if settings else None)
@@ -80,6 +83,7 @@ def quarantine(
 ) -> Change:
     """Take a master out of use: move it to ``quarantine/``, with the reason in its history. Raises as ``publish``."""
     need_reason(reason, "quarantine")
+    refuse_part(library)
     with library_lock(library):
         source = locate(library, master)
         if source.is_relative_to(QUARANTINE):
@@ -105,6 +109,7 @@ def label(
     for word in (*add, *remove):
         if not _LABEL.fullmatch(word):
             raise UsageError(f"'{word}' is no label: use up to 40 letters, digits and . _ + -")
+    refuse_part(library)
     with library_lock(library):
         source = locate(library, master)
         record = _record(library / source, library, now, suffix, quality)

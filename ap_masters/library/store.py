@@ -81,17 +81,6 @@ def sharing(master: Path) -> list[Path]:
     return sorted(path for path in there if images.is_image_name(path) and records.shared_name(path) == name)
 
 
-def library_around(master: Path) -> Path:
-    """Return the library that ``master`` stands in: the nearest folder above it that this program keeps.
-
-    Raises LibraryError where there is none.
-    """
-    for folder in master.resolve().parents:
-        if (folder / HOUSEKEEPING).is_dir():
-            return folder
-    raise LibraryError(f"{master} stands in no library of this program: name the library before it")
-
-
 def make_way(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path | None:
     """Free the place ``library / output``; return where the master went that stood there, if one did.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ap_masters import images
 from ap_masters.errors import ImageError
+from ap_masters.library.places import whole_of
 from ap_masters.model import HOUSEKEEPING
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ _BACKGROUND: Final = 0.25
 def preview(library: Path, path: str, digest: str | None) -> bytes | None:
     """Return the picture of a master as PNG, or None where it cannot be read.
 
-    Kept in the library's housekeeping under ``digest``, the master's SHA-256; without one it is made anew.
+    Kept in the library's housekeeping under ``digest``, the master's SHA-256; without one, and in a part of a library,
+    it is made anew.
     """
-    kept = library / _CACHE / f"{digest}.png" if digest else None
+    kept = library / _CACHE / f"{digest}.png" if digest and whole_of(library) is None else None
     if kept is not None and kept.is_file():
         return kept.read_bytes()
     try:

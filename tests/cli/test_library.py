@@ -301,3 +301,55 @@ def test_a_library_that_is_not_there_is_a_slip(run: Run, tmp_path: Path) -> None
     for verb in ("index", "due", "audit"):
         assert run("library", verb, tmp_path / "mastres").code == 2
     assert not (tmp_path / "mastres").exists()
+
+
+def test_a_part_of_a_library_stays_one(run: Run, library: Path, small_night: Path) -> None:
+    """Whoever looks into it: a master in it is quarantined where the next build looks."""
+    part, master = library / "master", bias(library)
+    for words in (("audit", part), ("due", part), ("validate", part, small_night)):
+        run("library", *words)
+    run("report", part, "--output", library.parent / "page.html")
+    run("match", small_night, "--library", part)
+
+    assert run("library", "quarantine", master, "--reason", "a leak").code == 0
+
+    assert not (part / ".ap-masters").exists()
+    assert (library / "quarantine" / "master" / master.name).is_file()
+    built = run("build", small_night, library, "--engine", "numpy", "--json")
+    assert "quarantine" in built.err + built.out
+    assert not master.exists()
+
+
+def test_what_looked_into_a_part_before_made_no_library_of_it(run: Run, library: Path) -> None:
+    """Caches alone do not."""
+    (library / "master" / ".ap-masters").mkdir()
+
+    run("library", "quarantine", bias(library), "--reason", "a leak")
+
+    assert not (library / "master" / "quarantine").exists()
+    assert (library / "quarantine" / "master").is_dir()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("index",), ("prune",), ("quarantine", "{}", "--reason", "a leak"), ("label", "{}", "interim")],
+)
+def test_a_change_to_a_part_names_the_library(run: Run, library: Path, words: tuple[str, ...]) -> None:
+    """As the mirror does."""
+    name, part = bias(library).name, library / "master"
+
+    refused = run("library", words[0], part, *(word.format(name) for word in words[1:]))
+
+    assert refused.code == 2
+    assert f"lies in the library {library}: name that one" in refused.err
+    assert not (part / ".ap-masters").exists()
+
+
+def test_a_library_within_a_library_is_one(run: Run, library: Path, small_night: Path) -> None:
+    """Where a build has made it so."""
+    inner = library / "of its own"
+    assert run("build", small_night, inner, "--engine", "numpy", "-q").code == 0
+
+    assert run("library", "quarantine", bias(inner), "--reason", "a leak").code == 0
+
+    assert (inner / "quarantine" / "master").is_dir()
