@@ -80,11 +80,11 @@ def _passed_over(inputs: Sequence[Path], library: Path) -> list[Path]:
 def _in_place(
     known: plan.Holdings, groups: Sequence[Group], library: Path, settings: Settings
 ) -> Iterator[tuple[Path, Record]]:
-    """Yield what stands where these groups' masters belong, with its record; those of others are not even read."""
+    """Yield what stands where these groups' masters belong, or in quarantine, with its record; others are not read."""
     for each in groups:
         output = plan.output_path(each, settings)
-        for place in (library / output, library / QUARANTINE / output):
-            master = known.standing(place)
+        kept_back = known.kept_back(each.key, library / QUARANTINE / output, settings.group)
+        for master in (known.standing(library / output), *kept_back):
             if master is not None and master in known.records:
                 yield master, known.records[master]
 

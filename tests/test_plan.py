@@ -568,3 +568,55 @@ def test_the_same_frames_that_were_quarantined_are_not_built_again() -> None:
 
     assert "is in quarantine" in only(plan_of(dark, holdings=holdings)).reasons[0]
     assert only(plan_of(one_less(dark), holdings=holdings)).action is Action.CREATE
+
+
+def quarantined(job: Job, place: str, reason: str = "a leak") -> Holdings:
+    """Return a library that holds the master of ``job`` in quarantine, at ``place``."""
+    event = records.Event(at=EVENING, status=MasterStatus.QUARANTINED, reason=reason)
+    path = LIBRARY / "quarantine" / place
+    master = Master(path=path, key=job.group.key, status=MasterStatus.QUARANTINED)
+    record = built(job).model_copy(update={"status": MasterStatus.QUARANTINED, "history": (event,)})
+    return Holdings(masters=(master,), records={path: record}, existing=frozenset({path}))
+
+
+def test_a_quarantine_counts_wherever_it_lies() -> None:
+    """Another layout would have put the master elsewhere; the reason is told."""
+    dark = make_group(FrameType.DARK)
+    holdings = quarantined(job_of(plan_of(dark), FrameType.DARK), "300s/another place.xisf")
+
+    step = only(plan_of(dark, holdings=holdings))
+
+    assert step.action is Action.SKIPPED
+    assert "is in quarantine (a leak)" in step.reasons[0]
+    other = only(plan_of(make_group(FrameType.DARK, exposure=60.0), holdings=holdings))
+    assert (other.action, other.warnings) == (Action.CREATE, ())
+
+
+def test_a_quarantined_master_may_be_made_otherwise() -> None:
+    """That is what settings are for; but it is told."""
+    dark = make_group(FrameType.DARK)
+    job = job_of(plan_of(dark), FrameType.DARK)
+    settings = Settings(recipe=RecipesSettings(dark=RecipeSettings(sigma_high=2.9)))
+
+    step = only(plan_of(dark, holdings=quarantined(job, job.output.as_posix()), settings=settings))
+
+    assert step.action is Action.CREATE
+    (warning,) = step.warnings
+    assert "is in quarantine (a leak)" in warning
+    assert "sigma_high: 3.0 -> 2.9" in warning
+    fewer = only(plan_of(one_less(dark), holdings=quarantined(job, job.output.as_posix()), settings=settings))
+    assert (fewer.action, fewer.warnings) == (Action.CREATE, ())
+
+
+def test_a_frame_under_another_name_is_the_same() -> None:
+    """By its content, where that is known."""
+    dark = make_group(FrameType.DARK)
+    job = job_of(plan_of(dark), FrameType.DARK)
+    frame = dark.frames[3]
+    renamed = frame.model_copy(update={"path": frame.path.with_name("renamed.fits")})
+    group = dark.model_copy(update={"frames": (*dark.frames[:3], renamed, *dark.frames[4:])})
+    record, again = built(job), job_of(plan_of(group), FrameType.DARK)
+
+    assert plan.frames_to_hash([group], [record]) == (renamed.path,)
+    assert plan.differences(again, record, {renamed.path: f"sha of {frame.path.name}"}) == ()
+    assert plan.differences(again, record, {renamed.path: "other"})

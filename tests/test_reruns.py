@@ -14,6 +14,7 @@ from ap_masters.build import BuildReport
 from ap_masters.config import CullSettings, Settings
 from ap_masters.engines import Engine
 from ap_masters.engines.numpy import NumpyEngine
+from ap_masters.library.status import quarantine
 from ap_masters.model import Action, ImageFormat, Job, JobResult, JobState, OnProgress, Plan, Progress
 from ap_masters.survey import survey
 from tests.builders import noisy, write_frame
@@ -383,3 +384,20 @@ def test_frames_under_other_names_are_the_same_frames(tmp_path: Path) -> None:
 
     assert actions(again) == [Action.REBUILD]
     assert again.plan.steps[0].reasons == ("1 new: new.fits",)
+
+
+# --- quarantined by hand ----------------------------------------------------------------------------------
+
+
+def test_a_quarantine_is_not_passed_by_another_name_or_layout(tmp_path: Path) -> None:
+    """The frames are the same, whatever they are called and wherever the master would go."""
+    folder, library = darks(tmp_path / "night"), tmp_path / "library"
+    (outcome,) = run(folder, library).outcomes
+    quarantine(library, outcome.step.output, "a leak", now=datetime(2026, 3, 2, tzinfo=UTC))
+    first = folder / "dark 300 0.fits"
+    first.rename(folder / "dark 300 0 (1).fits")
+
+    for settings in (Settings(), Settings(layout="wbpp")):
+        (step,) = run(folder, library, settings).plan.steps
+        assert step.action is Action.SKIPPED
+        assert "is in quarantine (a leak)" in step.reasons[0]

@@ -9,6 +9,7 @@ from ap_masters.model import QUARANTINE, Action, FrameType, Group, Job, Master, 
 from ap_masters.plan.changes import (
     differences,
     frames_to_hash,
+    has_other_frames,
     left_stale,
     masters_to_hash,
     newer_frames,
@@ -98,18 +99,32 @@ def _decide(
     if served.refusal:
         return draft.step(Action.SKIPPED, served.refusal)
     job = job_of(draft, served.calibration, settings)
-    kept_back = holdings.standing(library / QUARANTINE / draft.output) or library / QUARANTINE / draft.output
-    quarantined = holdings.records.get(kept_back)
-    if quarantined is not None and not _news(job, quarantined, holdings, settings):
-        return draft.step(
-            Action.SKIPPED,
-            "the master of these same frames is in quarantine; look at it, then publish it by hand "
-            "(ap-masters library publish) or capture anew",
-        )
+    otherwise: list[str] = []
+    for place in holdings.kept_back(job.group.key, library / QUARANTINE / draft.output, settings.group):
+        record = holdings.records.get(place)
+        if record is None:
+            continue
+        told = f"is in quarantine{_why_kept_back(record)}"
+        if not (news := _news(job, record, holdings, settings)):
+            return draft.step(
+                Action.SKIPPED,
+                f"the master of these same frames {told}; look at it, then publish it by hand "
+                "(ap-masters library publish) or capture anew",
+            )
+        if not has_other_frames(job, record, holdings.hashes):
+            otherwise.append(f"a master of these same frames {told}; this one is made otherwise: {'; '.join(news)}")
     stands = holdings.standing(library / draft.output)
     if stands is None:
-        return draft.step(Action.CREATE, *_kept_waiting(job), job=job)
-    return _instead_of(stands, draft, job, holdings, promised, library, settings)
+        step = draft.step(Action.CREATE, *_kept_waiting(job), job=job)
+    else:
+        step = _instead_of(stands, draft, job, holdings, promised, library, settings)
+    return step.model_copy(update={"warnings": (*step.warnings, *otherwise)}) if step.job is not None else step
+
+
+def _why_kept_back(record: Record) -> str:
+    """Return the reason in the history of a master in quarantine, in brackets; nothing where there is none."""
+    reasons = [event.reason for event in record.history if event.status is MasterStatus.QUARANTINED]
+    return f" ({reasons[-1]})" if reasons else ""
 
 
 def _instead_of(

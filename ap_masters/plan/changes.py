@@ -145,23 +145,22 @@ def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Pat
     built: dict[tuple[str, int], list[Input]] = defaultdict(list)
     for entry in record.inputs:
         built[entry.path.name, entry.size].append(entry)
-    unknown = []
+    unmatched = []
     for frame in frames:
         twins = built[frame.path.name, frame.size]
         same = next((entry for entry in twins if _same(frame, entry, hashes)), None)
         if same is not None:
             twins.remove(same)
         elif not was_refused(frame, record, hashes):
-            unknown.append(frame)
+            unmatched.append(frame)
+    left: dict[str | None, Input] = {e.sha256: e for twins in built.values() for e in twins if e.sha256}
     others = []
-    for frame in unknown:  # once all others have found theirs: names may have been exchanged
-        left = ((twins, entry) for twins in built.values() for entry in twins)
-        renamed = next((pair for pair in left if _of_one_content(frame, pair[1], hashes)), None)
+    for frame in unmatched:  # under another name it is the same frame; names may have been exchanged
+        renamed = left.pop(hashes.get(frame.path), None)
         if renamed is None:
             others.append(frame.path)
         else:
-            twins, entry = renamed
-            twins.remove(entry)
+            built[renamed.path.name, renamed.size].remove(renamed)
     gone = {entry.path: entry.path.name for twins in built.values() for entry in twins}
     changed = [path.name for path in others if path in gone]
     new = [path.name for path in others if gone.pop(path, None) is None]
@@ -170,6 +169,11 @@ def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Pat
         for what, names in (("new", new), ("changed", changed), ("gone", [*gone.values()]))
         if names
     )
+
+
+def has_other_frames(job: Job, record: Record, hashes: Mapping[Path, str]) -> bool:
+    """Return whether ``job`` is of other frames than the master of ``record``, whatever becomes of them."""
+    return bool(_changed_inputs(job.frames, record, hashes))
 
 
 def was_refused(frame: Frame, record: Record, hashes: Mapping[Path, str]) -> bool:
@@ -250,14 +254,12 @@ def frames_to_hash(groups: Sequence[Group], records: Iterable[Record]) -> tuple[
     """
     known = [entry for record in records for entry in (*record.inputs, *record.refused) if entry.sha256]
     built = {(entry.path.name, entry.size): entry.mtime_ns for entry in known}
-    alike = {(entry.started, entry.size) for entry in known}
-    return tuple(
-        frame.path
-        for group in groups
-        for frame in group.frames
-        if (
-            frame.mtime_ns != built[frame.path.name, frame.size]
-            if (frame.path.name, frame.size) in built
-            else (frame.started, frame.size) in alike
-        )
-    )
+    starts = {(entry.started, entry.size) for entry in known}
+
+    def is_in_doubt(frame: Frame) -> bool:
+        changed = built.get((frame.path.name, frame.size))
+        if changed is None:
+            return (frame.started, frame.size) in starts
+        return changed != frame.mtime_ns
+
+    return tuple(frame.path for group in groups for frame in group.frames if is_in_doubt(frame))

@@ -7,8 +7,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ap_masters import layouts, match
-from ap_masters.config import Settings
-from ap_masters.model import DARKS, Calibration, CalibrationMaster, Decision, FrameType, Group, Master
+from ap_masters.config import GroupSettings, Settings
+from ap_masters.model import (
+    DARKS,
+    Calibration,
+    CalibrationMaster,
+    Decision,
+    FrameType,
+    Group,
+    GroupKey,
+    Master,
+    MasterStatus,
+)
+from ap_masters.plan.changes import of_another_group
 from ap_masters.record import Record, shared_name
 
 
@@ -34,6 +45,19 @@ class Holdings:
     def standing(self, target: Path) -> Path | None:
         """Return the master that stands at ``target``, or one in another format, whose record would be the same."""
         return target if target in self.existing else self._by_record.get(shared_name(target))
+
+    def kept_back(self, key: GroupKey, target: Path, settings: GroupSettings) -> list[Path]:
+        """Return the masters in quarantine that may be that of the group ``key``: at ``target``, or wherever they lie.
+
+        Another layout would have put it elsewhere.
+        """
+        own = self.standing(target) or target
+        others = [m.path for m in self._quarantined if not of_another_group(key, m.key, settings)]
+        return [own, *(path for path in others if path != own)]
+
+    @cached_property
+    def _quarantined(self) -> tuple[Master, ...]:
+        return tuple(m for m in self.masters if m.status is MasterStatus.QUARANTINED and m.source == "library")
 
     @cached_property
     def _by_record(self) -> Mapping[str, Path]:
