@@ -439,6 +439,36 @@ def test_c_11_a_dark_without_its_bias_takes_the_bias_with_it() -> None:
     assert decision(alone.decisions, "dark.xisf").field == "bias"
 
 
+@pytest.mark.parametrize("library", [[], [make_master(BIAS)]], ids=["alone", "beside a bias"])
+def test_a_dark_without_a_constant_takes_the_constant_with_it(library: list[Master]) -> None:
+    """Not the bias: that is another number, and was not subtracted from the dark."""
+    dark = make_master(DARK, "dark.xisf", exposure=2.0, calibration_state="B", constant=600.0)
+
+    found = match_flat(flats(), [dark, *library], SETTINGS)
+
+    assert found.calibration is not None
+    assert (found.calibration.bias, found.calibration.constant, found.calibration.state) == (None, 600.0, "BD")
+    assert "600 ADU" in decision(found.decisions, "dark.xisf").reason
+    assert all("a constant was" in decision(found.decisions, bias.path.name).reason for bias in library)
+
+
+def test_a_light_is_told_of_the_constant_of_its_dark() -> None:
+    """No master holds it, and the bias is not it."""
+    dark = make_master(DARK, "dark.xisf", exposure=300.0, calibration_state="B", constant=600.0)
+
+    found = match_light(light(), [dark, make_master(BIAS)], SETTINGS, with_flat=False)
+
+    assert (found.bias, found.dark) == (None, dark)
+    assert any("600 ADU" in warning for warning in found.warnings)
+
+
+def test_a_dark_without_a_constant_is_not_scaled() -> None:
+    """What the constant has left of the bias level, or taken too much, does not scale."""
+    dark = make_master(DARK, "dark.xisf", exposure=60.0, calibration_state="B", constant=600.0)
+
+    assert match_flat(flats(), [dark, make_master(BIAS)], settings(scale_dark=True)).rung == "bias"
+
+
 def test_c_18_sky_flats_of_mixed_exposures_have_no_dark_of_equal_exposure() -> None:
     """One dark cannot equal several exposures; scaled, S4's rule goes by the shortest."""
     frames = tuple(flat_frame(i, exposure=float(e)) for i, e in enumerate((4, 2, 3)))

@@ -45,6 +45,28 @@ def biases(folder: Path) -> list[Path]:
     return shoot(folder, "Bias Frame", 0.0, 5, sensor=CAMERA, suffix=".fit", at=-HOUR)
 
 
+@pytest.mark.parametrize("with_bias", [False, True], ids=["alone", "beside a bias"])
+def test_flats_lose_the_constant_that_their_darks_lost(run: Run, tmp_path: Path, *, with_bias: bool) -> None:
+    """Together that is what was in the frame, whatever the constant: nothing but light is left of a flat."""
+    taken, dark = flats(tmp_path / "night", 2.0, "L"), darks(tmp_path / "night", 2.0)
+    if with_bias:
+        biases(tmp_path / "night")
+
+    done = run("build", tmp_path / "night", tmp_path / "library", "--engine", "numpy", "--subtract-constant", "600")
+
+    assert done.code == 0, done.err
+    (made,) = (tmp_path / "library").rglob("masterFlat*.xisf")
+    light = np.median(stack(taken)) - np.median(stack(dark))
+    assert np.median(pixels(made)) * 65535 == pytest.approx(light, abs=40), "the bias level is another 100 off"
+    calibration = records.read(records.record_path(made)).calibration
+    assert calibration is not None
+    assert (calibration.bias, calibration.constant, calibration.state) == (None, 600.0, "BD")
+    again = run("build", tmp_path / "night", tmp_path / "library", "--engine", "numpy", "--subtract-constant", "600")
+    assert f"{3 if with_bias else 2} up to date" in again.out
+    later = run("plan", tmp_path / "night", tmp_path / "library", "--engine", "numpy", "--type", "flat", "--json")
+    assert "up to date" in later.out, "as the dark's record tells, whatever the settings say now"
+
+
 def stack(paths: Sequence[Path]) -> Stack:
     """Return the frames, (frames, height, width), in ADU."""
     return np.stack([pixels(path) for path in paths])

@@ -51,6 +51,7 @@ class Entry(Noun):
     ended: datetime | None = None
     created: datetime | None = None
     calibration_state: str | None = None
+    constant: float | None = None
     labels: tuple[str, ...] = ()
     origin: str | None = None
     capture: str | None = None
@@ -120,6 +121,7 @@ def entry_of(
         ended=max(starts, default=record.ended),
         created=record.created,
         calibration_state=calibration.state if calibration else None,
+        constant=calibration.constant if calibration else None,
         labels=record.labels,
         origin=f"{engine.name} {engine.version}, {engine.definition}" if engine else record.software.name,
         capture=record.capture,
@@ -183,6 +185,7 @@ def master_of(entry: Entry, library: Path) -> Master:
         ended=entry.ended,
         created=entry.created,
         calibration_state=entry.calibration_state,
+        constant=entry.constant,
         status=entry.status,
         labels=entry.labels,
         origin=entry.origin,

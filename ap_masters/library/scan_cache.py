@@ -21,7 +21,7 @@ from ap_masters.model import HOUSEKEEPING, Master, MasterStatus, Noun
 log = logging.getLogger(__name__)
 
 CACHE: Final = HOUSEKEEPING / "scan.jsonl"
-_WRITTEN_BY: Final = f"{__version__}, 2"  # of another program, or with other rules of what is said of a file
+_WRITTEN_BY: Final = f"{__version__}, 3"  # of another program, or with other rules of what is said of a file
 
 Stamp = tuple[int, int, int, int]
 """Size and time of the master, size and time of its record (zeros where there is none)."""

@@ -60,7 +60,8 @@ def match_flat(
 
     Only published masters serve, and those promised by a job of this run; with ``labels``, only masters that
     carry all of them. A dark that contains the bias is subtracted alone; the bias is subtracted too from a dark
-    whose bias was removed, and where the dark is scaled (ImageCalibration then takes the bias out of it).
+    whose bias was removed, and where the dark is scaled (ImageCalibration then takes the bias out of it). With a
+    dark that a constant was subtracted from, the same constant is.
     """
     want = comparison.wanted("the flats have", group.key, group.frames, settings)
     contest = Contest(want, candidates, (DARK_FLAT, DARK, BIAS), settings, labels)
@@ -109,7 +110,7 @@ def match_light(
     equal, flat = contest.best(DARK), contest.best(FLAT) if with_flat else None
     dark = equal or contest.best_scaled()
     scaled = dark is not equal
-    bias = contest.bias if dark is None or scaled or dark.bias_removed else None
+    bias = contest.bias if dark is None or scaled or dark.needs_bias else None
     taken = []
     if dark:
         taken.append(words.taken_dark(contest, dark, scaled=scaled))
@@ -124,7 +125,11 @@ def match_light(
         flat=flat.master if flat else None,
         scale_dark=scaled,
         decisions=words.decisions(contest, taken),
-        warnings=(*_passed(contest, taken), *(_advice(contest, flat) if flat else ())),
+        warnings=(
+            *_passed(contest, taken),
+            *(_constant_too(contest, dark) if dark else ()),
+            *(_advice(contest, flat) if flat else ()),
+        ),
         problems=tuple(words.problem(contest, (kind,)) for kind, candidate in found.items() if candidate is None),
     )
 
@@ -134,13 +139,21 @@ def match_light(
 
 def _with_dark(contest: Contest, rung: str, dark: Candidate) -> FlatMatch:
     scaled = rung == "scaled dark"
-    bias = contest.bias if scaled or dark.bias_removed else None
+    bias = contest.bias if scaled or dark.needs_bias else None
     return _matched(
         contest,
         rung,
         words.taken_dark(contest, dark, scaled=scaled),
         words.taken_bias(contest, bias, _why_bias(dark, scaled=scaled)) if bias else None,
     )
+
+
+def _constant_too(contest: Contest, dark: Candidate) -> list[str]:
+    """Return what else has to be subtracted from a light, which no master holds."""
+    constant = dark.master.constant
+    if constant is None:
+        return []
+    return [f"{contest.name(dark)}: {constant:g} ADU were subtracted from it; subtract them from the light, too"]
 
 
 def _why_bias(dark: Candidate | None, *, scaled: bool) -> str:
@@ -156,6 +169,7 @@ def _matched(contest: Contest, rung: str, dark: words.Taken | None, bias: words.
         calibration=Calibration(
             bias=_subtracted(bias[0]) if bias else None,
             dark=_subtracted(dark[0]) if dark else None,
+            constant=dark[0].master.constant if dark else None,
             scale_dark=rung == "scaled dark",
             decisions=words.abridged(decisions, _MOST_RECORDED),
         ),

@@ -46,12 +46,22 @@ class Candidate:
 
     @property
     def bias_removed(self) -> bool:
-        """Whether this is a dark that the bias has to be subtracted with."""
+        """Whether this is a dark without the bias level, of which a constant may have been the measure."""
         return self.master.key.type is not BIAS and "B" in (self.master.calibration_state or "")
 
     @property
+    def needs_bias(self) -> bool:
+        """Whether this is a dark that the bias has to be subtracted with; a constant goes with its own."""
+        return self.bias_removed and self.master.constant is None
+
+    @property
     def scalable(self) -> bool:
-        """Whether nothing but an exposure that is known keeps it from serving."""
+        """Whether nothing but an exposure that is known keeps it from serving.
+
+        What a constant has left of the bias level does not scale.
+        """
+        if self.master.constant is not None:
+            return False
         return len(self.failed) == 1 and self.failed[0].field == "exposure" and not self.failed[0].unknown
 
 
@@ -169,7 +179,7 @@ def _each_once(candidates: Sequence[Master]) -> Iterable[Master]:
 
 def _need_bias(candidate: Candidate) -> Candidate:
     """Refuse a dark that needs a bias, where none serves."""
-    if not candidate.bias_removed:
+    if not candidate.needs_bias:
         return candidate
     missing = Difference("bias", "its bias was removed, so a bias has to be subtracted too, and none serves")
     return replace(candidate, failed=(*candidate.failed, missing))

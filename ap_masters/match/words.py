@@ -23,7 +23,7 @@ def decisions(contest: Contest, taken: Sequence[Taken]) -> tuple[Decision, ...]:
     ]
     winners = {c.master.key.type: c for c, _ in taken}
     others = sorted((c for c in contest.all if winners.get(c.master.key.type) is not c), key=_nearness)
-    return (*chosen, *(_refused(contest, c, winners.get(c.master.key.type), alone=not taken) for c in others))
+    return (*chosen, *(_refused(contest, c, winners.get(c.master.key.type), taken) for c in others))
 
 
 def abridged(made: tuple[Decision, ...], most: int) -> tuple[Decision, ...]:
@@ -66,8 +66,8 @@ def _nearness(candidate: Candidate) -> tuple[int, Standing]:
     return len(candidate.failed), candidate.standing
 
 
-def _refused(contest: Contest, loser: Candidate, winner: Candidate | None, *, alone: bool) -> Decision:
-    """Return the one field that decided against ``loser``, with both values; ``alone`` where nothing was taken."""
+def _refused(contest: Contest, loser: Candidate, winner: Candidate | None, taken: Sequence[Taken]) -> Decision:
+    """Return the one field that decided against ``loser``, with both values; ``taken`` are the winners of all types."""
     if winner is not None and (not loser.failed or (loser.scalable and winner.scalable)):
         pairs = zip(Standing._fields, loser.standing, winner.standing, strict=True)
         by = next(name for name, mine, theirs in pairs if mine != theirs)
@@ -76,8 +76,16 @@ def _refused(contest: Contest, loser: Candidate, winner: Candidate | None, *, al
     elif loser.failed:
         field, reason = loser.failed[0].field, loser.failed[0].text
     else:
-        field, reason = "type", _A_DARK_IS_REQUIRED if alone else _NOT_NEEDED[loser.master.key.type]
+        field, reason = "type", _not_needed(loser, taken)
     return Decision(subject=contest.name(loser), verdict="refused", reason=reason, field=field)
+
+
+def _not_needed(loser: Candidate, taken: Sequence[Taken]) -> str:
+    if not taken:
+        return _A_DARK_IS_REQUIRED
+    if loser.master.key.type is BIAS and any(c.master.constant is not None for c, _ in taken):
+        return "not subtracted: a constant was, in its stead, from the dark"
+    return _NOT_NEEDED[loser.master.key.type]
 
 
 def _by_time(contest: Contest, loser: Candidate, winner: Candidate) -> str:
@@ -207,6 +215,8 @@ def taken_dark(contest: Contest, dark: Candidate, *, scaled: bool) -> Taken:
         why = f"{kind} of {exposure}, to be scaled, because none of the exposure itself serves"
     else:
         why = f"{kind} of equal exposure, {exposure}"
+    if dark.master.constant is not None:
+        why += f", subtracted with the constant of {dark.master.constant:g} ADU that was subtracted from it"
     return dark, f"{why}; {when(contest, dark)}"
 
 

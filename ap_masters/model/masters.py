@@ -39,6 +39,7 @@ class Master(Noun):
     ended: datetime | None = None
     created: datetime | None = None
     calibration_state: str | None = None
+    constant: float | None = None  # ADU, subtracted from its frames in place of a bias
     status: MasterStatus = MasterStatus.PUBLISHED
     labels: tuple[str, ...] = ()
     origin: str | None = None  # program that made it, as far as known

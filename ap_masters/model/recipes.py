@@ -122,8 +122,9 @@ class Calibration(Noun):
     """What is subtracted from each flat (or, for PULSAR's darks, from each dark) before integration.
 
     Arithmetic: ImageCalibration 2.2.8, ``frame - bias - k * (dark [- bias])``; k is 1 unless ``scale_dark``.
-    ``constant`` is subtracted, in ADU, instead of a bias master (PULSAR's numeric bias). ``defects`` names a cosmetic
-    list applied after subtraction. ``before`` holds the CALSTAT letters of what the frames came without.
+    ``constant`` is subtracted, in ADU, instead of a bias master (PULSAR's numeric bias), or with a dark that it was
+    subtracted from. ``defects`` names a cosmetic list applied after subtraction. ``before`` holds the CALSTAT letters
+    of what the frames came without.
     """
 
     bias: CalibrationMaster | None = None

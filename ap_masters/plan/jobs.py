@@ -64,6 +64,7 @@ def promise(job: Job, library: Path) -> Master:
         started=min(starts, default=None),
         ended=max(starts, default=None),
         calibration_state=job.calibration.state if job.calibration else None,
+        constant=job.calibration.constant if job.calibration else None,
         source="this run",
         job_id=job.id,
     )
