@@ -31,15 +31,16 @@ def survey(
     where the library would be a file.
     """
     require_folder(library)
+    turn = lock.turn(library)  # first: what changes from here on changes the turn as well
+    held = holdings.holdings(library, given=holdings.given_folders(settings))
+    overlooked = _overlooked(inputs, library, held)
     found, grouping = gather(inputs, settings, cache=cache, exclude=_passed_over(inputs, library))
     if not found.frames:
-        raise NothingToDo(no_frames(inputs, found))
+        raise NothingToDo(". ".join((no_frames(inputs, found), *overlooked)))
     if not grouping.groups:
         raise NothingToDo(no_frames_usable(inputs, grouping.set_aside))
     if not any(plan.is_selected(each.key.type, settings) for each in grouping.groups):
         raise NothingToDo(no_frames_wanted(inputs, grouping.groups, settings))
-    turn = lock.turn(library)  # first: what changes from here on changes the turn as well
-    held = holdings.holdings(library, given=holdings.given_folders(settings))
     known = plan.Holdings(held.masters, held.records, held.existing, made_with=held.made_with)
     in_place = dict(_in_place(known, grouping.groups, library, settings))
     records = tuple(in_place.values())
@@ -56,7 +57,7 @@ def survey(
         settings,
         engine=engine,
         set_aside=(*found.set_aside, *grouping.set_aside),
-        warnings=(*found.warnings, *grouping.warnings),
+        warnings=(*found.warnings, *grouping.warnings, *overlooked),
     )
     return the_plan.model_copy(update={"turn": turn})
 
@@ -73,8 +74,26 @@ def gather(
 
 def _passed_over(inputs: Sequence[Path], library: Path) -> list[Path]:
     """Return the folders that are not looked through: the library, or, where it was given itself, its old masters."""
-    itself = library.resolve() in {path.resolve() for path in inputs}
-    return [library / SUPERSEDED, library / QUARANTINE] if itself else [library]
+    return [library / SUPERSEDED, library / QUARANTINE] if _is_given(inputs, library) else [library]
+
+
+def _is_given(inputs: Sequence[Path], library: Path) -> bool:
+    return library.resolve() in {path.resolve() for path in inputs}
+
+
+def _overlooked(inputs: Sequence[Path], library: Path, held: holdings.Holdings) -> tuple[str, ...]:
+    """Return a word on the images in the library that are no masters and lie below what was to be looked through."""
+    inside = library.resolve().parents
+    if _is_given(inputs, library) or not any(path.resolve() in inside for path in inputs):
+        return ()
+    others = held.existing - {master.path for master in held.masters}
+    kept_back = (library / SUPERSEDED, library / QUARANTINE)
+    count = sum(not any(path.is_relative_to(folder) for folder in kept_back) for path in others)
+    if not count:
+        return ()
+    files = "1 image file that is no master was" if count == 1 else f"{count} image files that are no masters were"
+    advice = f"choose another OUTPUT, or give {library} as an INPUT, too"
+    return (f"{files} not looked at, as OUTPUT, {library}, lies in an INPUT: {advice}",)
 
 
 def _in_place(

@@ -14,6 +14,7 @@ from ap_masters.build import BuildReport
 from ap_masters.config import CullSettings, Settings
 from ap_masters.engines import Engine
 from ap_masters.engines.numpy import NumpyEngine
+from ap_masters.errors import NothingToDo
 from ap_masters.library.status import quarantine
 from ap_masters.model import Action, ImageFormat, Job, JobResult, JobState, OnProgress, Plan, Progress
 from ap_masters.survey import survey
@@ -298,6 +299,32 @@ def test_masters_may_be_built_into_the_folder_of_their_frames(tmp_path: Path) ->
 
     assert actions(run(folder, folder)) == [Action.CREATE]
     assert actions(run(folder, folder)) == [Action.UP_TO_DATE]
+
+
+def test_frames_in_a_library_that_lies_in_the_input_are_told(tmp_path: Path) -> None:
+    """They are not looked at, as masters are not; what was to be integrated may be among them."""
+    night = tmp_path / "night"
+    darks(night)
+    library = darks(night / "60 s", count=4, exposure=60.0)
+
+    first, second = run(night, library).plan, run(night, library).plan
+
+    for plan in (first, second):
+        (warning,) = plan.warnings
+        assert warning.startswith("4 image files that are no masters were not looked at")
+    assert survey([night, library], library, Settings(), engine="numpy").warnings == ()
+    for frame in night.glob("*.fits"):
+        frame.unlink()
+    with pytest.raises(NothingToDo, match="4 image files that are no masters"):
+        survey([night], library, Settings(), engine="numpy")
+
+
+def test_masters_in_a_library_that_lies_in_the_input_need_no_word(tmp_path: Path) -> None:
+    """They are what the tool made."""
+    library = darks(tmp_path / "night") / "masters"
+    run(tmp_path / "night", library)
+
+    assert run(tmp_path / "night", library).plan.warnings == ()
 
 
 def test_frames_may_lie_inside_the_library(tmp_path: Path) -> None:
