@@ -1,7 +1,7 @@
 """Files -> frames -> groups -> plan: what a build would do, from headers and records alone."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from ap_masters.errors import LibraryError, NothingToDo
 from ap_masters.files import sha256
 from ap_masters.header_cache import HeaderCache
 from ap_masters.library import holdings, lock
-from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Plan, SetAside
+from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Job, Plan, SetAside
 from ap_masters.record import Record
 
 
@@ -23,10 +23,17 @@ def require_folder(library: Path) -> None:
 
 
 def survey(
-    inputs: Sequence[Path], library: Path, settings: Settings, *, engine: str, cache: HeaderCache | None = None
+    inputs: Sequence[Path],
+    library: Path,
+    settings: Settings,
+    *,
+    engine: str,
+    refuses: Callable[[Job], str | None] | None = None,
+    cache: HeaderCache | None = None,
 ) -> Plan:
     """Return the plan for building ``inputs`` into ``library``. Reads headers and records, never pixels.
 
+    ``engine`` and ``refuses`` as in ``make_plan``.
     Raises NothingToDo, naming the IMAGETYP values that were seen, where no calibration frame is found, and LibraryError
     where the library would be a file.
     """
@@ -56,6 +63,7 @@ def survey(
         library,
         settings,
         engine=engine,
+        refuses=refuses,
         set_aside=(*found.set_aside, *grouping.set_aside),
         warnings=(*found.warnings, *grouping.warnings, *overlooked),
     )

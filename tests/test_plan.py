@@ -620,3 +620,20 @@ def test_a_frame_under_another_name_is_the_same() -> None:
     assert plan.frames_to_hash([group], [record]) == (renamed.path,)
     assert plan.differences(again, record, {renamed.path: f"sha of {frame.path.name}"}) == ()
     assert plan.differences(again, record, {renamed.path: "other"})
+
+
+def test_what_the_engine_cannot_build_keeps_what_needs_it() -> None:
+    """A flat is not calibrated with less because its dark flat is beyond the engine; what stands, stands."""
+    groups = (make_group(FrameType.DARK_FLAT, exposure=2.0), make_group(FrameType.FLAT, exposure=2.0))
+
+    def refuses(job: Job) -> str | None:
+        return "it is compressed" if job.group.key.type is FrameType.DARK_FLAT else None
+
+    first, second = plan.make_plan(groups, Holdings(), LIBRARY, Settings(), engine="pixinsight", refuses=refuses).steps
+
+    assert (first.action, first.reasons) == (Action.CONFLICT, ("it is compressed",))
+    assert (second.action, second.job) == (Action.SKIPPED, None)
+    assert second.reasons == (f"it needs {first.output.name}, which cannot be built",)
+    held = after(plan_of(*groups))
+    again = plan.make_plan(groups, held, LIBRARY, Settings(), engine="pixinsight", refuses=refuses)
+    assert [step.action for step in again.steps] == [Action.UP_TO_DATE, Action.UP_TO_DATE]

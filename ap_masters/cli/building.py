@@ -32,7 +32,14 @@ def plan(screen: Screen, loaded: Loaded, inputs: Inputs, output: Output) -> None
 
     choice = engines.choose(loaded.settings)
     screen.note(choice.line)
-    the_plan = survey(inputs, output, loaded.settings, engine=choice.name, cache=HeaderCache.default())
+    the_plan = survey(
+        inputs,
+        output,
+        loaded.settings,
+        engine=choice.name,
+        refuses=engines.refuses(choice),
+        cache=HeaderCache.default(),
+    )
     expressions = _expressions(loaded.settings, output)
     if screen.json:
         screen.document("plan", engine=choice.name, **documents.plan(the_plan), siril=expressions)
@@ -107,7 +114,8 @@ def carry_out(screen: Screen, settings: Settings, inputs: Sequence[Path], output
 
     choice = engines.choose(settings)
     screen.note(choice.line)
-    replan = partial(survey, inputs, output, settings, engine=choice.name, cache=HeaderCache.default())
+    refuses = engines.refuses(choice)
+    replan = partial(survey, inputs, output, settings, engine=choice.name, refuses=refuses, cache=HeaderCache.default())
     the_plan = replan()
     if not screen.quiet:
         for warning in the_plan.warnings:

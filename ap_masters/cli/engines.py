@@ -1,5 +1,6 @@
 """Which engine integrates: the one that was asked for, or PixInsight where it is found, else numpy."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -7,6 +8,7 @@ from ap_masters import memory
 from ap_masters.config import Settings
 from ap_masters.engines import Engine
 from ap_masters.errors import PixInsightError
+from ap_masters.model import Job
 from ap_masters.run_log import FOLDER
 
 
@@ -38,6 +40,19 @@ def choose(settings: Settings) -> Choice:
         f"PixInsight was not found (looked at {places}). Say where it is with --pixinsight-binary, "
         "or build with the numpy engine: --engine numpy"
     )
+
+
+def refuses(choice: Choice) -> Callable[[Job], str | None] | None:
+    """Return what says why the engine cannot do a job; None where it can do them all."""
+    if choice.name == "numpy":
+        return None
+    from ap_masters.engines.pixinsight.script import unsupported
+
+    def why(job: Job) -> str | None:
+        reason = unsupported(job)
+        return reason and f"{reason}. Use the numpy engine (--engine numpy) for it"
+
+    return why
 
 
 def make(choice: Choice, settings: Settings, library: Path) -> Engine:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ap_masters import memory
+from ap_masters import images, memory
 from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.errors import RecordError, UsageError
+from ap_masters.files import begins_as_image
 from ap_masters.library import scan, scan_cache
 from ap_masters.library.scan_cache import Known, Outline
 from ap_masters.model import HOUSEKEEPING, FrameType, Master
@@ -37,13 +38,15 @@ class _Shelf(NamedTuple):
 def given_folders(settings: Settings) -> dict[FrameType, Path]:
     """Return the libraries, or single masters, the user named for biases and for darks.
 
-    Raises UsageError for one that is not there.
+    Raises UsageError for one that is not there, and for a file that is no image.
     """
     named = {FrameType.BIAS: settings.bias_master_dir, FrameType.DARK: settings.dark_master_dir}
     given = {kind: place for kind, place in named.items() if place is not None}
     for kind, place in given.items():
         if not place.exists():
             raise UsageError(f"{place}: there is no such folder of {kind} masters (--{kind}-master-dir)")
+        if place.is_file() and not (images.is_image_name(place) and begins_as_image(place)):
+            raise UsageError(f"{place}: is no image; name a {kind} master or a folder of them (--{kind}-master-dir)")
     return given
 
 

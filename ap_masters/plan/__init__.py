@@ -1,7 +1,7 @@
 """Groups and what the library holds -> a plan: what would be created, rebuilt, left alone, skipped, and why. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ap_masters.config import Settings
@@ -59,29 +59,47 @@ def make_plan(
     engine: str,
     set_aside: Sequence[SetAside] = (),
     warnings: Sequence[str] = (),
+    refuses: Callable[[Job], str | None] | None = None,
 ) -> Plan:
     """Return what a build of ``groups`` into ``library`` would do.
 
     ``engine`` is "numpy" or "pixinsight"; PixInsight's own floor of 3 frames (5 for linear fit) cannot be
-    lowered. Steps stand in stages: a stage's jobs use masters of earlier stages only.
+    lowered. Steps stand in stages: a stage's jobs use masters of earlier stages only. ``refuses`` says why the engine
+    cannot do a job, None where it can.
     """
     drafts = [prepare(group, settings, engine) for group in sorted(groups, key=lambda g: _ORDER.index(g.key.type))]
     if settings.flat.consistent_exposures:
         refuse_inconsistent_exposures(drafts)
     refuse_collisions(drafts)
     promised: dict[FrameType, list[Master]] = defaultdict(list)
+    refused: dict[str, str] = {}
     steps: list[Step] = []
     for draft in drafts:
         step = _decide(draft, holdings, promised, library, settings)
-        steps.append(step)
         if step.job is not None:
-            promised[step.key.type].append(promise(step.job, library))
+            promised[step.key.type].append(promise(step.job, library))  # refused or not: what needs it waits for it
+            step = _without_refused(step, step.job, refuses(step.job) if refuses else None, refused)
+        steps.append(step)
     return Plan(
         library=library,
         stages=_stages(steps),
         set_aside=tuple(set_aside),
         warnings=(*warnings, *left_stale(steps, holdings.records, holdings.made_with, library)),
     )
+
+
+def _without_refused(step: Step, job: Job, reason: str | None, refused: dict[str, str]) -> Step:
+    """Return ``step``, without its job where the engine cannot do that, or one that it waits for.
+
+    ``refused`` holds the masters of such jobs by id, and gains that of this one.
+    """
+    missing = [refused[other] for other in job.waits_for if other in refused]
+    if reason is None and not missing:
+        return step
+    refused[job.id] = job.output.name
+    action = Action.SKIPPED if reason is None else Action.CONFLICT
+    why = reason or f"it needs {', '.join(missing)}, which cannot be built"
+    return step.model_copy(update={"action": action, "reasons": (why,), "job": None, "supersedes": None})
 
 
 def _decide(

@@ -213,3 +213,15 @@ def test_a_file_that_claims_more_than_there_is_memory_ends_in_words(tmp_path: Pa
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("ap-masters: ")
+
+
+def test_a_file_that_is_no_master_is_no_folder_of_masters(run: Run, small_night: Path, tmp_path: Path) -> None:
+    """A text was taken without a word, and gave no master."""
+    for name in ("a text", "a text.fits"):
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+        for kind in ("bias", "dark"):
+            words = (small_night, tmp_path / "masters", f"--{kind}-master-dir", tmp_path / name)
+            refused = run("plan", *words, "--engine", "numpy")
+
+            assert refused.code == 2
+            assert f"{tmp_path / name}: is no image; name a {kind} master or a folder" in refused.err

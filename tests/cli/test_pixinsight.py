@@ -1,5 +1,6 @@
 """Building with PixInsight from the command line, over the simulator."""
 
+import gzip
 import signal
 import subprocess
 import sys
@@ -149,3 +150,22 @@ def test_a_build_over_the_masters_of_a_script_says_that_they_serve_nothing_yet(
         assert done.code == 0
         assert "up to date" in done.out
         assert done.err.count("serves nothing until it is published: ap-masters library publish") == 2
+
+
+def test_what_pixinsight_cannot_build_is_planned_so(run: Run, darks: Path, tmp_path: Path) -> None:
+    """As the script says it: before anything has been started, with the way out; the rest is built."""
+    for path in darks.glob("dark 10 *.fits"):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    words = (darks, tmp_path / "masters", "--pixinsight-binary", SIMULATOR)
+
+    planned = run("plan", *words)
+    built = run("build", *words)
+
+    for done in (planned, built):
+        assert "PixInsight does not read compressed files such as dark 10 0.fits.gz" in done.out + done.err
+        assert "--engine numpy" in done.out + done.err
+    assert planned.out.count("create") == planned.out.count("conflict") == 1
+    assert built.code == 4
+    assert len(list((tmp_path / "masters" / "master").glob("*.xisf"))) == 1
+    assert run("plan", *words[:2], "--engine", "numpy").out.count("create") == 1
