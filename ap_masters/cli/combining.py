@@ -1,7 +1,7 @@
 """The command combine."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -12,6 +12,8 @@ from ap_masters.cli.progress import Label, shown
 from ap_masters.errors import UsageError
 from ap_masters.model import Combination, FrameType, Normalization, Recipe, Rejection, RejectionNormalization
 from ap_masters.settings_files import Loaded
+
+_USUAL: Final = Recipe()
 
 
 @with_settings(flags.STACKING)
@@ -32,8 +34,8 @@ def combine(
     ],
     method: Annotated[Combination, typer.Option(help="How samples become one.")] = Combination.MEDIAN,
     rejection: Annotated[Rejection, typer.Option(help="Pixel rejection.")] = Rejection.NONE,
-    sigma_low: Annotated[float, typer.Option(min=0, max=10, help="Low limit, in sigma.")] = 4.0,
-    sigma_high: Annotated[float, typer.Option(min=0, max=10, help="High limit, in sigma.")] = 3.0,
+    sigma_low: Annotated[float, typer.Option(min=0, max=10, help="Low limit, in sigma.")] = _USUAL.sigma_low,
+    sigma_high: Annotated[float, typer.Option(min=0, max=10, help="High limit, in sigma.")] = _USUAL.sigma_high,
     normalization: Annotated[
         Normalization, typer.Option(help="Scale each frame to the level of the first (flats: multiplicative).")
     ] = Normalization.NONE,
@@ -69,7 +71,7 @@ def combine(
     engine = NumpyEngine(
         memory=memory.budget(settings.memory), threads=settings.threads, compression=settings.compression
     )
-    if not rejection.has_sigma_limits and (sigma_low, sigma_high) != (Recipe().sigma_low, Recipe().sigma_high):
+    if not rejection.has_sigma_limits and (sigma_low, sigma_high) != (_USUAL.sigma_low, _USUAL.sigma_high):
         screen.warning(
             f"--sigma-low and --sigma-high change nothing with --rejection {rejection}: name one that measures in sigma"
         )

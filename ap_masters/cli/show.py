@@ -119,6 +119,11 @@ def report(screen: Screen, of: "BuildReport") -> None:
         screen.line(f"script: {of.script}")
 
 
+def number(count: int, of: str) -> str:
+    """Return how many there are of something: ``1 master``, ``2 masters``."""
+    return f"{count} {of}" if count == 1 else f"{count} {of}s"
+
+
 def counted(of: "BuildReport") -> str:
     """Return how many masters of a build ended in which way, and how many files are in none."""
     return _numbers(_verdicts(of) + Counter({"set aside": len(of.plan.set_aside)}))

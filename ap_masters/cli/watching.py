@@ -79,7 +79,7 @@ def _complete(settings: Settings, inputs: list[Path], output: Path) -> bool:
 
 
 def _tell(screen: Screen, news: "News") -> None:
-    files = f" ({news.files} {'file' if news.files == 1 else 'files'})" if news.files else ""
+    files = f" ({show.number(news.files, 'file')})" if news.files else ""
     text = f"{time.strftime('%H:%M:%S')} {news.kind}{files}" + (f": {news.detail}" if news.detail else "")
     if news.kind in {"failed", "unreachable"}:
         screen.warning(text)
