@@ -26,6 +26,7 @@ from ap_masters.model import Combination, Recipe, Rejection
 
 _BYTES: Final = 256
 _FORGETFUL: Final = frozenset({Rejection.SIGMA, Rejection.WINSORIZED})  # look at nothing but survivors
+_BY_COUNT: Final = frozenset({Rejection.LINEAR_FIT})  # works on stacks of as many survivors side by side
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # low and high, of each frame
 
@@ -42,6 +43,13 @@ class Columns(NamedTuple):
     high: NDArray[np.int64]
 
 
+class Kind(NamedTuple):
+    """What stacks have in common that are gone on with together; ``survivors`` is 0 where rules do not care."""
+
+    dtype: np.dtype[Any]
+    survivors: int
+
+
 class Begun(NamedTuple):
     """Sorted stacks that have been begun on: samples are ``ranked + offset`` counts, ``span`` is what is left."""
 
@@ -56,8 +64,25 @@ class Begun(NamedTuple):
         first, last = (np.concatenate(ends) for ends in zip(*spans, strict=True))
         return cls(np.concatenate(ranked, axis=1), np.concatenate(offsets), Span(first, last))
 
-    def by_size(self, rejection: Rejection) -> "Iterator[tuple[Ranks, Begun]]":
-        """Yield which stacks are best gone on with together: those whose survivors fit into bytes do so in bytes.
+    def by_kind(self, rejection: Rejection) -> "Iterator[tuple[Kind, Ranks, Begun]]":
+        """Yield which stacks are best gone on with together."""
+        for which, part in self._by_size(rejection):
+            counts = part.span.survivors
+            if rejection not in _BY_COUNT:
+                yield Kind(part.ranked.dtype, 0), which, part
+                continue
+            for count in np.flatnonzero(np.bincount(counts)).tolist():
+                some = np.flatnonzero(counts == count)
+                yield Kind(part.ranked.dtype, count), which[some], part.select(some)
+
+    def select(self, some: Ranks) -> "Begun":
+        """Return some of the stacks."""
+        if len(some) == len(self.offset):
+            return self
+        return Begun(take_columns(self.ranked, some), self.offset[some], self.span.select(some))
+
+    def _by_size(self, rejection: Rejection) -> "Iterator[tuple[Ranks, Begun]]":
+        """Yield stacks whose survivors fit into bytes, in bytes, and the others.
 
         Bytes 0 and 255 are left to what has been lost; that is for rules to which it does not matter any more.
         """

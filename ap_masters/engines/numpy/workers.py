@@ -5,7 +5,7 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.engines.numpy.columns import Begun
+from ap_masters.engines.numpy.columns import Begun, Kind
 from ap_masters.engines.numpy.order import Band, Order, Task
 from ap_masters.engines.numpy.parts import even_parts
 from ap_masters.engines.numpy.rejection.survivors import Losses, Sums, take_columns
@@ -69,7 +69,7 @@ class _Rest:
         self._pixels = pixels
         self._enough = enough
         self._new: _Pool[Any] = _Pool()  # of Sums or Losses
-        self._put_off: dict[np.dtype[Any], _Pool[Begun]] = {}  # by what their ranked samples are
+        self._put_off: dict[Kind, _Pool[Begun]] = {}
         self.low = np.zeros(frames, np.int64)
         self.high = np.zeros(frames, np.int64)
 
@@ -84,21 +84,31 @@ class _Rest:
             self._new.add(piece + start, self._route.columns(piece), known and known.select(some))
             if self._new.count >= self._enough:
                 self._integrate(self._new, self._enough // 4)
-        for kind, pool in list(self._put_off.items()):
-            if pool.count >= max(_PUT_OFF // (len(self.low) * (kind.itemsize + _SAMPLE)), self._enough):
-                self._integrate(pool, self._enough // 4)
+        while self._bytes_put_off() >= _PUT_OFF:
+            self._go_on_with(max(self._put_off.values(), key=lambda pool: pool.count), self._enough // 4)
 
     def integrate(self) -> None:
-        """Integrate all that has been collected."""
+        """Integrate all that has been collected: what loses something joins those of which as little is left."""
         self._integrate(self._new, self._enough // 4)
-        for worthwhile in (self._enough // 4, 0):
-            for pool in list(self._put_off.values()):
-                self._integrate(pool, worthwhile)
+        for worthwhile in (self._enough // 4, 1):
+            while left := {kind: pool for kind, pool in self._put_off.items() if pool.count >= worthwhile}:
+                self._go_on_with(left[max(left, key=lambda kind: kind.survivors)], worthwhile)
+
+    def _bytes_put_off(self) -> int:
+        each = len(self.low)
+        return sum(pool.count * each * (kind.dtype.itemsize + _SAMPLE) for kind, pool in self._put_off.items())
+
+    def _go_on_with(self, pool: "_Pool[Begun]", worthwhile: int) -> None:
+        """Integrate what has been put off; should most of that be put off again, then all of it."""
+        count = pool.count
+        self._integrate(pool, worthwhile)
+        if pool.count > count // 2:
+            self._integrate(pool, 0)
 
     def _put_aside(self, where: Indices, columns: NDArray[Any], begun: Begun) -> None:
         """Put stacks off until there are more of their kind."""
-        for which, part in begun.by_size(self._rejection):
-            pool = self._put_off.setdefault(part.ranked.dtype, _Pool())
+        for kind, which, part in begun.by_kind(self._rejection):
+            pool = self._put_off.setdefault(kind, _Pool())
             pool.add(where[which], columns if len(which) == len(where) else take_columns(columns, which), part)
 
     def _integrate(self, pool: "_Pool[Any]", worthwhile: int) -> None:

@@ -194,6 +194,17 @@ def test_stacks_put_off_end_as_if_they_had_not_been(kind: str) -> None:
     np.testing.assert_array_equal(fates(stacks, recipe, begun), fates(stacks, recipe))
 
 
+def test_stacks_that_are_put_off_untouched_come_to_an_end() -> None:
+    """A whole image of stacks that lose a sample from between others: putting these off gains nothing."""
+    stack = np.array([100, 106, 115, 116, 122, 125, 130, 142], np.uint16)[:, None, None, None]
+    recipe = LINEAR.model_copy(update={"linear_fit_low": 2.0, "linear_fit_high": 1.5})
+    ours = run(np.broadcast_to(stack, (8, 1, 520, 520)).copy(), recipe)
+    theirs = cases.by_definition(stack, recipe)
+
+    np.testing.assert_array_equal(ours.pixels, np.broadcast_to(theirs.pixels, ours.pixels.shape))
+    assert (ours.low.tolist(), ours.high.tolist()) == ((theirs.low * 520**2).tolist(), (theirs.high * 520**2).tolist())
+
+
 def test_lines_are_found_for_samples_that_are_no_integers() -> None:
     """As of calibrated flats: the search for the best line once went round for ever where rounding got in its way."""
     rng = np.random.default_rng(0)

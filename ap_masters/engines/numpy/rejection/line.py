@@ -27,6 +27,7 @@ from ap_masters.model import Recipe
 
 FEWEST_AT_FIRST: Final = 5
 _AT_ONCE: Final = 1 << 18  # samples whose lines are sought at once
+_WORTH_MEASURING: Final = 64  # stacks of as many samples
 
 
 def reject_linear_fit(
@@ -40,8 +41,10 @@ def reject_linear_fit(
     when that is not allowed (nothing is ``worthwhile``), it is done anew, and the fate of every sample told.
     """
     span = Span.everything(stacks) if begun is None else begun
-    active = np.arange(stacks.pixels if stacks.frames >= FEWEST_AT_FIRST else 0)
+    active = np.flatnonzero(span.survivors >= FEWEST) if stacks.frames >= FEWEST_AT_FIRST else np.arange(0)
     rule = _LineFit(stacks, recipe, np.zeros(stacks.pixels, np.bool_))
+    if effort.worthwhile:
+        effort = effort._replace(worthwhile=min(effort.worthwhile, _WORTH_MEASURING), once=True)
     put_off = reject_in_passes(rule, span, active, effort)
     some = np.flatnonzero(rule.torn)
     if effort.worthwhile or not len(some):

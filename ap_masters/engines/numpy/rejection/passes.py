@@ -13,11 +13,13 @@ WORTH_FORESEEING: Final = 512  # stacks of as many samples: fewer are measured, 
 class Effort(NamedTuple):
     """What is worth doing now: passes over at least ``worthwhile`` stacks; ``again`` says that stacks come back.
 
-    Of those that come back and have lost nothing, foreseeing has been tried before.
+    Of those that come back and have lost nothing, foreseeing has been tried before. Where a pass is best made over
+    stacks of as many survivors, one is made ``once``: what has lost something is put off, to be sorted by what is left.
     """
 
     worthwhile: int = 0
     again: bool = False
+    once: bool = False
 
 
 ALL_AT_ONCE: Final = Effort()
@@ -51,7 +53,7 @@ def reject_in_passes(rule: Rule, span: Span, active: Ranks, effort: Effort) -> R
     worthwhile = effort.worthwhile
     put_off: list[Ranks] = []
     first = True
-    while len(active) and (first or len(active) >= worthwhile):
+    while len(active) and (first or (len(active) >= worthwhile and not effort.once)):
         foreseen = rule.foresee(active, span.select(active), again=effort.again)
         if foreseen is None:
             lost, later = rule.reject(active, span, patient=worthwhile > 0)
