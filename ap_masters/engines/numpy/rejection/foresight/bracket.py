@@ -163,16 +163,13 @@ class Bracket:
         proven: Bools = holds
         return proven
 
-    def losses(self, recipe: Recipe, white: float, *, ends: bool) -> Losses:
+    def losses(self, recipe: Recipe, white: float) -> Losses:
         """Return what is rejected, where that is certain; ``white`` keys stand for 1.0.
 
-        Every rank has to be certain to go or to stay, and those that go have to be outermost: the outermost itself, or
-        some of the ``ends``.
+        Every rank has to be certain to go or to stay, and those that go have to be the outermost of the ends.
         """
         left, right, few = self._left, self._right, ends_of(self._n)
-        looked_at = few if ends else 1
-        inmost, inner = np.maximum(left.inmost, right.inmost), np.maximum(left.inner, right.inner)
-        further = inmost if ends else inner
+        inmost = np.maximum(left.inmost, right.inmost)
         least, doubt = self._least_deviation(), self._doubt()
         low, high = (least * np.float32(k) - doubt for k in (recipe.linear_fit_low, recipe.linear_fit_high))
         most = self._greatest_deviation(white)
@@ -180,13 +177,13 @@ class Bracket:
             most * np.float32(k) + doubt for k in (recipe.linear_fit_low, recipe.linear_fit_high)
         )
         certain = self._is_bracket() & self._fits & (least > 0)
-        certain &= further + left.level - right.level < np.minimum(low, high)
+        certain &= inmost + left.level - right.level < np.minimum(low, high)
         counts = []
-        far = (self._n - 2 * few) * inmost + 2 * (few - looked_at) * inner
+        far = (self._n - 2 * few) * inmost
         for inwards in (1, -1):
             count = np.zeros(len(least), np.uint16)
             going = np.ones(len(least), np.bool_)
-            for rank in range(looked_at):
+            for rank in range(few):
                 at_least, at_most = self._distance(rank if inwards > 0 else self._n - 1 - rank)
                 far += np.maximum(-at_least, at_most)
                 stays = (-at_least < low) & (at_most < high)

@@ -34,12 +34,13 @@ def foresee(stacks: Sorted, recipe: Recipe, full_scale: float, *, turns: int) ->
     size = min(max(_SAMPLES // n, _LEAST), length)
     grid, scratch = Grid.of(stacks.rows, stacks.slack), Scratch(2 * size)
     for where, known in _untold(stacks, recipe, size, grid, scratch, losses.certain):
-        for turn in range(turns):
+        for turn in range(turns + 1):
             if not len(where):
                 break
             bracket = Bracket(known, grid, scratch)
-            bracket.go_on()
-            found = bracket.losses(recipe, full_scale / stacks.unit, ends=turn > 0)
+            if turn:
+                bracket.go_on()
+            found = bracket.losses(recipe, full_scale / stacks.unit)
             for row, told in zip(losses, found, strict=True):
                 row[where] = told
             rest = np.flatnonzero(~found.certain)
