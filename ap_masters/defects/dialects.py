@@ -178,8 +178,8 @@ def full_name(path: Path, dialect: str) -> Path:
 def write_defects(defects: DefectMap, path: Path, dialect: str) -> Path:
     """Write a list or map whole or not at all, and return where: at ``full_name``.
 
-    Its folder is made where it is missing. Raises UsageError for an unknown dialect, UnwritableImage for an image,
-    OSError for a list or a folder.
+    Its folder is made where it is missing. Raises UsageError for an unknown dialect, and where a frame, a master or a
+    record stands that it would replace; UnwritableImage for an image, OSError for a list or a folder.
     """
     row, target = dialect_of(dialect), full_name(path, dialect)
     if isinstance(row.form, TextForm):

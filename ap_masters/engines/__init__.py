@@ -1,4 +1,7 @@
-"""What turns jobs into masters: the protocol every engine keeps. Engines see the model, images and errors only."""
+"""What turns jobs into masters: the protocol every engine keeps.
+
+Engines see what a job, an image and a record are; nothing of settings, libraries and where frames come from.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

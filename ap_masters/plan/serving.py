@@ -28,10 +28,9 @@ class Holdings:
     """What the library and the given folders hold.
 
     ``masters`` are the candidates for matching, ``records`` stand under the absolute path of their master,
-    ``existing`` lists every master file found, with a record or without. ``hashes`` gives the SHA-256 of
-    frames whose size, but not whose time, equals a recorded input, so that a frame that was only copied or touched
-    does not rebuild its master; and of masters without a record that have changed since they were subtracted.
-    ``damaged`` are masters whose file is not the one their record tells of.
+    ``existing`` lists every master file found, with a record or without. ``hashes`` gives the SHA-256 of files
+    that ``frames_to_hash`` and ``masters_to_hash`` name, so that a frame that was only copied, touched or renamed does
+    not rebuild its master. ``damaged`` are masters whose file is not the one their record tells of.
     ``made_with`` gives the SHA-256 of what was subtracted from the frames of each published master.
     """
 

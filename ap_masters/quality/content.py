@@ -97,7 +97,7 @@ def temperature(case: Case) -> Iterator[Finding]:
 
 
 def cooler_power(case: Case) -> Iterator[Finding]:
-    """Yield a cooler that works at 85 % or more: it has no reserve for a warmer night (S0-20, S1-20)."""
+    """Yield a cooler that works at ``warn_cooler_percent`` or more: no reserve for a warmer night (S0-20, S1-20)."""
     found, limit = value_of(case.measured, "cooler power"), case.cull.warn_cooler_percent
     if found is not None and found.value >= limit:
         message = f"the cooler worked at {found.value:.0f} %: choose a warmer set-point"

@@ -1,6 +1,6 @@
 """Shapes in a master, read from its coarse grid of block medians: plane, glow at the border, fall-off, asymmetry.
 
-A grid has at least three rows and three columns of values, the first row of the file first. Everything is in
+A grid is one that ``is_usable``, four rows and columns at least, the first row of the file first. Everything is in
 the unit of the grid. Medians throughout: a cluster of hot pixels, a dead column or one glowing corner does not
 tilt a plane.
 """

@@ -89,7 +89,7 @@ class Estimate(NamedTuple):
 
 
 class Metric(NamedTuple):
-    """One row of the table. ``per_adu`` scales the value with the gain into ``physical_unit``."""
+    """One row of the table. ``physical_unit`` is that of the value times the gain; None where electrons tell nothing."""
 
     name: str
     unit: str
