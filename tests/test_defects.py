@@ -147,7 +147,6 @@ def test_a_colour_master_counts_by_its_worst_channel(tmp_path: Path) -> None:
     "wish",
     [
         {"count": 0},
-        {"count": None},
         {"sigma": 0},
         {"sigma": -1},
         {"sigma": float("nan")},
@@ -156,10 +155,11 @@ def test_a_colour_master_counts_by_its_worst_channel(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, wish: dict[str, Any]) -> None:
-    """Neither hot nor cold, or no number."""
+    """Neither hot nor cold, or no number; each is told by what is wrong with it."""
     master = write_master(tmp_path / "dark.fits", dark())
+    wrong = "hot pixels, or cold" if "hot" in wish else "count above" if "count" in wish else "sigma"
 
-    with pytest.raises(UsageError, match="hot or cold"):
+    with pytest.raises(UsageError, match=wrong):
         find_defects(master, **wish)
 
 
@@ -290,6 +290,9 @@ def test_lists_of_others_are_read_as_they_come(tmp_path: Path) -> None:
         ("P a b\n", "iris"),
         ("C 5 0 H\n", "siril"),
         ("L 5 0 H\n", "iris"),
+        ("P 5 0 H\n", "iris"),
+        ("C 5\n", "iris"),
+        ("P 1 2 3\n", "iris"),
         ("P 50 1 H\n", "siril"),
         ("P 1 -1\n", "iris"),
         ("1 99\n", "phd2"),
@@ -298,6 +301,7 @@ def test_lists_of_others_are_read_as_they_come(tmp_path: Path) -> None:
         ("[1]", "kstars"),
         ('{"hot": [{"x": 1}]}', "kstars"),
         ('{"hot": 3}', "kstars"),
+        ('{"hot": [3]}', "kstars"),
     ],
 )
 def test_a_list_that_cannot_be_read_is_told(tmp_path: Path, text: str, dialect: str) -> None:
@@ -307,6 +311,30 @@ def test_a_list_that_cannot_be_read_is_told(tmp_path: Path, text: str, dialect: 
 
     with pytest.raises(UsageError, match=r"list\.lst"):
         read_defects(path, dialect, size=(WIDTH, HEIGHT))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[1]", "it is not a JSON object"),
+        ('{"hot": [{"x": 1}]}', "an entry under 'hot' is not a JSON object with x and y"),
+    ],
+)
+def test_what_is_wrong_with_a_list_of_kstars_is_told_in_words(tmp_path: Path, text: str, told: str) -> None:
+    """Not in those of Python."""
+    path = tmp_path / "list.json"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(UsageError, match=told):
+        read_defects(path, "kstars")
+
+
+def test_a_comment_may_stand_behind_a_position(tmp_path: Path) -> None:
+    """And in the code page of Windows."""
+    path = tmp_path / "cosme.lst"
+    path.write_bytes("# caméra\r\nP 3 4 # à côté\r\n".encode("cp1252"))
+
+    assert [(d.x, d.y) for d in read_defects(path).defects] == [(3, 4)]
 
 
 def test_unknown_dialects_and_files_are_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen
+from ap_masters.defects import USUAL_COUNT
 from ap_masters.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def find(
             "mask (.fits); by the suffix of OUTPUT where it is not given."
         ),
     ] = None,
-    count: Count = 10_000,
+    count: Count = USUAL_COUNT,
     sigma: Sigma = None,
     hot: Hot = True,
     cold: Cold = False,
@@ -90,7 +91,7 @@ def diff(
     screen: Screen,
     before: Annotated[Path, typer.Argument(metavar="A", help="The earlier master or list.", show_default=False)],
     after: Annotated[Path, typer.Argument(metavar="B", help="The later master or list.", show_default=False)],
-    count: Count = 10_000,
+    count: Count = USUAL_COUNT,
     sigma: Sigma = None,
     hot: Hot = True,
     cold: Cold = False,

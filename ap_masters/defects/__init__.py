@@ -6,10 +6,11 @@ a list fits every frame that was written in the same order as the dark; for fram
 """
 
 from ap_masters.defects.dialects import DIALECTS, Dialect, full_name, is_map, read_defects, write_defects
-from ap_masters.defects.search import Defect, DefectDiff, DefectMap, diff, doubt, find_defects, flip
+from ap_masters.defects.search import USUAL_COUNT, Defect, DefectDiff, DefectMap, diff, doubt, find_defects, flip
 
 __all__ = [
     "DIALECTS",
+    "USUAL_COUNT",
     "Defect",
     "DefectDiff",
     "DefectMap",

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ap_masters import images
+from ap_masters import defect_lists, images
+from ap_masters.decoding import decode
 from ap_masters.defects.search import Defect, DefectMap, Kind
 from ap_masters.errors import ImageError, UsageError
 from ap_masters.files import write_named
@@ -49,29 +50,13 @@ class Dialect(NamedTuple):
 # --- text -------------------------------------------------------------------------------------------------
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield number and words of every line that is neither empty nor a comment."""
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield number, line.split()
-
-
-def _point(number: int, words: list[str], kind: Kind = "hot") -> Defect:
-    try:
-        return Defect(int(words[0]), int(words[1]), 0.0, kind)
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"line {number} is no position: {one_line(' '.join(words))}") from error
-
-
 def _iris(defects: DefectMap) -> str:
     return "".join(f"P {d.x} {d.y}\r\n" for d in defects.defects)
 
 
 def _from_iris(text: str, _height: int | None) -> Iterator[Defect]:
-    for number, words in _lines(text):
-        if words[0] != "P":
-            raise ValueError(f"line {number} does not begin with P: {one_line(' '.join(words))}")
-        yield _point(number, words[1:])
+    for _number, x, y in defect_lists.iris(text):
+        yield Defect(x, y, 0.0)
 
 
 def _siril(defects: DefectMap) -> str:
@@ -81,12 +66,12 @@ def _siril(defects: DefectMap) -> str:
 
 def _from_siril(text: str, height: int | None) -> Iterator[Defect]:
     assert height is not None
-    for number, words in _lines(text):
+    for number, words in defect_lists.lines(text):
         if words[0] != "P":
-            raise ValueError(f"line {number} is no single pixel: {one_line(' '.join(words))}")
+            raise ValueError(f"line {number} is no single pixel: {defect_lists.told(words)}")
         kind: Kind = "cold" if words[3:4] == ["C"] else "hot"  # without a letter Siril takes it for hot
-        found = _point(number, words[1:], kind)
-        yield found._replace(y=height - found.y - 1)
+        x, y = defect_lists.position(number, words[1:])
+        yield Defect(x, height - y - 1, 0.0, kind)
 
 
 def _phd2(defects: DefectMap) -> str:
@@ -96,8 +81,8 @@ def _phd2(defects: DefectMap) -> str:
 
 
 def _from_phd2(text: str, _height: int | None) -> Iterator[Defect]:
-    for number, words in _lines(text):
-        yield _point(number, words)
+    for number, words in defect_lists.lines(text):
+        yield Defect(*defect_lists.position(number, words), 0.0)
 
 
 def _kstars(defects: DefectMap) -> str:
@@ -120,10 +105,15 @@ def _kstars(defects: DefectMap) -> str:
 def _from_kstars(text: str, _height: int | None) -> Iterator[Defect]:
     document = json.loads(text)
     if not isinstance(document, dict):
-        raise TypeError("no object")
+        raise TypeError("it is not a JSON object")
     kinds: tuple[Kind, ...] = ("hot", "cold")
     for kind in kinds:
-        for pixel in document.get(kind, []):
+        entries = document.get(kind, [])
+        if not isinstance(entries, list) or not all(
+            isinstance(entry, dict) and {"x", "y"} <= set(entry) for entry in entries
+        ):
+            raise TypeError(f"an entry under '{kind}' is not a JSON object with x and y")
+        for pixel in entries:
             yield Defect(int(pixel["x"]), int(pixel["y"]), float(pixel.get("value", 0.0)), kind)
 
 
@@ -132,9 +122,9 @@ def _cosmetic(defects: DefectMap) -> str:
 
 
 def _from_cosmetic(text: str, _height: int | None) -> Iterator[Defect]:
-    for number, words in _lines(text):
+    for number, words in defect_lists.lines(text):
         if words[0] not in {"Col", "Row"} or len(words) != 4:
-            raise ValueError(f"line {number} is no range of a column or row: {one_line(' '.join(words))}")
+            raise ValueError(f"line {number} is no range of a column or row: {defect_lists.told(words)}")
         line, first, last = (int(word) for word in words[1:])
         for place in range(min(first, last), max(first, last) + 1):
             yield Defect(line, place, 0.0) if words[0] == "Col" else Defect(place, line, 0.0)
@@ -227,8 +217,8 @@ def read_defects(path: Path, dialect: str | None = None, *, size: tuple[int, int
     if images.is_image_name(path):
         return _read_image(path, dialect_of(dialect or ("mask" if path.suffix.lower() != ".xisf" else "defect-map")))
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = decode(path.read_bytes())
+    except OSError as error:
         raise UsageError(f"{path}: the list cannot be read: {error}") from error
     row = dialect_of(dialect or guess(text))
     form = row.form
@@ -238,7 +228,7 @@ def read_defects(path: Path, dialect: str | None = None, *, size: tuple[int, int
         raise UsageError(f"{path}: Siril counts rows from the other end; give the size of the frames (--size)")
     try:
         found = tuple(form.parse(text, size[1] if size else None))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError) as error:
         raise UsageError(f"{path}: not a list of {row.name}: {error}") from error
     width, height = size or (max((d.x for d in found), default=0) + 1, max((d.y for d in found), default=0) + 1)
     for d in found:

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Iterator
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from ap_masters import images
 from ap_masters.errors import UsageError
 from ap_masters.images.rewriting import bands
 from ap_masters.images.scale import ADU, holds_counts
-from ap_masters.model import ImageInfo, Noun
+from ap_masters.model import ROBUST_SIGMA, ImageInfo, Noun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ROBUST_SIGMA = 1.4826
 
 Kind = Literal["hot", "cold"]
+USUAL_COUNT: Final = 10_000  # of each kind, as PULSAR's make_cosme (S3)
 
 
 class Defect(NamedTuple):
@@ -66,21 +66,22 @@ class DefectDiff(Noun):
 
 
 def find_defects(
-    master: Path, *, count: int | None = 10_000, sigma: float | None = None, hot: bool = True, cold: bool = False
+    master: Path, *, count: int = USUAL_COUNT, sigma: float | None = None, hot: bool = True, cold: bool = False
 ) -> DefectMap:
     """Return the defects of ``master``: the ``count`` hottest, or with ``sigma`` all beyond it.
 
     ``count`` gives exactly so many of each kind asked for (all, where the image is smaller). ``sigma`` gives those
-    strictly more than so many robust sigma (1.4826 x MAD) above or below the median, whatever ``count`` is. Equal
-    values stand in the order of rows and columns, so the same master always gives the same list. In an image of
-    several channels a pixel counts by its worst. Raises UsageError, UnreadableImage.
+    strictly more than so many robust sigma above or below the median, whatever ``count`` is. Equal values stand in the
+    order of rows and columns, so the same master always gives the same list. In an image of several channels a pixel
+    counts by its worst. Raises UsageError, UnreadableImage.
     """
-    if (
-        not (hot or cold)
-        or (sigma is None and (count is None or count < 1))
-        or not 0 < (1.0 if sigma is None else sigma) < inf
-    ):
-        raise UsageError("Ask for hot or cold pixels, and for a count or a number of sigma above zero")
+    kinds = _kinds(hot, cold)
+    if not kinds:
+        raise UsageError("Ask for hot pixels, or cold ones, or both")
+    if sigma is None and count < 1:
+        raise UsageError(f"{count} pixels are none: ask for a count above zero")
+    if sigma is not None and not 0 < sigma < inf:
+        raise UsageError(f"Nothing lies beyond {sigma:g} sigma that could be listed: ask for a number above zero")
     with images.open_image(master) as image:
         info = image.info
         found: list[Defect] = []
@@ -88,11 +89,11 @@ def find_defects(
         if sigma is not None:
             pixels = image.read_rows(0, info.height)
             median, robust, scale = _statistics(pixels)
-            for kind in _kinds(hot, cold):
+            for kind in kinds:
                 found += _beyond(_worst(pixels, kind), kind, median / scale, sigma * robust / scale, scale)
         else:
-            for kind in _kinds(hot, cold):
-                found += _extreme(_bands(image, info), kind, count or 0)
+            for kind in kinds:
+                found += _extreme(_bands(image, info), kind, count)
     keywords = {k.name: k.value for k in info.keywords}
     return DefectMap(
         width=info.width,
@@ -149,8 +150,8 @@ def _text(value: object) -> str | None:
 
 
 def _kinds(hot: bool, cold: bool) -> tuple[Kind, ...]:
-    chosen: list[Kind] = [*(["hot"] if hot else []), *(["cold"] if cold else [])]  # type: ignore[list-item]
-    return tuple(chosen)
+    wanted: dict[Kind, bool] = {"hot": hot, "cold": cold}
+    return tuple(kind for kind, is_wanted in wanted.items() if is_wanted)
 
 
 # --- arithmetic -------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ def _statistics(pixels: "NDArray[Any]") -> tuple[float, float, float]:
     scale = _adu(float(flat.max()))
     median = np.median(flat)
     distance = np.abs(flat - median.astype(np.result_type(flat, np.float32)))
-    return float(median) * scale, _ROBUST_SIGMA * float(np.median(distance, overwrite_input=True)) * scale, scale
+    return float(median) * scale, ROBUST_SIGMA * float(np.median(distance, overwrite_input=True)) * scale, scale
 
 
 def _adu(largest: float) -> float:

@@ -1,8 +1,9 @@
-"""The nouns, in the order a build meets them: images, frames, groups, recipes, plans, results, masters.
+"""The nouns, in the order a build meets them: images, frames, groups, recipes, plans, engines, results, masters.
 
 Values only; nothing here reads a file.
 """
 
+from ap_masters.model.engines import EngineInfo, EngineName, JavaScript
 from ap_masters.model.frames import (
     CALIBRATION_TYPES,
     DARKS,
@@ -16,7 +17,7 @@ from ap_masters.model.frames import (
     calstat,
 )
 from ap_masters.model.groups import Grade, Group, GroupKey, differ, told_apart, turned
-from ap_masters.model.images import COMMENTARY, ImageFormat, ImageInfo, Keyword, SampleScale
+from ap_masters.model.images import COMMENTARY, Compression, ImageFormat, ImageInfo, Keyword, SampleScale
 from ap_masters.model.masters import HOUSEKEEPING, QUARANTINE, SUPERSEDED, Master, MasterStatus
 from ap_masters.model.noun import Noun
 from ap_masters.model.plans import Action, Job, Plan, Step
@@ -36,8 +37,8 @@ from ap_masters.model.recipes import (
     Sigma,
 )
 from ap_masters.model.results import (
+    ROBUST_SIGMA,
     ChannelStatistics,
-    EngineInfo,
     Failed,
     FrameOutcome,
     Integrated,
@@ -54,6 +55,7 @@ __all__ = [
     "DARKS",
     "HOUSEKEEPING",
     "QUARANTINE",
+    "ROBUST_SIGMA",
     "SUPERSEDED",
     "UNLIT",
     "Action",
@@ -62,10 +64,12 @@ __all__ = [
     "CalibrationType",
     "ChannelStatistics",
     "Combination",
+    "Compression",
     "Count",
     "Cutoff",
     "Decision",
     "EngineInfo",
+    "EngineName",
     "Failed",
     "Fraction",
     "Frame",
@@ -77,6 +81,7 @@ __all__ = [
     "ImageFormat",
     "ImageInfo",
     "Integrated",
+    "JavaScript",
     "Job",
     "JobResult",
     "JobState",

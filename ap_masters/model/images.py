@@ -21,6 +21,7 @@ class Keyword(NamedTuple):
 COMMENTARY: Final = frozenset({"COMMENT", "HISTORY", ""})
 
 SampleScale = Literal["unit", "adu"]  # [0, 1], or counts of the 16-bit range
+Compression = Literal["none", "zlib", "lz4", "zstd"]  # of XISF, always lossless
 
 
 class ImageFormat(StrEnum):

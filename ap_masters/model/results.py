@@ -4,19 +4,22 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import Field
 
+from ap_masters.model.engines import EngineInfo
 from ap_masters.model.frames import SetAside
 from ap_masters.model.noun import Noun
+
+ROBUST_SIGMA: Final = 1.4826  # times the median absolute deviation: the standard deviation, for normal noise
 
 
 class ChannelStatistics(Noun):
     """Statistics of one channel, in units of full scale ([0, 1] for 16-bit frames).
 
     ``mad`` is the median absolute deviation from the median, unscaled; ``stddev`` uses n - 1. ``hot`` and
-    ``cold`` count samples beyond 5 robust sigma (1.4826 * mad) of the median, strictly.
+    ``cold`` count samples beyond 5 robust sigma (``ROBUST_SIGMA * mad``) of the median, strictly.
     """
 
     median: float
@@ -51,14 +54,6 @@ class FrameOutcome(Noun):
     level: float | None = None
     scale: float | None = None  # the factor normalization applied
     dark_scaling: float | None = None
-
-
-class EngineInfo(Noun):
-    """Who integrated: ``definition`` names the version of the arithmetic, as "ImageIntegration 1.6.0"."""
-
-    name: Literal["numpy", "pixinsight"]
-    version: str
-    definition: str
 
 
 class Integrated(Noun):

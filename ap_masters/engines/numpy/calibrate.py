@@ -1,18 +1,17 @@
 """Calibration on the fly: frames come out of reading as if ImageCalibration had written them, without a copy."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ap_masters import defect_lists
+from ap_masters.decoding import decode
 from ap_masters.engines.numpy.reading import Frames
 from ap_masters.errors import ApMastersError
 from ap_masters.images.scale import ADU
-
-_DEFECT_LINE: Final = re.compile(r"\s*P\s+(\d+)\s+(\d+)", re.IGNORECASE)
 
 
 class BadDefectList(ApMastersError):
@@ -149,23 +148,19 @@ class Calibrated:
 def read_defects(path: Path, width: int, height: int) -> NDArray[np.intp]:
     """Return the pixels of a cosmetic list as indices row * width + column, ascending.
 
-    A line "P x y" names column x and row y, both from 0; "#" starts a comment, and other commands of IRIS's
-    lists are not ours. Raises BadDefectList when the file cannot be read or names a pixel outside the image.
+    Raises BadDefectList when the file cannot be read, is no list of IRIS's in every line, or names a pixel outside the
+    image: half a list is not applied.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        named = list(defect_lists.iris(decode(path.read_bytes())))
     except OSError as error:
         raise BadDefectList(f"{path}: the list of defects cannot be read: {error.strerror or error}") from error
-    pixels = set()
-    for number, line in enumerate(text.splitlines(), 1):
-        match = _DEFECT_LINE.match(line)
-        if match is None:
-            continue
-        x, y = int(match[1]), int(match[2])
-        if x >= width or y >= height:
+    except ValueError as error:
+        raise BadDefectList(f"{path}: {error}. Make it anew of the dark with `ap-masters defects find`") from error
+    for number, x, y in named:
+        if not (0 <= x < width and 0 <= y < height):
             raise BadDefectList(f"{path}, line {number}: pixel {x}, {y} lies outside {width} x {height} pixels")
-        pixels.add(y * width + x)
-    return np.array(sorted(pixels), np.intp)
+    return np.array(sorted({y * width + x for _number, x, y in named}), np.intp)
 
 
 def _mend(samples: NDArray[np.float32], first: int, defects: NDArray[np.intp], width: int) -> None:

@@ -411,6 +411,36 @@ def test_a_list_of_defects_of_another_sensor_is_refused(tmp_path: Path, work: Pa
     assert "line 1: pixel 30, 0 lies outside 30 x 20" in result.reason
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        pytest.param("C 5", "line 3 is a whole column or row, which is not mended: C 5", id="column"),
+        pytest.param("P 1 2 H", "line 3 is Siril's, which counts rows from the other end: P 1 2 H", id="Siril's"),
+        pytest.param("P 1", "line 3 is not P and one position: P 1", id="cut short"),
+        pytest.param("P 1 x", "line 3 is no position: 1 x", id="no number"),
+        pytest.param("13 10", "line 3 does not begin with P: 13 10", id="another program's"),
+        pytest.param("P 1 -2", "line 3: pixel 1, -2 lies outside 30 x 20", id="before the first row"),
+    ],
+)
+def test_half_a_list_of_defects_is_not_applied(tmp_path: Path, work: Path, line: str, told: str) -> None:
+    """A line that names no pixel is no line to pass over: what it means would stay in every flat, or another pixel."""
+    listed = tmp_path / "cosme.lst"
+    listed.write_text(f"# cosme\nP 3 4\n{line}\n", encoding="ascii")
+    result = run_job(make_job(dark_frames(tmp_path), calibration=Calibration(defects=listed)), work)
+
+    assert isinstance(result, Failed)
+    assert told in result.reason
+
+
+def test_a_list_of_defects_may_have_comments_in_any_encoding(tmp_path: Path, work: Path) -> None:
+    """Also behind a position; Windows writes them in a code page."""
+    listed = tmp_path / "cosme.lst"
+    listed.write_bytes("# caméra\r\n\r\np 3 4 # à côté\r\n".encode("cp1252"))
+    result = run_job(make_job(dark_frames(tmp_path), calibration=Calibration(defects=listed)), work)
+
+    assert isinstance(result, Integrated)
+
+
 def test_a_master_of_another_size_is_refused(tmp_path: Path, work: Path) -> None:
     """The failure names both sizes."""
     bias = save_master(tmp_path / "bias.xisf", np.full((20, 31), 0.01))
