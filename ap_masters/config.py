@@ -12,12 +12,15 @@ from ap_masters.model import (
     CALIBRATION_TYPES,
     CalibrationType,
     Combination,
+    Compression,
     Count,
     Cutoff,
+    EngineName,
     Fraction,
     FrameType,
     Grade,
     ImageFormat,
+    JavaScript,
     Level,
     Normalization,
     Rejection,
@@ -212,6 +215,11 @@ class DarkSettings(Section):
             raise ValueError("either a master bias or a constant is subtracted from darks, not both")
         return self
 
+    @property
+    def subtracts(self) -> bool:
+        """Whether anything is subtracted from darks."""
+        return self.subtract_bias == "master" or self.subtract_constant is not None
+
 
 class PixInsightSettings(Section):
     """How PixInsight is found, started and watched."""
@@ -221,7 +229,7 @@ class PixInsightSettings(Section):
     instances: int = Field(1, ge=1, le=64)
     timeout_s: float = Field(600.0, gt=0)  # without any sign of life
     startup_timeout_s: float = Field(180.0, gt=0)
-    javascript: Literal["portable", "sm", "v8"] = "portable"
+    javascript: JavaScript = "portable"
     force_exit: bool = True
     script_dir: Path | None = None
 
@@ -290,7 +298,7 @@ class Settings(Section):
     layout: str = "ap"
     format: ImageFormat | None = None  # None: the layout's own
     scale: SampleScale | None = None  # None: the layout's own
-    compression: Literal["none", "zlib", "lz4", "zstd"] = "none"
+    compression: Compression = "none"
     memory: str | None = None  # "2G", "800M", "4096" (MiB); None: half of what is free
     threads: int | None = Field(None, ge=1)
     stages: tuple[Literal["bias", "dark", "flat"], ...] = ("bias", "dark", "flat")
@@ -308,6 +316,15 @@ class Settings(Section):
     pixinsight: PixInsightSettings = PixInsightSettings()
     quality: QualitySettings = QualitySettings()
     library: LibrarySettings = LibrarySettings()
+
+    def engine_beside(self, pixinsight: Path | None) -> EngineName:
+        """Return the engine that integrates where PixInsight's program is ``pixinsight``, None: nowhere.
+
+        PixInsight stays the engine where it was asked for, or its program named, and is not there: numpy does not
+        quietly take its place.
+        """
+        wanted = self.engine == "pixinsight" or pixinsight is not None or self.pixinsight.binary is not None
+        return "pixinsight" if wanted and self.engine != "numpy" else "numpy"
 
     @field_validator("types", mode="before")
     @classmethod

@@ -11,7 +11,7 @@ import psutil
 from ap_masters import __version__, memory
 from ap_masters.config import Settings
 from ap_masters.engines.pixinsight.find import Facts, examine
-from ap_masters.model import Noun
+from ap_masters.model import EngineName, Noun
 
 _PACKAGES: Final = ("astropy", "filelock", "jinja2", "lz4", "numpy", "psutil", "pydantic", "rich", "typer", "zstandard")
 
@@ -27,15 +27,14 @@ class Health(Noun):
     memory_free: int  # bytes
     memory_budget: int  # bytes that integration would take
     pixinsight: Facts
-    engine: str
+    engine: EngineName
     ready: bool
 
 
 def examine_machine(settings: Settings) -> Health:
     """Return what is installed, how much room there is, and whether PixInsight is there."""
     facts = examine(settings.pixinsight.binary)
-    wants_pixinsight = settings.engine == "pixinsight" or settings.pixinsight.binary is not None
-    engine = "pixinsight" if settings.engine != "numpy" and (facts.binary or wants_pixinsight) else "numpy"
+    engine = settings.engine_beside(facts.binary)
     return Health(
         version=__version__,
         python=f"{platform.python_version()} ({sys.executable})",

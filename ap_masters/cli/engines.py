@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ap_masters import memory
 from ap_masters.config import Settings
 from ap_masters.engines import Engine
 from ap_masters.errors import PixInsightError
-from ap_masters.model import Job
+from ap_masters.model import EngineName, Job
 from ap_masters.run_log import FOLDER
 
 
 class Choice(NamedTuple):
     """The engine of a run, where its program is, and the line that says so, printed before anything else."""
 
-    name: Literal["numpy", "pixinsight"]
+    name: EngineName
     line: str
     program: Path | None = None
 
@@ -23,18 +23,17 @@ class Choice(NamedTuple):
 def choose(settings: Settings) -> Choice:
     """Return the engine of this run; it never changes half-way.
 
-    Raises PixInsightError, with every place that was looked at, where PixInsight was asked for, or its program
-    was named, and it is not there: numpy does not quietly take its place.
+    Raises PixInsightError, with every place that was looked at, where PixInsight is the engine and is not there.
     """
     if settings.engine == "numpy":
         return Choice("numpy", "engine: numpy (built in)")
     from ap_masters.engines.pixinsight.find import find_binary
 
     found = find_binary(settings.pixinsight.binary)
+    if settings.engine_beside(found.path) == "numpy":
+        return Choice("numpy", "engine: numpy (built in; PixInsight was not found)")
     if found.path is not None:
         return Choice("pixinsight", f"engine: PixInsight ({found.path})", found.path)
-    if settings.engine == "auto" and settings.pixinsight.binary is None:
-        return Choice("numpy", "engine: numpy (built in; PixInsight was not found)")
     places = ", ".join(str(path) for path in found.looked_at)
     raise PixInsightError(
         f"PixInsight was not found (looked at {places}). Say where it is with --pixinsight-binary, "

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ap_masters.engines.counting import keys, median_by_counting, values
 from ap_masters.engines.medians import middle_ranks
+from ap_masters.model import ROBUST_SIGMA
 
 Rows = NDArray[np.float32]
 
-_ROBUST: Final = 1.4826
 _DEFECT: Final = 5.0
 _WIDTH: Final = 0.006  # of the samples, on each side of a value that is looked for: four times what a sample errs by
 _KEPT: Final = 1 << 20  # samples kept of one range until equal ones are counted together
@@ -62,7 +62,7 @@ def _by_ranges(sample: Rows, runs: Callable[[], Iterator[Rows]]) -> OrderStatist
     """Look for the values in the ranges where a sample has them."""
     first, before, median, after, last = _quantiles(sample, *(0.5 + part * _WIDTH for part in (-1, -0.5, 0, 0.5, 1)))
     near, far = _quantiles(np.abs(sample - median), 0.5 - _WIDTH, 0.5 + _WIDTH)
-    error, limit = after - before, _DEFECT * _ROBUST
+    error, limit = after - before, _DEFECT * ROBUST_SIGMA
     ranges = [
         _Range(first, last),
         *_mirrored(median, near, far, error),
@@ -225,7 +225,7 @@ def _by_counting(runs: Callable[[], Iterator[Rows]]) -> OrderStatistics:
     """Count bit patterns: for masters most of whose samples are equal, and others that a sample says little about."""
     median = median_by_counting(runs) or 0.0
     mad = median_by_counting(lambda: (np.abs(run.astype(np.float64) - median).astype(np.float32) for run in runs()))
-    reach = _DEFECT * _ROBUST * (mad or 0.0)
+    reach = _DEFECT * ROBUST_SIGMA * (mad or 0.0)
     hot = cold = 0
     for run in runs():
         samples = run.astype(np.float64)

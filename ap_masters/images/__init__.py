@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from ap_masters.errors import UnreadableImage, UnwritableImage
 from ap_masters.files import FITS_MAGIC, GZIP_MAGIC, XISF_MAGIC
 from ap_masters.images.fits_header import FIRST_READ, read_fits
 from ap_masters.images.xisf_header import read_xisf
-from ap_masters.model import ImageInfo, Keyword
+from ap_masters.model import Compression, ImageInfo, Keyword
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +29,6 @@ SUFFIXES: Final = frozenset(
     | {f"{fits}{packed}" for fits in (".fit", ".fits", ".fts") for packed in (".gz", ".fz")}
 )
 _ENDINGS: Final = tuple(SUFFIXES)
-Compression = Literal["none", "zlib", "lz4", "zstd"]
 
 
 def is_image_name(path: Path | str) -> bool:

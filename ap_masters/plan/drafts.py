@@ -84,8 +84,7 @@ def prepare(group: Group, settings: Settings, engine: str) -> Draft:
 def recipe_of(group: Group, settings: Settings) -> Recipe:
     """Return how ``group`` is integrated: by its type, by how many frames it has, and by what is subtracted of them."""
     dark = group.key.type in DARKS
-    subtracted = settings.dark.subtract_bias == "master" or settings.dark.subtract_constant is not None
-    around_zero = dark and (subtracted or "B" in group.calibrated_before)
+    around_zero = dark and (settings.dark.subtracts or "B" in group.calibrated_before)
     return recipes.recipe_for(group.key.type, len(group.frames), settings.recipe, around_zero=around_zero)
 
 

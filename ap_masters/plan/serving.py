@@ -109,8 +109,7 @@ def _as_they_are(group: Group, settings: Settings) -> Served:
     before = group.calibrated_before
     reason = f"every frame has been calibrated already (CALSTAT {before})"
     decision = Decision(subject="calibration", verdict="none", reason=reason)
-    dark = settings.dark.subtract_bias == "master" or settings.dark.subtract_constant is not None
-    expected = group.key.type is FrameType.FLAT or (group.key.type in DARKS and dark)
+    expected = group.key.type is FrameType.FLAT or (group.key.type in DARKS and settings.dark.subtracts)
     warnings = (f"nothing is subtracted: {reason}",) if expected else ()
     return Served(Calibration(before=before, decisions=(decision,)), None, warnings)
 

@@ -9,8 +9,7 @@ from itertools import pairwise, takewhile
 from statistics import median
 from typing import NamedTuple
 
-# MAD -> standard deviation, for normal noise.
-ROBUST_SIGMA = 1.4826
+from ap_masters.model import ROBUST_SIGMA
 
 # Medians of 16-bit frames are whole (or half) numbers: no level is known better than this.
 _ROUNDING = 1 / math.sqrt(12)

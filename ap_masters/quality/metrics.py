@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from ap_masters.images.scale import ADU
-from ap_masters.model import DARKS, UNLIT, FrameType, Statistics
+from ap_masters.model import DARKS, ROBUST_SIGMA, UNLIT, FrameType, Statistics
 from ap_masters.quality import grid, levels
 from ap_masters.record import Measure, Record
 
@@ -47,7 +47,7 @@ class Facts(NamedTuple):
     @property
     def sigma(self) -> float:
         """Robust sigma of a pixel, ADU."""
-        return ADU * levels.ROBUST_SIGMA * fmean(c.mad for c in self.statistics.channels)
+        return ADU * ROBUST_SIGMA * fmean(c.mad for c in self.statistics.channels)
 
     @property
     def blocks(self) -> list[list[float]]:
@@ -89,7 +89,7 @@ class Estimate(NamedTuple):
 
 
 class Metric(NamedTuple):
-    """One row of the table. ``physical_unit`` is that of the value times the gain; None where electrons tell nothing."""
+    """One row of the table. ``physical_unit``: that of value times gain; None where electrons tell nothing."""
 
     name: str
     unit: str

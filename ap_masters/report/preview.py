@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ap_masters import images
 from ap_masters.errors import ImageError
 from ap_masters.library.places import whole_of
-from ap_masters.model import HOUSEKEEPING
+from ap_masters.model import HOUSEKEEPING, ROBUST_SIGMA
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,7 +87,7 @@ def stretch(pixels: "NDArray[np.float64]") -> "NDArray[np.uint8]":
         return np.full(pixels.shape, round(255 * _BACKGROUND), np.uint8)
     unit = (pixels - low) / (high - low)
     median = float(np.median(unit))
-    sigma = 1.4826 * float(np.median(np.abs(unit - median)))
+    sigma = ROBUST_SIGMA * float(np.median(np.abs(unit - median)))
     shadows = min(max(0.0, median + _SHADOWS * sigma), 0.999)
     clipped = np.clip((unit - shadows) / (1 - shadows), 0.0, 1.0)
     middle = _midtones(max(median - shadows, 1e-6) / (1 - shadows), _BACKGROUND)

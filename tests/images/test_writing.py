@@ -21,8 +21,8 @@ from hypothesis.extra import numpy as st_numpy
 from numpy.typing import NDArray
 
 from ap_masters.errors import UnwritableImage
-from ap_masters.images import Compression, create, open_image, read_image, read_info, write_image
-from ap_masters.model import Keyword
+from ap_masters.images import create, open_image, read_image, read_info, write_image
+from ap_masters.model import Compression, Keyword
 
 KEYWORDS = (
     Keyword("IMAGETYP", "Master Dark", "type"),

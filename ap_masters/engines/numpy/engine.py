@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Literal
 
 from ap_masters.engines.numpy.crew import WorkerLost
 from ap_masters.engines.numpy.master import ENGINE, Resources, make_master
@@ -13,6 +12,7 @@ from ap_masters.engines.numpy.prepare import CannotIntegrate
 from ap_masters.engines.numpy.reading import Refused
 from ap_masters.errors import ApMastersError
 from ap_masters.model import (
+    Compression,
     Failed,
     Integrated,
     Job,
@@ -39,7 +39,7 @@ class NumpyEngine:
         *,
         memory: int,
         threads: int | None = None,
-        compression: Literal["none", "zlib", "lz4", "zstd"] = "none",
+        compression: Compression = "none",
     ) -> None:
         self._resources = Resources(memory, threads, compression)
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from ap_masters.engines.numpy.reading import Frames
 from ap_masters.engines.statistics import Accumulator
 from ap_masters.images.image import Writer
 from ap_masters.images.scale import white
-from ap_masters.model import EngineInfo, Frame, FrameOutcome, Job, Statistics
+from ap_masters.model import Compression, EngineInfo, Frame, FrameOutcome, Job, Statistics
 
 ENGINE: Final = EngineInfo(name="numpy", version=__version__, definition="ImageIntegration 1.6.0")
 
@@ -32,7 +32,7 @@ class Resources(NamedTuple):
 
     memory: int
     threads: int | None
-    compression: Literal["none", "zlib", "lz4", "zstd"]
+    compression: Compression
 
     @property
     def processors(self) -> int:

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.engines.counting import median_by_counting
+from ap_masters.model import ROBUST_SIGMA
 
 Plane = Callable[[int, int], NDArray[np.float32]]  # start, size -> run of samples, in counts
 
 _FEWEST: Final = 16
 _NO_CORRELATION: Final = 0.005
 _THRESHOLD: Final = 3.0
-_ROBUST: Final = 1.4826
 _RUN: Final = 1 << 20
 
 
@@ -43,7 +43,7 @@ class Optimization:
 
         median = median_by_counting(binned) or 0.0
         mad = median_by_counting(lambda: (np.abs(run - np.float32(median)) for run in binned())) or 0.0
-        self._threshold = min(max(median + _THRESHOLD * _ROBUST * mad, 0.0), full_scale)
+        self._threshold = min(max(median + _THRESHOLD * ROBUST_SIGMA * mad, 0.0), full_scale)
         self._dark = dark
         self.pixels = sum(int(np.count_nonzero(run >= self._threshold)) for run in binned())
 

@@ -12,13 +12,12 @@ from ap_masters.engines import Interrupted
 from ap_masters.engines.pixinsight import causes, find, results, tree
 from ap_masters.engines.pixinsight.batches import batches
 from ap_masters.engines.pixinsight.masters import usable
-from ap_masters.engines.pixinsight.parameters import JavaScript
 from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.process import Launch, supervise
 from ap_masters.engines.pixinsight.pulse import Limits, job_limit
 from ap_masters.engines.pixinsight.script import render, unsupported
 from ap_masters.errors import ImageError, PixInsightError
-from ap_masters.model import Failed, Job, JobResult, JobState, OnProgress, Progress
+from ap_masters.model import Failed, JavaScript, Job, JobResult, JobState, OnProgress, Progress
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,7 @@ from typing import Final, NamedTuple
 import psutil
 
 from ap_masters.engines.pixinsight import slots
-from ap_masters.engines.pixinsight.parameters import JavaScript
-from ap_masters.model import Noun
+from ap_masters.model import JavaScript, Noun
 from ap_masters.safe import one_line
 
 _USUAL: Final[Mapping[str, tuple[str, ...]]] = {

@@ -7,7 +7,7 @@ Defaults changed between PixInsight versions, so every parameter that has a say 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from ap_masters.model import (
     Calibration,
@@ -19,8 +19,6 @@ from ap_masters.model import (
     Rejection,
     RejectionNormalization,
 )
-
-JavaScript = Literal["portable", "sm", "v8"]
 
 
 class Parameter(NamedTuple):

@@ -6,10 +6,9 @@ from typing import Any, Final
 
 from ap_masters import __version__, record
 from ap_masters.engines.pixinsight import parameters
-from ap_masters.engines.pixinsight.parameters import JavaScript
 from ap_masters.engines.pixinsight.paths import RunPaths, for_pixinsight
 from ap_masters.errors import UsageError
-from ap_masters.model import COMMENTARY, CalibrationMaster, Job, Keyword
+from ap_masters.model import COMMENTARY, CalibrationMaster, JavaScript, Job, Keyword
 from ap_masters.rendering import environment
 
 _TEMPLATE: Final = "pjsr/run.js.j2"

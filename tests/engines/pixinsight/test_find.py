@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ap_masters.engines.pixinsight import find
-from ap_masters.engines.pixinsight.parameters import JavaScript
+from ap_masters.model import JavaScript
 
 
 def program(path: Path) -> Path:
