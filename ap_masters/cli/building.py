@@ -153,12 +153,10 @@ def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: 
 
 
 def _labels(the_plan: Plan) -> dict[str, Label]:
-    """Return what the progress display shows of each step; work goes with the number of samples."""
+    """Return what the progress display shows of each step."""
     from ap_masters.plan import job_id
 
     return {
-        job_id(step.key, step.output): Label.of(
-            step.key.type, step.output, step.frames * (step.key.width or 1) * (step.key.height or 1)
-        )
+        job_id(step.key, step.output): Label(step.key.type, step.output.name, step.job.samples if step.job else 0)
         for step in the_plan.steps
     }

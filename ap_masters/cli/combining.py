@@ -77,7 +77,7 @@ def combine(
         )
     if output.is_dir():
         raise UsageError(f"{output}: is a folder; name the file to write as the last argument")
-    with shown(screen, {"combine": Label.of(method, output, 1.0)}) as on_progress:
+    with shown(screen, {"combine": Label(method, output.name)}) as on_progress:
         combined = stack(
             expand(inputs, but=output),
             output,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+
 from typing import TYPE_CHECKING, Final
 
 from ap_masters.cli.display import Screen, is_terminal
@@ -30,11 +30,6 @@ class Label:
     type: str
     name: str
     weight: float = 1.0
-
-    @classmethod
-    def of(cls, frame_type: str, output: Path, weight: float) -> "Label":
-        """Return the label of the job that makes ``output``."""
-        return cls(frame_type, output.name, weight)
 
 
 class Tracker:

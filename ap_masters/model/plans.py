@@ -28,6 +28,11 @@ class Job(Noun):
         """The frames to integrate."""
         return self.group.frames
 
+    @property
+    def samples(self) -> int:
+        """Samples of all its frames, which are what its work goes with."""
+        return sum(frame.width * frame.height * frame.channels for frame in self.frames)
+
 
 class Action(StrEnum):
     """What a plan would do about one group."""

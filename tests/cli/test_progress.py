@@ -4,7 +4,6 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +12,9 @@ from ap_masters.cli.progress import Label, Tracker, clock, shortened, shown
 from ap_masters.model import JobState, Progress
 
 LABELS = {
-    "a": Label.of("bias", Path("master/masterBias.xisf"), 1.0),
-    "b": Label.of("dark", Path("master/masterDark.xisf"), 3.0),
-    "c": Label.of("flat", Path("master/masterFlat.xisf"), 4.0),
+    "a": Label("bias", "masterBias.xisf", 1.0),
+    "b": Label("dark", "masterDark.xisf", 3.0),
+    "c": Label("flat", "masterFlat.xisf", 4.0),
 }
 
 

@@ -13,17 +13,15 @@ def batches(jobs: Sequence[Job], count: int) -> list[list[Job]]:
     whole = _families(jobs)
     sizes = [0] * max(1, min(count, len(whole)))
     shares: list[set[str]] = [set() for _ in sizes]
-    for family in sorted(whole, key=lambda family: -sum(map(work, family))):
+    for family in sorted(whole, key=lambda family: -_work(family)):
         smallest = sizes.index(min(sizes))
-        sizes[smallest] += sum(map(work, family))
+        sizes[smallest] += _work(family)
         shares[smallest] |= {job.id for job in family}
     return [batch for share in shares if (batch := [job for job in jobs if job.id in share])]
 
 
-def work(job: Job) -> int:
-    """Return the number of samples that ``job`` reads."""
-    frame = job.frames[0]
-    return len(job.frames) * frame.width * frame.height * frame.channels
+def _work(family: Sequence[Job]) -> int:
+    return sum(job.samples for job in family)
 
 
 def _families(jobs: Sequence[Job]) -> list[list[Job]]:

@@ -44,10 +44,8 @@ def job_limit(job: Job, silence: float) -> float:
 
     Twice, so that a job that stands still is told as one that is silent.
     """
-    frame = job.frames[0]
-    megasamples = len(job.frames) * frame.width * frame.height * frame.channels / 1e6
     passes = 2 if job.calibration is not None else 1
-    return 2 * silence + passes * megasamples * _SECONDS_PER_MEGASAMPLE
+    return 2 * silence + passes * job.samples / 1e6 * _SECONDS_PER_MEGASAMPLE
 
 
 class Work(NamedTuple):

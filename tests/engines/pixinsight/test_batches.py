@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ap_masters.engines.pixinsight.batches import batches, work
+from ap_masters.engines.pixinsight.batches import batches
 from ap_masters.model import Job
 from tests.engines.pixinsight.jobs import make_job
 
@@ -43,6 +43,10 @@ def test_partition(drawn: list[tuple[int, set[int]]], count: int) -> None:
         assert all(other in names for each in batch for other in each.waits_for)
 
 
-def test_work_is_samples() -> None:
-    """The work of a job is what it reads."""
-    assert work(job(0, 3)) == 3 * 16 * 12
+def test_colour_frames_are_three_times_the_work() -> None:
+    """The work of a job goes with the samples it reads."""
+    grey = job(0, 3)
+    colour = tuple(frame.model_copy(update={"channels": 3}) for frame in grey.frames)
+    coloured = grey.model_copy(update={"group": grey.group.model_copy(update={"frames": colour})})
+
+    assert (grey.samples, coloured.samples) == (3 * 16 * 12, 3 * 16 * 12 * 3)
