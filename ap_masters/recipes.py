@@ -4,7 +4,7 @@ Sources: ImageIntegration parameters that WBPP 3.0.1 uses for masters, and its `
 """
 
 from ap_masters.config import RecipesSettings
-from ap_masters.model import FrameType, Normalization, Recipe, Rejection, RejectionNormalization
+from ap_masters.model import FrameType, Normalization, Recipe, Rejection
 
 BASE = {
     FrameType.BIAS: Recipe(),
@@ -12,7 +12,7 @@ BASE = {
     FrameType.DARK_FLAT: Recipe(),
     FrameType.FLAT: Recipe(
         normalization=Normalization.MULTIPLICATIVE,
-        rejection_normalization=RejectionNormalization.EQUALIZE_FLUXES,
+        rejection_normalization=Normalization.MULTIPLICATIVE.for_rejection,
     ),
 }
 

@@ -91,10 +91,13 @@ class Rejected(Noun):
     agree: bool = True
 
 
+Severity = Literal["note", "warning", "refresh", "service", "refuse"]
+
+
 class Finding(Noun):
     """One thing quality control has to say: ``limit`` and ``value`` in ``unit``, so that a user can check it."""
 
-    severity: Literal["note", "warning", "refresh", "service", "refuse"]
+    severity: Severity
     metric: str
     message: str
     value: float | None = None
@@ -165,7 +168,7 @@ class Record(Noun):
     script: str | None = None
     history: tuple[Event, ...] = ()
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class Outline(NamedTuple):

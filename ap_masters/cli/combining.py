@@ -10,7 +10,7 @@ from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.cli.progress import Label, shown
 from ap_masters.errors import UsageError
-from ap_masters.model import Combination, FrameType, Normalization, Recipe, Rejection, RejectionNormalization
+from ap_masters.model import LARGEST_SIGMA, Combination, FrameType, Normalization, Recipe, Rejection
 from ap_masters.settings_files import Loaded
 
 _USUAL: Final = Recipe()
@@ -34,8 +34,10 @@ def combine(
     ],
     method: Annotated[Combination, typer.Option(help="How samples become one.")] = Combination.MEDIAN,
     rejection: Annotated[Rejection, typer.Option(help="Pixel rejection.")] = Rejection.NONE,
-    sigma_low: Annotated[float, typer.Option(min=0, max=10, help="Low limit, in sigma.")] = _USUAL.sigma_low,
-    sigma_high: Annotated[float, typer.Option(min=0, max=10, help="High limit, in sigma.")] = _USUAL.sigma_high,
+    sigma_low: Annotated[float, typer.Option(min=0, max=LARGEST_SIGMA, help="Low limit, in sigma.")] = _USUAL.sigma_low,
+    sigma_high: Annotated[
+        float, typer.Option(min=0, max=LARGEST_SIGMA, help="High limit, in sigma.")
+    ] = _USUAL.sigma_high,
     normalization: Annotated[
         Normalization, typer.Option(help="Scale each frame to the level of the first (flats: multiplicative).")
     ] = Normalization.NONE,
@@ -59,14 +61,14 @@ def combine(
     from ap_masters.inputs import expand
 
     settings = loaded.settings
-    scaled = normalization is Normalization.MULTIPLICATIVE
+
     recipe = Recipe(
         combination=method,
         rejection=rejection,
         sigma_low=sigma_low,
         sigma_high=sigma_high,
         normalization=normalization,
-        rejection_normalization=RejectionNormalization.EQUALIZE_FLUXES if scaled else RejectionNormalization.NONE,
+        rejection_normalization=normalization.for_rejection,
     )
     engine = NumpyEngine(
         memory=memory.budget(settings.memory), threads=settings.threads, compression=settings.compression

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING, Final
 
 from ap_masters.cli.display import Screen, is_terminal

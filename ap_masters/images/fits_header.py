@@ -11,12 +11,11 @@ from typing import IO, Final, NamedTuple, Protocol, cast
 from ap_masters.errors import UnreadableImage
 from ap_masters.files import FITS_MAGIC, GZIP_MAGIC
 from ap_masters.images.fits_cards import BLOCK, CARD, STRUCTURAL, parse_cards
-from ap_masters.model import ImageFormat, ImageInfo, Keyword
+from ap_masters.model import LARGEST_SIDE, ImageFormat, ImageInfo, Keyword
 
 _NAME: Final = 8  # bytes of a card that hold its keyword
 FIRST_READ: Final = 4 * BLOCK  # 144 cards: nearly every raw frame's header in one read
 _LARGEST_HEADER: Final = 16 * 1024 * 1024
-_LARGEST_SIDE: Final = 1 << 24
 _DATASUM: Final = re.compile(r"[0-9]{1,10}")
 _MOST_CHANNELS: Final = 256  # more are the planes of a data cube, which would be looked at one by one
 
@@ -164,7 +163,7 @@ def _layout(path: Path, image: _Hdu, keywords: tuple[Keyword, ...], *, images: i
     if channels > _MOST_CHANNELS:
         what = f"has {channels} planes by its header, too many for a calibration frame"
         raise UnreadableImage(path, f"{what}: split a cube of exposures into files of one each")
-    if max(width, height) > _LARGEST_SIDE:
+    if max(width, height) > LARGEST_SIDE:
         raise UnreadableImage(path, f"claims to be {width} x {height} x {channels} pixels; the header is damaged")
     info = ImageInfo(path, ImageFormat.FITS, width, height, channels, sample, full_scale, keywords, images=images)
     return FitsLayout(info, image.number, image.offset, image.extent, image.datasum, bitpix, bscale, bzero, image.tiled)

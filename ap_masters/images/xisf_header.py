@@ -15,11 +15,10 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from ap_masters.errors import UnreadableImage
-from ap_masters.model import COMMENTARY, ImageFormat, ImageInfo, Keyword
+from ap_masters.model import COMMENTARY, LARGEST_SIDE, ImageFormat, ImageInfo, Keyword
 
 _PREAMBLE: Final = 16  # magic, header length, reserved
 _LARGEST_HEADER: Final = 1 << 27  # embedded blocks and previews included
-_LARGEST_SIDE: Final = 1 << 24
 _NAMESPACE: Final = "{http://www.pixinsight.com/xisf}"
 
 # sampleFormat -> numpy's name, bytes, and the value of full scale
@@ -152,7 +151,7 @@ def _geometry(path: Path, text: str) -> tuple[int, int, int]:
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
         raise UnreadableImage(path, f"has the geometry {text!r}, which is not width:height:channels")
     width, height, channels = (int(part) for part in parts)
-    if min(width, height, channels) < 1 or max(width, height, channels) > _LARGEST_SIDE:
+    if min(width, height, channels) < 1 or max(width, height, channels) > LARGEST_SIDE:
         raise UnreadableImage(path, f"claims to be {width} x {height} x {channels} pixels; the header is damaged")
     return width, height, channels
 

@@ -15,13 +15,13 @@ from ap_masters.model import HOUSEKEEPING
 
 log = logging.getLogger(__name__)
 
-_PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 30.0
 TURN: Final = HOUSEKEEPING / "turn"
 _AT_WORK: Final = "at work"
 
 
 @contextmanager
-def library_lock(library: Path, *, patience: float = _PATIENCE_S) -> Iterator[str]:
+def library_lock(library: Path, *, patience: float = PATIENCE_S) -> Iterator[str]:
     """Hold the library's lock for as long as the block runs; the folder is made where it is missing.
 
     Yields the turn before this one: what was planned when ``turn`` said otherwise was planned for a library that may

@@ -33,7 +33,7 @@ from ap_masters.images import is_image_name
 from ap_masters.library import store
 from ap_masters.library.contents import Contents
 from ap_masters.library.copying import copy_verified
-from ap_masters.library.lock import library_lock
+from ap_masters.library.lock import PATIENCE_S, library_lock
 from ap_masters.library.notes import MirrorNote, is_known_target, write_mirror_notes
 from ap_masters.library.places import library_around
 from ap_masters.library.scan import scan
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 _COPIED: Final = HOUSEKEEPING / "copied.json"
 _JOURNAL: Final = HOUSEKEEPING / "copied.jsonl"  # what came to it in a run that may yet be killed
-_PATIENCE_S: Final = 5.0
+_SHORT_PATIENCE_S: Final = 5.0  # for one file
 
 Action = Literal["copied", "updated", "adopted", "up to date", "repaired", "moved", "kept", "mismatch", "failed"]
 
@@ -102,7 +102,13 @@ _LINE: Final = TypeAdapter(_Line)
 
 
 def mirror(
-    library: Path, target: Path, *, now: datetime, quick: bool = False, repair: bool = False, patience: float = 30.0
+    library: Path,
+    target: Path,
+    *,
+    now: datetime,
+    quick: bool = False,
+    repair: bool = False,
+    patience: float = PATIENCE_S,
 ) -> MirrorReport:
     """Bring ``target`` up to date with ``library`` and verify it.
 
@@ -257,7 +263,7 @@ class _Run:
             with ExitStack() as held:
                 with suppress(LibraryNotWritable):
                     # A build may be putting it in place right now.
-                    held.enter_context(library_lock(self.library, patience=_PATIENCE_S))
+                    held.enter_context(library_lock(self.library, patience=_SHORT_PATIENCE_S))
                 if detail := objection(source, over=replaced):
                     return Copy(path=name, action="mismatch", detail=detail)
         if self._is_of_another(name, source):

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 from ap_masters import record as records
 from ap_masters.errors import AttentionNeeded, RecordError
 from ap_masters.files import sha256
-from ap_masters.library.lock import library_lock
+from ap_masters.library.lock import PATIENCE_S, library_lock
 from ap_masters.library.places import refuse_part
 from ap_masters.library.scan import is_console_log, other_files, scan
 from ap_masters.model import MasterStatus, Noun
@@ -99,7 +99,9 @@ class _Needed:
         return self._by_hash.get(entry.sha256) or self._unhashed.get(stamp)
 
 
-def prune(library: Path, *, now: datetime, season_days: int, apply: bool = False, patience: float = 30.0) -> Prune:
+def prune(
+    library: Path, *, now: datetime, season_days: int, apply: bool = False, patience: float = PATIENCE_S
+) -> Prune:
     """Say which raw frames may go, and with ``apply`` delete those and no others.
 
     A frame stays while a master that is published, in quarantine or a candidate was made of it, under whatever path:

@@ -17,11 +17,12 @@ from ap_masters.model.frames import (
     calstat,
 )
 from ap_masters.model.groups import Grade, Group, GroupKey, differ, told_apart, turned
-from ap_masters.model.images import COMMENTARY, Compression, ImageFormat, ImageInfo, Keyword, SampleScale
+from ap_masters.model.images import COMMENTARY, LARGEST_SIDE, Compression, ImageFormat, ImageInfo, Keyword, SampleScale
 from ap_masters.model.masters import HOUSEKEEPING, QUARANTINE, SUPERSEDED, Master, MasterStatus
 from ap_masters.model.noun import Noun
 from ap_masters.model.plans import Action, Job, Plan, Step
 from ap_masters.model.recipes import (
+    LARGEST_SIGMA,
     Calibration,
     CalibrationMaster,
     Combination,
@@ -54,6 +55,8 @@ __all__ = [
     "COMMENTARY",
     "DARKS",
     "HOUSEKEEPING",
+    "LARGEST_SIDE",
+    "LARGEST_SIGMA",
     "QUARANTINE",
     "ROBUST_SIGMA",
     "SUPERSEDED",

@@ -17,6 +17,8 @@ class Keyword(NamedTuple):
     comment: str = ""
 
 
+LARGEST_SIDE: Final = 1 << 24  # pixels; a header that claims more is damaged
+
 # Keywords without a value: their text stands in the comment.
 COMMENTARY: Final = frozenset({"COMMENT", "HISTORY", ""})
 

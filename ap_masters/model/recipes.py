@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -49,6 +49,12 @@ class Normalization(StrEnum):
     NONE = "none"
     MULTIPLICATIVE = "multiplicative"
 
+    @property
+    def for_rejection(self) -> "RejectionNormalization":
+        """What goes with it: frames that are scaled are compared as scaled, as WBPP 3.0.1 does with flats."""
+        scaled = self is Normalization.MULTIPLICATIVE
+        return RejectionNormalization.EQUALIZE_FLUXES if scaled else RejectionNormalization.NONE
+
 
 class RejectionNormalization(StrEnum):
     """Scaling of each frame for rejection only."""
@@ -60,7 +66,8 @@ class RejectionNormalization(StrEnum):
 # The ranges of ImageIntegration 1.6.0's parameters, for recipes and for the settings they are made of.
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Sigma = Annotated[float, Field(ge=0, le=10)]
+LARGEST_SIGMA: Final = 10
+Sigma = Annotated[float, Field(ge=0, le=LARGEST_SIGMA)]
 Cutoff = Annotated[float, Field(ge=3, le=10)]
 Relaxation = Annotated[float, Field(ge=1, le=10)]
 Level = Annotated[float, Field(gt=0, le=65535)]  # ADU

@@ -19,7 +19,7 @@ class ChannelStatistics(Noun):
     """Statistics of one channel, in units of full scale ([0, 1] for 16-bit frames).
 
     ``mad`` is the median absolute deviation from the median, unscaled; ``stddev`` uses n - 1. ``hot`` and
-    ``cold`` count samples beyond 5 robust sigma (``ROBUST_SIGMA * mad``) of the median, strictly.
+    ``cold`` count samples beyond 5 robust sigma (1.4826 * mad) of the median, strictly.
     """
 
     median: float

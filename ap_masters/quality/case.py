@@ -1,14 +1,11 @@
 """What a rule of the gate looks at, and what it answers with."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ap_masters.config import CullSettings, FlatSettings, QualitySettings
 from ap_masters.model import FrameType
 from ap_masters.quality.metrics import frame_levels, value_of
-from ap_masters.record import Finding, Measure, Record
-
-Severity = Literal["note", "warning", "refresh", "service", "refuse"]
-
+from ap_masters.record import Finding, Measure, Record, Severity
 
 ROUNDING = 1e-9  # limits are strict, but for the last digits of a floating point number
 SIGNIFICANT = 4.0  # standard errors: over some ten metrics and a thousand seasons, not one false alarm

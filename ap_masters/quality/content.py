@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from ap_masters.images.scale import ADU
 from ap_masters.model import UNLIT, Rejection
 from ap_masters.quality import levels
-from ap_masters.quality.case import ROUNDING, SIGNIFICANT, Case, Severity, beyond, told
+from ap_masters.quality.case import ROUNDING, SIGNIFICANT, Case, beyond, told
 from ap_masters.quality.metrics import value_of
-from ap_masters.record import Finding
+from ap_masters.record import Finding, Severity
 
 _CLIPPED_PERCENT = 0.1
 _ONE_SIDED_PERCENT = 5.0

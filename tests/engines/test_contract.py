@@ -12,15 +12,15 @@ from ap_masters import images
 from ap_masters.engines import Engine
 from ap_masters.engines.history import read_history
 from ap_masters.engines.numpy import NumpyEngine
-from ap_masters.engines.pixinsight import PixInsightEngine
 from ap_masters.model import Failed, Integrated, Job, Keyword, Rejection
 from tests import reference
 from tests.engines.cases import Cases
+from tests.engines.pixinsight.jobs import make_engine
 
 SIMULATOR = (sys.executable, str(Path(__file__).parent.parent / "simulator" / "PixInsight"))
 ENGINES: dict[str, Callable[[], Engine]] = {
     "numpy": lambda: NumpyEngine(memory=64 << 20),
-    "pixinsight": lambda: PixInsightEngine(SIMULATOR),
+    "pixinsight": lambda: make_engine(SIMULATOR),
 }
 AGREEMENT = 1e-7  # of full scale
 

@@ -1,10 +1,12 @@
-"""Small jobs for the tests of the PixInsight engine: frames that exist by name only, or on disk."""
+"""Small jobs for the tests of the PixInsight engine: frames that exist by name only, or on disk; and the engine."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ap_masters.config import PixInsightSettings
+from ap_masters.engines.pixinsight import PixInsightEngine
 from ap_masters.model import (
     Calibration,
     CalibrationMaster,
@@ -22,6 +24,12 @@ from ap_masters.model import (
 from tests.builders import make_frame
 
 _IMAGE_TYPE = {FrameType.BIAS: "MasterBias", FrameType.FLAT: "MasterFlat"}
+
+
+def make_engine(command: Sequence[str], **changes: Any) -> PixInsightEngine:
+    """Return the engine as it is where nothing is set, but for ``changes``."""
+    usual = PixInsightSettings().model_dump(exclude={"binary"})
+    return PixInsightEngine(command, **usual | changes)
 
 
 def make_job(

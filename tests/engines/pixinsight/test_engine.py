@@ -14,7 +14,6 @@ import pytest
 from ap_masters import images
 from ap_masters.engines import Interrupted
 from ap_masters.engines.history import read_history
-from ap_masters.engines.pixinsight import PixInsightEngine
 from ap_masters.errors import PixInsightError
 from ap_masters.model import (
     CalibrationMaster,
@@ -29,7 +28,7 @@ from ap_masters.model import (
     Rejection,
 )
 from tests.builders import noisy, write_frame
-from tests.engines.pixinsight.jobs import flat_calibration, make_job
+from tests.engines.pixinsight.jobs import flat_calibration, make_engine, make_job
 from tests.program import left_running
 
 _SIMULATOR = Path(__file__).parents[2] / "simulator" / "PixInsight"
@@ -66,7 +65,7 @@ class Bench:
             "script_dir": self.logs,
             "log_dir": self.logs,
         } | settings
-        return list(PixInsightEngine(**chosen).run(jobs, self.work, self.progress.append))
+        return list(make_engine(**chosen).run(jobs, self.work, self.progress.append))
 
     def dark_flat(self) -> CalibrationMaster:
         """Return a master dark flat on disk, of a level of 500 ADU."""
@@ -292,7 +291,7 @@ def test_interrupted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         if news.job_id == "second" and news.state is JobState.RUNNING:
             raise KeyboardInterrupt
 
-    engine = PixInsightEngine(_COMMAND)
+    engine = make_engine(_COMMAND)
     with pytest.raises(Interrupted) as raised:
         engine.run([bench.job("first"), bench.job("second")], bench.work, stop_at_second)
 
@@ -311,7 +310,7 @@ def test_no_second_start(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
             shutil.rmtree(bench.logs)
             bench.logs.write_text("a file in the way", encoding="utf-8")
 
-    engine = PixInsightEngine(_COMMAND, script_dir=bench.logs, log_dir=bench.logs)
+    engine = make_engine(_COMMAND, script_dir=bench.logs, log_dir=bench.logs)
     first, second = engine.run([bench.job("first"), bench.job("second")], bench.work, vanish)
 
     assert isinstance(first, Integrated)
@@ -352,7 +351,7 @@ def test_no_file_is_written_twice(bench: Bench) -> None:
 
 def test_only_the_last_stays_open(bench: Bench) -> None:
     """A build has several stages: with --no-force-exit one PixInsight is open at its end, in the wanted slot."""
-    engine = PixInsightEngine(_COMMAND, instance_id=77, force_exit=False)
+    engine = make_engine(_COMMAND, instance_id=77, force_exit=False)
     for name in ("first", "second"):
         folder = bench.work / name
         folder.mkdir()
