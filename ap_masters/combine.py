@@ -39,13 +39,14 @@ from ap_masters.model import (
     Rejection,
     SampleScale,
     SetAside,
+    differ,
 )
 
 _SUFFIXES: Final = (".xisf", ".fit", ".fits", ".fts")
 _SAYS_A_TYPE: Final = {"IMAGETYP", "APMTYPE"}
 _COUNTS: Final = CountSettings()
 _COMBINED: Final = "combined"
-_TOLD: Final = 4  # values that differ
+_MOST_NAMED: Final = 4  # of the values that differ, in one warning
 # In what frames of one stack should agree; temperatures, times and angles are never quite alike.
 _ALIKE: Final = (
     *("type", "camera", "gain", "offset", "iso", "x_binning", "readout_mode", "exposure", "filter"),
@@ -118,10 +119,10 @@ def combine(
 
 
 def _check(output: Path, *, overwrite: bool, record_suffix: str | None) -> None:
+    if output.is_dir():
+        raise UsageError(f"{output}: is a folder; name the file to write last")
     if output.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"{output}: the output's suffix says its format; it is one of {', '.join(_SUFFIXES)}")
-    if output.is_dir():
-        raise UsageError(f"{output}: is a folder; name a file in it")
     if output.exists():
         if not _is_result(output):
             raise UsageError(f"{output}: is a frame, or may be one, and is not replaced; name the file to write last")
@@ -211,8 +212,8 @@ def _mixtures(frames: Sequence[Frame]) -> Iterator[str]:
     for field in _ALIKE:
         values = Counter(_about(getattr(frame, field)) for frame in frames)
         if len(values) > 1:
-            told = ", ".join(f"{'none' if v is None else v} ({count})" for v, count in values.most_common(_TOLD))
-            more = " …" if len(values) > _TOLD else ""
+            told = ", ".join(f"{'none' if v is None else v} ({count})" for v, count in values.most_common(_MOST_NAMED))
+            more = " …" if len(values) > _MOST_NAMED else ""
             yield f"the frames differ in {field.removeprefix('x_').replace('_', ' ')}: {told}{more}"
 
 
@@ -261,9 +262,8 @@ def _job(
 
 def _shared_key(frames: Sequence[Frame], frame_type: FrameType) -> GroupKey:
     """Return what all frames state alike; what differs is not said of the result."""
-    first, *rest = (GroupKey.of(frame.model_copy(update={"type": frame_type})) for frame in frames)
-    differing = {name for name in GroupKey.model_fields if any(getattr(k, name) != getattr(first, name) for k in rest)}
-    return first.model_copy(update=dict.fromkeys(differing))
+    keys = [GroupKey.of(frame.model_copy(update={"type": frame_type})) for frame in frames]
+    return keys[0].model_copy(update={name: None for name in GroupKey.model_fields if differ(keys, name)})
 
 
 def _finish(

@@ -313,13 +313,14 @@ def _valid(text: str, understand: Callable[[object], T], where: Path) -> T:
 
 def _loads(text: str) -> object:
     """Return what strict JSON says. Raises ValueError for anything that could not be written again as it is."""
-    data: object = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    data: object = json.loads(text, parse_constant=refuse_constant, parse_float=_finite)
     if "\\ud" in text or "\\uD" in text:
         json.dumps(data, ensure_ascii=False).encode("utf-8")  # halves of characters have to come in pairs
     return data
 
 
-def _refuse_constant(name: str) -> Any:
+def refuse_constant(name: str) -> Any:
+    """Raise ValueError for ``NaN`` and ``Infinity``, which Python's JSON has and JSON has not."""
     raise ValueError(f"{name} is not JSON")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ap_masters import discover, group, plan
 from ap_masters.config import Settings
+from ap_masters.discover.duplicates import digest_of
 from ap_masters.errors import LibraryError, NothingToDo
-from ap_masters.files import sha256
 from ap_masters.header_cache import HeaderCache
 from ap_masters.library import holdings, lock
 from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Job, Plan, SetAside
@@ -158,12 +158,5 @@ def no_frames_wanted(inputs: Sequence[Path], groups: Sequence[Group], settings: 
 
 def hash_files(paths: Sequence[Path]) -> dict[Path, str]:
     """Return the SHA-256 of each file that can be read."""
-
-    def one(path: Path) -> str | None:
-        try:
-            return sha256(path)
-        except OSError:
-            return None
-
     with ThreadPoolExecutor() as pool:
-        return {path: digest for path, digest in zip(paths, pool.map(one, paths), strict=True) if digest}
+        return {path: digest for path, digest in zip(paths, pool.map(digest_of, paths), strict=True) if digest}

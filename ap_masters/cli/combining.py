@@ -9,7 +9,6 @@ from ap_masters.cli import flags
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.cli.progress import Label, shown
-from ap_masters.errors import UsageError
 from ap_masters.model import LARGEST_SIGMA, Combination, FrameType, Normalization, Recipe, Rejection
 from ap_masters.settings_files import Loaded
 
@@ -77,8 +76,7 @@ def combine(
         screen.warning(
             f"--sigma-low and --sigma-high change nothing with --rejection {rejection}: name one that measures in sigma"
         )
-    if output.is_dir():
-        raise UsageError(f"{output}: is a folder; name the file to write as the last argument")
+
     with shown(screen, {"combine": Label(method, output.name)}) as on_progress:
         combined = stack(
             expand(inputs, but=output),

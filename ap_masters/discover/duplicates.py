@@ -79,7 +79,7 @@ def sample_of(path: Path, size: int) -> str | None:
                 file.seek(start)
                 total.update(file.read(_PIECE))
     except OSError as error:
-        _log.debug("%s not compared: %s", path, error)
+        _log.debug("%s not read: %s", path, error)
         return None
     return total.hexdigest()
 
@@ -89,7 +89,7 @@ def digest_of(path: Path) -> str | None:
     try:
         return sha256(path)
     except OSError as error:
-        _log.debug("%s not compared: %s", path, error)
+        _log.debug("%s not read: %s", path, error)
         return None
 
 

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from ap_masters.errors import UsageError
 from ap_masters.images import SUFFIXES
 from ap_masters.model import HOUSEKEEPING, Reason, SetAside
+from ap_masters.safe import is_text
 
 _SUFFIXES: Final = tuple(SUFFIXES)
 
@@ -89,7 +90,7 @@ class Walk:
         """Take the image files of one folder and yield the folders in it."""
         for entry in entries:
             name = entry.name
-            if not _is_text(name):
+            if not is_text(name):
                 self._refuse(folder.path, f"a name in it is no valid text, rename it: {name!a}")
             elif name == HOUSEKEEPING.name:
                 continue
@@ -161,12 +162,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
-
-
-def _is_text(name: str) -> bool:
-    """Return whether a name is valid Unicode; on Linux it can be any bytes, which no record could hold."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ap_masters import headers, images, layouts
 from ap_masters import record as records
@@ -279,10 +279,6 @@ def _unparsable(place: Path, path: Path) -> Iterator[Fault]:
         if place.suffix.lower() in records.SUFFIXES:
             records.parse(text, where=path)
         else:
-            json.loads(text, parse_constant=_refuse)
+            json.loads(text, parse_constant=records.refuse_constant)
     except (OSError, UnicodeDecodeError, ValueError, RecursionError, RecordError) as error:
         yield Fault(kind="invalid json", path=place.as_posix(), detail=one_line(str(error)))
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
