@@ -44,6 +44,7 @@ from ap_masters.model import (
     Step,
 )
 from ap_masters.record import Record
+from ap_masters.stamps import stamp
 from ap_masters.survey import hash_files
 
 log = logging.getLogger(__name__)
@@ -169,7 +170,7 @@ def _write_index(library: Path, settings: Settings) -> None:
 @contextmanager
 def _work_folder(library: Path, started: datetime) -> Iterator[Path]:
     store.clear(library / store.WORK)  # the lock is ours: whatever is there was left by a run that was killed
-    folder = store.work_folder(library, f"{started:%Y%m%d_%H%M%S}")
+    folder = store.work_folder(library, stamp(started))
     try:
         yield folder
     finally:

@@ -42,7 +42,6 @@ from ap_masters.model import (
     differ,
 )
 
-_SUFFIXES: Final = (".xisf", ".fit", ".fits", ".fts")
 _SAYS_A_TYPE: Final = {"IMAGETYP", "APMTYPE"}
 _COUNTS: Final = CountSettings()
 _COMBINED: Final = "combined"
@@ -121,8 +120,10 @@ def combine(
 def _check(output: Path, *, overwrite: bool, record_suffix: str | None) -> None:
     if output.is_dir():
         raise UsageError(f"{output}: is a folder; name the file to write last")
-    if output.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"{output}: the output's suffix says its format; it is one of {', '.join(_SUFFIXES)}")
+    if output.suffix.lower() not in images.WRITTEN_SUFFIXES:
+        raise UsageError(
+            f"{output}: the output's suffix says its format; it is one of {', '.join(images.WRITTEN_SUFFIXES)}"
+        )
     if output.exists():
         if not _is_result(output):
             raise UsageError(f"{output}: is a frame, or may be one, and is not replaced; name the file to write last")

@@ -13,6 +13,7 @@ from ap_masters.errors import LibraryError, NothingToDo
 from ap_masters.files import write_text
 from ap_masters.memory import parse
 from ap_masters.model import Action, Job, Plan, Step
+from ap_masters.stamps import stamps
 
 
 class Manual(NamedTuple):
@@ -64,19 +65,24 @@ def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
 
 def _reserved(jobs: tuple[Job, ...], the_plan: Plan, settings: Settings, now: datetime) -> RunPaths:
     """Return the names for one script, which exists already, empty, so that no other run takes it. Raises OSError."""
-    number = 1
-    while True:
-        paths = RunPaths.manual(
+    named = (
+        RunPaths.manual(
             jobs,
             the_plan.library.absolute(),
-            stamp=f"{now:%Y%m%d_%H%M%S}" + (f"_{number}" if number > 1 else ""),
+            stamp=stamp,
             script_dir=settings.pixinsight.script_dir,
             record_suffix=settings.library.record_suffix,
         )
-        paths.script.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            paths.script.open("x").close()
-        except FileExistsError:
-            number += 1
-        else:
-            return paths
+        for stamp in stamps(now)
+    )
+    return next(paths for paths in named if _is_new(paths.script))
+
+
+def _is_new(script: Path) -> bool:
+    """Make an empty file and say so; say no where there is one. Raises OSError."""
+    script.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        script.open("xb").close()
+    except FileExistsError:
+        return False
+    return True

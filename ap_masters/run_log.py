@@ -7,18 +7,17 @@ from datetime import datetime
 from pathlib import Path
 
 from ap_masters import __version__
-from ap_masters.model import Action, Calibration, Decision, Failed, FrameOutcome, Job, JobResult, Plan
+from ap_masters.model import LOGS, Action, Calibration, Decision, Failed, FrameOutcome, Job, JobResult, Plan
 from ap_masters.record import Record
 from ap_masters.safe import one_line
+from ap_masters.stamps import stamp
 
 log = logging.getLogger(__name__)
-
-FOLDER = Path("logs")
 
 
 def log_path(started: datetime) -> Path:
     """Return where the log of a run stands, relative to the library: ``logs/20260129_123456.log``."""
-    return FOLDER / f"{started:%Y%m%d_%H%M%S}.log"
+    return LOGS / f"{stamp(started)}.log"
 
 
 class RunLog:

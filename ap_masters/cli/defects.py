@@ -77,8 +77,9 @@ def find(
 
 def _by_suffix(output: Path) -> str:
     from ap_masters.defects import DIALECTS
+    from ap_masters.images import FITS_SUFFIXES
 
-    suffix = ".fits" if output.suffix.lower() in {".fit", ".fts"} else output.suffix.lower() or ".lst"
+    suffix = ".fits" if output.suffix.lower() in FITS_SUFFIXES else output.suffix.lower() or ".lst"
     found = next((row.name for row in DIALECTS.values() if row.suffix == suffix), None)
     if found is None:
         raise UsageError(f"{output}: the suffix does not tell how to write the list; say it with --dialect")

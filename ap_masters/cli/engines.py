@@ -8,8 +8,7 @@ from ap_masters import memory
 from ap_masters.config import Settings
 from ap_masters.engines import Engine
 from ap_masters.errors import PixInsightError
-from ap_masters.model import EngineName, Job
-from ap_masters.run_log import FOLDER
+from ap_masters.model import LOGS, EngineName, Job
 
 
 class Choice(NamedTuple):
@@ -74,6 +73,6 @@ def make(choice: Choice, settings: Settings, library: Path) -> Engine:
         javascript=own.javascript,
         force_exit=own.force_exit,
         memory=memory.parse(settings.memory) if settings.memory else None,
-        script_dir=own.script_dir or library / FOLDER,
-        log_dir=library / FOLDER,
+        script_dir=own.script_dir or library / LOGS,
+        log_dir=library / LOGS,
     )

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters.files import original_first, sha256
+from ap_masters.images import PACKINGS
 from ap_masters.model import Frame
 
 _log = logging.getLogger(__name__)
 
 _PIECE: Final = 65536
-_PACKINGS: Final = {".gz", ".fz"}
+
 _OF_THE_FILE: Final = {"path": Path(), "size": 0, "mtime_ns": 0, "decisions": (), "warnings": ()}
 
 Hash = Callable[[Frame], str | None]
@@ -54,7 +55,7 @@ def _packed_copies(frames: Sequence[Frame]) -> dict[Path, str]:
 
 
 def _is_packed(frame: Frame) -> bool:
-    return frame.path.suffix.lower() in _PACKINGS
+    return frame.path.suffix.lower() in PACKINGS
 
 
 def _unpacked(frame: Frame) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ap_masters import images, stamps
 from ap_masters.headers.frame_types import type_in_words, words
 from ap_masters.model import FrameType
 from ap_masters.safe import LONGEST_COMPONENT
@@ -68,10 +69,9 @@ _KEY = (
     r"(?:INSTRUME|SET-?TEMP|CCD-?TEMP|GAIN|OFFSET|READOUTM|EXPOSURE|EXPTIME|DATE(?:-OBS|OBS)?|FILTER|TELESCOP"
     r"|USBLIMIT|XBINNING|BINNING|BIN|TYPE|CAMERAID|ISOSPEED|WINDOW)"
 )
-# What this program puts behind a name that is taken already: the time of the run.
-_STAMP = r"_\d{8}_\d{6}(?:_\d+)?$"
-_TEXT_PAIR = re.compile(
-    rf"(?:^|_)(INSTRUME|READOUTM|FILTER|TELESCOP)(?:-([^_]+)|_(.+?)(?=_{_KEY}[_-]|{_STAMP}|$))", re.IGNORECASE
+_TEXT_PAIR = re.compile(  # this program puts the stamp of the run behind a name that is taken already
+    rf"(?:^|_)(INSTRUME|READOUTM|FILTER|TELESCOP)(?:-([^_]+)|_(.+?)(?=_{_KEY}[_-]|_{stamps.PATTERN}$|$))",
+    re.IGNORECASE,
 )
 _DATE = re.compile(r"(?<!\d)(20\d{2})([-_]?)(\d{2})\2(\d{2})(?!\d)")
 
@@ -153,7 +153,7 @@ def date_in_name(stem: str) -> str | None:
 
 def stem_of(path: Path) -> str:
     """Return the file name without its image suffixes, of which there may be two (.fits.gz)."""
-    return re.sub(r"(\.(fits?|fts|xisf))?(\.(gz|fz))?$", "", path.name, flags=re.IGNORECASE)
+    return images.without_suffix(path.name)
 
 
 def without_cut(stem: str) -> str:

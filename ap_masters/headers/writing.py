@@ -13,6 +13,7 @@ from typing import Final
 from ap_masters import __version__
 from ap_masters.headers.spellings import OWN_INPUT, OWN_SCALE, OWN_TYPE
 from ap_masters.headers.values import Raw
+from ap_masters.images.scale import white
 from ap_masters.model import Calibration, Frame, FrameType, GroupKey, Keyword, Recipe, SampleScale
 from ap_masters.safe import one_line
 
@@ -165,8 +166,7 @@ def _making(
     yield Keyword("STACKCNT", len(frames), "number of frames combined")
     if calibration is not None and calibration.state:
         yield Keyword("CALSTAT", calibration.state, "subtracted: B bias, D dark")
-    # Siril divides floats by 65535 when DATAMAX is above 10, so this keeps both scales readable.
-    yield Keyword("DATAMAX", 1.0 if scale == "unit" else 65535.0, "full scale of the samples")
+    yield Keyword("DATAMAX", white(scale), "full scale of the samples")  # by which Siril tells the scales apart
     yield Keyword(OWN_SCALE, scale, "samples: unit is [0,1], adu counts of 16 bits")
     yield Keyword("SWCREATE", f"ap-masters {__version__}", "program that made this master")
     yield Keyword(OWN_INPUT, _fingerprint(frames, recipe, calibration), "fingerprint of frames and settings")

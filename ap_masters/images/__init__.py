@@ -22,18 +22,36 @@ if TYPE_CHECKING:
     from ap_masters.images.files import Source
     from ap_masters.images.image import Image, Writer
 
-__all__ = ["SUFFIXES", "create", "is_image_name", "open_image", "read_image", "read_info", "write_image"]
+__all__ = [
+    "FITS_SUFFIXES",
+    "PACKINGS",
+    "SUFFIXES",
+    "WRITTEN_SUFFIXES",
+    "create",
+    "is_image_name",
+    "open_image",
+    "read_image",
+    "read_info",
+    "without_suffix",
+    "write_image",
+]
 
-SUFFIXES: Final = frozenset(
-    {".fit", ".fits", ".fts", ".xisf"}
-    | {f"{fits}{packed}" for fits in (".fit", ".fits", ".fts") for packed in (".gz", ".fz")}
-)
-_ENDINGS: Final = tuple(SUFFIXES)
+FITS_SUFFIXES: Final = (".fit", ".fits", ".fts")
+WRITTEN_SUFFIXES: Final = (".xisf", *FITS_SUFFIXES)
+PACKINGS: Final = (".gz", ".fz")  # behind a suffix of FITS
+SUFFIXES: Final = frozenset({*WRITTEN_SUFFIXES, *(fits + packed for fits in FITS_SUFFIXES for packed in PACKINGS)})
+_ENDINGS: Final = tuple(sorted(SUFFIXES, key=len, reverse=True))
 
 
 def is_image_name(path: Path | str) -> bool:
     """Say whether a file of that name should hold an image this program reads, in small or capital letters."""
     return str(path).lower().endswith(_ENDINGS)
+
+
+def without_suffix(name: str) -> str:
+    """Return a name without its image suffix, which may be of two parts (``.fits.gz``), in small or capital letters."""
+    ending = next((ending for ending in _ENDINGS if name.lower().endswith(ending)), "")
+    return name[: len(name) - len(ending)]
 
 
 def read_info(path: Path) -> ImageInfo:
@@ -180,10 +198,10 @@ def _create(
             adu=adu,
             reserve=reserve,
         )
-    if suffix in {".fit", ".fits", ".fts"}:
+    if suffix in FITS_SUFFIXES:
         from ap_masters.images.fits_write import FitsWriter
 
         return FitsWriter(
             path, width=width, height=height, channels=channels, sample=sample, keywords=keywords, reserve=reserve
         )
-    raise UnwritableImage(path, "has a suffix that is neither .xisf nor .fit, .fits or .fts; choose one of them")
+    raise UnwritableImage(path, f"has a suffix that is none of {', '.join(WRITTEN_SUFFIXES)}; choose one of them")

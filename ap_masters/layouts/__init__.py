@@ -1,11 +1,11 @@
 """Where a master is filed and under which name: a group's key -> path, and back."""
 
 import difflib
-import re
 from collections.abc import Collection
 from pathlib import Path, PurePath
 
 from ap_masters.errors import ConfigError
+from ap_masters.images import without_suffix
 from ap_masters.layouts import pattern, template
 from ap_masters.layouts.siril import siril_expressions, siril_finds
 from ap_masters.layouts.table import LAYOUTS, Layout
@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 _KEPT_FOR = {QUARANTINE.as_posix(), SUPERSEDED.as_posix()}  # masters that are not in use
-_SUFFIX = re.compile(r"\.(?:xisf|fits?|fts)(?:\.(?:gz|fz))?$", re.IGNORECASE)
 
 
 def render(layout: str, named: Naming, *, suffix: str | None = None) -> Path:
@@ -43,7 +42,7 @@ def render(layout: str, named: Naming, *, suffix: str | None = None) -> Path:
     """
     row = _row(layout)
     if row is None:
-        path = template.write(_SUFFIX.sub("", layout), named)
+        path = template.write(without_suffix(layout), named)
     else:
         path = pattern.write(pattern.components(row.patterns[named.key.type], row.text), named)
     if path.parts[0].casefold() in _KEPT_FOR:
@@ -62,13 +61,13 @@ def parse(layout: str, path: PurePath) -> Naming | None:
     ConfigError for an unknown layout.
     """
     row = _row(layout)
-    stem = _SUFFIX.sub("", path.name)
+    stem = without_suffix(path.name)
     if stem in ("", path.name):
         return None
     path = path.with_name(stem)
     try:
         if row is None:
-            fields = template.read(_SUFFIX.sub("", layout), path)
+            fields = template.read(without_suffix(layout), path)
             return naming_of(fields.pop("type"), fields) if fields and "type" in fields else None
         for frame_type, text in row.patterns.items():
             fields = pattern.read(pattern.components(text, row.text), path)
@@ -89,8 +88,8 @@ def suffix_of(layout: str) -> str:
     row = _row(layout)
     if row is not None:
         return row.suffix
-    own = _SUFFIX.search(layout)
-    return own.group().lower() if own else ".xisf"
+    own = layout.removeprefix(without_suffix(layout))
+    return own.lower() or ".xisf"
 
 
 def scale_of(layout: str) -> SampleScale:
@@ -113,7 +112,7 @@ def image_type(layout: str, frame_type: FrameType) -> str | None:
 
 def cosmetic_list(dark: PurePath) -> PurePath:
     """Return where PULSAR looks for the hot pixels of ``dark``: ``cosme120s.lst`` beside ``dark120s.fit``."""
-    return dark.with_name(f"cosme{_SUFFIX.sub('', dark.name).removeprefix('dark')}.lst")
+    return dark.with_name(f"cosme{without_suffix(dark.name).removeprefix('dark')}.lst")
 
 
 def _row(layout: str) -> Layout | None:

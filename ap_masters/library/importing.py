@@ -20,6 +20,7 @@ from ap_masters.library.scan import scan
 from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, GroupKey, MasterStatus, Noun
 from ap_masters.record import Event, Record
 from ap_masters.safe import one_line
+from ap_masters.stamps import stamp
 
 Action = Literal["import", "imported", "quarantined", "already there", "conflict", "refused", "failed"]
 
@@ -80,7 +81,7 @@ def import_masters(
     items = sorted(_plan(source, library, layout), key=lambda item: item.source)
     if apply:
         with library_lock(library):
-            work = store.work_folder(library, f"import-{now:%Y%m%d_%H%M%S}")
+            work = store.work_folder(library, f"import-{stamp(now)}")
             try:
                 take = partial(
                     _take,

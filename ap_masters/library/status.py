@@ -16,8 +16,8 @@ from ap_masters.library.places import refuse_part
 from ap_masters.model import QUARANTINE, SUPERSEDED, MasterStatus, Noun
 from ap_masters.quality import same_settings
 from ap_masters.record import Event, Record
+from ap_masters.stamps import without_stamp
 
-_STAMP: Final = re.compile(r"_\d{8}_\d{6}(?:_\d+)?$")
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
 
 
@@ -137,7 +137,7 @@ def home_of(place: Path) -> Path:
     home = place
     while len(home.parts) > 1 and home.parts[0] in {QUARANTINE.name, SUPERSEDED.name}:
         if home.parts[0] == SUPERSEDED.name:
-            home = home.with_name(_STAMP.sub("", home.stem) + home.suffix)
+            home = home.with_name(without_stamp(home.stem) + home.suffix)
         home = Path(*home.parts[1:])
     return home
 
@@ -145,7 +145,7 @@ def home_of(place: Path) -> Path:
 def _home(place: Path, record: Record, library: Path, suffix: str) -> Path:
     """Return where a master belongs; a candidate that a script put beside a master of its kind, in that one's place."""
     home = home_of(place)
-    beside = home.with_name(_STAMP.sub("", home.stem) + home.suffix)
+    beside = home.with_name(without_stamp(home.stem) + home.suffix)
     if not record.history and beside != home and (library / beside).exists():
         try:
             other = records.read(records.record_path(library / beside, suffix))

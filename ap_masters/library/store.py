@@ -11,6 +11,7 @@ from ap_masters.errors import LibraryError, RecordError
 from ap_masters.files import sha256
 from ap_masters.model import HOUSEKEEPING, QUARANTINE, SUPERSEDED, MasterStatus
 from ap_masters.record import Event, Record
+from ap_masters.stamps import stamps
 
 WORK = HOUSEKEEPING / "work"
 
@@ -137,11 +138,8 @@ def _copy_record(master: Path, new: Path, event: Event, suffix: str) -> None:
 
 def _free(path: Path, now: datetime, suffix: str) -> Path:
     """Return a path that nothing has yet, nor a record of it: stamped with the time, then numbered."""
-    stamped = path.with_name(f"{path.stem}_{now:%Y%m%d_%H%M%S}{path.suffix}")
-    candidate, number = stamped, 2
-    while candidate.exists() or records.record_path(candidate, suffix).exists():
-        candidate, number = stamped.with_name(f"{stamped.stem}_{number}{path.suffix}"), number + 1
-    return candidate
+    candidates = (path.with_name(f"{path.stem}_{each}{path.suffix}") for each in stamps(now))
+    return next(each for each in candidates if not (each.exists() or records.record_path(each, suffix).exists()))
 
 
 def work_folder(library: Path, stamp: str) -> Path:

@@ -13,6 +13,7 @@ from ap_masters.library.capture import Gap, PlannedLight
 from ap_masters.match import LightMatch, match_light
 from ap_masters.model import Frame, FrameType, ImageFormat, Master, MasterStatus, Noun
 from ap_masters.safe import markdown, one_line
+from ap_masters.stamps import stamp
 
 _MODE: Final = (
     "camera",
@@ -227,7 +228,7 @@ def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
         flat = "" if row.flat is None else (row.flat.master or "missing")
         cells = (row.description, row.dark.master or "missing", f"{row.dark.have}/{row.dark.need}", flat)
         lines.append("| " + " | ".join(markdown(cell) for cell in cells) + " |")
-    path = library / "notes" / f"validation_{now:%Y%m%d_%H%M%S}.md"
+    path = library / "notes" / f"validation_{stamp(now)}.md"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, "\n".join(lines) + "\n")

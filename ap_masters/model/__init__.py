@@ -18,7 +18,7 @@ from ap_masters.model.frames import (
 )
 from ap_masters.model.groups import Grade, Group, GroupKey, differ, told_apart, turned
 from ap_masters.model.images import COMMENTARY, LARGEST_SIDE, Compression, ImageFormat, ImageInfo, Keyword, SampleScale
-from ap_masters.model.masters import HOUSEKEEPING, QUARANTINE, SUPERSEDED, Master, MasterStatus
+from ap_masters.model.masters import HOUSEKEEPING, LOGS, QUARANTINE, SUPERSEDED, Master, MasterStatus
 from ap_masters.model.noun import Noun
 from ap_masters.model.plans import Action, Job, Plan, Step
 from ap_masters.model.recipes import (
@@ -57,6 +57,7 @@ __all__ = [
     "HOUSEKEEPING",
     "LARGEST_SIDE",
     "LARGEST_SIGMA",
+    "LOGS",
     "QUARANTINE",
     "ROBUST_SIGMA",
     "SUPERSEDED",

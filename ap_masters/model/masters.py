@@ -10,6 +10,8 @@ from ap_masters.model.noun import Noun
 
 # The folder of a library that is this program's own: lock, work, caches.
 HOUSEKEEPING = Path(".ap-masters")
+# That of the scripts and logs of runs.
+LOGS = Path("logs")
 # Those for masters that do not serve, each under its usual path.
 QUARANTINE = Path("quarantine")
 SUPERSEDED = Path("superseded")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ap_masters.errors import UnreadableImage
-from ap_masters.images import SUFFIXES, is_image_name, open_image, write_image
+from ap_masters.images import SUFFIXES, is_image_name, open_image, without_suffix, write_image
 from ap_masters.images.files import PositionalFile
 from ap_masters.images.raster import Raster, Samples
 from ap_masters.model import ImageFormat, ImageInfo
@@ -132,3 +132,10 @@ def test_threads_share_a_file(tmp_path: Path, positional: bool | None) -> None:
 def test_images_are_known_by_their_suffix(name: str, expected: bool) -> None:
     """In small and capital letters."""
     assert is_image_name(Path(name)) is expected
+
+
+@pytest.mark.parametrize("suffix", [*sorted(SUFFIXES), ".FITS.GZ"])
+def test_the_whole_suffix_comes_off_a_name(suffix: str) -> None:
+    """Both parts of it, and nothing that only looks like one."""
+    assert without_suffix(f"masterDark_1.5s{suffix}") == "masterDark_1.5s"
+    assert without_suffix("masterDark_1.5s.gz") == "masterDark_1.5s.gz"

@@ -18,6 +18,7 @@ from ap_masters.engines.pixinsight.pulse import Limits, job_limit
 from ap_masters.engines.pixinsight.script import render, unsupported
 from ap_masters.errors import ImageError, PixInsightError
 from ap_masters.model import Failed, JavaScript, Job, JobResult, JobState, OnProgress, Progress
+from ap_masters.stamps import stamps
 
 log = logging.getLogger(__name__)
 
@@ -175,16 +176,12 @@ class PixInsightEngine:
         script_dir, log_dir = self._script_dir or folder, self._log_dir or folder
         for place in (script_dir, log_dir):
             place.mkdir(parents=True, exist_ok=True)
-        base = f"{self._clock():%Y%m%d_%H%M%S}"
-        number = 1
-        while True:
-            stamp = base if number == 1 else f"{base}_{number}"
-            paths = RunPaths.launch(
-                jobs, folder, run=secrets.token_hex(8), stamp=stamp, script_dir=script_dir, log_dir=log_dir
-            )
-            if not paths.script.exists() and not paths.log.exists():
-                return paths
-            number += 1
+        run = secrets.token_hex(8)
+        named = (
+            RunPaths.launch(jobs, folder, run=run, stamp=stamp, script_dir=script_dir, log_dir=log_dir)
+            for stamp in stamps(self._clock())
+        )
+        return next(paths for paths in named if not paths.script.exists() and not paths.log.exists())
 
 
 def _finished(launch: Launch) -> dict[str, JobResult]:

@@ -41,6 +41,9 @@ XISF_HINTS: Final = (
 )
 # A FITS header holds ASCII only: without the last hint a filter with a Greek letter would keep a file from being saved.
 FITS_HINTS: Final = "fits-keywords up-bottom cleanup-headers"
+# Of the names of calibrated frames, by which the script finds and removes them.
+CALIBRATED_POSTFIX: Final = "_c"
+CALIBRATED_EXTENSION: Final = ".xisf"
 
 INTEGRATION: Final = (
     Parameter("inputHints", INPUT_HINTS),
@@ -104,9 +107,9 @@ CALIBRATION: Final = (
     Parameter("cosmeticShowMapAndStop", False, later=True),
     Parameter("evaluateNoise", False),
     Parameter("evaluateSignal", False),
-    Parameter("outputExtension", ".xisf"),
+    Parameter("outputExtension", CALIBRATED_EXTENSION),
     Parameter("outputPrefix", ""),
-    Parameter("outputPostfix", "_c"),
+    Parameter("outputPostfix", CALIBRATED_POSTFIX),
     Parameter("outputSampleFormat", 2, "f32"),
     Parameter("outputPedestal", 0),
     Parameter("outputPedestalMode", 0, "OutputPedestal_Literal"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from ap_masters.model import HOUSEKEEPING, Job
+from ap_masters.model import HOUSEKEEPING, LOGS, Job
 from ap_masters.record import record_path
 from ap_masters.safe import path_component
 
@@ -36,9 +36,17 @@ class RunPaths:
     script: Path
     log: Path
     status: Path
-    stdout: Path
-    stderr: Path
     jobs: Mapping[str, JobPaths]
+
+    @property
+    def stdout(self) -> Path:
+        """What a PixInsight that is launched prints."""
+        return self.status.with_name("stdout.txt")
+
+    @property
+    def stderr(self) -> Path:
+        """What it prints of errors."""
+        return self.status.with_name("stderr.txt")
 
     @classmethod
     def manual(
@@ -50,9 +58,9 @@ class RunPaths:
         script_dir: Path | None = None,
         record_suffix: str = ".xrs",
     ) -> "RunPaths":
-        """Return the names for a script that a user runs: ``stamp`` is YYYYMMDD_HHMMSS."""
+        """Return the names for a script that a user runs, at the time of ``stamp``."""
         library = library.absolute()
-        logs = library / "logs"
+        logs = library / LOGS
         scratch = library / HOUSEKEEPING
         return cls(
             run=f"manual-{stamp}",
@@ -61,8 +69,6 @@ class RunPaths:
             script=(script_dir or logs).absolute() / _SCRIPT.format(stamp=stamp),
             log=logs / _MANUAL_LOG.format(stamp=stamp),
             status=logs / f"{stamp}_status.json",
-            stdout=logs / f"{stamp}_stdout.txt",
-            stderr=logs / f"{stamp}_stderr.txt",
             jobs={
                 job.id: JobPaths(
                     master=library / job.output,
@@ -99,7 +105,7 @@ class RunPaths:
     ) -> "RunPaths":
         """Return the names for one launch, which has ``folder`` (new and empty) for itself.
 
-        ``stamp`` is YYYYMMDD_HHMMSS, with a suffix where several launches fall into one second.
+        ``stamp`` has a number behind it where several launches fall into one second.
         """
         folder = folder.absolute()
         return cls(
@@ -109,8 +115,6 @@ class RunPaths:
             script=script_dir.absolute() / _SCRIPT.format(stamp=stamp),
             log=log_dir.absolute() / _LAUNCH_LOG.format(stamp=stamp),
             status=folder / "status.json",
-            stdout=folder / "stdout.txt",
-            stderr=folder / "stderr.txt",
             jobs={
                 job.id: JobPaths(
                     master=folder / f"{stem}{job.output.suffix.lower()}",

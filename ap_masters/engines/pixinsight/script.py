@@ -45,6 +45,8 @@ def render(
             status=for_pixinsight(paths.status),
             jobs=[_values(job, paths, own) for job in jobs],
             calibration=parameters.CALIBRATION,
+            calibrated_postfix=parameters.CALIBRATED_POSTFIX,
+            calibrated_extension=parameters.CALIBRATED_EXTENSION,
             integration=(*parameters.INTEGRATION, *parameters.memory(memory, instances)),
         )
     )

@@ -359,7 +359,8 @@ function calibrate(job) {
 // Also what an earlier run left that was broken off in the middle.
 function removeCalibratedFrames(job) {
    job.frames.forEach(function (frame) {
-      removeFile(job.calibration.folder + "/" + withPostfix(nameOf(frame), "_c").replace(/\.[^.]*$/, ".xisf"));
+      var name = withPostfix(nameOf(frame), "_c");
+      removeFile(job.calibration.folder + "/" + name.replace(/\.[^.]*$/, ".xisf"));
    });
    (job.calibrated || []).forEach(function (frame) { removeFile(frame.path); });
 }
