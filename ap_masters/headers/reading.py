@@ -155,7 +155,7 @@ class Reading:
         value = number(raw)
         if value is None:
             return None
-        return value * (spellings.FACTORS.get(keyword) or self._commented_factor(field, keyword))
+        return number(value * (spellings.FACTORS.get(keyword) or self._commented_factor(field, keyword)))
 
     def _refuse(self, spelling: Spelling) -> None:
         """Say what stands there and cannot be, of a property that frames are of no use without."""

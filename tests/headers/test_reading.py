@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from astropy.io import fits
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ap_masters.headers import folder_hint, frame_from, with_hint
@@ -357,6 +357,7 @@ def test_the_first_of_two_equal_keywords_counts() -> None:
         max_size=12,
     )
 )
+@example([("FLENGTH", 1e306, "a focal length in metres, which is beyond any number in millimetres")])
 @settings(deadline=None)
 def test_no_header_raises(cards: list[tuple[str, Any, str]]) -> None:
     """Whatever a header holds, a frame comes of it, and what it says is finite and printable."""
