@@ -77,7 +77,6 @@ class BuildReport(Noun):
     started: datetime
     seconds: float
     log: Path | None = None
-    script: Path | None = None
 
     @property
     def exit_code(self) -> int:
@@ -147,7 +146,7 @@ def _report(
     outcomes: Sequence[Outcome],
     started: datetime,
     clock: Clock,
-    log: Path | None = None,
+    log_file: Path | None = None,
 ) -> BuildReport:
     return BuildReport(
         plan=the_plan,
@@ -155,7 +154,7 @@ def _report(
         outcomes=tuple(outcomes),
         started=started,
         seconds=(clock() - started).total_seconds(),
-        log=log,
+        log=log_file,
     )
 
 
@@ -238,8 +237,7 @@ class _Run:
                 self._end_batch(batch, stopped.done, hashes)  # what was finished need not be done again
                 raise
             outcomes |= self._end_batch(batch, results, hashes)
-        skipped = (Outcome(step=step, state=JobState.SKIPPED) for step in steps)
-        return [outcomes[was.step.job.id] if was.step.job else was for was in skipped]
+        return [outcomes[step.job.id] if step.job else Outcome(step=step, state=JobState.SKIPPED) for step in steps]
 
     def _end_batch(
         self, batch: Sequence[tuple[Step, Job]], results: Sequence[JobResult], hashes: Mapping[Path, str]

@@ -1,9 +1,6 @@
-"""How much memory integration may take: what the user said, or half of what is free; and who looks through it."""
+"""How much memory integration may take: what the user said, or half of what is free."""
 
-import gc
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 _UNITS: Final = {"": 1 << 20, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -32,19 +29,3 @@ def budget(text: str | None) -> int:
     import psutil  # slow to import, and needed only here
 
     return max(int(psutil.virtual_memory().available) // 2, _SMALLEST)
-
-
-@contextmanager
-def no_garbage() -> Iterator[None]:
-    """Keep the garbage collector out of the way where a great many objects are made and none is given up.
-
-    It would look through all of them over and over again, which takes longer than making them: two thirds of the
-    time of a second scan of ten thousand frames, or masters.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

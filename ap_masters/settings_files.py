@@ -3,7 +3,7 @@
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args, get_origin
 
@@ -157,7 +157,7 @@ def _profile_layer(profile: Given, tables: list[tuple[Path, dict[str, Any]]]) ->
     if name not in own:
         known = (*PROFILES, *own)
         raise ConfigError(
-            f"{profile.origin}: unknown profile '{name}'{_did_you_mean(name, known)}; known: {_all(known)}"
+            f"{profile.origin}: unknown profile '{name}'{_did_you_mean(name, known)}; known: {', '.join(known)}"
         )
     return own[name]
 
@@ -169,7 +169,7 @@ def _built_in(name: str) -> dict[str, Given]:
 def _own_layer(path: Path, name: str, table: Mapping[str, Any]) -> dict[str, Given]:
     base = table.get("extends", "default")
     if base not in tuple(PROFILES):  # a TOML value that has no hash is none of them either
-        raise ConfigError(f"{path}: profile '{name}' extends '{base}'; it can extend {_all(PROFILES)}")
+        raise ConfigError(f"{path}: profile '{name}' extends '{base}'; it can extend {', '.join(PROFILES)}")
     said = {key: value for key, value in table.items() if key != "extends"}
     own = _file_layer(path, said, part=f": profile '{name}'")
     return _built_in(base) | {key: Given(given.value, f"profile {name} ({path})") for key, given in own.items()}
@@ -290,7 +290,3 @@ def _nearest(name: str, prefix: str) -> str:
 def _did_you_mean(name: str, known: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
-
-
-def _all(names: Iterable[str]) -> str:
-    return ", ".join(names)

@@ -29,13 +29,13 @@ def wheel(archives: Path) -> zipfile.ZipFile:
 def files(folder: str, *, below: str) -> set[str]:
     """Return the files of a folder of the checkout, as they are named in an archive below ``below``."""
     root = CHECKOUT / folder
-    found = {path for path in root.rglob("*") if path.is_file() and not {"__pycache__", ".gitkeep"} & set(path.parts)}
+    found = {path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     return {f"{below}/{path.relative_to(root).as_posix()}" for path in found if path.suffix != ".pyc"}
 
 
 def test_the_wheel_holds_the_package_the_templates_and_its_papers(wheel: zipfile.ZipFile) -> None:
     """The whole list: a file too many is a leak, one too few an installation that does not work."""
-    names = {name for name in wheel.namelist() if not name.endswith(".gitkeep")}
+    names = set(wheel.namelist())
     (about,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
     papers = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
 

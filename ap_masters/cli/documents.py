@@ -99,7 +99,6 @@ def build(of: "BuildReport") -> Document:
         "started": of.started,
         "seconds": of.seconds,
         "log": of.log,
-        "script": of.script,
         "exit_code": of.exit_code,
         "outcomes": [outcome(one) for one in of.outcomes],
         "plan": plan(of.plan),

@@ -201,14 +201,14 @@ def _named(library: Path, words: Sequence[Path]) -> list[Path]:
 
     found: dict[Path, Path] = {}
     for word in words:
-        there, inside = [word], library / word
+        meant, inside = [word], library / word
         if not inside.exists() and not word.exists():
             with suppress(NothingToDo):
-                there = unfold([inside])
-            if there in ([word], [inside]):
-                there = unfold([word])
-            there = [path for path in there if is_image_name(path)] or there  # their records stand beside them
-        for path in there:
+                meant = unfold([inside])
+            if meant in ([word], [inside]):
+                meant = unfold([word])
+            meant = [path for path in meant if is_image_name(path)] or meant  # their records stand beside them
+        for path in meant:
             found.setdefault((library / path if (library / path).exists() else path).resolve(), path)
     return list(found.values())
 

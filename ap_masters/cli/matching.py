@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
-from ap_masters import memory
 from ap_masters.cli import documents, flags
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.config import MatchSettings
 from ap_masters.errors import AttentionNeeded, UsageError
+from ap_masters.garbage import no_garbage
 from ap_masters.model import Decision, Frame, FrameType, Master
 from ap_masters.settings_files import Loaded
 
@@ -43,7 +43,7 @@ def match(
         raise UsageError(f"{library}: there is no such folder")
     asked = read_frame(frame)
     is_light = serve.startswith("light") if serve else _is_light(asked)
-    with memory.no_garbage():  # a decision for each of ten thousand masters, and then the program ends
+    with no_garbage():  # a decision for each of ten thousand masters, and then the program ends
         masters = holdings(library, given=given_folders(loaded.settings)).masters
         told = _served(asked, is_light, masters, loaded.settings.match, label or [])
         if serve:

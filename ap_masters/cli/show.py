@@ -115,8 +115,6 @@ def report(screen: Screen, of: "BuildReport") -> None:
     screen.line(f"library: {of.plan.library}")
     if of.log is not None:
         screen.line(f"log: {of.log}")
-    if of.script is not None:
-        screen.line(f"script: {of.script}")
 
 
 def number(count: int, of: str) -> str:

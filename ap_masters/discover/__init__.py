@@ -7,10 +7,10 @@ from typing import Final
 
 from pydantic import Field
 
-from ap_masters import memory
 from ap_masters.discover.duplicates import duplicates_of
 from ap_masters.discover.known import Known
 from ap_masters.discover.walk import Walk, is_packed
+from ap_masters.garbage import no_garbage
 from ap_masters.header_cache import Entry, HeaderCache
 from ap_masters.headers import FolderHint, folder_hint, with_hint
 from ap_masters.model import CALIBRATION_TYPES, Decision, Frame, FrameType, Noun, Reason, SetAside
@@ -46,7 +46,7 @@ def discover(
     read. Folders named ``.ap-masters`` and those in ``exclude`` are passed over. Raises UsageError for a root that
     does not exist; everything else that goes wrong is set aside with its reason.
     """
-    with memory.no_garbage():
+    with no_garbage():
         return _discover(Walk(roots, exclude=exclude), cache, threads)
 
 

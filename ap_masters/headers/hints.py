@@ -23,7 +23,7 @@ def with_hint(frame: Frame, hint: FolderHint | None) -> Frame:
     if frame.type is FrameType.DARK and kind is FrameType.DARK_FLAT:
         return _retyped(frame, kind, f"folder '{folder}', where the header says dark")
     if frame.type is FrameType.DARK_FLAT and kind in {FrameType.DARK, FrameType.FLAT}:
-        return frame  # nobody makes a folder of their own for dark flats who keeps them with the flats
+        return frame  # who keeps dark flats among the flats or darks has no folder for them alone: the header is right
     if may_be_a_target(folder):
         return frame
     # A dark among the flats may be a dark flat yet, which is told where that is decided.

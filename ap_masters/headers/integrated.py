@@ -61,7 +61,7 @@ _CALIBRATED: Final = (
 def letters_of(state: str) -> str:
     """Return the letters B, D, F of CALSTAT, with others beside them (MaxIm's M), or as words; else nothing.
 
-    A flat-field alone was divided out of nothing that is a calibration frame: F is a program's False.
+    F alone is no state: no calibration frame is divided by a flat, and some programs write F for False.
     """
     words = re.findall(r"[A-Z]+", state.upper())
     marks = "".join(word[0] if word in {"BIAS", "DARK", "FLAT"} else word for word in words)

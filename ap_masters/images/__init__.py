@@ -40,6 +40,7 @@ FITS_SUFFIXES: Final = (".fit", ".fits", ".fts")
 WRITTEN_SUFFIXES: Final = (".xisf", *FITS_SUFFIXES)
 PACKINGS: Final = (".gz", ".fz")  # behind a suffix of FITS
 SUFFIXES: Final = frozenset({*WRITTEN_SUFFIXES, *(fits + packed for fits in FITS_SUFFIXES for packed in PACKINGS)})
+_RESERVE: Final = 72  # keywords that ``finish`` may add to a master without its samples having to be moved
 _ENDINGS: Final = tuple(sorted(SUFFIXES, key=len, reverse=True))
 
 
@@ -138,16 +139,14 @@ def create(
     image_type: str,
     compression: Compression = "none",
     adu: bool = False,
-    reserve: int = 72,
 ) -> Writer:
     """Begin a master of float32 samples; the suffix of ``path`` says FITS or XISF.
 
     Samples are written as they are given: ``adu`` only tells XISF readers that they are counts up to 65535 instead
-    of numbers up to 1. ``compression`` is XISF's, always lossless and with byte shuffling. ``reserve`` is how many
-    keywords ``finish`` may add without the samples having to be moved. A file at ``path`` is replaced when the
-    writer finishes. Raises UnwritableImage.
+    of numbers up to 1. ``compression`` is XISF's, always lossless and with byte shuffling. A file at ``path`` is
+    replaced when the writer finishes. Raises UnwritableImage.
     """
-    return _create(path, (channels, height, width), "float32", keywords, image_type, compression, adu, reserve)
+    return _create(path, (channels, height, width), "float32", keywords, image_type, compression, adu, _RESERVE)
 
 
 def write_image(

@@ -49,7 +49,7 @@ class XisfLayout(NamedTuple):
 
     info: ImageInfo
     block: Block
-    item: int  # bytes per sample
+
     big_endian: bool
     interleaved: bool  # pixelStorage="Normal"
     bounds: tuple[float, float]  # of float samples; (0, 1) otherwise
@@ -142,7 +142,7 @@ def _layout(path: Path, root: Element, image: Element, images: int) -> XisfLayou
     if not block.compression and block.position is not None and block.size < needed:
         raise UnreadableImage(path, f"stores {block.size} bytes of pixels where its geometry needs {needed}")
     bounds = _bounds(path, image.get("bounds")) if full_scale is None else (0.0, 1.0)
-    return XisfLayout(info, block, item, _big_endian(image), storage == "Normal", bounds)
+    return XisfLayout(info, block, _big_endian(image), storage == "Normal", bounds)
 
 
 def _geometry(path: Path, text: str) -> tuple[int, int, int]:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ap_masters import images, memory
+from ap_masters import images
 from ap_masters import record as records
 from ap_masters.config import Settings
 from ap_masters.errors import RecordError, UsageError
 from ap_masters.files import begins_as_image
+from ap_masters.garbage import no_garbage
 from ap_masters.library import scan, scan_cache
 from ap_masters.library.scan_cache import Known, Outline
 from ap_masters.model import HOUSEKEEPING, FrameType, Master
@@ -56,7 +57,7 @@ def holdings(library: Path, *, given: Mapping[FrameType, Path] | None = None) ->
     A folder for darks may hold dark flats as well; its other masters are not taken. Whatever is given may lie in
     the library, or around it: no master is listed twice.
     """
-    with memory.no_garbage():
+    with no_garbage():
         return _holdings(library, given or {})
 
 

@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ap_masters import headers, images, memory
+from ap_masters import headers, images
 from ap_masters import record as records
 from ap_masters.decoding import decode
 from ap_masters.errors import ImageError, RecordError
 from ap_masters.files import sha256
+from ap_masters.garbage import no_garbage
 from ap_masters.library import scan_cache
 from ap_masters.library.entries import Entry, entry_of, foreign_entry
 from ap_masters.library.scan_cache import Known, Stamp
@@ -60,7 +61,7 @@ def scan(library: Path, *, believe: bool = False) -> Scan:
     folder of masters; otherwise its header or name has to say so. Such a folder is not ours: nothing is kept
     in it. Never raises for what stands in a file.
     """
-    with memory.no_garbage():
+    with no_garbage():
         found = list(walk(library))
         known = sorted((read(library, found, believe=True) if believe else files(library, found)).items())
         return Scan(

@@ -161,8 +161,8 @@ def clipped(case: Case) -> Iterator[Finding]:
 
 def rejection(case: Case) -> Iterator[Finding]:
     """Yield a contradiction between what record, log and master tell of rejection."""
-    told = case.record.rejected
-    if told is not None and not told.agree:
+    rejected = case.record.rejected
+    if rejected is not None and not rejected.agree:
         message = "record, log and master tell different numbers of rejected samples"
         yield Finding(severity="warning", metric="rejection", message=message)
 

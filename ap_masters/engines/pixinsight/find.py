@@ -36,7 +36,7 @@ _USUAL: Final[Mapping[str, tuple[str, ...]]] = {
 _NAMES: Final = ("PixInsight", "PixInsight.sh", "pixinsight")
 _FIRST_WITH_V8: Final = (1, 9, 4)
 _SLOT: Final = re.compile(r"^(?:-n|--new|--new-instance)=(\d{1,3})$")
-_XVFB: Final = ("xvfb-run", "-a", "-s", "-screen 0 1920x1080x24")
+_XVFB: Final = ("-a", "-s", "-screen 0 1920x1080x24")
 
 
 class Found(NamedTuple):
@@ -113,7 +113,7 @@ def with_display(
     """
     if display_of(environ, platform) is not None or xvfb_run is None:
         return tuple(command), dict(environ)
-    return (xvfb_run, *_XVFB[1:], *command), {**environ, "QT_QPA_PLATFORM": "xcb"}
+    return (xvfb_run, *_XVFB, *command), {**environ, "QT_QPA_PLATFORM": "xcb"}
 
 
 def slots_in_use(command_lines: Iterable[Sequence[str]] | None = None) -> frozenset[int]:

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,7 @@ _LATER: Final = 30.0
 _OUTPUT: Final = 64 << 10  # bytes of standard output and error that are of interest
 
 # A comma ends the path in -r=, on every system; PixInsight.sh hands its arguments to eval, quoting only blanks.
-_UNSAFE: Final = {"win32": re.compile(r'[,"]'), "posix": re.compile(r"""[,"'`$\\();&|<>*?!\[\]{}#\n\t]""")}
+_UNSAFE: Final = re.compile(r'[,"]' if sys.platform == "win32" else r"""[,"'`$\\();&|<>*?!\[\]{}#\n\t]""")
 
 
 class Launch:
@@ -39,7 +39,6 @@ class Launch:
         *,
         first_slot: int,
         force_exit: bool,
-        environ: Mapping[str, str] | None = None,
     ) -> None:
         """Say what will be started; nothing is yet."""
         self.jobs = tuple(jobs)
@@ -52,7 +51,7 @@ class Launch:
         self.memory = 0
         self.tree: tree.Tree | None = None
         self._command = tuple(command)
-        self._environ = dict(os.environ if environ is None else environ)
+
         self._first_slot = first_slot
         self._force_exit = force_exit
         self._slot: slots.Slot | None = None
@@ -72,7 +71,7 @@ class Launch:
             script, self._copy = runnable_script(self.paths.script)
             command, environ = find.with_display(
                 (*self._command, *arguments(script, self._slot.number, force_exit=self._force_exit)),
-                self._environ,
+                os.environ,
                 xvfb_run=shutil.which("xvfb-run"),
             )
             self.tree = tree.Tree(command, environ, stdout=self.paths.stdout, stderr=self.paths.stderr)
@@ -134,17 +133,16 @@ def arguments(script: Path, slot: int, *, force_exit: bool) -> tuple[str, ...]:
     return (f"-n={slot}", "--automation-mode", f"-r={script}", *last)
 
 
-def runnable_script(script: Path, *, platform: str = sys.platform) -> tuple[Path, Path | None]:
+def runnable_script(script: Path) -> tuple[Path, Path | None]:
     """Return a path of the script that PixInsight's command line takes, and the folder of a copy if one was made.
 
     Raises PixInsightError where the system's folder for temporary files has such a name as well.
     """
-    unsafe = _UNSAFE["win32" if platform == "win32" else "posix"]
-    if not unsafe.search(str(script)):
+    if not _UNSAFE.search(str(script)):
         return script, None
     folder = Path(tempfile.mkdtemp(prefix="ap-masters-"))
     copy = folder / "calibrate_masters.js"
-    if match := unsafe.search(str(copy)):
+    if match := _UNSAFE.search(str(copy)):
         folder.rmdir()
         raise PixInsightError(
             f"{script}: PixInsight cannot be given this path because of a {match[0]!r} in it, "
