@@ -89,7 +89,7 @@ def _is_given(inputs: Sequence[Path], library: Path) -> bool:
     return library.resolve() in {path.resolve() for path in inputs}
 
 
-def _overlooked(inputs: Sequence[Path], library: Path, held: holdings.Holdings) -> tuple[str, ...]:
+def _overlooked(inputs: Sequence[Path], library: Path, held: holdings.Inventory) -> tuple[str, ...]:
     """Return a word on the images in the library that are no masters and lie below what was to be looked through."""
     inside = library.resolve().parents
     if _is_given(inputs, library) or not any(path.resolve() in inside for path in inputs):
@@ -116,7 +116,7 @@ def _in_place(
                 yield master, known.records[master]
 
 
-def _changed_masters(records: Sequence[Record], held: holdings.Holdings) -> Iterator[Path]:
+def _changed_masters(records: Sequence[Record], held: holdings.Inventory) -> Iterator[Path]:
     """Yield the masters without a record, of other programs, that were written anew since they were subtracted."""
     for path, when in plan.masters_to_hash(records).items():
         if path not in held.records and path.is_file() and path.stat().st_mtime > when.timestamp():

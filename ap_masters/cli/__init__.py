@@ -33,26 +33,26 @@ def main(argv: list[str] | None = None) -> None:
         from ap_masters.cli.app import application  # Ctrl-C while that is loaded is Ctrl-C, too
 
         application(arguments[0] if arguments else None)(args=arguments)
-    except ApMastersError as error:
-        _complain(arguments, str(error), error.exit_code)
-        raise SystemExit(error.exit_code) from error
-    except OSError as error:  # a disk or a permission that no room could say more about
-        _complain(arguments, f"{error}; look at the path, its permissions and the free space", ApMastersError.exit_code)
-        raise SystemExit(ApMastersError.exit_code) from error
-    except MemoryError as error:  # as by a file that claims to be larger than any image is
-        _complain(
-            arguments,
-            "there was not enough memory: is a file damaged, or --memory too large?",
-            ApMastersError.exit_code,
-        )
-        raise SystemExit(ApMastersError.exit_code) from error
-    except KeyboardInterrupt as error:  # while commands were still being loaded; after that typer sees to it
-        _complain(arguments, _STOPPED, _INTERRUPTED)
-        raise SystemExit(_INTERRUPTED) from error
+    except (ApMastersError, OSError, MemoryError, KeyboardInterrupt) as error:
+        message, exit_code = _ending(error)
+        _complain(arguments, message, exit_code)
+        raise SystemExit(exit_code) from error
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:
             _complain(arguments, _STOPPED, _INTERRUPTED)
         raise
+
+
+def _ending(error: BaseException) -> tuple[str, int]:
+    """Return what to tell of an error that ends the program, and the exit code."""
+    if isinstance(error, ApMastersError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):  # while commands were still being loaded; after that typer sees to it
+        return _STOPPED, _INTERRUPTED
+    if isinstance(error, MemoryError):  # as by a file that claims to be larger than any image is
+        return "there was not enough memory: is a file damaged, or --memory too large?", ApMastersError.exit_code
+    # A disk or a permission that no room could say more about.
+    return f"{error}; look at the path, its permissions and the free space", ApMastersError.exit_code
 
 
 def _end_like_ctrl_c() -> None:

@@ -14,7 +14,7 @@ from ap_masters import headers, images, layouts
 from ap_masters import record as records
 from ap_masters.errors import AttentionNeeded, ChecksumMismatch, ImageError, RecordError
 from ap_masters.files import sha256
-from ap_masters.library.entries import Entry, standing
+from ap_masters.library.entries import Entry, status_of_place
 from ap_masters.library.scan import Scan, is_console_log, other_files, scan
 from ap_masters.model import DARKS, QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
 from ap_masters.safe import ascii_text, one_line
@@ -181,7 +181,7 @@ def _as_stored(value: object) -> object:
 
 def _against_place(entry: Entry) -> Iterator[str]:
     """Yield where a master was moved by hand, which changes a folder and not what the record says."""
-    place, kept_apart = standing(entry.path), {MasterStatus.QUARANTINED, MasterStatus.SUPERSEDED}
+    place, kept_apart = status_of_place(entry.path), {MasterStatus.QUARANTINED, MasterStatus.SUPERSEDED}
     if place is not None and place is not entry.status:
         folder = QUARANTINE if place is MasterStatus.QUARANTINED else SUPERSEDED
         yield f"it stands in {folder}, and is {entry.status.told}"
@@ -262,7 +262,7 @@ def _stray(place: Path, path: Path, stems: set[str]) -> Iterator[Fault]:
     suffix, alone = place.suffix.lower(), place.with_suffix("").as_posix() not in stems
     if suffix == _PART:
         yield Fault(kind="stale file", path=place.as_posix(), detail="left by a run that was killed; it can be deleted")
-    elif suffix == ".xrs" and alone and standing(place.as_posix()) is not MasterStatus.SUPERSEDED:
+    elif suffix == ".xrs" and alone and status_of_place(place.as_posix()) is not MasterStatus.SUPERSEDED:
         yield Fault(kind="orphan record", path=place.as_posix(), detail="there is no master of this name beside it")
     elif suffix in _SIDECARS and alone:
         yield Fault(kind="orphan file", path=place.as_posix(), detail="there is no master of this name beside it")

@@ -19,7 +19,7 @@ from ap_masters.model import (
 from ap_masters.quality import Level, value_of
 from ap_masters.record import Brief, Event, Finding, Input, Measure, Record, record_path
 
-_STANDING: Final = {QUARANTINE.name: MasterStatus.QUARANTINED, SUPERSEDED.name: MasterStatus.SUPERSEDED}
+_STATUS_OF: Final = {QUARANTINE.name: MasterStatus.QUARANTINED, SUPERSEDED.name: MasterStatus.SUPERSEDED}
 
 
 class Use(Noun):
@@ -157,7 +157,7 @@ def foreign_entry(master: Master, *, path: str, size: int, ours: bool = False) -
     return Entry(
         path=path,
         size=size,
-        status=standing(path) or MasterStatus.PUBLISHED,
+        status=status_of_place(path) or MasterStatus.PUBLISHED,
         key=master.key,
         frames=master.frames,
         started=master.started,
@@ -170,9 +170,9 @@ def foreign_entry(master: Master, *, path: str, size: int, ours: bool = False) -
     )
 
 
-def standing(path: str) -> MasterStatus | None:
+def status_of_place(path: str) -> MasterStatus | None:
     """Return the status that the place of a master implies, None for a place that implies none."""
-    return _STANDING.get(PurePosixPath(path).parts[0])
+    return _STATUS_OF.get(PurePosixPath(path).parts[0])
 
 
 def master_of(entry: Entry, library: Path) -> Master:

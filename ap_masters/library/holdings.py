@@ -20,7 +20,7 @@ from ap_masters.model import HOUSEKEEPING, FrameType, Master
 from ap_masters.record import Record
 
 
-class Holdings(NamedTuple):
+class Inventory(NamedTuple):
     """What a plan needs to know: candidates, records under the path of their master, every master file."""
 
     masters: tuple[Master, ...]
@@ -51,7 +51,7 @@ def given_folders(settings: Settings) -> dict[FrameType, Path]:
     return given
 
 
-def holdings(library: Path, *, given: Mapping[FrameType, Path] | None = None) -> Holdings:
+def holdings(library: Path, *, given: Mapping[FrameType, Path] | None = None) -> Inventory:
     """Return what ``library`` holds, and the masters of folders or files that the user named for a frame type.
 
     A folder for darks may hold dark flats as well; its other masters are not taken. Whatever is given may lie in
@@ -61,7 +61,7 @@ def holdings(library: Path, *, given: Mapping[FrameType, Path] | None = None) ->
         return _holdings(library, given or {})
 
 
-def _holdings(library: Path, given: Mapping[FrameType, Path]) -> Holdings:
+def _holdings(library: Path, given: Mapping[FrameType, Path]) -> Inventory:
     own = _Shelf(library, _outlines(library))
     shelves = {place: _shelf(place) for place in given.values()}
     held = {outline.master.path: outline for outline in own.files.values() if outline.master}
@@ -74,7 +74,7 @@ def _holdings(library: Path, given: Mapping[FrameType, Path]) -> Holdings:
             if outline.master and outline.master.key.type in wanted and folder / path not in seen:
                 masters.append(outline.master.model_copy(update={"source": "given"}))
                 seen.add(folder / path)
-    return Holdings(
+    return Inventory(
         masters=tuple(masters),
         records=_Records(outline for shelf in (own, *shelves.values()) for outline in shelf.files.values()),
         existing=frozenset(held) | {library / path for path, outline in own.files.items() if not outline.master},

@@ -106,36 +106,43 @@ def _refuse_nesting(source: Path, library: Path) -> None:
 
 
 def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportItem]:
-    there = {(entry.size, entry.sha256 or sha256(library / entry.path)) for entry in scan(library).entries}
     claimed: dict[str, str] = {}
-    twins: dict[tuple[int, str], str] = {}
+    # What is held already, and which master of the source that is; in the library itself no name is told.
+    held = {(entry.size, entry.sha256 or sha256(library / entry.path)): "" for entry in scan(library).entries}
     found = scan(source, believe=True)
     alike = Counter(_kind(entry) for entry in found.entries)
     for entry in sorted(found.entries, key=lambda entry: original_first(Path(entry.path))):
         path = source / entry.path
-        item = ImportItem(source=path, action="import", description=entry.key.describe())
         if path.resolve().is_relative_to(library.resolve()):
             continue
+        item = ImportItem(source=path, action="import", description=entry.key.describe())
         if entry.status is not MasterStatus.PUBLISHED:
             yield _refused(item, f"it is {entry.status.told} there")
-        elif (content := (entry.size, sha256(path))) in there:
-            twin = twins.get(content)
-            yield item.model_copy(update={"action": "already there", "detail": f"the same as {twin}" if twin else ""})
-        elif entry.key.type not in CALIBRATION_TYPES:
-            yield _refused(
-                item, f"a {entry.key.type}: a library holds masters of bias, dark, dark flat and flat frames"
-            )
-        elif (single := entry.record is None and _is_single(path)) and (number := alike[_kind(entry)]) > 1:
-            yield _refused(item, f"one of {number} {_SINGLES}")
-        else:
-            item = item.model_copy(update={"detail": _SINGLE if single else ""})
-            placed = _placed(item, entry, library, layout, claimed)
-            if placed.action == "import":
-                there.add(content)
-                twins[content] = entry.path
-            yield placed
+            continue
+        content = entry.size, sha256(path)
+        if content in held:
+            detail = f"the same as {held[content]}" if held[content] else ""
+            yield item.model_copy(update={"action": "already there", "detail": detail})
+            continue
+        singles = alike[_kind(entry)] if entry.record is None and _is_single(path) else 0
+        if reason := _no_master(entry, singles):
+            yield _refused(item, reason)
+            continue
+        placed = _placed(
+            item.model_copy(update={"detail": _SINGLE if singles else ""}), entry, library, layout, claimed
+        )
+        if placed.action == "import":
+            held[content] = entry.path
+        yield placed
     for problem in found.problems:
         yield _refused(ImportItem(source=source / problem.path, action="refused"), problem.detail)
+
+
+def _no_master(entry: Entry, singles: int) -> str | None:
+    """Return why a file is no master that a library holds; ``singles``: how many single frames like it lie together."""
+    if entry.key.type not in CALIBRATION_TYPES:
+        return f"a {entry.key.type}: a library holds masters of bias, dark, dark flat and flat frames"
+    return f"one of {singles} {_SINGLES}" if singles > 1 else None
 
 
 def _kind(entry: Entry) -> tuple[str, GroupKey]:
@@ -153,7 +160,7 @@ def _placed(item: ImportItem, entry: Entry, library: Path, layout: str | None, c
     """Return the item with its place in the library, or with what stands in its way."""
     try:
         output = Path(entry.path) if layout is None else _output(entry, layout)
-        stands = store.standing(library, output)
+        stands = store.master_at(library, output)
     except ApMastersError as error:
         return _refused(item, str(error))
     name = output.as_posix()
@@ -199,7 +206,7 @@ def _take(
         record = _record(item.source, root, copy, now, quality)
         if record.status is MasterStatus.QUARANTINED:
             output = QUARANTINE / output
-        if store.standing(library, output):
+        if store.master_at(library, output):
             return item.model_copy(update={"action": "conflict", "detail": "another master stands there"})
         store.publish(copy, record, library, output, now=now, suffix=suffix, reason=None)
     except (ApMastersError, OSError, ValueError) as error:

@@ -67,7 +67,7 @@ def place(library: Path, output: Path) -> Path:
     return library / output
 
 
-def standing(library: Path, output: Path) -> Path | None:
+def master_at(library: Path, output: Path) -> Path | None:
     """Return what stands where ``output`` belongs, under its name or in another format; see ``sharing``."""
     target = place(library, output)
     if target.exists():
@@ -87,7 +87,7 @@ def make_way(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs"
 
     The record of one that is gone is kept all the same: it proves that master, should it come back.
     """
-    if before := standing(library, output):
+    if before := master_at(library, output):
         return supersede(library, before, now=now, suffix=suffix)
     master = place(library, output)
     if records.record_path(master, suffix).exists():

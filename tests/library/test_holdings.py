@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ap_masters.library.entries import master_of
-from ap_masters.library.holdings import Holdings, holdings
+from ap_masters.library.holdings import Inventory, holdings
 from ap_masters.library.scan import scan
 from ap_masters.library.scan_cache import CACHE
 from ap_masters.model import Calibration, CalibrationMaster, FrameType, MasterStatus
@@ -89,7 +89,7 @@ def varied(library: Path) -> None:
     write_frame(library / "raw.fits")
 
 
-def as_values(held: Holdings) -> tuple[object, ...]:
+def as_values(held: Inventory) -> tuple[object, ...]:
     """Return what can be compared."""
     return held.masters, dict(held.records), held.existing, held.made_with
 
