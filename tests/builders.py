@@ -97,3 +97,10 @@ def write_frame(path: Path, pixels: NDArray[Any] | None = None, **changes: str |
     data = noisy(zlib.crc32(path.name.encode())) if pixels is None else pixels
     write_image(path, data, nina_keywords(**changes), image_type="Dark")
     return path
+
+
+def pixels_in(path: Path) -> NDArray[np.float64]:
+    """Return the first channel of an image, as it is stored."""
+    from ap_masters.images import read_image
+
+    return np.asarray(read_image(path)[1][0], np.float64)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ap_masters import record as records
 from ap_masters.demo import Sensor
-from ap_masters.images import read_image, read_info
+from ap_masters.images import read_info
+from tests.builders import pixels_in
 from tests.nights import half_full, shoot
 from tests.program import Run
 
@@ -57,7 +58,7 @@ def test_flats_lose_the_constant_that_their_darks_lost(run: Run, tmp_path: Path,
     assert done.code == 0, done.err
     (made,) = (tmp_path / "library").rglob("masterFlat*.xisf")
     light = np.median(stack(taken)) - np.median(stack(dark))
-    assert np.median(pixels(made)) * 65535 == pytest.approx(light, abs=40), "the bias level is another 100 off"
+    assert np.median(pixels_in(made)) * 65535 == pytest.approx(light, abs=40), "the bias level is another 100 off"
     calibration = records.read(records.record_path(made)).calibration
     assert calibration is not None
     assert (calibration.bias, calibration.constant, calibration.state) == (None, 600.0, "BD")
@@ -69,11 +70,7 @@ def test_flats_lose_the_constant_that_their_darks_lost(run: Run, tmp_path: Path,
 
 def stack(paths: Sequence[Path]) -> Stack:
     """Return the frames, (frames, height, width), in ADU."""
-    return np.stack([pixels(path) for path in paths])
-
-
-def pixels(path: Path) -> Stack:
-    return np.asarray(read_image(path)[1][0], np.float64)
+    return np.stack([pixels_in(path) for path in paths])
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +120,7 @@ def test_s3_01_darks_are_medians_in_adu(library: Path, night: Path) -> None:
 
     dark = library / "dark120s.fit"
     keywords = {k.name: k.value for k in read_info(dark).keywords}
-    assert np.array_equal(pixels(dark), np.median(stack(frames), axis=0))
+    assert np.array_equal(pixels_in(dark), np.median(stack(frames), axis=0))
     assert read_info(dark).sample == "float32"
     assert keywords["BITPIX"] == -32
     assert "CALSTAT" not in keywords
@@ -131,7 +128,7 @@ def test_s3_01_darks_are_medians_in_adu(library: Path, night: Path) -> None:
 
 def test_s3_15_flats_are_subtracted_mended_normalized_and_medianed_in_this_order(library: Path, night: Path) -> None:
     """S3-11, S3-15: worked out anew in plain numpy; every frame at a median of exactly 5000 ADU."""
-    frames = stack(sorted((night / "flats").glob("*_3s_*"))) - pixels(library / "dark3s.fit")
+    frames = stack(sorted((night / "flats").glob("*_3s_*"))) - pixels_in(library / "dark3s.fit")
     bad = np.zeros(CAMERA.shape, bool)
     for line in (library / "cosme3s.lst").read_text(encoding="ascii").splitlines():
         x, y = map(int, line.split()[1:])
@@ -139,7 +136,7 @@ def test_s3_15_flats_are_subtracted_mended_normalized_and_medianed_in_this_order
     mended = np.stack([mend(frame, bad) for frame in frames])
     scaled = mended * (5000 / np.median(mended, axis=(1, 2), keepdims=True))
 
-    flat = pixels(library / "flat_l.fit")
+    flat = pixels_in(library / "flat_l.fit")
     assert np.allclose(flat, np.median(scaled, axis=0), rtol=2e-6)
     assert np.median(flat) == pytest.approx(5000, rel=1e-3)
     outcomes = [entry.outcome for entry in records.read(library / "flat_l.xrs").inputs]
@@ -161,7 +158,7 @@ def mend(frame: Stack, bad: NDArray[np.bool_]) -> Stack:
 def test_s3_18_the_list_is_the_hottest_pixels_first(library: Path) -> None:
     """S3-10, S3-18: `P x y`, from zero, CRLF, at most 10,000 and never more than the sensor has; x is the column."""
     text = (library / "cosme120s.lst").read_bytes()
-    dark = pixels(library / "dark120s.fit")
+    dark = pixels_in(library / "dark120s.fit")
 
     lines = text.split(b"\r\n")
     places = [tuple(map(int, line.split()[1:])) for line in lines[:-1]]
@@ -179,7 +176,7 @@ def test_the_layout_alone_writes_the_lists(run: Run, night: Path, tmp_path: Path
 
     names = {path.name for path in (tmp_path / "library" / "2026_01_29").iterdir()}
     assert {"dark3s.fit", "cosme3s.lst", "dark120s.fit", "cosme120s.lst"} <= names
-    assert 300 < np.median(pixels(tmp_path / "library" / "2026_01_29" / "dark3s.fit")) < 700
+    assert 300 < np.median(pixels_in(tmp_path / "library" / "2026_01_29" / "dark3s.fit")) < 700
 
 
 def test_s3_13_inconsistent_exposures(run: Run, tmp_path: Path) -> None:
@@ -261,9 +258,9 @@ def test_s3_04_a_list_of_biases_makes_the_master_that_is_subtracted(run: Run, ni
     folder = tmp_path / "library" / "2026_01_29"
     bias = np.median(stack(sorted((night / "bias").iterdir())), axis=0)
     expected = np.median(stack(sorted((night / "darks").glob("*_3s_*"))) - bias, axis=0)
-    dark = pixels(folder / "dark3s.fit")
+    dark = pixels_in(folder / "dark3s.fit")
     assert done.code == 0
-    assert np.allclose(pixels(folder / "bias.fit"), bias)
+    assert np.allclose(pixels_in(folder / "bias.fit"), bias)
     assert np.allclose(dark, expected, atol=1e-3)
     assert dark.min() < 0
     assert {k.value for k in read_info(folder / "dark3s.fit").keywords if k.name == "CALSTAT"} == {"B"}
@@ -289,7 +286,7 @@ def test_s3_04_the_bias_as_a_number(run: Run, night: Path, tmp_path: Path) -> No
     run("build", night / "darks", tmp_path / "library", "--subtract-constant", "505", *PULSAR)
 
     folder = tmp_path / "library" / "2026_01_29"
-    dark = pixels(folder / "dark3s.fit")
+    dark = pixels_in(folder / "dark3s.fit")
     expected = np.median(stack(sorted((night / "darks").glob("*_3s_*"))), axis=0) - 505
     record = records.read(folder / "dark3s.xrs")
     assert np.allclose(dark, expected, atol=1e-3)
@@ -320,7 +317,7 @@ def test_a_dark_without_its_bias_takes_the_bias_with_it(run: Run, night: Path, t
     assert record.calibration.state == "BD"
     assert record.calibration.dark is not None
     assert record.calibration.dark.includes_bias is False
-    subtracted = stack(sorted((night / "flats").glob("*_3s_*"))) - pixels(folder / "bias.fit")
-    subtracted -= pixels(folder / "dark3s.fit")
+    subtracted = stack(sorted((night / "flats").glob("*_3s_*"))) - pixels_in(folder / "bias.fit")
+    subtracted -= pixels_in(folder / "dark3s.fit")
     levels = [entry.outcome.level * 65535 for entry in record.inputs if entry.outcome and entry.outcome.level]
     assert np.allclose(levels, np.median(subtracted, axis=(1, 2)), rtol=1e-3)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ap_masters import record as records
 from ap_masters.images import read_image, write_image
 from ap_masters.model import FrameType, Keyword, MasterStatus
-from tests.builders import noisy, write_frame
+from tests.builders import noisy, pixels_in, write_frame
 from tests.cli.conftest import Run
 from tests.nights import shoot, shoot_flats
 
@@ -36,10 +36,6 @@ def keywords(path: Path) -> dict[str, Keyword]:
     return {keyword.name: keyword for keyword in read_image(path)[0].keywords}
 
 
-def pixels(path: Path) -> NDArray[np.float64]:
-    return np.asarray(read_image(path)[1][0], np.float64)
-
-
 @pytest.mark.parametrize("suffix", [".xisf", ".fit"])
 def test_the_median_is_the_default(run: Run, night: Path, stack: NDArray[np.uint16], suffix: str) -> None:
     """S3-01: pixel-wise median, in XISF or FITS by the output's suffix, in 0..1 of the 16-bit range."""
@@ -48,7 +44,7 @@ def test_the_median_is_the_default(run: Run, night: Path, stack: NDArray[np.uint
 
     assert done.code == 0
     assert "median of 5 frames" in done.out
-    np.testing.assert_array_equal(pixels(output), (np.median(stack, axis=0) / 65535).astype(np.float32))
+    np.testing.assert_array_equal(pixels_in(output), (np.median(stack, axis=0) / 65535).astype(np.float32))
 
 
 @pytest.mark.parametrize("suffix", [".xisf", ".fits"])
@@ -78,7 +74,7 @@ def test_other_methods(run: Run, night: Path, stack: NDArray[np.uint16], method:
     run("combine", night, output, "--method", method)
 
     expected = {"average": stack.mean(axis=0), "min": stack.min(axis=0), "max": stack.max(axis=0)}[method]
-    np.testing.assert_array_equal(pixels(output), (expected / 65535).astype(np.float32))
+    np.testing.assert_array_equal(pixels_in(output), (expected / 65535).astype(np.float32))
 
 
 @pytest.mark.parametrize("form", ["files", "wildcard", "folder", "sequence", "list"])
@@ -110,7 +106,7 @@ def test_rejection_takes_out_an_outlier(run: Run, night: Path, stack: NDArray[np
     done = run("combine", night, output, "--method", "average", "--rejection", "minmax", "--json")
 
     trimmed = np.sort(spoiled, axis=0)[1:-1].mean(axis=0)
-    np.testing.assert_allclose(pixels(output), trimmed / 65535, rtol=1e-6)
+    np.testing.assert_allclose(pixels_in(output), trimmed / 65535, rtol=1e-6)
     assert done.document["result"]["rejected_high"] == stack[0].size
 
 
@@ -230,7 +226,7 @@ def test_counts_on_request(run: Run, night: Path, stack: NDArray[np.uint16]) -> 
     output = night.parent / "master.fit"
     run("combine", night, output, "--scale", "adu")
 
-    np.testing.assert_array_equal(pixels(output), np.median(stack, axis=0).astype(np.float32))
+    np.testing.assert_array_equal(pixels_in(output), np.median(stack, axis=0).astype(np.float32))
 
 
 def test_frames_of_unknown_type_make_no_master_of_a_type(run: Run, night: Path) -> None:

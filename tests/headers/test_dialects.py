@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from ap_masters.headers import frame_from
-from ap_masters.headers.frame_types import read_type, type_in_words, words
+from ap_masters.headers.frame_types import type_in_words, words
 from ap_masters.model import Frame, FrameType, Keyword
 from tests.headers.samples import image_with
 
@@ -126,21 +126,6 @@ def test_frames_that_have_been_calibrated(cards: list[tuple[str, None, str]], st
 
     assert frame.calibration_state == state
     assert any("calibrated already" in warning for warning in frame.warnings) is (state is not None)
-
-
-@pytest.mark.parametrize(
-    ("spelling", "kind", "master"),
-    [
-        ("sflat", FrameType.FLAT, False),
-        ("DFLAT", FrameType.FLAT, False),
-        ("TWIFLAT", FrameType.FLAT, False),
-        ("Bias Master", FrameType.BIAS, True),
-        ("Dark (Master)", FrameType.DARK, True),
-    ],
-)
-def test_types_in_other_words(spelling: str, kind: FrameType, master: bool) -> None:
-    """As observatories and scripts write them."""
-    assert read_type(spelling) == (kind, master)
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,16 @@ RAW = {
     BIAS: ("BIAS", "Bias", "Bias Frame", "BIAS FRAME", "bias    ", "zero", "OFFSET"),
     DARK: ("DARK", "Dark", "Dark Frame", "dark"),
     DARK_FLAT: ("DARKFLAT", "DarkFlat", "DARK FLAT", "Dark Flat", "FLATDARK", "Flat Dark", "FLAT-DARK", "FlatDark"),
-    FLAT: ("FLAT", "Flat", "Flat Frame", "Flat Field", "SKY FLAT", "TWILIGHT FLAT", "DOME FLAT"),
+    FLAT: (
+        *("FLAT", "Flat", "Flat Frame", "Flat Field", "SKY FLAT", "TWILIGHT FLAT", "DOME FLAT"),
+        *("sflat", "DFLAT", "TWIFLAT"),  # as observatories write them
+    ),
     LIGHT: ("LIGHT", "Light", "Light Frame", "Light frame", "SNAPSHOT", "Science", "Science Frame", "Tricolor Image"),
     None: ("BADPIXELMAP", "", "whatever", "Frame"),
 }
 MASTER = {
-    BIAS: ("Master Bias", "MASTER BIAS", "MasterBias", "MASTERBIAS", "Master bias", "Superbias"),
-    DARK: ("Master Dark", "MASTER DARK", "MasterDark", "MASTERDARK", "masterDark"),
+    BIAS: ("Master Bias", "MASTER BIAS", "MasterBias", "MASTERBIAS", "Master bias", "Bias Master", "Superbias"),
+    DARK: ("Master Dark", "MASTER DARK", "MasterDark", "MASTERDARK", "masterDark", "Dark (Master)"),
     DARK_FLAT: ("MasterDarkFlat", "MASTERDARKFLAT", "Master flat dark", "Master DarkFlat"),
     FLAT: ("Master Flat", "MASTER FLAT", "MasterFlat", "MASTERFLAT"),
     LIGHT: ("Master Light", "MASTER STACK"),

@@ -124,17 +124,16 @@ def test_names_of_raw_frames(name: str) -> None:
     assert not is_master_name(name)
 
 
-@pytest.mark.parametrize("name", ["tres1-001d", "6248x4176", "M31_OIII_L4", "DARK_0001", "NGC-G120x"])
-def test_names_without_numbers_of_ours(name: str) -> None:
-    """What only looks like a setting is none."""
-    assert numbers_in(name) == {}
-
-
 @pytest.mark.parametrize(
-    "name", ["g001", "G0001", "g1", "flat_g1", "flat-g12", "flat_o1", "g001_flat", "flat_2_o007", "Flat_001C"]
+    "name",
+    [
+        *("tres1-001d", "6248x4176", "M31_OIII_L4", "DARK_0001", "NGC-G120x"),
+        # A letter and a counter: g may be green and the number the frame's, each of which would be a group of its own.
+        *("g001", "G0001", "g1", "flat_g1", "flat-g12", "flat_o1", "g001_flat", "flat_2_o007", "Flat_001C"),
+    ],
 )
-def test_a_letter_and_a_counter_are_no_setting(name: str) -> None:
-    """``g`` may be green and the number the frame's: each frame would be a group of its own."""
+def test_what_only_looks_like_a_setting_is_none(name: str) -> None:
+    """Neither a target's name, nor a size, nor a counter."""
     assert numbers_in(name) == {}
 
 

@@ -15,7 +15,7 @@ from ap_masters.library.importing import ImportReport, import_masters
 from ap_masters.library.scan import scan
 from ap_masters.model import FrameType, MasterStatus
 from tests.builders import noisy, write_frame
-from tests.library.shelves import NOW, draft, key, record_of, shelve, write_pixels
+from tests.library.shelves import NOW, draft, key, record_of, shelve, tree, write_pixels
 
 LATER = NOW + timedelta(days=1)
 
@@ -29,11 +29,6 @@ def source(tmp_path: Path) -> Path:
     write_pixels(folder / "flats/MasterFlat_L.fits", draft(FrameType.FLAT))
     (folder / "readme.txt").write_text("mine", encoding="utf-8")
     return folder
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    files = (p for p in root.rglob("*") if p.is_file() and ".ap-masters" not in p.parts)
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}
 
 
 def done(report: ImportReport) -> dict[str, tuple[str, str | None]]:
