@@ -85,7 +85,7 @@ class _View:
             if entry.status is not MasterStatus.SUPERSEDED and entry.key.type is not FrameType.FLAT:
                 self.alarms[_camera(entry.key)] += [(entry, f) for f in entry.findings if f.severity in _DRIFTED]
         self.offsets: dict[tuple[_Camera, float], list[float]] = defaultdict(list)
-        self.newest: dict[str | None, Frame] = {}
+        self.newest: dict[_Camera, Frame] = {}
         self.modes: dict[tuple[object, ...], int] = defaultdict(int)
         for frame in frames:
             self._take(frame)
@@ -108,9 +108,9 @@ class _View:
             place = (_camera(frame), frame.set_temperature)
             self.offsets[place].append(frame.sensor_temperature - frame.set_temperature)
         if frame.software and frame.started:
-            known = self.newest.get(frame.camera)
+            known = self.newest.get(_camera(frame))
             if known is None or known.started is None or frame.started > known.started:
-                self.newest[frame.camera] = frame
+                self.newest[_camera(frame)] = frame
         if frame.type in {FrameType.LIGHT, FrameType.FLAT}:
             self.modes[_mode(frame)] += 1
 
@@ -118,7 +118,7 @@ class _View:
 _Camera = tuple[str | None, str | None]
 _DRIFTED: Final = {"service", "refresh"}
 _CAMPAIGN: Final = timedelta(days=14)  # masters taken this near to each other are one set: they drifted together
-_MODE: Final = ("camera", "gain", "offset", "iso", "x_binning", "y_binning", "readout_mode")
+_MODE: Final = ("camera", "camera_id", "gain", "offset", "iso", "x_binning", "y_binning", "readout_mode")
 
 
 def _camera(of: Frame | GroupKey) -> _Camera:
@@ -227,7 +227,7 @@ def _cooler(entry: Entry, view: _View) -> Iterator[Reason]:
 
 def _captured_otherwise(entry: Entry, view: _View) -> Iterator[Reason]:
     """The newest frame of this camera was written by another program or driver version (S0-13, S1-07)."""
-    newest = view.newest.get(entry.key.camera)
+    newest = view.newest.get(_camera(entry.key))
     if entry.capture is None or newest is None or newest.software in {None, entry.capture}:
         return
     if entry.ended is None or newest.started is None or newest.started > entry.ended:
