@@ -11,9 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from ap_masters.config import GroupSettings
-from ap_masters.model import Decision, Frame, FrameType
-
-_ROUNDING = 1e-9
+from ap_masters.model import Decision, Frame, FrameType, inclusive
 
 Rig = tuple[object, ...]
 
@@ -53,7 +51,7 @@ class Exposures:
         """Return the exposures of the frame's rig that equal its own within ``tolerance`` seconds, inclusive."""
         known = self._exposures.get(rig_of(frame), [])
         exposure = frame.exposure or 0.0
-        reach = tolerance + _ROUNDING
+        reach = inclusive(tolerance)
         return known[bisect_left(known, exposure - reach) : bisect_right(known, exposure + reach)]
 
     def longest(self, frame: Frame) -> float | None:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from ap_masters.config import LibrarySettings, QualitySettings, RefreshPolicy, RefreshRule
 from ap_masters.errors import AttentionNeeded, ConfigError
 from ap_masters.library.entries import Entry
-from ap_masters.model import Frame, FrameType, GroupKey, MasterStatus, Noun
+from ap_masters.model import Frame, FrameType, GroupKey, MasterStatus, Noun, within
 from ap_masters.quality import same_settings
 from ap_masters.record import Finding
 from ap_masters.safe import one_line
@@ -220,7 +220,7 @@ def _cooler(entry: Entry, view: _View) -> Iterator[Reason]:
     if before is None or entry.key.temperature is None:
         return
     offsets = view.offsets.get((_camera(entry.key), entry.key.temperature))
-    if offsets and abs(fmean(offsets) - before) > view.cooler_change_c * (1 + 1e-9):
+    if offsets and not within(fmean(offsets), before, view.cooler_change_c):
         detail = f"the sensor stands {fmean(offsets):+.2f} °C off its set-point, {before:+.2f} °C when this was made"
         yield Reason(cause="cooler", detail=detail)
 

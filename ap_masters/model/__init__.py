@@ -47,6 +47,7 @@ from ap_masters.model.results import (
     Progress,
     Statistics,
 )
+from ap_masters.model.tolerances import both_within, inclusive, within
 
 __all__ = [
     "CALIBRATION_TYPES",
@@ -99,8 +100,11 @@ __all__ = [
     "Sigma",
     "Statistics",
     "Step",
+    "both_within",
     "calstat",
     "differ",
+    "inclusive",
     "told_apart",
     "turned",
+    "within",
 ]

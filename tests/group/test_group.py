@@ -413,6 +413,13 @@ def test_inferred_dark_flats_are_a_group_of_their_own() -> None:
     ]
 
 
+def test_dark_flats_at_the_edge_of_the_tolerance_carry_the_filter_of_the_flats_that_made_them_so() -> None:
+    """0.501 - 0.5 is more than 0.001 in floating point: what concludes that it is a dark flat also names its filter."""
+    flat, dark = frame(1, FLAT, exposure=0.5, filter="Ha"), frame(2, exposure=0.501)
+
+    assert [(g.key.type, g.key.filter) for g in grouped([flat, dark]).groups] == [(DARK_FLAT, "Ha"), (FLAT, "Ha")]
+
+
 def test_dark_flats_that_serve_several_filters_name_none() -> None:
     """Two filters of one exposure share their dark flats."""
     flats = [frame(1, FLAT, filter="Ha"), frame(2, FLAT, filter="OIII")]
