@@ -152,7 +152,7 @@ class Record(Noun):
     ended: Instant | None = None  # and the last
     dropped: tuple[SetAside, ...] = ()
     refused: tuple[Input, ...] = ()  # of the dropped, those whose pixels decided: not new until the file changes
-    grade: Grade | None  # None for lights, of which no policy says how many make a master
+    grade: Grade | None  # None where no policy says how many make a master: lights, and what another program made
     rejected: Rejected | None = None
     statistics: Statistics | None = None
     measures: tuple[Measure, ...] = ()
