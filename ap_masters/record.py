@@ -19,6 +19,7 @@ from ap_masters import __version__
 from ap_masters.errors import RecordError
 from ap_masters.files import write_text
 from ap_masters.model import (
+    RECORD_SCHEMA,
     Calibration,
     Decision,
     EngineInfo,
@@ -31,12 +32,12 @@ from ap_masters.model import (
     MasterStatus,
     Noun,
     Recipe,
+    RecordSchema,
     SampleScale,
     SetAside,
     Statistics,
 )
 
-SCHEMA: Final = "ap-masters/record"
 VERSION: Final = 1
 
 # A record that was written or mended by hand may lack the time zone: times are UTC.
@@ -132,7 +133,7 @@ class Software(Noun):
 class Record(Noun):
     """Everything that is known of one master."""
 
-    schema_name: Literal["ap-masters/record"] = Field(SCHEMA, alias="schema")
+    schema_name: RecordSchema = Field(RECORD_SCHEMA, alias="schema")
     version: Literal[1] = VERSION
     status: MasterStatus = MasterStatus.CANDIDATE
     master: MasterFile

@@ -17,7 +17,15 @@ from ap_masters.model.frames import (
 )
 from ap_masters.model.groups import Grade, Group, GroupKey, differ, told_apart, turned
 from ap_masters.model.images import COMMENTARY, ImageFormat, ImageInfo, Keyword, SampleScale
-from ap_masters.model.masters import HOUSEKEEPING, QUARANTINE, SUPERSEDED, Master, MasterStatus
+from ap_masters.model.masters import (
+    HOUSEKEEPING,
+    QUARANTINE,
+    RECORD_SCHEMA,
+    SUPERSEDED,
+    Master,
+    MasterStatus,
+    RecordSchema,
+)
 from ap_masters.model.noun import Noun
 from ap_masters.model.plans import Action, Job, Plan, Step
 from ap_masters.model.recipes import (
@@ -55,6 +63,7 @@ __all__ = [
     "DARKS",
     "HOUSEKEEPING",
     "QUARANTINE",
+    "RECORD_SCHEMA",
     "SUPERSEDED",
     "UNLIT",
     "Action",
@@ -92,6 +101,7 @@ __all__ = [
     "Progress",
     "Reason",
     "Recipe",
+    "RecordSchema",
     "Rejection",
     "RejectionNormalization",
     "Relaxation",
