@@ -288,14 +288,23 @@ def parse_outline(text: str, *, where: Path) -> Outline:
 
 
 T = TypeVar("T")
-_BRIEFS: Final = TypeAdapter(tuple[Brief, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """Of a record the frames alone, in brief."""
+
+    inputs: tuple[Brief, ...]
+
+
+_FRAMES: Final = TypeAdapter(_Frames)
 
 
 def _outline(data: object) -> Outline:
     if not isinstance(data, dict):
         return Outline(Record.model_validate(data), ())
     record = Record.model_validate(data | {"inputs": (), "refused": ()})
-    return Outline(record, _BRIEFS.validate_python(data.get("inputs")))
+    return Outline(record, _FRAMES.validate_python(data).inputs)
 
 
 def _valid(text: str, understand: Callable[[object], T], where: Path) -> T:
