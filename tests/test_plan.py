@@ -550,14 +550,15 @@ def test_a_dark_flat_rebuilt_in_an_earlier_run_makes_its_flats_stale() -> None:
 
 @pytest.mark.parametrize("stages", [("bias", "dark"), ("flat",)])
 def test_a_stage_that_is_not_selected_is_skipped_with_that_reason(stages: Sequence[Any]) -> None:
-    """--stage leaves out the other types and says so."""
-    groups = [make_group(t) for t in (FrameType.FLAT, FrameType.DARK_FLAT, FrameType.BIAS)]
+    """--stage leaves out the other types and says so; of those it names none is skipped."""
+    flat, *unlit = [make_group(t) for t in (FrameType.FLAT, FrameType.DARK_FLAT, FrameType.BIAS)]
+    holdings = after(plan_of(*unlit))  # what the flat needs
 
-    steps = plan_of(*groups, settings=Settings(stages=tuple(stages))).steps
+    steps = plan_of(flat, *unlit, holdings=holdings, settings=Settings(stages=tuple(stages))).steps
 
-    for step in steps:
-        selected = plan.STAGE_OF[step.key.type] in stages
-        assert selected or "--stage" in step.reasons[0]
+    left_out = {step.key.type: step.reasons[0] for step in steps if step.action is Action.SKIPPED}
+    assert left_out.keys() == {kind for kind, stage in plan.STAGE_OF.items() if stage not in stages} - {FrameType.DARK}
+    assert all("--stage" in reason for reason in left_out.values())
 
 
 def test_the_same_frames_that_were_quarantined_are_not_built_again() -> None:
