@@ -53,27 +53,7 @@ def make_group(frame_type: FrameType, count: int = 20, **changes: Any) -> Group:
 
 
 def group_of(frames: tuple[Frame, ...]) -> Group:
-    first = frames[0]
-    assert first.type is not None
-    flat = first.type is FrameType.FLAT
-    key = GroupKey(
-        type=first.type,
-        camera=first.camera,
-        gain=first.gain,
-        offset=first.offset,
-        x_binning=first.x_binning,
-        y_binning=first.y_binning,
-        width=first.width,
-        height=first.height,
-        channels=first.channels,
-        readout_mode=first.readout_mode,
-        temperature=first.set_temperature,
-        exposure=None if first.type is FrameType.BIAS else first.exposure,
-        telescope=first.telescope if flat else None,
-        filter=first.filter if flat else None,
-        night=first.night if flat else None,
-    )
-    return Group(key=key, frames=frames)
+    return Group(key=GroupKey.of(frames[0]), frames=frames)
 
 
 def plan_of(
@@ -245,8 +225,7 @@ def test_a_newer_master_of_unknown_frames_is_kept_as_well() -> None:
 
 def test_a_record_of_before_windows_were_known_is_of_the_same_group() -> None:
     """Its master is made anew once; one of another window is another group."""
-    keyed = make_group(FrameType.DARK, x_origin=320)
-    group = keyed.model_copy(update={"key": keyed.key.model_copy(update={"x_origin": 320, "y_origin": None})})
+    group = make_group(FrameType.DARK, x_origin=320)
     holdings = after(plan_of(group))
     ((path, record),) = holdings.records.items()
 
@@ -285,12 +264,11 @@ def test_flats_of_another_rotator_angle_are_another_group() -> None:
     """They are not filed in place of the first ones; a layout with the angle gives each its place."""
     settings = Settings(match=MatchSettings(allow_uncalibrated=True))
     flats = {angle: make_group(FrameType.FLAT, rotation=angle) for angle in (0.0, 90.0)}
-    keyed = {a: g.model_copy(update={"key": g.key.model_copy(update={"rotation": a})}) for a, g in flats.items()}
-    holdings = after(plan_of(keyed[0.0], settings=settings))
+    holdings = after(plan_of(flats[0.0], settings=settings))
     apart = settings.model_copy(update={"layout": "flats/{{ type }}_{{ filter }}_{{ rotation }}"})
 
-    refused = only(plan_of(keyed[90.0], holdings=holdings, settings=settings))
-    outputs = [step.output.as_posix() for step in plan_of(*keyed.values(), settings=apart).steps]
+    refused = only(plan_of(flats[90.0], holdings=holdings, settings=settings))
+    outputs = [step.output.as_posix() for step in plan_of(*flats.values(), settings=apart).steps]
 
     assert refused.action is Action.CONFLICT
     assert "rotation 0.0, not 90.0" in refused.reasons[0]
