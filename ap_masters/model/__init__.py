@@ -14,6 +14,7 @@ from ap_masters.model.frames import (
     Reason,
     SetAside,
     calstat,
+    named_type,
 )
 from ap_masters.model.groups import Grade, Group, GroupKey, differ, told_apart, turned
 from ap_masters.model.images import COMMENTARY, ImageFormat, ImageInfo, Keyword, SampleScale
@@ -114,6 +115,7 @@ __all__ = [
     "calstat",
     "differ",
     "inclusive",
+    "named_type",
     "told_apart",
     "turned",
     "within",

@@ -137,6 +137,23 @@ def test_the_grade_is_that_of_the_type_and_the_number(
     assert (f"from 5 frames ({grade})" if grade else "from 5 frames\n") in run("inspect", output).out
 
 
+@pytest.mark.parametrize("word", ["dark flat", "dark-flat", "DarkFlat", "dark_flat"])
+def test_a_type_is_a_word_however_it_is_joined(run: Run, night: Path, word: str) -> None:
+    """As build takes it (--type), and a shell without quotes."""
+    output = night.parent / "out.xisf"
+
+    assert run("combine", night, output, "--type", word).code == 0
+    assert records.read(output.with_suffix(".xrs")).key.type is FrameType.DARK_FLAT
+
+
+def test_a_type_that_is_none_is_answered_with_those_there_are(run: Run, night: Path) -> None:
+    """Lights among them, which no build makes masters of."""
+    done = run("combine", night, night.parent / "out.xisf", "--type", "drak")
+
+    assert done.code == 2
+    assert "'drak' is none of bias, dark, dark flat, flat, light" in " ".join(done.err.replace("│", " ").split())
+
+
 @pytest.mark.parametrize(
     ("says", "kind", "warned"),
     [
