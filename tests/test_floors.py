@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "ap_masters"
 
 # From the ground up. Rooms of one floor do not know each other; a package is one room, except for the engines.
 FLOORS: tuple[set[str], ...] = (
-    {"__init__", "errors", "safe", "decoding", "memory", "profiles"},
+    {"__init__", "errors", "safe", "decoding", "memory", "profiles", "wording"},
     {"model", "texts"},
     {"files"},
     {"config", "record", "rendering"},
@@ -38,7 +38,19 @@ FLOORS: tuple[set[str], ...] = (
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 # Engines take jobs and give results. What a library is, and where frames come from, is none of their business.
-ENGINES_SEE = {"__init__", "errors", "safe", "decoding", "files", "model", "record", "rendering", "images", "engines"}
+ENGINES_SEE = {
+    "__init__",
+    "errors",
+    "safe",
+    "decoding",
+    "wording",
+    "files",
+    "model",
+    "record",
+    "rendering",
+    "images",
+    "engines",
+}
 
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from ap_masters.config import GroupSettings
 from ap_masters.model import Decision, Frame, FrameType, inclusive
+from ap_masters.wording import number
 
 Rig = tuple[object, ...]
 
@@ -127,4 +128,4 @@ def _decided(frame: Frame, decision: Decision) -> Frame:
 
 
 def _minutes(gap: timedelta) -> str:
-    return f"{gap.total_seconds() / 60:.0f} minutes"
+    return number(round(gap.total_seconds() / 60), "minute")

@@ -13,6 +13,7 @@ from ap_masters.model import Frame, FrameType, GroupKey, MasterStatus, Noun, wit
 from ap_masters.quality import same_settings
 from ap_masters.record import Finding
 from ap_masters.safe import one_line
+from ap_masters.wording import number
 
 _SEASONS: Final = RefreshRule(anchors=("03-01", "09-01"))
 _YEARLY: Final = RefreshRule(max_age_days=365)
@@ -275,5 +276,5 @@ def _new_settings(view: _View) -> Iterator[DueItem]:
     for mode, count in sorted(view.modes.items(), key=lambda item: str(item[0])):
         if mode not in known:
             told = [f"{n.replace('_', ' ')} {v}" for n, v in zip(_MODE, mode, strict=True) if v is not None]
-            reason = Reason(cause="new settings", detail=f"{count} frame(s) and no bias or dark")
+            reason = Reason(cause="new settings", detail=f"{number(count, 'frame')} and no bias or dark")
             yield DueItem(path=None, description=one_line(", ".join(told)) or "unknown settings", reasons=(reason,))

@@ -22,6 +22,7 @@ from ap_masters.model import (
     turned,
 )
 from ap_masters.record import Input, Record
+from ap_masters.wording import number
 
 _ONE_SESSION: Final = timedelta(days=1)
 
@@ -92,7 +93,7 @@ def poorer(job: Job, record: Record) -> Iterator[str]:
     """Yield warnings where a master replaces one of more than twice as many frames, or of newer ones."""
     now, then = len(job.frames), len(record.inputs) or record.combined or 0
     if 2 * now < then:
-        yield f"of {now} frames, where the master that it replaces is of {then}"
+        yield f"of {number(now, 'frame')}, where the master that it replaces is of {then}"
     days = _newest(job, record)
     if days is not None and days.recorded - days.offered > _ONE_SESSION:
         yield (

@@ -8,6 +8,7 @@ from ap_masters.quality import levels
 from ap_masters.quality.case import SIGNIFICANT, Case, Severity, beyond, told
 from ap_masters.quality.metrics import value_of
 from ap_masters.record import Finding
+from ap_masters.wording import number
 
 _CLIPPED_PERCENT = 0.1
 _ONE_SIDED_PERCENT = 5.0
@@ -57,7 +58,7 @@ def warm_up(case: Case) -> Iterator[Finding]:
     count = levels.warm_up(case.frame_levels) if case.type in UNLIT else 0
     if count:
         names = ", ".join(entry.path.name for entry in case.record.inputs[:count])
-        message = f"the first {count} frame(s) were taken before the camera had settled: {names}"
+        message = f"taken before the camera had settled: the first {number(count, 'frame')}, {names}"
         yield Finding(severity="warning", metric="warm-up frames", message=message, value=count)
 
 

@@ -404,7 +404,7 @@ def test_a_frame_that_is_left_out_is_told_once(run: Run, night: Path) -> None:
     [
         pytest.param(("missing.fit", "out.fit"), 2, "missing.fit: there is no such file", id="no such file"),
         pytest.param(("dark*.fit", "out.fit"), 3, "no file matches", id="no match"),
-        pytest.param(("bias0005.fit", "out.fit"), 3, "1 of 1 file(s) can be combined; two are needed", id="one file"),
+        pytest.param(("bias0005.fit", "out.fit"), 3, "1 of 1 file can be combined; two are needed", id="one file"),
         pytest.param(
             ("bias0005.fit", "bias0005.fit", "out.fit"), 3, "is one file, which was named 2 times", id="twice"
         ),
@@ -435,7 +435,7 @@ def test_min_max_rejection_of_all_there_is_is_refused(run: Run, night: Path) -> 
     three = run("combine", *frames[:3], night / "out.xisf", "--rejection", "minmax")
 
     assert two.code == 3
-    assert "2 of 2 file(s) can be combined, 3 are needed for min-max rejection of the 1 lowest" in two.err
+    assert "2 of 2 files can be combined, 3 are needed for min-max rejection of the 1 lowest" in two.err
     assert "choose another --rejection" in two.err
     assert three.code == 0
 

@@ -326,7 +326,7 @@ def test_settings_in_use_without_a_master_are_told() -> None:
 
     assert causes(found) == {None: ["new settings"]}
     assert "gain 0.0" in found.items[0].description
-    assert "2 frame(s)" in found.items[0].reasons[0].detail
+    assert "2 frames" in found.items[0].reasons[0].detail
 
 
 @pytest.mark.parametrize(
