@@ -1,6 +1,6 @@
 """Tolerances: how far apart two numbers may be and still count as one.
 
-They are inclusive, and -9.1 - -10.1 is 1.0000000000000009 in floating point: so much is let pass beside them.
+They are inclusive, and -15.1 - -16.1 is 1.0000000000000018 in floating point: so much is let pass beside them.
 """
 
 from typing import Final
