@@ -41,6 +41,7 @@ from ap_masters.model import (
     SetAside,
     differ,
 )
+from ap_masters.wording import number
 
 _SAYS_A_TYPE: Final = {"IMAGETYP", "APMTYPE"}
 _COUNTS: Final = CountSettings()
@@ -88,14 +89,12 @@ def combine(
     _check(output, overwrite=overwrite, record_suffix=record_suffix)
     frames, unreadable = _frames(inputs)
     frames, others = _of_one_geometry(frames)
+    found = f"{len(frames)} of {number(len(inputs), 'file')} can be combined{_first((*unreadable, *others))}"
     if len(frames) < 2:
-        raise NothingToDo(
-            f"{len(frames)} of {len(inputs)} file(s) can be combined{_first((*unreadable, *others))}; two are needed"
-        )
+        raise NothingToDo(f"{found}; two are needed")
     if len(frames) < recipe.fewest_survivable:
         raise NothingToDo(
-            f"{len(frames)} of {len(inputs)} file(s) can be combined{_first((*unreadable, *others))}, "
-            f"{recipe.fewest_survivable} are needed{recipe.demand}: name more, or choose another --rejection"
+            f"{found}, {recipe.fewest_survivable} are needed{recipe.demand}: name more, or choose another --rejection"
         )
     job = _job(frames, output, recipe, frame_type, scale)
     output.parent.mkdir(parents=True, exist_ok=True)

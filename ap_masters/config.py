@@ -1,6 +1,5 @@
 """Settings: one model; flags over environment over project file over user file over profile over defaults."""
 
-import re
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, Self, get_args
@@ -28,6 +27,7 @@ from ap_masters.model import (
     Relaxation,
     SampleScale,
     Sigma,
+    named_type,
 )
 
 SEASON_DAYS: Final = 183  # half a year: long enough for a sensor to change
@@ -45,17 +45,6 @@ class Section(BaseModel):
         if isinstance(value, bool) and _is_numeric(cls.model_fields[of.field_name or ""].annotation):
             raise ValueError("Input should be a number, and true and false are none")
         return value
-
-
-def _frame_type(text: Any) -> Any:
-    """Return the frame type that a word means, in any case and however it is joined: ``Bias``, ``dark-flat``."""
-    if not isinstance(text, str):
-        return text
-    letters = re.sub(r"[\s_-]+", "", text).lower()
-    kind = next((kind for kind in CALIBRATION_TYPES if letters == kind.replace(" ", "")), None)
-    if kind is None:
-        raise ValueError(f"'{text}' is none of {', '.join(CALIBRATION_TYPES)}")
-    return kind
 
 
 def _is_numeric(kind: Any) -> bool:
@@ -329,7 +318,9 @@ class Settings(Section):
     @field_validator("types", mode="before")
     @classmethod
     def _are_types(cls, value: Any) -> Any:
-        return tuple(map(_frame_type, value)) if isinstance(value, (list, tuple)) else value
+        if not isinstance(value, (list, tuple)):
+            return value
+        return tuple(named_type(word, CALIBRATION_TYPES) if isinstance(word, str) else word for word in value)
 
     @field_validator("memory")
     @classmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters.errors import UsageError
-from ap_masters.model import HOUSEKEEPING
+from ap_masters.model import HOUSEKEEPING, RECORD_SCHEMA
 
 # How files of images begin.
 FITS_MAGIC: Final = b"SIMPLE"
@@ -16,7 +16,7 @@ XISF_MAGIC: Final = b"XISF0100"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 
 _HEAD: Final = 1024  # bytes in which a text says who wrote it
-_KEPT_SUFFIXES: Final = {".xrs", ".toml"}  # records and settings
+_KEPT_SUFFIXES: Final = {".xrs", ".toml"}  # records, or what users have stashed as such, and settings
 _PART_NAME: Final = re.compile(r"\..+\.\d+\.part", re.DOTALL)
 
 
@@ -64,8 +64,7 @@ def write_named(path: Path, text: str, *, known_by: str | None = None, overwrite
     ``overwrite`` says so. Raises UsageError where it may not replace what is there, which is always so of a record, of
     settings, and of what a library keeps for itself. Raises OSError.
     """
-    is_kept = path.suffix.lower() in _KEPT_SUFFIXES or HOUSEKEEPING.name in path.parts
-    if is_kept and path.exists():
+    if path.exists() and _is_kept(path):
         raise UsageError(f"{path}: is what ap-masters keeps for itself, or your settings; choose another name")
     if known_by is not None and not overwrite and _is_of_others(path, known_by) and not begins_as_image(path):
         what = "is there already, and ap-masters did not write it"
@@ -74,25 +73,35 @@ def write_named(path: Path, text: str, *, known_by: str | None = None, overwrite
     write_text(path, text)
 
 
+def _is_kept(path: Path) -> bool:
+    """Say whether a file is a record under any name, settings, or what a library keeps for itself."""
+    if path.suffix.lower() in _KEPT_SUFFIXES or HOUSEKEEPING.name in path.parts:
+        return True
+    return RECORD_SCHEMA.encode() in (_beginning(path, _HEAD) or b"")
+
+
 def _is_of_others(path: Path, known_by: str) -> bool:
     """Say whether a file has something in it, and not at its beginning what it would be known by."""
     if not path.is_file():
         return False
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-    except OSError:
+    head = _beginning(path, _HEAD)
+    if head is None:
         return True  # nobody knows what would be lost
     return bool(head) and known_by.encode() not in head
 
 
 def begins_as_image(path: Path) -> bool:
     """Say whether a file begins as images do: FITS, XISF, or either in gzip."""
+    return (_beginning(path, len(XISF_MAGIC)) or b"").startswith((FITS_MAGIC, XISF_MAGIC, GZIP_MAGIC))
+
+
+def _beginning(path: Path, length: int) -> bytes | None:
+    """Return the first bytes of a file, at most ``length``; None where it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(len(XISF_MAGIC)).startswith((FITS_MAGIC, XISF_MAGIC, GZIP_MAGIC))
+            return file.read(length)
     except OSError:
-        return False
+        return None
 
 
 def sha256(path: Path) -> str:

@@ -14,6 +14,7 @@ from ap_masters.files import write_text
 from ap_masters.memory import parse
 from ap_masters.model import Action, Job, Plan, Step
 from ap_masters.stamps import stamps
+from ap_masters.wording import numbers
 
 
 class Manual(NamedTuple):
@@ -37,7 +38,7 @@ def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
     """
     jobs = tuple(step.job for step in the_plan.steps if step.job is not None)
     if not jobs:
-        have = ", ".join(f"{number} {action}" for action, number in run_log.counts(the_plan).items())
+        have = numbers(run_log.counts(the_plan))
         raise NothingToDo(f"There is no master to build in {the_plan.library}: {have}")
     try:
         paths = _reserved(jobs, the_plan, settings, now)

@@ -19,6 +19,7 @@ from ap_masters import __version__
 from ap_masters.errors import RecordError
 from ap_masters.files import write_text
 from ap_masters.model import (
+    RECORD_SCHEMA,
     Calibration,
     Decision,
     EngineInfo,
@@ -31,12 +32,12 @@ from ap_masters.model import (
     MasterStatus,
     Noun,
     Recipe,
+    RecordSchema,
     SampleScale,
     SetAside,
     Statistics,
 )
 
-SCHEMA: Final = "ap-masters/record"
 VERSION: Final = 1
 
 # A record that was written or mended by hand may lack the time zone: times are UTC.
@@ -135,7 +136,7 @@ class Software(Noun):
 class Record(Noun):
     """Everything that is known of one master."""
 
-    schema_name: Literal["ap-masters/record"] = Field(SCHEMA, alias="schema")
+    schema_name: RecordSchema = Field(RECORD_SCHEMA, alias="schema")
     version: Literal[1] = VERSION
     status: MasterStatus = MasterStatus.CANDIDATE
     master: MasterFile
@@ -155,7 +156,7 @@ class Record(Noun):
     ended: Instant | None = None  # and the last
     dropped: tuple[SetAside, ...] = ()
     refused: tuple[Input, ...] = ()  # of the dropped, those whose pixels decided: not new until the file changes
-    grade: Grade | None  # None for lights, of which no policy says how many make a master
+    grade: Grade | None  # None where no policy says how many make a master: lights, and what another program made
     rejected: Rejected | None = None
     statistics: Statistics | None = None
     measures: tuple[Measure, ...] = ()
@@ -290,14 +291,23 @@ def parse_outline(text: str, *, where: Path) -> Outline:
 
 
 T = TypeVar("T")
-_BRIEFS: Final = TypeAdapter(tuple[Brief, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """Of a record the frames alone, in brief."""
+
+    inputs: tuple[Brief, ...]
+
+
+_FRAMES: Final = TypeAdapter(_Frames)
 
 
 def _outline(data: object) -> Outline:
     if not isinstance(data, dict):
         return Outline(Record.model_validate(data), ())
     record = Record.model_validate(data | {"inputs": (), "refused": ()})
-    return Outline(record, _BRIEFS.validate_python(data.get("inputs")))
+    return Outline(record, _FRAMES.validate_python(data).inputs)
 
 
 def _valid(text: str, understand: Callable[[object], T], where: Path) -> T:

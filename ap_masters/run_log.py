@@ -11,6 +11,7 @@ from ap_masters.model import LOGS, Action, Calibration, Decision, Failed, FrameO
 from ap_masters.record import Record
 from ap_masters.safe import one_line
 from ap_masters.stamps import stamp
+from ap_masters.wording import number
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def head(plan: Plan, engine: str, started: datetime) -> Iterator[str]:
     yield f"library {plan.library}"
     yield ""
     for step in plan.steps:
-        yield f"{step.action:<10} {step.key.describe()}: {step.frames} frames ({step.grade}) -> {step.output}"
+        yield f"{step.action:<10} {step.key.describe()}: {number(step.frames, 'frame')} ({step.grade}) -> {step.output}"
         yield from (f"           {text}" for text in (*step.reasons, *step.notes))
         yield from (f"           ! {warning}" for warning in step.warnings)
     for warning in plan.warnings:

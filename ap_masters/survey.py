@@ -14,6 +14,7 @@ from ap_masters.header_cache import HeaderCache
 from ap_masters.library import holdings, lock
 from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Job, Plan, SetAside
 from ap_masters.record import Record
+from ap_masters.wording import number, numbers
 
 
 def require_folder(library: Path) -> None:
@@ -43,7 +44,7 @@ def survey(
     overlooked = _overlooked(inputs, library, held)
     found, grouping = gather(inputs, settings, cache=cache, exclude=_passed_over(inputs, library))
     if not found.frames:
-        raise NothingToDo(". ".join((no_frames(inputs, found), *overlooked)))
+        raise NothingToDo("; ".join((no_frames(inputs, found), *overlooked)))
     if not grouping.groups:
         raise NothingToDo(no_frames_usable(inputs, grouping.set_aside))
     if not any(plan.is_selected(each.key.type, settings) for each in grouping.groups):
@@ -99,9 +100,9 @@ def _overlooked(inputs: Sequence[Path], library: Path, held: holdings.Inventory)
     count = sum(not any(path.is_relative_to(folder) for folder in kept_back) for path in others)
     if not count:
         return ()
-    files = "1 image file that is no master was" if count == 1 else f"{count} image files that are no masters were"
+    files = f"{number(count, 'image file')} other than masters"
     advice = f"choose another OUTPUT, or give {library} as an INPUT, too"
-    return (f"{files} not looked at, as OUTPUT, {library}, lies in an INPUT: {advice}",)
+    return (f"not looked at, as OUTPUT, {library}, lies in an INPUT: {files}; {advice}",)
 
 
 def _in_place(
@@ -131,8 +132,8 @@ def no_frames(inputs: Sequence[Path], found: discover.Discovery) -> str:
     if not files:
         return f"No calibration frames found: no FITS or XISF file under {where}"
     return (
-        f"No calibration frames found in {files} file(s) under {where}. IMAGETYP values seen: {seen or 'none'}; "
-        "expected Bias, Dark, Dark Flat or Flat in any usual spelling. "
+        f"No calibration frames found in {number(files, 'file')} under {where}. "
+        f"IMAGETYP values seen: {seen or 'none'}; expected Bias, Dark, Dark Flat or Flat in any usual spelling. "
         "See `ap-masters scan` for the reason of every file"
     )
 
@@ -152,8 +153,7 @@ def no_frames_wanted(inputs: Sequence[Path], groups: Sequence[Group], settings: 
     there: Counter[FrameType] = Counter()
     for each in groups:
         there[each.key.type] += len(each.frames)
-    found = ", ".join(f"{count} {kind}" for kind, count in there.items())
-    return f"No {wanted} frames found under {', '.join(map(str, inputs))}; there are {found}"
+    return f"No {wanted} frames found under {', '.join(map(str, inputs))}; there are {numbers(there)}"
 
 
 def hash_files(paths: Sequence[Path]) -> dict[Path, str]:

@@ -1,5 +1,8 @@
 """Amounts of memory, as users write them."""
 
+from types import SimpleNamespace
+
+import psutil
 import pytest
 
 from ap_masters import memory
@@ -35,13 +38,18 @@ def test_too_little_is_refused(text: str) -> None:
         memory.parse(text)
 
 
-def test_unsaid_is_half_of_what_is_free() -> None:
+@pytest.mark.parametrize(
+    ("free", "budget"),
+    [
+        pytest.param(8 << 30, 4 << 30, id="half"),
+        pytest.param(20 << 20, 16 << 20, id="the least, however little there is"),
+    ],
+)
+def test_unsaid_is_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch, free: int, budget: int) -> None:
     """Without a word from the user, some of the machine is left for others."""
-    import psutil
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free, total=4 * free))
 
-    budget = memory.budget(None)
-
-    assert 16 << 20 <= budget < psutil.virtual_memory().total
+    assert memory.budget(None) == budget
 
 
 def test_said_is_taken_as_it_is() -> None:

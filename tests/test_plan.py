@@ -53,27 +53,7 @@ def make_group(frame_type: FrameType, count: int = 20, **changes: Any) -> Group:
 
 
 def group_of(frames: tuple[Frame, ...]) -> Group:
-    first = frames[0]
-    assert first.type is not None
-    flat = first.type is FrameType.FLAT
-    key = GroupKey(
-        type=first.type,
-        camera=first.camera,
-        gain=first.gain,
-        offset=first.offset,
-        x_binning=first.x_binning,
-        y_binning=first.y_binning,
-        width=first.width,
-        height=first.height,
-        channels=first.channels,
-        readout_mode=first.readout_mode,
-        temperature=first.set_temperature,
-        exposure=None if first.type is FrameType.BIAS else first.exposure,
-        telescope=first.telescope if flat else None,
-        filter=first.filter if flat else None,
-        night=first.night if flat else None,
-    )
-    return Group(key=key, frames=frames)
+    return Group(key=GroupKey.of(frames[0]), frames=frames)
 
 
 def plan_of(
@@ -245,8 +225,7 @@ def test_a_newer_master_of_unknown_frames_is_kept_as_well() -> None:
 
 def test_a_record_of_before_windows_were_known_is_of_the_same_group() -> None:
     """Its master is made anew once; one of another window is another group."""
-    keyed = make_group(FrameType.DARK, x_origin=320)
-    group = keyed.model_copy(update={"key": keyed.key.model_copy(update={"x_origin": 320, "y_origin": None})})
+    group = make_group(FrameType.DARK, x_origin=320)
     holdings = after(plan_of(group))
     ((path, record),) = holdings.records.items()
 
@@ -285,12 +264,11 @@ def test_flats_of_another_rotator_angle_are_another_group() -> None:
     """They are not filed in place of the first ones; a layout with the angle gives each its place."""
     settings = Settings(match=MatchSettings(allow_uncalibrated=True))
     flats = {angle: make_group(FrameType.FLAT, rotation=angle) for angle in (0.0, 90.0)}
-    keyed = {a: g.model_copy(update={"key": g.key.model_copy(update={"rotation": a})}) for a, g in flats.items()}
-    holdings = after(plan_of(keyed[0.0], settings=settings))
+    holdings = after(plan_of(flats[0.0], settings=settings))
     apart = settings.model_copy(update={"layout": "flats/{{ type }}_{{ filter }}_{{ rotation }}"})
 
-    refused = only(plan_of(keyed[90.0], holdings=holdings, settings=settings))
-    outputs = [step.output.as_posix() for step in plan_of(*keyed.values(), settings=apart).steps]
+    refused = only(plan_of(flats[90.0], holdings=holdings, settings=settings))
+    outputs = [step.output.as_posix() for step in plan_of(*flats.values(), settings=apart).steps]
 
     assert refused.action is Action.CONFLICT
     assert "rotation 0.0, not 90.0" in refused.reasons[0]
@@ -550,14 +528,15 @@ def test_a_dark_flat_rebuilt_in_an_earlier_run_makes_its_flats_stale() -> None:
 
 @pytest.mark.parametrize("stages", [("bias", "dark"), ("flat",)])
 def test_a_stage_that_is_not_selected_is_skipped_with_that_reason(stages: Sequence[Any]) -> None:
-    """--stage leaves out the other types and says so."""
-    groups = [make_group(t) for t in (FrameType.FLAT, FrameType.DARK_FLAT, FrameType.BIAS)]
+    """--stage leaves out the other types and says so; of those it names none is skipped."""
+    flat, *unlit = [make_group(t) for t in (FrameType.FLAT, FrameType.DARK_FLAT, FrameType.BIAS)]
+    holdings = after(plan_of(*unlit))  # what the flat needs
 
-    steps = plan_of(*groups, settings=Settings(stages=tuple(stages))).steps
+    steps = plan_of(flat, *unlit, holdings=holdings, settings=Settings(stages=tuple(stages))).steps
 
-    for step in steps:
-        selected = plan.STAGE_OF[step.key.type] in stages
-        assert selected or "--stage" in step.reasons[0]
+    left_out = {step.key.type: step.reasons[0] for step in steps if step.action is Action.SKIPPED}
+    assert left_out.keys() == {kind for kind, stage in plan.STAGE_OF.items() if stage not in stages} - {FrameType.DARK}
+    assert all("--stage" in reason for reason in left_out.values())
 
 
 def test_the_same_frames_that_were_quarantined_are_not_built_again() -> None:

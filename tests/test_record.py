@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -122,6 +123,24 @@ def test_what_could_not_be_written_again_is_refused(tmp_path: Path, field: str) 
         records.read(path)
     with pytest.raises(RecordError):
         records.read_outline(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        pytest.param({"inputs": None}, "inputs", id="missing"),
+        pytest.param({"inputs": [{"path": "a.fits", "size": "large", "mtime_ns": 1}]}, "inputs.0.size", id="wrong"),
+        pytest.param({"key": {"type": "drak"}}, "key.type", id="elsewhere"),
+    ],
+)
+def test_a_wrong_field_is_named_whoever_reads(change: dict[str, Any], field: str) -> None:
+    """An outline of a record complains as the record itself does."""
+    whole = json.loads(records.to_json(records.draft(make_job()))) | change
+    text = json.dumps({name: value for name, value in whole.items() if value is not None})
+
+    for read in (records.parse, records.parse_outline):
+        with pytest.raises(RecordError, match=rf"field '{field}'"):
+            read(text, where=Path("x.xrs"))
 
 
 def test_an_outline_tells_all_but_the_details_of_frames(tmp_path: Path) -> None:

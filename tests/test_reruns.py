@@ -311,11 +311,12 @@ def test_frames_in_a_library_that_lies_in_the_input_are_told(tmp_path: Path) -> 
 
     for plan in (first, second):
         (warning,) = plan.warnings
-        assert warning.startswith("4 image files that are no masters were not looked at")
+        assert warning.startswith("not looked at, as OUTPUT, ")
+        assert "lies in an INPUT: 4 image files other than masters; choose another OUTPUT" in warning
     assert survey([night, library], library, Settings(), engine="numpy").warnings == ()
     for frame in night.glob("*.fits"):
         frame.unlink()
-    with pytest.raises(NothingToDo, match="4 image files that are no masters"):
+    with pytest.raises(NothingToDo, match="4 image files other than masters"):
         survey([night], library, Settings(), engine="numpy")
 
 

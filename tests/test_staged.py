@@ -86,7 +86,7 @@ def test_s4_16_masters_of_a_run_do_not_serve_it_with_no_same_run(run: Run, tmp_p
     first = run(*build)
     second = run(*build)
 
-    assert "1 master(s) of this run may not serve it (--no-same-run): build once more" in first.err
+    assert "1 master of this run may not serve it (--no-same-run): build once more" in first.err
     assert not list((tmp_path / "library").rglob("masterFlat*")) or second.code == 0
     assert record(tmp_path / "library", "masterFlat").calibration is not None
 

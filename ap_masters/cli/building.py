@@ -18,6 +18,7 @@ from ap_masters.cli.progress import Label, shown
 from ap_masters.config import Settings
 from ap_masters.model import Plan
 from ap_masters.settings_files import Loaded
+from ap_masters.wording import number
 
 if TYPE_CHECKING:
     from ap_masters.build import BuildReport
@@ -147,7 +148,8 @@ def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: 
         screen.warning(f"{step.output} is there already: the script saves the new master beside it, not over it")
     screen.line(f"script: {written.script}")
     screen.line(f"plan:   {written.plan}")
-    screen.line(f"Run it in PixInsight with Script > Execute Script File. It builds {len(written.jobs)} master(s)")
+    masters = number(len(written.jobs), "master")
+    screen.line(f"Run it in PixInsight with Script > Execute Script File. It builds {masters}")
     screen.line(f"and logs to {written.log}")
     screen.line("Its masters are candidates: `ap-masters library publish` makes them serve")
 

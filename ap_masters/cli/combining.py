@@ -9,10 +9,25 @@ from ap_masters.cli import flags
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.cli.progress import Label, shown
-from ap_masters.model import LARGEST_SIGMA, Combination, FrameType, Normalization, Recipe, Rejection
+from ap_masters.model import (
+    LARGEST_SIGMA,
+    Combination,
+    FrameType,
+    Normalization,
+    Recipe,
+    Rejection,
+    named_type,
+)
 from ap_masters.settings_files import Loaded
 
 _USUAL: Final = Recipe()
+
+
+def _type(text: str) -> FrameType:
+    try:
+        return named_type(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 @with_settings(flags.STACKING)
@@ -44,7 +59,8 @@ def combine(
         FrameType | None,
         typer.Option(
             "--type",
-            case_sensitive=False,
+            parser=_type,
+            metavar="[bias|dark|dark-flat|flat|light]",
             help="What the frames are, whatever their headers say; a warning tells where they differ.",
         ),
     ] = None,

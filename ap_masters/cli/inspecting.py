@@ -12,6 +12,7 @@ from ap_masters.cli.options import with_screen
 from ap_masters.images.scale import ADU
 from ap_masters.model import Frame, Keyword, Statistics
 from ap_masters.record import Record
+from ap_masters.wording import number
 
 if TYPE_CHECKING:
     from ap_masters.engines.pixinsight.facts import Block, LogFacts
@@ -104,11 +105,11 @@ def _record(screen: Screen, record: Record) -> None:
     if record.engine is not None:
         engine = f"{record.engine.name} {record.engine.version} ({record.engine.definition})"
         grade = f" ({record.grade})" if record.grade else ""
-        screen.line(f"  integrated by {engine} from {len(record.inputs)} frames{grade}")
+        screen.line(f"  integrated by {engine} from {number(len(record.inputs), 'frame')}{grade}")
         screen.line(f"  {record.recipe.combination}, rejection {record.recipe.rejection}")
     elif not record.inputs:
-        count = "an unknown number of" if record.combined is None else record.combined
-        screen.line(f"  integrated by another program from {count} frames")
+        frames = "an unknown number of frames" if record.combined is None else number(record.combined, "frame")
+        screen.line(f"  integrated by another program from {frames}")
     if record.rejected is not None:
         screen.line(f"  rejected {record.rejected.low} low, {record.rejected.high} high of {record.rejected.samples}")
     for decision in record.calibration.decisions if record.calibration else ():

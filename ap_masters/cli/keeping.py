@@ -16,6 +16,7 @@ from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen, with_settings
 from ap_masters.errors import ApMastersError, LibraryError, NothingToDo, UsageError
 from ap_masters.settings_files import Loaded
+from ap_masters.wording import numbers
 
 if TYPE_CHECKING:
     from ap_masters.library.status import Change
@@ -124,10 +125,7 @@ def mirror(
             ("action", "file", "what"),
             [(f.action, f.path, f.detail) for f in report.files if screen.verbose or f.detail],
         )
-        screen.line(
-            ", ".join(f"{number} {action}" for action, number in counts.items())
-            + f", {report.bytes_copied >> 20} MiB copied, checked by {report.checked}"
-        )
+        screen.line(f"{numbers(counts)}, {report.bytes_copied >> 20} MiB copied, checked by {report.checked}")
     raise typer.Exit(report.exit_code)
 
 
@@ -148,7 +146,7 @@ def prune(
         raise typer.Exit(result.exit_code)
     shown = [frame for frame in result.frames if screen.verbose or frame.verdict in {"droppable", "dropped"}]
     screen.table(("verdict", "frame", "why"), [(frame.verdict, str(frame.path), frame.detail) for frame in shown])
-    screen.line(", ".join(f"{number} {verdict}" for verdict, number in result.counts.items()) or "no frame on record")
+    screen.line(numbers(result.counts) or "no frame on record")
     size = f"{result.freed_bytes >> 20} MiB"
     screen.line(f"{size} freed" if apply else f"{size} could go (--apply deletes)")
     for path in result.unreadable:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from ap_masters.cli import documents, flags
+from ap_masters.cli.arguments import there
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.config import MatchSettings
@@ -23,7 +24,9 @@ def match(
     screen: Screen,
     loaded: Loaded,
     frame: Annotated[Path, typer.Argument(metavar="FRAME", help="A flat or a light.", show_default=False)],
-    library: Annotated[Path, typer.Option("--library", metavar="DIR", help="Where masters are looked for.")],
+    library: Annotated[
+        Path, typer.Option("--library", metavar="DIR", help="Where masters are looked for.", callback=there)
+    ],
     serve: Annotated[
         Literal["flats", "lights", "flat", "light"] | None,
         typer.Option(
@@ -39,8 +42,6 @@ def match(
     from ap_masters.inspection import read_frame
     from ap_masters.library.holdings import given_folders, holdings
 
-    if not library.is_dir():
-        raise UsageError(f"{library}: there is no such folder")
     asked = read_frame(frame)
     is_light = serve.startswith("light") if serve else _is_light(asked)
     with no_garbage():  # a decision for each of ten thousand masters, and then the program ends

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ap_masters.cli import documents, flags, show
+from ap_masters.cli import documents, flags
 from ap_masters.cli.arguments import Library
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
@@ -14,6 +14,7 @@ from ap_masters.errors import NothingToDo, UsageError
 from ap_masters.files import write_named
 from ap_masters.model import Frame
 from ap_masters.settings_files import Loaded
+from ap_masters.wording import number
 
 if TYPE_CHECKING:
     from ap_masters.library.validate import Coverage, Validation
@@ -35,7 +36,7 @@ def index(
     if screen.json:
         screen.document("library index", index=written)
         return
-    screen.line(f"{show.number(len(written.entries), 'master')} in {written.markdown_path} and {written.json_path}")
+    screen.line(f"{number(len(written.entries), 'master')} in {written.markdown_path} and {written.json_path}")
     for problem in written.problems:
         screen.warning(f"{problem.path}: {problem.detail}")
     for note in written.mirror:
@@ -78,7 +79,7 @@ def due(
             for r in item.reasons
         ]
         screen.table(("master", "what", "cause", "why"), rows)
-        masters = show.number(result.masters, "master")
+        masters = number(result.masters, "master")
         screen.line(f"{len(result.items)} due of {masters} on {result.day} by policy {result.policy}")
     raise typer.Exit(result.exit_code)
 
@@ -104,7 +105,7 @@ def audit(
         screen.document("library audit", audit=result, exit_code=result.exit_code)
     else:
         screen.table(("fault", "file", "what"), [(fault.kind, fault.path, fault.detail) for fault in result.faults])
-        screen.line(f"{show.number(len(result.faults), 'fault')} in {show.number(result.masters, 'master')}")
+        screen.line(f"{number(len(result.faults), 'fault')} in {number(result.masters, 'master')}")
     raise typer.Exit(result.exit_code)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from ap_masters.cli.display import Screen, is_terminal
 from ap_masters.model import JobState, OnProgress, Progress
 from ap_masters.safe import one_line
+from ap_masters.wording import numbers
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -192,7 +193,7 @@ class _Bars:
         self._bars.console.print(line, markup=False, highlight=False)
 
     def _show_whole(self, now: float) -> None:
-        counts = ", ".join(f"{number} {state.lower()}" for state, number in self._tracker.counts().items())
+        counts = numbers({state.lower(): count for state, count in self._tracker.counts().items()})
         remaining = self._tracker.remaining(now)
         time_left = "" if remaining is None else f"{clock(remaining)} left"
         self._bars.update(self._whole, completed=self._tracker.overall(), description=counts, time=time_left)

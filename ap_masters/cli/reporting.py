@@ -12,6 +12,7 @@ from ap_masters.cli.arguments import Library
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.settings_files import Loaded
+from ap_masters.wording import number
 
 
 @with_settings(flags.KEEPING.only(flags.POLICY))
@@ -40,7 +41,7 @@ def report(
     if screen.json:
         screen.document("report", report=written)
     else:
-        notices = f"{written.notices} notices, {len(written.due.items)} due"
-        screen.line(f"{written.path}: {written.masters} masters, {notices}, {written.size >> 10} KiB")
+        masters, notices = number(written.masters, "master"), number(written.notices, "notice")
+        screen.line(f"{written.path}: {masters}, {notices}, {len(written.due.items)} due, {written.size >> 10} KiB")
     if browse:
         webbrowser.open(written.path.resolve().as_uri())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ap_masters.cli.display import Screen
 from ap_masters.model import Action, Decision, Group, GroupKey, JobState, Plan, Reason, SetAside, Step, told_apart
+from ap_masters.wording import numbers
 
 if TYPE_CHECKING:  # the room of these reads pixels; `--help` does not
     from ap_masters.build import BuildReport, Outcome
@@ -42,7 +43,7 @@ def set_aside(screen: Screen, items: Sequence[SetAside]) -> None:
 
 
 def _counted(items: Sequence[SetAside]) -> str:
-    return _numbers(Counter(item.reason for item in items))
+    return numbers(Counter(item.reason for item in items))
 
 
 def _listed(screen: Screen, items: Sequence[SetAside]) -> None:
@@ -111,28 +112,19 @@ def report(screen: Screen, of: "BuildReport") -> None:
         _trouble(screen, outcome, name)
     _dropped(screen, [aside for outcome in made for aside in _drops(outcome)])
     set_aside(screen, of.plan.set_aside)
-    screen.line(f"{_numbers(_verdicts(of))} in {of.seconds:.1f} s")
+    screen.line(f"{numbers(_verdicts(of))} in {of.seconds:.1f} s")
     screen.line(f"library: {of.plan.library}")
     if of.log is not None:
         screen.line(f"log: {of.log}")
 
 
-def number(count: int, of: str) -> str:
-    """Return how many there are of something: ``1 master``, ``2 masters``."""
-    return f"{count} {of}" if count == 1 else f"{count} {of}s"
-
-
 def counted(of: "BuildReport") -> str:
     """Return how many masters of a build ended in which way, and how many files are in none."""
-    return _numbers(_verdicts(of) + Counter({"set aside": len(of.plan.set_aside)}))
+    return numbers(_verdicts(of) + Counter({"set aside": len(of.plan.set_aside)}))
 
 
 def _verdicts(of: "BuildReport") -> Counter[str]:
     return Counter(_verdict(outcome) for outcome in of.outcomes)
-
-
-def _numbers(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {what}" for what, number in counts.items())
 
 
 def _drops(outcome: "Outcome") -> Sequence[SetAside]:

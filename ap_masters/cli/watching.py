@@ -16,6 +16,7 @@ from ap_masters.cli.options import with_settings
 from ap_masters.config import Settings
 from ap_masters.errors import AllJobsFailed, SomeJobsFailed
 from ap_masters.settings_files import Loaded
+from ap_masters.wording import number
 
 if TYPE_CHECKING:
     from ap_masters.watch import News
@@ -79,7 +80,7 @@ def _complete(settings: Settings, inputs: list[Path], output: Path) -> bool:
 
 
 def _tell(screen: Screen, news: "News") -> None:
-    files = f" ({show.number(news.files, 'file')})" if news.files else ""
+    files = f" ({number(news.files, 'file')})" if news.files else ""
     text = f"{time.strftime('%H:%M:%S')} {news.kind}{files}" + (f": {news.detail}" if news.detail else "")
     if news.kind in {"failed", "unreachable"}:
         screen.warning(text)

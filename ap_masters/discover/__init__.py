@@ -14,6 +14,7 @@ from ap_masters.garbage import no_garbage
 from ap_masters.header_cache import Entry, HeaderCache
 from ap_masters.headers import FolderHint, folder_hint, with_hint
 from ap_masters.model import CALIBRATION_TYPES, Decision, Frame, FrameType, Noun, Reason, SetAside
+from ap_masters.wording import number
 
 __all__ = ["NO_TYPE", "Discovery", "discover"]
 
@@ -106,12 +107,12 @@ def _unknown(frame: Frame) -> str:
 def _warnings(walk: Walk) -> tuple[str, ...]:
     """Return a word on each kind of file that may be frames but cannot be read."""
     return tuple(
-        f"{count} {suffix} file{'s' if count > 1 else ''} passed over: {_why_not(suffix, count)}"
+        f"{number(count, f'{suffix} file')} passed over: {_why_not(suffix)}"
         for suffix, count in sorted(walk.passed_over.items())
     )
 
 
-def _why_not(suffix: str, count: int) -> str:
+def _why_not(suffix: str) -> str:
     if not is_packed(suffix):
         return "only FITS and XISF are read"
-    return f"unpack {'them' if count > 1 else 'it'}, as of packed files only .fits.gz and .fits.fz are read"
+    return "unpack first, as of packed files only .fits.gz and .fits.fz are read"

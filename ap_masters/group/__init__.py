@@ -22,6 +22,7 @@ from ap_masters.model import (
     Reason,
     SetAside,
     turned,
+    within,
 )
 
 __all__ = ["Grouping", "group_frames"]
@@ -212,7 +213,7 @@ def _serves(group: Group, flat: Frame, settings: GroupSettings) -> bool:
         return False
     window = timedelta(hours=settings.dark_flat_window_h)
     return (
-        abs(flat.exposure - group.key.exposure) <= settings.exposure_tolerance_s
+        within(flat.exposure, group.key.exposure, settings.exposure_tolerance_s)
         and min(starts) - window <= flat.started <= max(starts) + window
         and rig_of(flat) == rig_of(group.frames[0])
     )

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-# Tolerances are inclusive, and -9.1 - -10.1 is 1.0000000000000009 in floating point.
-_ROUNDING = 1e-9
+from ap_masters.model import within
 
 
 def clusters(values: Iterable[float], tolerance: float) -> list[tuple[float, ...]]:
@@ -23,7 +22,7 @@ def _split(run: tuple[float, ...], tolerance: float) -> Iterator[tuple[float, ..
     waiting = [run]
     while waiting:
         piece = waiting.pop()
-        if piece[-1] - piece[0] <= tolerance + _ROUNDING:
+        if within(piece[-1], piece[0], tolerance):
             yield piece
             continue
         cut = _widest_gap(piece)

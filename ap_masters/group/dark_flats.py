@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from ap_masters.config import GroupSettings
-from ap_masters.model import Decision, Frame, FrameType
-
-_ROUNDING = 1e-9
+from ap_masters.model import Decision, Frame, FrameType, inclusive
+from ap_masters.wording import number
 
 Rig = tuple[object, ...]
 
@@ -53,7 +52,7 @@ class Exposures:
         """Return the exposures of the frame's rig that equal its own within ``tolerance`` seconds, inclusive."""
         known = self._exposures.get(rig_of(frame), [])
         exposure = frame.exposure or 0.0
-        reach = tolerance + _ROUNDING
+        reach = inclusive(tolerance)
         return known[bisect_left(known, exposure - reach) : bisect_right(known, exposure + reach)]
 
     def longest(self, frame: Frame) -> float | None:
@@ -129,4 +128,4 @@ def _decided(frame: Frame, decision: Decision) -> Frame:
 
 
 def _minutes(gap: timedelta) -> str:
-    return f"{gap.total_seconds() / 60:.0f} minutes"
+    return number(round(gap.total_seconds() / 60), "minute")

@@ -10,7 +10,7 @@ from ap_masters.headers.frame_types import type_in_words, words
 from ap_masters.headers.index import HeaderIndex
 from ap_masters.headers.names import Hint
 from ap_masters.headers.values import julian, moment
-from ap_masters.model import DARKS, Frame, FrameType, GroupKey, ImageInfo, Master
+from ap_masters.model import DARKS, Frame, FrameType, GroupKey, ImageInfo, Master, within
 from ap_masters.texts import stands_for
 
 # Names and folders round to whole degrees, and some hold the set-point where the header holds the sensor.
@@ -101,7 +101,7 @@ def _stated(frame: Frame, field: str) -> float | None:
 def _agrees(field: str, hint: Hint, stated: float) -> bool:
     """Return whether a number in a name is the header's, rounded as names are; gain, offset and counts are exact."""
     if field == "temperature":
-        return abs(hint.value - stated) <= _TEMPERATURE_SLACK_C
+        return within(hint.value, stated, _TEMPERATURE_SLACK_C)
     if field == "exposure":
-        return abs(hint.value - stated) <= hint.slack * (1 + 1e-9)
+        return within(hint.value, stated, hint.slack)
     return hint.value == stated

@@ -9,10 +9,11 @@ from typing import Final, Literal
 from ap_masters.config import LibrarySettings, QualitySettings, RefreshPolicy, RefreshRule
 from ap_masters.errors import AttentionNeeded, ConfigError
 from ap_masters.library.entries import Entry
-from ap_masters.model import Frame, FrameType, GroupKey, MasterStatus, Noun
+from ap_masters.model import Frame, FrameType, GroupKey, MasterStatus, Noun, within
 from ap_masters.quality import same_settings
 from ap_masters.record import Finding
 from ap_masters.safe import one_line
+from ap_masters.wording import number
 
 _SEASONS: Final = RefreshRule(anchors=("03-01", "09-01"))
 _YEARLY: Final = RefreshRule(max_age_days=365)
@@ -85,7 +86,7 @@ class _View:
             if entry.status is not MasterStatus.SUPERSEDED and entry.key.type is not FrameType.FLAT:
                 self.alarms[_camera(entry.key)] += [(entry, f) for f in entry.findings if f.severity in _DRIFTED]
         self.offsets: dict[tuple[_Camera, float], list[float]] = defaultdict(list)
-        self.newest: dict[str | None, Frame] = {}
+        self.newest: dict[_Camera, Frame] = {}
         self.modes: dict[tuple[object, ...], int] = defaultdict(int)
         for frame in frames:
             self._take(frame)
@@ -108,9 +109,9 @@ class _View:
             place = (_camera(frame), frame.set_temperature)
             self.offsets[place].append(frame.sensor_temperature - frame.set_temperature)
         if frame.software and frame.started:
-            known = self.newest.get(frame.camera)
+            known = self.newest.get(_camera(frame))
             if known is None or known.started is None or frame.started > known.started:
-                self.newest[frame.camera] = frame
+                self.newest[_camera(frame)] = frame
         if frame.type in {FrameType.LIGHT, FrameType.FLAT}:
             self.modes[_mode(frame)] += 1
 
@@ -118,7 +119,7 @@ class _View:
 _Camera = tuple[str | None, str | None]
 _DRIFTED: Final = {"service", "refresh"}
 _CAMPAIGN: Final = timedelta(days=14)  # masters taken this near to each other are one set: they drifted together
-_MODE: Final = ("camera", "gain", "offset", "iso", "x_binning", "y_binning", "readout_mode")
+_MODE: Final = ("camera", "camera_id", "gain", "offset", "iso", "x_binning", "y_binning", "readout_mode")
 
 
 def _camera(of: Frame | GroupKey) -> _Camera:
@@ -220,14 +221,14 @@ def _cooler(entry: Entry, view: _View) -> Iterator[Reason]:
     if before is None or entry.key.temperature is None:
         return
     offsets = view.offsets.get((_camera(entry.key), entry.key.temperature))
-    if offsets and abs(fmean(offsets) - before) > view.cooler_change_c * (1 + 1e-9):
+    if offsets and not within(fmean(offsets), before, view.cooler_change_c):
         detail = f"the sensor stands {fmean(offsets):+.2f} °C off its set-point, {before:+.2f} °C when this was made"
         yield Reason(cause="cooler", detail=detail)
 
 
 def _captured_otherwise(entry: Entry, view: _View) -> Iterator[Reason]:
     """The newest frame of this camera was written by another program or driver version (S0-13, S1-07)."""
-    newest = view.newest.get(entry.key.camera)
+    newest = view.newest.get(_camera(entry.key))
     if entry.capture is None or newest is None or newest.software in {None, entry.capture}:
         return
     if entry.ended is None or newest.started is None or newest.started > entry.ended:
@@ -275,5 +276,5 @@ def _new_settings(view: _View) -> Iterator[DueItem]:
     for mode, count in sorted(view.modes.items(), key=lambda item: str(item[0])):
         if mode not in known:
             told = [f"{n.replace('_', ' ')} {v}" for n, v in zip(_MODE, mode, strict=True) if v is not None]
-            reason = Reason(cause="new settings", detail=f"{count} frame(s) and no bias or dark")
+            reason = Reason(cause="new settings", detail=f"{number(count, 'frame')} and no bias or dark")
             yield DueItem(path=None, description=one_line(", ".join(told)) or "unknown settings", reasons=(reason,))

@@ -10,7 +10,6 @@ from ap_masters.model import (
     Calibration,
     Decision,
     Frame,
-    Grade,
     Master,
     MasterStatus,
     Recipe,
@@ -63,7 +62,7 @@ def draft_record(
         combined=master.frames,
         started=master.started,
         ended=master.ended,
-        grade=Grade.MINIMUM,
+        grade=None,
         statistics=measure(path),
         decisions=(
             Decision(subject="recipe", verdict="unknown", reason=f"made by {master.origin or 'another program'}"),

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple, Self
 
 from pydantic import ValidationError
 
-from ap_masters import __version__
 from ap_masters.files import write_text
+from ap_masters.header_cache import rules_in_force
 from ap_masters.library.entries import Entry, master_of
 from ap_masters.library.places import whole_of
 from ap_masters.model import HOUSEKEEPING, Master, MasterStatus, Noun
@@ -21,7 +21,7 @@ from ap_masters.model import HOUSEKEEPING, Master, MasterStatus, Noun
 log = logging.getLogger(__name__)
 
 CACHE: Final = HOUSEKEEPING / "scan.jsonl"
-_WRITTEN_BY: Final = f"{__version__}, 3"  # of another program, or with other rules of what is said of a file
+_SOURCES: Final = ("record.py", "library/entries.py", "library/scan.py", "library/scan_cache.py")
 
 Stamp = tuple[int, int, int, int]
 """Size and time of the master, size and time of its record (zeros where there is none)."""
@@ -91,6 +91,11 @@ class _Whole(Noun):
 _BLANK: Final = {"path": Path(), "frames": None, "started": None, "ended": None, "created": None}
 
 
+def _rules() -> str:
+    """Return a fingerprint of all that has a say in what is kept of a file; what other rules said is read anew."""
+    return rules_in_force(*_SOURCES)
+
+
 def read(library: Path) -> dict[str, Known]:
     """Return what is kept of the files of ``library``, by path; nothing where that is unreadable or outdated."""
     path = library / CACHE
@@ -101,7 +106,7 @@ def read(library: Path) -> dict[str, Known]:
     except (OSError, ValidationError) as error:
         log.debug("%s: not used: %s", path, error)
         return {}
-    return whole.files if whole.written_by == _WRITTEN_BY else {}
+    return whole.files if whole.written_by == _rules() else {}
 
 
 def read_outlines(library: Path) -> dict[str, Outline]:
@@ -110,7 +115,7 @@ def read_outlines(library: Path) -> dict[str, Outline]:
     try:
         with path.open("rb") as file:
             stored = _Outlines.model_validate_json(file.readline())
-        if stored.written_by != _WRITTEN_BY:
+        if stored.written_by != _rules():
             return {}
         return {name: _outline(library / name, row, stored.kinds) for name, row in stored.rows.items()}
     except (OSError, ValidationError, IndexError) as error:
@@ -128,8 +133,8 @@ def write(library: Path, files: Mapping[str, Known]) -> None:
     kinds: dict[Master, int] = {}
     rows = {path: _row(Outline.of(library, known), kinds) for path, known in sorted(files.items())}
     lines = (
-        _Outlines(written_by=_WRITTEN_BY, kinds=tuple(kinds), rows=rows),
-        _Whole(written_by=_WRITTEN_BY, files=dict(files)),
+        _Outlines(written_by=_rules(), kinds=tuple(kinds), rows=rows),
+        _Whole(written_by=_rules(), files=dict(files)),
     )
     try:
         (library / HOUSEKEEPING).mkdir(exist_ok=True)

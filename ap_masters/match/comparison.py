@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from ap_masters.config import MatchSettings
-from ap_masters.model import Frame, FrameType, GroupKey, Master, turned
+from ap_masters.model import Frame, FrameType, GroupKey, Master, turned, within
 from ap_masters.safe import ascii_text, path_component
 
 Value = str | float | tuple[int, ...]
@@ -81,13 +81,12 @@ RULES: Final = {
 _ROTATION = Rule("rotator angle", lambda key: key.rotation, unit="°")
 _ADVICE: Final = (Rule("telescope", lambda key: key.telescope), _ROTATION, _GAIN, _OFFSET)
 
-_NOISE = 1e-9  # of floating point, so that limits are inclusive
 _SAME = 1e-6  # 100 and 100.0000001 are one gain
 
 
 def close(a: float, b: float, tolerance: float) -> bool:
-    """Whether two numbers are within ``tolerance``, inclusive."""
-    return abs(a - b) <= max(tolerance + _NOISE, _SAME)
+    """Whether two numbers are within ``tolerance``, inclusive, or one but for the digits that a header cuts off."""
+    return within(a, b, max(tolerance, _SAME))
 
 
 def show(value: Value, unit: str = "") -> str:

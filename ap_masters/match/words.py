@@ -11,6 +11,7 @@ from typing import Final
 from ap_masters.match.comparison import show
 from ap_masters.match.contest import BIAS, DARK, Candidate, Contest, Standing
 from ap_masters.model import Decision, FrameType
+from ap_masters.wording import number
 
 Taken = tuple[Candidate, str]
 """A candidate that was taken, and why."""
@@ -30,7 +31,7 @@ def abridged(made: tuple[Decision, ...], most: int) -> tuple[Decision, ...]:
     """Return the nearest ``most`` decisions, and for the others how many each field decided."""
     rest = Counter(d.field for d in made[most:])
     summed = (
-        Decision(subject=f"{count} other masters", verdict="refused", reason=f"{field} decided", field=field)
+        Decision(subject=number(count, "other master"), verdict="refused", reason=f"{field} decided", field=field)
         for field, count in rest.most_common()
     )
     return (*made[:most], *summed)

@@ -15,10 +15,20 @@ from ap_masters.model.frames import (
     Reason,
     SetAside,
     calstat,
+    named_type,
 )
 from ap_masters.model.groups import Grade, Group, GroupKey, differ, told_apart, turned
 from ap_masters.model.images import COMMENTARY, LARGEST_SIDE, Compression, ImageFormat, ImageInfo, Keyword, SampleScale
-from ap_masters.model.masters import HOUSEKEEPING, LOGS, QUARANTINE, SUPERSEDED, Master, MasterStatus
+from ap_masters.model.masters import (
+    HOUSEKEEPING,
+    LOGS,
+    QUARANTINE,
+    RECORD_SCHEMA,
+    SUPERSEDED,
+    Master,
+    MasterStatus,
+    RecordSchema,
+)
 from ap_masters.model.noun import Noun
 from ap_masters.model.plans import Action, Job, Plan, Step
 from ap_masters.model.recipes import (
@@ -49,6 +59,7 @@ from ap_masters.model.results import (
     Progress,
     Statistics,
 )
+from ap_masters.model.tolerances import both_within, inclusive, within
 
 __all__ = [
     "CALIBRATION_TYPES",
@@ -59,6 +70,7 @@ __all__ = [
     "LARGEST_SIGMA",
     "LOGS",
     "QUARANTINE",
+    "RECORD_SCHEMA",
     "ROBUST_SIGMA",
     "SUPERSEDED",
     "UNLIT",
@@ -100,6 +112,7 @@ __all__ = [
     "Progress",
     "Reason",
     "Recipe",
+    "RecordSchema",
     "Rejection",
     "RejectionNormalization",
     "Relaxation",
@@ -108,8 +121,12 @@ __all__ = [
     "Sigma",
     "Statistics",
     "Step",
+    "both_within",
     "calstat",
     "differ",
+    "inclusive",
+    "named_type",
     "told_apart",
     "turned",
+    "within",
 ]

@@ -1,6 +1,7 @@
 """Frames: single exposures with their headers understood, and why some are set aside."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +25,18 @@ CALIBRATION_TYPES = (FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT, FrameT
 CalibrationType = Literal[FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT, FrameType.FLAT]
 DARKS = frozenset({FrameType.DARK, FrameType.DARK_FLAT})
 UNLIT = DARKS | {FrameType.BIAS}
+
+
+def named_type(text: str, among: Sequence[FrameType] = tuple(FrameType)) -> FrameType:
+    """Return the type that a user means, in any case and however it is joined: ``Bias``, ``dark-flat``.
+
+    Raises ValueError, in words for a user, where it is none of ``among``.
+    """
+    letters = re.sub(r"[\s_-]+", "", text).lower()
+    kind = next((kind for kind in among if letters == kind.replace(" ", "")), None)
+    if kind is None:
+        raise ValueError(f"'{text}' is none of {', '.join(among)}")
+    return kind
 
 
 class Decision(Noun):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from ap_masters.model.groups import GroupKey
 from ap_masters.model.noun import Noun
@@ -15,6 +15,9 @@ LOGS = Path("logs")
 # Those for masters that do not serve, each under its usual path.
 QUARANTINE = Path("quarantine")
 SUPERSEDED = Path("superseded")
+
+RecordSchema = Literal["ap-masters/record"]
+RECORD_SCHEMA: Final[RecordSchema] = get_args(RecordSchema)[0]  # stands at the beginning of every record
 
 
 class MasterStatus(StrEnum):

@@ -32,6 +32,7 @@ from ap_masters.plan.drafts import (
 from ap_masters.plan.jobs import job_id, job_of, promise, with_frames
 from ap_masters.plan.serving import Holdings, serve
 from ap_masters.record import Record
+from ap_masters.wording import number
 
 __all__ = [
     "STAGE_OF",
@@ -228,7 +229,7 @@ def _news(job: Job, record: Record, holdings: Holdings, settings: Settings) -> t
 
 
 def _kept_waiting(job: Job) -> tuple[str, ...]:
-    return (f"after {len(job.waits_for)} master(s) of this run",) if job.waits_for else ()
+    return (f"after {number(len(job.waits_for), 'master')} of this run",) if job.waits_for else ()
 
 
 def _stages(steps: Sequence[Step]) -> tuple[tuple[Step, ...], ...]:

@@ -18,9 +18,11 @@ from ap_masters.model import (
     Job,
     Recipe,
     Step,
+    both_within,
     turned,
 )
 from ap_masters.record import Input, Record
+from ap_masters.wording import number
 
 _ONE_SESSION: Final = timedelta(days=1)
 
@@ -63,19 +65,13 @@ def of_another_group(now: GroupKey, then: GroupKey, settings: GroupSettings) -> 
     untold = _WINDOW - then.model_fields_set  # by records of before, of whatever window they are
     fields = [name for name in GroupKey.model_fields if name not in _MAY_DIFFER | carried | untold]
     other = next((name for name in fields if getattr(now, name) != getattr(then, name)), None)
-    if other is None and not _near(now.temperature, then.temperature, settings.temperature_tolerance_c):
+    if other is None and not both_within(now.temperature, then.temperature, settings.temperature_tolerance_c):
         other = "temperature"
-    if other is None and not _near(now.exposure, then.exposure, settings.exposure_tolerance_s):
+    if other is None and not both_within(now.exposure, then.exposure, settings.exposure_tolerance_s):
         other = "exposure"
     if other is None and now.rotation is not None and then.rotation is not None and turned(now.rotation, then.rotation):
         other = "rotation"
     return other and f"{other.replace('_', ' ')} {getattr(then, other)}, not {getattr(now, other)}"
-
-
-def _near(now: float | None, then: float | None, tolerance: float) -> bool:
-    if now is None or then is None:
-        return now is then
-    return abs(now - then) <= tolerance + 1e-9
 
 
 def newer_frames(job: Job, record: Record, season_days: int) -> str | None:
@@ -97,7 +93,7 @@ def poorer(job: Job, record: Record) -> Iterator[str]:
     """Yield warnings where a master replaces one of more than twice as many frames, or of newer ones."""
     now, then = len(job.frames), len(record.inputs) or record.combined or 0
     if 2 * now < then:
-        yield f"of {now} frames, where the master that it replaces is of {then}"
+        yield f"of {number(now, 'frame')}, where the master that it replaces is of {then}"
     days = _newest(job, record)
     if days is not None and days.recorded - days.offered > _ONE_SESSION:
         yield (

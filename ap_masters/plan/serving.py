@@ -21,6 +21,7 @@ from ap_masters.model import (
 )
 from ap_masters.plan.changes import of_another_group
 from ap_masters.record import Record, shared_name
+from ap_masters.wording import number
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _next_run(promised: Mapping[FrameType, Sequence[Master]], settings: Settings
     count = sum(len(masters) for masters in promised.values())
     if settings.same_run or not count:
         return ""
-    return f". The {count} master(s) of this run may not serve it (--no-same-run): build once more to use them"
+    return f". The {number(count, 'master')} of this run may not serve it (--no-same-run): build once more to use them"
 
 
 def _candidates(

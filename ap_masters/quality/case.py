@@ -3,20 +3,19 @@
 from typing import NamedTuple
 
 from ap_masters.config import CullSettings, FlatSettings, QualitySettings
-from ap_masters.model import FrameType
+from ap_masters.model import FrameType, inclusive
 from ap_masters.quality.metrics import frame_levels, value_of
 from ap_masters.record import Finding, Measure, Record, Severity
 
-ROUNDING = 1e-9  # limits are strict, but for the last digits of a floating point number
 SIGNIFICANT = 4.0  # standard errors: over some ten metrics and a thousand seasons, not one false alarm
 
 
 def beyond(new: float, old: float, percent: float) -> bool:
-    """Whether ``new`` differs from ``old`` by more than ``percent`` per cent of ``old``; strict.
+    """Whether ``new`` differs from ``old`` by more than ``percent`` per cent of ``old``: 1100 from 1000 not by 10 %.
 
-    Compared without division, so that 1100 against 1000 is not beyond 10 % and 1101 is.
+    What is no number is beyond nothing.
     """
-    return abs(new - old) * 100 > percent * abs(old) * (1 + ROUNDING)
+    return abs(new - old) > inclusive(percent * abs(old) / 100)
 
 
 class Case(NamedTuple):

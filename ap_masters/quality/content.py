@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from ap_masters.images.scale import ADU
-from ap_masters.model import UNLIT, Rejection
+from ap_masters.model import UNLIT, Rejection, inclusive
 from ap_masters.quality import levels
-from ap_masters.quality.case import ROUNDING, SIGNIFICANT, Case, beyond, told
+from ap_masters.quality.case import SIGNIFICANT, Case, beyond, told
 from ap_masters.quality.metrics import value_of
 from ap_masters.record import Finding, Severity
+from ap_masters.wording import number
 
 _CLIPPED_PERCENT = 0.1
 _ONE_SIDED_PERCENT = 5.0
@@ -57,7 +58,7 @@ def warm_up(case: Case) -> Iterator[Finding]:
     count = levels.warm_up(case.frame_levels) if case.type in UNLIT else 0
     if count:
         names = ", ".join(entry.path.name for entry in case.record.inputs[:count])
-        message = f"the first {count} frame(s) were taken before the camera had settled: {names}"
+        message = f"taken before the camera had settled: the first {number(count, 'frame')}, {names}"
         yield Finding(severity="warning", metric="warm-up frames", message=message, value=count)
 
 
@@ -91,7 +92,7 @@ def temperature(case: Case) -> Iterator[Finding]:
     limit = case.cull.warn_temperature_c
     for name in ("temperature spread", "temperature excursion"):
         found = value_of(case.measured, name)
-        if found is not None and found.value > limit + ROUNDING:
+        if found is not None and found.value > inclusive(limit):
             message = f"{name} {found.value:.2f} °C: let the camera settle longer"
             yield Finding(severity="warning", metric=name, message=message, value=found.value, limit=limit, unit="°C")
 
@@ -124,7 +125,7 @@ def flat_shape(case: Case) -> Iterator[Finding]:
     rows = (("asymmetry", case.settings.gradient_percent), ("fall-off", case.settings.falloff_percent))
     for name, limit in rows:
         value = case.value(name)
-        if value is not None and value > limit * (1 + ROUNDING):
+        if value is not None and value > inclusive(limit):
             message = f"{name} of {value:.1f} %: uneven light, a shadow or a shifted field"
             yield Finding(severity="warning", metric=name, message=message, value=value, limit=limit, unit="%")
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ap_masters.model import DARKS, UNLIT, FrameType, GroupKey
-from ap_masters.quality.case import ROUNDING, SIGNIFICANT, Case, beyond, told
+from ap_masters.model import DARKS, UNLIT, FrameType, GroupKey, both_within, within
+from ap_masters.quality.case import SIGNIFICANT, Case, beyond, told
 from ap_masters.quality.metrics import value_of
 from ap_masters.record import Finding, Measure, Record
 
@@ -55,19 +55,14 @@ def same_settings(a: GroupKey, b: GroupKey) -> bool:
     """Whether two masters were taken with the same camera in the same mode, set-point and exposure."""
     if any(getattr(a, name) != getattr(b, name) for name in _SAME_FIELDS):
         return False
-    return _near(a.temperature, b.temperature, _SAME_TEMPERATURE) and _near(a.exposure, b.exposure, _SAME_EXPOSURE)
+    same_temperature = both_within(a.temperature, b.temperature, _SAME_TEMPERATURE)
+    return same_temperature and both_within(a.exposure, b.exposure, _SAME_EXPOSURE)
 
 
 def comparable(record: Record, predecessor: Record) -> bool:
     """Whether drift between two masters means anything: same settings, and the same things subtracted."""
     states = [r.calibration.state if r.calibration else "" for r in (record, predecessor)]
     return states[0] == states[1] and same_settings(record.key, predecessor.key)
-
-
-def _near(a: float | None, b: float | None, tolerance: float) -> bool:
-    if a is None or b is None:
-        return a is b
-    return abs(a - b) <= tolerance * (1 + ROUNDING)
 
 
 def drifts(case: Case) -> Iterator[Finding]:
@@ -129,7 +124,7 @@ def cooler(case: Case) -> Iterator[Finding]:
         return
     new, old = case.value("cooler offset"), value_of(case.predecessor.measures, "cooler offset")
     limit = case.settings.cooler_change_c
-    if new is not None and old is not None and abs(new - old.value) > limit * (1 + ROUNDING):
+    if new is not None and old is not None and not within(new, old.value, limit):
         message = f"the sensor stood {old.value:+.2f} °C off its set-point, now {new:+.2f} °C: look at the cooler"
         yield Finding(
             severity="refresh", metric="cooler offset", message=message, value=new - old.value, limit=limit, unit="°C"

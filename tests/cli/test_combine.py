@@ -133,6 +133,23 @@ def test_the_grade_is_that_of_the_type_and_the_number(
     assert (f"from 5 frames ({grade})" if grade else "from 5 frames\n") in run("inspect", output).out
 
 
+@pytest.mark.parametrize("word", ["dark flat", "dark-flat", "DarkFlat", "dark_flat"])
+def test_a_type_is_a_word_however_it_is_joined(run: Run, night: Path, word: str) -> None:
+    """As build takes it (--type), and a shell without quotes."""
+    output = night.parent / "out.xisf"
+
+    assert run("combine", night, output, "--type", word).code == 0
+    assert records.read(output.with_suffix(".xrs")).key.type is FrameType.DARK_FLAT
+
+
+def test_a_type_that_is_none_is_answered_with_those_there_are(run: Run, night: Path) -> None:
+    """Lights among them, which no build makes masters of."""
+    done = run("combine", night, night.parent / "out.xisf", "--type", "drak")
+
+    assert done.code == 2
+    assert "'drak' is none of bias, dark, dark flat, flat, light" in " ".join(done.err.replace("│", " ").split())
+
+
 @pytest.mark.parametrize(
     ("says", "kind", "warned"),
     [
@@ -383,7 +400,7 @@ def test_a_frame_that_is_left_out_is_told_once(run: Run, night: Path) -> None:
     [
         pytest.param(("missing.fit", "out.fit"), 2, "missing.fit: there is no such file", id="no such file"),
         pytest.param(("dark*.fit", "out.fit"), 3, "no file matches", id="no match"),
-        pytest.param(("bias0005.fit", "out.fit"), 3, "1 of 1 file(s) can be combined; two are needed", id="one file"),
+        pytest.param(("bias0005.fit", "out.fit"), 3, "1 of 1 file can be combined; two are needed", id="one file"),
         pytest.param(
             ("bias0005.fit", "bias0005.fit", "out.fit"), 3, "is one file, which was named 2 times", id="twice"
         ),
@@ -414,7 +431,7 @@ def test_min_max_rejection_of_all_there_is_is_refused(run: Run, night: Path) -> 
     three = run("combine", *frames[:3], night / "out.xisf", "--rejection", "minmax")
 
     assert two.code == 3
-    assert "2 of 2 file(s) can be combined, 3 are needed for min-max rejection of the 1 lowest" in two.err
+    assert "2 of 2 files can be combined, 3 are needed for min-max rejection of the 1 lowest" in two.err
     assert "choose another --rejection" in two.err
     assert three.code == 0
 

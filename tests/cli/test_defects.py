@@ -174,6 +174,16 @@ def test_report_writes_one_page(run: Run, small_library: Path, tmp_path: Path) -
     assert "http://" not in text.replace("http://www.w3.org/", "")
 
 
+def test_report_of_one_master_says_so(run: Run, small_library: Path, tmp_path: Path) -> None:
+    """Not "1 masters"."""
+    for path in (small_library / "master").glob("masterBias*"):
+        copy = tmp_path / "library" / path.name
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+
+    assert "report.html: 1 master, " in run("report", tmp_path / "library").out
+
+
 def test_report_replaces_nothing_but_a_page_of_its_own(run: Run, small_library: Path, tmp_path: Path) -> None:
     """As combine does: what somebody else wrote stays, unless told; an empty file holds nothing to keep."""
     page, empty = tmp_path / "page.html", tmp_path / "empty.html"

@@ -93,6 +93,17 @@ def test_2_a_library_that_is_not_there(run: Run, tmp_path: Path) -> None:
     assert "masters.xisf: is a file; name the folder it stands in" in file.err
 
 
+def test_2_a_library_for_match_that_is_none(run: Run, tmp_path: Path) -> None:
+    """As the other commands say it, though here it is an option."""
+    flat = write_frame(tmp_path / "flat.fits", IMAGETYP="FLAT")
+
+    missing, file = (run("match", flat, "--library", place) for place in (tmp_path / "mastres", flat))
+
+    assert (missing.code, file.code) == (2, 2)
+    assert "mastres: there is no such folder" in missing.err
+    assert "flat.fits: is a file; name the folder it stands in" in file.err
+
+
 def test_3_nothing_that_can_be_used(run: Run, tmp_path: Path) -> None:
     """Darks without an exposure are no group; the message says what they lack instead of ending in nothing."""
     night = darks(tmp_path / "night", 3, EXPTIME=None, EXPOSURE=None)

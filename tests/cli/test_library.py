@@ -29,16 +29,24 @@ def test_index_writes_both_files(run: Run, library: Path) -> None:
     assert len(json.loads((library / "calibration-index.json").read_text(encoding="utf-8"))["masters"]) == 6
 
 
-def test_no_answer_replaces_what_is_kept(run: Run, library: Path) -> None:
-    """A record, settings and what a library keeps for itself stay, whatever name an answer is given."""
+def test_no_answer_replaces_what_is_kept(run: Run, library: Path, small_night: Path) -> None:
+    """A record, settings and what a library keeps for itself stay, whatever name an answer is given.
+
+    A record may end in .log (library.record_suffix): it is known by what it says.
+    """
     record = bias(library).with_suffix(".xrs")
+    as_log = Path(shutil.copy(record, record.with_suffix(".log")))
     settings, kept = library / "ap-masters.toml", library / ".ap-masters" / "notes.json"
     settings.write_text("[library]\n", encoding="utf-8")
     kept.parent.mkdir(exist_ok=True)
     kept.write_text("{}", encoding="utf-8")
-    for path in (record, settings, kept):
+    for path in (record, as_log, settings, kept):
         before = path.read_bytes()
-        for words in (("library", "index", library, "--path", path), ("report", library, "--output", path)):
+        for words in (
+            ("library", "index", library, "--path", path),
+            ("library", "validate", library, small_night, "--csv", path),
+            ("report", library, "--output", path, "--overwrite"),
+        ):
             refused = run(*words)
 
             assert (refused.code, path.read_bytes()) == (2, before)

@@ -205,11 +205,11 @@ def test_images_packed_as_nothing_here_unpacks_are_mentioned(tmp_path: Path) -> 
 
     assert find(tmp_path).warnings == (
         "1 .cr2.gz file passed over: only FITS and XISF are read",
-        "1 .fit.zip file passed over: unpack it, as of packed files only .fits.gz and .fits.fz are read",
-        "2 .fits.bz2 files passed over: unpack them, as of packed files only .fits.gz and .fits.fz are read",
-        "1 .fits.xz file passed over: unpack it, as of packed files only .fits.gz and .fits.fz are read",
-        "1 .ftz file passed over: unpack it, as of packed files only .fits.gz and .fits.fz are read",
-        "1 .xisf.gz file passed over: unpack it, as of packed files only .fits.gz and .fits.fz are read",
+        "1 .fit.zip file passed over: unpack first, as of packed files only .fits.gz and .fits.fz are read",
+        "2 .fits.bz2 files passed over: unpack first, as of packed files only .fits.gz and .fits.fz are read",
+        "1 .fits.xz file passed over: unpack first, as of packed files only .fits.gz and .fits.fz are read",
+        "1 .ftz file passed over: unpack first, as of packed files only .fits.gz and .fits.fz are read",
+        "1 .xisf.gz file passed over: unpack first, as of packed files only .fits.gz and .fits.fz are read",
     )
 
 

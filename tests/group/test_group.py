@@ -186,6 +186,15 @@ def test_biases_are_grouped_by_temperature() -> None:
     assert sizes(grouped([frame(1, BIAS), warm])) == [1, 1]
 
 
+def test_flats_of_two_filters_that_only_their_names_tell_are_two_groups(tmp_path: Path) -> None:
+    """However complete the header is beside FILTER: a stack of two filters would serve neither."""
+    for part in ("Ha_0001", "Ha_0002", "OIII_0001"):
+        write_frame(tmp_path / f"FLAT_FILTER_{part}.fits", IMAGETYP="FLAT", EXPOSURE=2.0, EXPTIME=2.0)
+    found = grouped(list(discover([tmp_path], cache=None).frames))
+
+    assert {group.key.filter: len(group.frames) for group in found.groups} == {"Ha": 2, "OIII": 1}
+
+
 def test_a_frame_of_an_impossible_exposure_says_what_stands_there(tmp_path: Path) -> None:
     """One damaged frame costs itself alone, with its value in the reason; a missing exposure is told as before."""
     for name, exposure in (("good", 300.0), ("damaged", 1e12), ("silent", None)):
@@ -402,6 +411,13 @@ def test_inferred_dark_flats_are_a_group_of_their_own() -> None:
         (DARK_FLAT, 2.0, "Ha"),
         (FLAT, 2.0, "Ha"),
     ]
+
+
+def test_dark_flats_at_the_edge_of_the_tolerance_carry_the_filter_of_the_flats_that_made_them_so() -> None:
+    """0.501 - 0.5 is more than 0.001 in floating point: what concludes that it is a dark flat also names its filter."""
+    flat, dark = frame(1, FLAT, exposure=0.5, filter="Ha"), frame(2, exposure=0.501)
+
+    assert [(g.key.type, g.key.filter) for g in grouped([flat, dark]).groups] == [(DARK_FLAT, "Ha"), (FLAT, "Ha")]
 
 
 def test_dark_flats_that_serve_several_filters_name_none() -> None:

@@ -168,6 +168,7 @@ def test_contradictions_are_reported(path: str, cards: dict[str, Any], warning: 
         ),
         pytest.param("x/master_dark_5p4s.fit", {"IMAGETYP": "Master Dark", "EXPTIME": 5.43}, id="rounded exposure"),
         pytest.param("x/masterDark_T-10C.fit", {"IMAGETYP": "Master Dark", "CCD_TEMP": -9.6}, id="whole degrees"),
+        pytest.param("x/masterDark_T-15.1C.fit", {"IMAGETYP": "Master Dark", "CCD_TEMP": -16.1}, id="a degree apart"),
         pytest.param("darks/masterDark.fit", {"IMAGETYP": "Master Dark", "APMTYPE": "dark flat"}, id="dark flat"),
         pytest.param(
             "x/masterFlat_FILTER-H-alpha.fit", {"IMAGETYP": "Master Flat", "FILTER": "H alpha"}, id="blank in a filter"

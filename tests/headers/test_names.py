@@ -156,6 +156,25 @@ def test_settings_in_short_are_read(name: str, expected: dict[str, float]) -> No
     assert {field: hint.value for field, hint in numbers_in(name).items()} == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("FLAT_FILTER_Ha_0001", {"filter": "Ha"}),
+        ("FLAT_FILTER_L_eNhance_0001", {"filter": "L_eNhance"}),
+        ("FLAT_FILTER_OIII_3nm_0001", {"filter": "OIII_3nm"}),
+        ("FLAT_FILTER_Ha-0001", {"filter": "Ha"}),
+        ("FILTER_Ha_2026-01-29_22-00-00_-10.00_2.00s_0001", {"filter": "Ha"}),
+        ("FILTER_L_EXP_300_PANEL_1", {"filter": "L"}),
+        ("INSTRUME_ASI2600MM_FILTER_S2_1x1_0001", {"camera": "ASI2600MM", "filter": "S2"}),
+        ("flat_FILTER-Ha_0001", {"filter": "Ha"}),
+        ("masterFlat_TELESCOP_RedCat_51_FILTER_L", {"telescope": "RedCat_51", "filter": "L"}),
+    ],
+)
+def test_a_text_in_a_name_ends_where_the_numbers_of_the_frame_begin(name: str, texts: dict[str, str]) -> None:
+    """Else each frame would have a filter of its own; in the name of a master another pair follows."""
+    assert texts_in(name) == texts
+
+
 @given(st.text(alphabet="abdfgimostxEGM0123456789._- ", max_size=60))
 @settings(deadline=None)
 def test_no_name_raises(name: str) -> None:

@@ -519,6 +519,34 @@ def test_the_file_name_fills_gaps_and_says_so() -> None:
     assert "exposure taken from the file name, as the header does not say" in frame.warnings
 
 
+COMPLETE: dict[str, Any] = {
+    "IMAGETYP": "FLAT",
+    "EXPTIME": 2.0,
+    "GAIN": 100,
+    "OFFSET": 50,
+    "XBINNING": 1,
+    "CCD_TEMP": -10.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("FILTER_Ha", "filter", "Ha"),
+        ("INSTRUME_ASI2600MM", "camera", "ASI2600MM"),
+        ("TELESCOP_RedCat", "telescope", "RedCat"),
+        ("READOUTM_Fast", "readout_mode", "Fast"),
+        ("USBLIMIT_40", "usb_limit", 40.0),
+    ],
+)
+def test_a_header_with_all_its_numbers_may_lack_what_the_file_name_has(part: str, field: str, value: object) -> None:
+    """Exposure, gain, offset, binning and temperature in the header are not all that a name can tell."""
+    frame = frame_with(f"x/FLAT_{part}_0001.fits", **COMPLETE)
+
+    assert getattr(frame, field) == value
+    assert reasons(frame)[field].endswith("as the header does not say")
+
+
 def test_the_header_rules_over_the_file_name() -> None:
     """A number in the header is not touched by the file name."""
     assert frame_with("x/Dark_300s.fits", IMAGETYP="DARK", EXPTIME=120.0).exposure == 120.0

@@ -277,6 +277,21 @@ def test_another_capture_program_is_seen_in_recent_frames() -> None:
     assert not due([entry()], NEVER, now=NOW, frames=[frame("N.I.N.A. 3.2", 1)]).items
 
 
+@pytest.mark.parametrize("second", ["second", None])
+def test_a_second_camera_of_a_model_says_nothing_of_the_first(second: str | None) -> None:
+    """Its newest frame neither tells of another capture program, nor hides the first one's that does."""
+    master = entry(key=make_key(camera_id="first"), capture="N.I.N.A. 3.1")
+
+    def frame(camera_id: str | None, software: str, days_ago: float) -> Any:
+        started = NOW - timedelta(days=days_ago)
+        return make_frame(camera=CAMERA, camera_id=camera_id, software=software, started=started)
+
+    own = due([master], NEVER, now=NOW, frames=[frame("first", "N.I.N.A. 3.2", 2), frame(second, "N.I.N.A. 3.1", 1)])
+    other = due([master], NEVER, now=NOW, frames=[frame("first", "N.I.N.A. 3.1", 2), frame(second, "N.I.N.A. 3.2", 1)])
+
+    assert (causes(own), causes(other)) == ({"dark.xisf": ["capture program"]}, {})
+
+
 def test_a_master_made_with_a_bias_that_is_out_of_use_is_due() -> None:
     """S1-31: superseded, quarantined or rebuilt under the same name; a bias still in use is none of it."""
     use = Use(type=FrameType.BIAS, name="bias.xisf", sha256="a" * 64)
@@ -311,7 +326,28 @@ def test_settings_in_use_without_a_master_are_told() -> None:
 
     assert causes(found) == {None: ["new settings"]}
     assert "gain 0.0" in found.items[0].description
-    assert "2 frame(s)" in found.items[0].reasons[0].detail
+    assert "2 frames" in found.items[0].reasons[0].detail
+
+
+@pytest.mark.parametrize(
+    ("of_lights", "of_master", "is_told"),
+    [
+        pytest.param("first", "first", False, id="the same"),
+        pytest.param("second", "first", True, id="another"),
+        pytest.param(None, None, False, id="no ids at all"),
+        pytest.param("first", None, True, id="master without an id"),
+        pytest.param(None, "first", True, id="lights without an id"),
+    ],
+)
+def test_a_camera_without_masters_is_told_though_another_of_its_model_has_some(
+    of_lights: str | None, of_master: str | None, is_told: bool
+) -> None:
+    """As matching has it: what is not known of one of the two keeps a master from serving."""
+    light = make_frame(FrameType.LIGHT, camera=CAMERA, camera_id=of_lights, readout_mode="High Gain")
+
+    found = due([entry(key=make_key(camera_id=of_master))], NEVER, now=NOW, frames=[light])
+
+    assert causes(found) == ({None: ["new settings"]} if is_told else {})
 
 
 def test_only_published_masters_are_due() -> None:

@@ -68,6 +68,7 @@ def test_masters_are_copied_verified_and_recorded(source: Path, tmp_path: Path) 
         assert record.master.sha256 == sha256(library / name)
         assert record.history[0].reason == f"imported, was {Path(name).name}"
         assert record.decisions[0].verdict == "unknown"
+        assert record.grade is None, "no policy was asked how many frames another program should have taken"
     assert {f.kind for f in audit(library).faults} <= {"missing keyword"}
     assert {e.status for e in scan(library).entries} == {MasterStatus.PUBLISHED}
     assert {(e.frames, str(e.started)) for e in scan(library).entries} == {(32, "2026-03-10 21:00:00+00:00")}

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from ap_masters import header_cache
 from ap_masters import record as records
+from ap_masters.library import scan_cache
 from ap_masters.library.entries import Use
 from ap_masters.library.holdings import holdings
 from ap_masters.library.scan import scan
@@ -115,6 +118,29 @@ def test_a_useless_cache_is_passed_over(tmp_path: Path, text: str) -> None:
     assert scan(tmp_path) == before
     outlines, whole = (tmp_path / CACHE).read_text(encoding="utf-8").splitlines()
     assert list(json.loads(outlines)["rows"]) == list(json.loads(whole)["files"]) == ["master/masterDark é 300.xisf"]
+
+
+@pytest.mark.parametrize(
+    "source", ["headers/names.py", "model/groups.py", "texts.py", "record.py", "library/entries.py", "library/scan.py"]
+)
+def test_what_older_rules_said_of_a_file_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, source: str
+) -> None:
+    """Whatever has a say in what is kept of a master, a new version of it reads the library anew."""
+    library, package = tmp_path / "library", tmp_path / "ap_masters"
+    shelve(library)
+    scan(library)
+    assert scan_cache.read(library)
+    assert scan_cache.read_outlines(library)
+    shutil.copytree(Path(header_cache.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    with (package / source).open("a", encoding="utf-8") as file:
+        file.write("# another rule")
+    monkeypatch.setattr(header_cache, "_PACKAGE", package)
+    header_cache.rules_in_force.cache_clear()
+    request.addfinalizer(header_cache.rules_in_force.cache_clear)
+
+    assert scan_cache.read(library) == {}
+    assert scan_cache.read_outlines(library) == {}
 
 
 def test_a_master_that_went_away_leaves_the_list(tmp_path: Path) -> None:

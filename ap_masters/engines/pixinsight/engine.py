@@ -19,6 +19,7 @@ from ap_masters.engines.pixinsight.script import render, unsupported
 from ap_masters.errors import ImageError, PixInsightError
 from ap_masters.model import Failed, JavaScript, Job, JobResult, JobState, OnProgress, Progress
 from ap_masters.stamps import stamps
+from ap_masters.wording import number
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ class PixInsightEngine:
                 f"The script for PixInsight could not be written: {error}. "
                 "Free some space or mend the permissions, or name another folder with --script-dir"
             ) from error
-        log.info("script %s for %d job(s)", paths.script, len(jobs))
+        log.info("script %s for %s", paths.script, number(len(jobs), "job"))
         return paths
 
     def _paths(self, jobs: Sequence[Job], folder: Path) -> RunPaths:
@@ -202,7 +203,7 @@ def _end(launch: Launch, done: dict[str, JobResult], on_progress: OnProgress, *,
     if last:
         done |= {job.id: results.failed(job, launch.paths, facts, cause) for job in unfinished}
         return
-    log.warning("%s; what it did not finish is tried once more: %d master(s)", cause.reason, len(unfinished))
+    log.warning("%s; what it did not finish is tried once more: %s", cause.reason, number(len(unfinished), "master"))
     for job in unfinished:
         on_progress(Progress(job.id, JobState.QUEUED, detail=f"once more: {cause.reason}"))
 
