@@ -42,15 +42,19 @@ def choose(settings: Settings) -> Choice:
 
 def refuses(choice: Choice) -> Callable[[Job], str | None] | None:
     """Return what says why the engine cannot do a job; None where it can do them all."""
-    if choice.name == "numpy":
-        return None
+    return None if choice.name == "numpy" else _unsupported
+
+
+def script_refuses(job: Job) -> str | None:
+    """Return why a script that a user runs cannot do a job; None where it can."""
+    return _unsupported(job, final=True)
+
+
+def _unsupported(job: Job, *, final: bool = False) -> str | None:
     from ap_masters.engines.pixinsight.script import unsupported
 
-    def why(job: Job) -> str | None:
-        reason = unsupported(job)
-        return reason and f"{reason}. Use the numpy engine (--engine numpy) for it"
-
-    return why
+    reason = unsupported(job, final=final)
+    return reason and f"{reason}. Use the numpy engine (--engine numpy) for it"
 
 
 def make(choice: Choice, settings: Settings, library: Path) -> Engine:
