@@ -80,9 +80,10 @@ _ERRORS: Final = (
     (r"stopped by the user", "Run the build again to take up the rest"),
 )
 
-_SEE: Final = "Look at the log, and try the script by hand in PixInsight: Script > Execute Script File"
+_BY_HAND: Final = "write a script to run by hand (`ap-masters script`) and try it in PixInsight, Script > Execute Script File"
+_SEE: Final = f"Look at the log, or {_BY_HAND}"
 _NOT_RUN: Final = (
-    "PixInsight does not say why: try the script by hand, Script > Execute Script File, and read its console. "
+    f"PixInsight does not say why: {_BY_HAND}, and read its console. "
     "Apple silicon needs --pixinsight-js v8; versions before 1.9.4 cannot read what that writes"
 )
 # What PixInsight and its browser print when all is well.
