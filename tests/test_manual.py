@@ -10,6 +10,7 @@ import pytest
 
 from ap_masters import images
 from ap_masters import record as records
+from ap_masters.files import sha256
 from tests.builders import noisy, write_frame
 from tests.program import Run, program
 
@@ -104,3 +105,25 @@ def test_the_command_that_is_told_publishes(run: Run, tmp_path: Path) -> None:
 
     assert done.code == 0, done.err
     assert records.read(records.record_path(only(library, "*.xisf"))).status == "published"
+
+
+@pytest.mark.parametrize("darks_first", [True, False])
+def test_flats_name_the_dark_flat_of_their_own_script(run: Run, tmp_path: Path, darks_first: bool) -> None:
+    """Where an older one stands, it is the new one; published, the flat knows its checksum, and all is up to date."""
+    night, library = frames(tmp_path / "night", **DARK_FLATS), tmp_path / "masters"
+    run("build", night, library, "--engine", "numpy")
+    older = only(library, "*.xisf")
+    frames(night, 7, seed=50, **DARK_FLATS)
+    frames(night, level=25_000.0, **FLATS)
+    carry_out(run("script", night, library, "--json").document["script"])
+
+    (dark,) = (path for path in (library / "master").glob("*[Dd]ark*.xisf") if path != older)
+    flat = next(path for path in (library / "master").glob("*.xisf") if path not in {older, dark})
+    both = (dark, flat) if darks_first else (flat, dark)
+    assert run("library", "publish", library, *both, "--reason", "looked at").code == 0
+
+    calibration = records.read(records.record_path(flat)).calibration
+    assert calibration is not None
+    assert calibration.dark is not None
+    assert calibration.dark.sha256 == sha256(older)  # whose place the new one has taken
+    assert run("plan", night, library, "--engine", "numpy").out.count("up to date") == 2
