@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,52 @@ def test_flats_name_the_dark_flat_of_their_own_script(run: Run, tmp_path: Path, 
     assert calibration.dark is not None
     assert calibration.dark.sha256 == sha256(older)  # whose place the new one has taken
     assert run("plan", night, library, "--engine", "numpy").out.count("up to date") == 2
+
+
+def empty(master: Path) -> None:
+    """A disk that was full."""
+    master.write_bytes(b"")
+
+
+def half(master: Path) -> None:
+    """A copy that broke off."""
+    data = master.read_bytes()
+    master.write_bytes(data[: len(data) // 2])
+
+
+def nowhere(master: Path) -> None:
+    """Samples that are no numbers."""
+    _spoil(master, np.nan)
+
+
+def constant(master: Path) -> None:
+    """Samples of which nobody can have integrated any."""
+    _spoil(master, 0.25)
+
+
+def _spoil(master: Path, value: float) -> None:
+    info, pixels = images.read_image(master)
+    spoilt = np.full_like(pixels, value)
+    if np.isnan(value):
+        spoilt = pixels.astype(np.float32)
+        spoilt[0, 3, 3] = value
+    images.write_image(master, spoilt.astype(np.float32), info.keywords, image_type=info.image_type or "")
+
+
+@pytest.mark.parametrize("spoil", [empty, half, nowhere, constant])
+def test_a_broken_candidate_is_built_again(run: Run, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    """It is no master, cannot be published, and the advice to build it again works."""
+    night = frames(tmp_path / "night", IMAGETYP="DARK", EXPTIME=10.0, EXPOSURE=10.0)
+    library = tmp_path / "masters"
+    carry_out(run("script", night, library, "--json").document["script"])
+    master = only(library, "*.xisf")
+    spoil(master)
+
+    published = run("library", "publish", library, master, "--reason", "looked at")
+    assert published.code == 1
+    assert "build it again" in published.err
+
+    assert "the script that made it went wrong" in run("plan", night, library, "--engine", "numpy").out
+    assert run("build", night, library, "--engine", "numpy").code == 0
+    assert records.read(records.record_path(master)).status == "published"
+    assert "up to date" in run("plan", night, library, "--engine", "numpy").out

@@ -19,11 +19,6 @@ from ap_masters.record import Input, Record
 from ap_masters.stamps import without_stamp
 
 
-def is_unproved(record: Record) -> bool:
-    """Whether a record is a script's own, which cannot measure: it has neither checksum nor statistics."""
-    return record.master.sha256 is None and record.statistics is None
-
-
 def proved(record: Record, master: Path, library: Path, settings: Settings) -> Record:
     """Return the record with what the master shows: size, checksum, statistics, levels, measures and findings.
 
