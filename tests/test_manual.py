@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tests.builders import noisy, write_frame
 from tests.program import Run, program
 
 SIMULATOR = Path(__file__).parent / "simulator" / "PixInsight"
-DARK_FLATS = {"IMAGETYP": "DARKFLAT", "EXPTIME": 2.0, "EXPOSURE": 2.0, "FILTER": "L"}
+DARK_FLATS: dict[str, Any] = {"IMAGETYP": "DARKFLAT", "EXPTIME": 2.0, "EXPOSURE": 2.0, "FILTER": "L"}
 FLATS = DARK_FLATS | {"IMAGETYP": "FLAT"}
 
 
@@ -60,9 +61,9 @@ def test_masters_that_pixinsight_cannot_take_as_they_are(run: Run, tmp_path: Pat
             pixels = (noisy(number, level=level, shape=(24, 32)) + gradient).astype(np.uint16)
             write_frame(tmp_path / str(words["IMAGETYP"]) / f"{number}.fits", pixels, **words, **orders)
     run("build", tmp_path / "DARKFLAT", given, "--engine", "numpy", "--scale", "adu", "--format", "xisf")
-    words = (tmp_path / "FLAT", library, "--dark-master-dir", given)
+    asked = (tmp_path / "FLAT", library, "--dark-master-dir", given)
 
-    written = run("script", *words, "--json")
+    written = run("script", *asked, "--json")
     carry_out(written.document["script"])
 
     flat = only(library, "*[Ff]lat*.xisf")
@@ -73,13 +74,15 @@ def test_masters_that_pixinsight_cannot_take_as_they_are(run: Run, tmp_path: Pat
     assert calibration is not None
     assert calibration.dark is not None
     assert calibration.dark.path.is_relative_to(given)
-    assert "up to date" in run("plan", *words, "--engine", "numpy").out
+    assert "up to date" in run("plan", *asked, "--engine", "numpy").out
 
 
 def test_groups_that_no_script_can_do_are_told(run: Run, tmp_path: Path) -> None:
     """The others are written; where there are none, nothing is, not even a folder."""
     for number in range(3):
-        write_frame(tmp_path / "night" / f"{number}.fits", noisy(number).astype(np.float32), EXPTIME=60.0, EXPOSURE=60.0)
+        write_frame(
+            tmp_path / "night" / f"{number}.fits", noisy(number).astype(np.float32), EXPTIME=60.0, EXPOSURE=60.0
+        )
     library = tmp_path / "masters"
 
     none = run("script", tmp_path / "night", library)

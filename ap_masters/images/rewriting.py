@@ -27,7 +27,7 @@ def rewrite(
     adu: bool = False,
     turned: bool = False,
 ) -> None:
-    """Write ``source`` anew as ``goal``, as 32-bit floats: physical samples times ``factor``, upside down if ``turned``.
+    """Write ``source`` anew as ``goal``, as 32-bit floats: physical samples times ``factor``, upside down if asked.
 
     Without a factor, samples stay as they are stored, bit by bit; ``adu`` then says what they are, as it does to
     ``images.create``. Raises ImageError.

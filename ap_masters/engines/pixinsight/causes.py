@@ -80,7 +80,9 @@ _ERRORS: Final = (
     (r"stopped by the user", "Run the build again to take up the rest"),
 )
 
-_BY_HAND: Final = "write a script to run by hand (`ap-masters script`) and try it in PixInsight, Script > Execute Script File"
+_BY_HAND: Final = (
+    "write a script to run by hand (`ap-masters script`) and try it in PixInsight, Script > Execute Script File"
+)
 _SEE: Final = f"Look at the log, or {_BY_HAND}"
 _NOT_RUN: Final = (
     f"PixInsight does not say why: {_BY_HAND}, and read its console. "
@@ -92,6 +94,10 @@ _CHATTER: Final = re.compile(
 )
 
 _ENDINGS: Final = {
+    Ending.DONE: Cause(
+        "the script says that it is through, but the record of this master is not there",
+        "Look whether another program removes files from the library, then run the build again",
+    ),
     Ending.NEVER_STARTED: Cause(
         "PixInsight was started but the script did not begin",
         "A dialog may be waiting: start PixInsight by hand once, answer what it asks (licence, updates, crash "

@@ -1,4 +1,4 @@
-"""Masters as their user expects them: from 0 to 1 and the right way up for PixInsight, counts where a job asks for them."""
+"""What PixInsight takes for what it is not: masters in counts or upside down, which are copied, and float frames."""
 
 import tempfile
 from collections.abc import Container

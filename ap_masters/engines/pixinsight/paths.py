@@ -27,8 +27,8 @@ class RunPaths:
     """The files of one run. ``run`` names it, so that a status left by another run is not taken for this one's.
 
     ``final`` tells a script that its masters go to their places in the library, where nothing is overwritten;
-    otherwise they go to a folder that this run has for itself. ``masters`` takes copies of masters that PixInsight could
-    not subtract as they are; those for a script that a user runs stay as long as the script.
+    otherwise they go to a folder that this run has for itself. ``masters`` takes copies of masters that PixInsight
+    could not subtract as they are; those for a script that a user runs stay as long as the script.
     """
 
     run: str

@@ -123,7 +123,7 @@ function messageOf(error) {
 }
 
 function seconds(since) {
-   return (new Date().getTime() - since) / 1000;
+   return Math.max(new Date().getTime() - since, 0) / 1000;   // clocks are set back
 }
 
 // writeTextFile() spoils characters of four UTF-8 bytes: JSON goes out as plain ASCII.

@@ -308,7 +308,9 @@ def test_float_frames_in_counts(bench: Bench, data_max: float | None) -> None:
     counts, fractions = bench.job("counts"), bench.job("fractions")
     for job, scale in ((counts, 1), (fractions, 65535)):
         for number, frame in enumerate(job.frames):
-            write_frame(frame.path, (noisy(number) / scale).astype(np.float32), DATAMAX=data_max if scale == 1 else None)
+            write_frame(
+                frame.path, (noisy(number) / scale).astype(np.float32), DATAMAX=data_max if scale == 1 else None
+            )
     jobs = [
         job.model_copy(
             update={
