@@ -147,6 +147,8 @@ def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: 
         screen.document("script", **files, plan=documents.plan(the_plan))
         raise typer.Exit(written.exit_code)
     show.plan(screen, the_plan)
+    if settings.compression != "none":
+        screen.warning(engines.UNCOMPRESSED)
     for step in written.rebuilt:
         screen.warning(f"{step.output} is there already: the script saves the new master beside it, not over it")
     screen.line(f"script: {written.script}")

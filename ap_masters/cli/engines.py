@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ap_masters import memory
 from ap_masters.config import Settings
 from ap_masters.engines import Engine
 from ap_masters.errors import PixInsightError
 from ap_masters.model import LOGS, EngineName, Job
+
+UNCOMPRESSED: Final = "--compression is for the numpy engine: these masters will not be compressed"
 
 
 class Choice(NamedTuple):
@@ -32,7 +34,8 @@ def choose(settings: Settings) -> Choice:
     if settings.engine_beside(found.path) == "numpy":
         return Choice("numpy", "engine: numpy (built in; PixInsight was not found)")
     if found.path is not None:
-        return Choice("pixinsight", f"engine: PixInsight ({found.path})", found.path)
+        line = f"engine: PixInsight ({found.path})"
+        return Choice("pixinsight", f"{line}; {UNCOMPRESSED}" if settings.compression != "none" else line, found.path)
     places = ", ".join(str(path) for path in found.looked_at)
     raise PixInsightError(
         f"PixInsight was not found (looked at {places}). Say where it is with --pixinsight-binary, "

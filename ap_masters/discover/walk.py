@@ -45,8 +45,9 @@ class Walk:
     def __init__(self, roots: Sequence[Path], *, exclude: Sequence[Path] = ()) -> None:
         """Look through ``roots``, folders or single files.
 
-        Raises UsageError for one that does not exist, and for one whose path is no valid text. Links are followed, but no folder is entered twice, whatever leads to it. Folders named ``.ap-masters`` and
-        those in ``exclude`` are passed over.
+        Links are followed, but no folder is entered twice, whatever leads to it. Folders named ``.ap-masters`` and
+        those in ``exclude`` are passed over. Raises UsageError for a root that does not exist, and for one whose path
+        is no valid text.
         """
         self.set_aside: list[SetAside] = []
         self.passed_over: Counter[str] = Counter()
