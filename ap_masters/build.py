@@ -341,8 +341,9 @@ class _Run:
         return Outcome(step=step, state=JobState.FAILED, failure=failure)
 
     def _finish(self, step: Step, job: Job, result: Integrated, hashes: Mapping[Path, str]) -> Outcome:
-        if reason := proof.missing_proof(job, result):
-            return self._fail(step, job, Failed(job_id=job.id, reason=reason, script=result.script, log=result.log))
+        if reason := proof.missing_proof(job, result) or self._too_few_left(job, result):
+            traces = {"dropped": result.dropped, "script": result.script, "log": result.log}
+            return self._fail(step, job, Failed(job_id=job.id, reason=reason, **traces))
         restored = proof.restore_keywords(job, result.path)
         record = records.complete(records.draft(job), result, hashes, given=_given(step))
         notes = [warning for warning in step.warnings if warning not in record.warnings]
@@ -366,6 +367,15 @@ class _Run:
         self.known = with_published(self.known, self.library, master, final, suffix=suffix)
         self.on_progress(Progress(job.id, JobState.SUCCESS, 1.0, _refusals(record)))
         return Outcome(step=step, state=JobState.SUCCESS, master=master, record=final)
+
+    def _too_few_left(self, job: Job, result: Integrated) -> str | None:
+        """Return what is there and what is needed where the engine left out too many frames."""
+        used = {frame.path for frame in result.frames}
+        left = tuple(frame for frame in job.frames if frame.path in used)
+        if len(left) == len(job.frames):
+            return None
+        group = job.group.model_copy(update={"frames": left, "dropped": (*job.group.dropped, *result.dropped)})
+        return plan.shortage(job.model_copy(update={"group": group}), self.settings, self.engine.name)
 
     def _in_library(self, path: Path) -> str:
         """Return a path as records have it: relative to the library where it is in there."""

@@ -1,5 +1,6 @@
 """A script that the user runs in PixInsight: the same jobs as a build, written down instead of carried out."""
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -7,9 +8,10 @@ from typing import NamedTuple
 from ap_masters import run_log
 from ap_masters.config import Settings
 from ap_masters.engines.pixinsight.find import dialect, find_binary
+from ap_masters.engines.pixinsight.masters import usable
 from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.script import render
-from ap_masters.errors import LibraryError, NothingToDo
+from ap_masters.errors import LibraryError, NothingToDo, SomeJobsFailed, UsageError
 from ap_masters.files import write_text
 from ap_masters.memory import parse
 from ap_masters.model import Action, Job, Plan, Step
@@ -20,7 +22,8 @@ from ap_masters.wording import numbers
 class Manual(NamedTuple):
     """What was written: the script, the plan beside it, and where the script's own log will be.
 
-    ``rebuilt`` are steps whose master stands in the library already; the script never writes over it.
+    ``rebuilt`` are steps whose master stands in the library already; the script never writes over it. ``refused`` are
+    those that no script can do. ``masters`` are wildcards, below the library, of what the script will make.
     """
 
     script: Path
@@ -28,15 +31,26 @@ class Manual(NamedTuple):
     log: Path
     jobs: tuple[Job, ...]
     rebuilt: tuple[Step, ...]
+    refused: tuple[Step, ...]
+    masters: tuple[Path, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 where the script does all, 4 where something had to be left out."""
+        return SomeJobsFailed.exit_code if self.refused else 0
 
 
 def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
     """Write the script that builds the masters of ``the_plan``, and the plan as JSON; start nothing.
 
-    Raises NothingToDo where everything is up to date, UsageError for a job PixInsight cannot do, LibraryError
-    where the files cannot be written.
+    Masters that PixInsight could not subtract as they are get copies for the script in the library's housekeeping.
+    Raises NothingToDo where everything is up to date, UsageError where PixInsight can do none of the jobs, ImageError
+    for a master that cannot be read, LibraryError where the files cannot be written.
     """
     jobs = tuple(step.job for step in the_plan.steps if step.job is not None)
+    refused = tuple(step for step in the_plan.steps if step.action is Action.CONFLICT)
+    if not jobs and refused:
+        raise UsageError("; ".join(f"{step.key.describe()}: {' '.join(step.reasons)}" for step in refused))
     if not jobs:
         have = numbers(run_log.counts(the_plan))
         raise NothingToDo(f"There is no master to build in {the_plan.library}: {have}")
@@ -45,10 +59,12 @@ def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
     except OSError as error:
         raise LibraryError(f"{error.filename}: no script can be written there ({error.strerror or error})") from error
     plan_file = paths.script.with_suffix(".plan.json")
+    own = {job.id for job in jobs}
     try:
         text = render(
-            jobs,
+            [usable(job, paths.masters, made=own) for job in jobs],
             paths,
+            planned=jobs,
             javascript=dialect(settings.pixinsight.javascript, find_binary(settings.pixinsight.binary).path),
             memory=parse(settings.memory) if settings.memory else None,
         )
@@ -57,11 +73,19 @@ def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
         write_text(plan_file, the_plan.model_dump_json(indent=1) + "\n")
     except BaseException as error:
         paths.script.unlink(missing_ok=True)
+        shutil.rmtree(paths.masters, ignore_errors=True)
         if not isinstance(error, OSError):
             raise
         raise LibraryError(f"{paths.script}: the script could not be written ({error.strerror or error})") from error
     rebuilt = tuple(step for step in the_plan.steps if step.action is Action.REBUILD)
-    return Manual(paths.script, plan_file, paths.log, jobs, rebuilt)
+    masters = tuple(dict.fromkeys(_wildcard(step, paths.stamp) for step in the_plan.steps if step.job is not None))
+    return Manual(paths.script, plan_file, paths.log, jobs, rebuilt, refused, masters)
+
+
+def _wildcard(step: Step, stamp: str) -> Path:
+    """Return what finds the master that a script makes for ``step``: beside an older one it has the script's time."""
+    name = f"*_{stamp}*" if step.action is Action.REBUILD else "*"
+    return step.output.with_name(f"{name}{step.output.suffix}")
 
 
 def _reserved(jobs: tuple[Job, ...], the_plan: Plan, settings: Settings, now: datetime) -> RunPaths:

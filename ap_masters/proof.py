@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ap_masters import images
 from ap_masters.errors import ImageError
+from ap_masters.headers.spellings import OWN_INPUT
 from ap_masters.images.rewriting import rewrite
 from ap_masters.images.scale import white
 from ap_masters.model import COMMENTARY, ImageInfo, Integrated, Job, Keyword
@@ -26,7 +27,11 @@ def missing_proof(job: Job, result: Integrated) -> str | None:
     except (ImageError, OSError) as error:
         return f"the master cannot be opened: {error}"
     calibrated = job.calibration is not None
-    return _wrong_geometry(job, info) or insane(result.statistics, full_scale=white(job.scale), calibrated=calibrated)
+    return (
+        _wrong_geometry(job, info)
+        or _of_another_job(job, info)
+        or insane(result.statistics, full_scale=white(job.scale), calibrated=calibrated)
+    )
 
 
 def _wrong_geometry(job: Job, info: ImageInfo) -> str | None:
@@ -37,6 +42,17 @@ def _wrong_geometry(job: Job, info: ImageInfo) -> str | None:
     if not info.sample.startswith("float"):
         return f"the master has {info.sample} samples, not 32-bit floats"
     return None
+
+
+def _of_another_job(job: Job, info: ImageInfo) -> str | None:
+    """Return the fingerprint of frames and settings where the master carries that of another job."""
+    wanted, got = (
+        next((keyword.value for keyword in keywords if keyword.name == OWN_INPUT), None)
+        for keywords in (job.keywords, info.keywords)
+    )
+    if wanted is None or got is None or _equal(wanted, got):
+        return None
+    return f"the master was made of other frames or settings: its {OWN_INPUT} is {got}, that of this job {wanted}"
 
 
 def lost_keywords(job: Job, master: Path) -> tuple[Keyword, ...]:

@@ -32,8 +32,9 @@ def survey(
     refuses: Callable[[Job], str | None] | None = None,
     cache: HeaderCache | None = None,
 ) -> Plan:
-    """Return the plan for building ``inputs`` into ``library``. Reads headers and records, never pixels.
+    """Return the plan for building ``inputs`` into ``library``.
 
+    Reads headers and records; pixels only where ``refuses`` does, or a script left a candidate that nobody has proved.
     ``engine`` and ``refuses`` as in ``make_plan``.
     Raises NothingToDo, naming the IMAGETYP values that were seen, where no calibration frame is found, and LibraryError
     where the library would be a file.

@@ -31,6 +31,8 @@ from ap_masters.model import (
     MasterStatus,
     OnProgress,
     Progress,
+    Reason,
+    SetAside,
 )
 from ap_masters.survey import survey
 from tests.builders import noisy, write_frame
@@ -324,6 +326,29 @@ def test_success_is_proved_and_not_believed(night: Path, tmp_path: Path) -> None
     assert dark.failure is not None
     assert "cannot be opened" in dark.failure.reason
     assert not (tmp_path / "library" / dark.step.output).exists()
+
+
+def lose(job: Job, workdir: Path) -> JobResult:
+    """Leave a frame out, as PixInsight does with one that it cannot calibrate."""
+    left = job.model_copy(update={"group": job.group.model_copy(update={"frames": job.frames[1:]})})
+    (result,) = NumpyEngine(memory=64 << 20).run([left], workdir, quiet)
+    assert result.status == "integrated"
+    aside = SetAside(path=job.frames[0].path, reason=Reason.NOT_CALIBRATED, detail="see the log")
+    return result.model_copy(update={"dropped": (aside,)})
+
+
+@pytest.mark.parametrize(("least", "state"), [(5, JobState.SUCCESS), (6, JobState.FAILED)])
+def test_frames_that_an_engine_leaves_out_count_too(night: Path, tmp_path: Path, least: int, state: JobState) -> None:
+    """--min-frames holds for what is in the master, not for what was given."""
+    report = run(
+        night, tmp_path / "library", Settings(counts=CountSettings(min_frames=least)), Failing(FrameType.DARK, lose)
+    )
+
+    (dark,) = [o for o in report.outcomes if o.step.key.type is FrameType.DARK]
+    assert dark.state is state
+    if dark.failure is not None:
+        assert dark.failure.reason.startswith("5 frames are there (1 more were dropped), 6 are needed")
+        assert len(dark.failure.dropped) == 1
 
 
 def test_keywords_that_an_engine_lost_are_put_back(night: Path, tmp_path: Path) -> None:

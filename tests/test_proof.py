@@ -1,14 +1,16 @@
 """What a job promised and its master carries: keywords that were lost are put back, and nothing else changes."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ap_masters import images
+from ap_masters.engines.statistics import measure
 from ap_masters.images.scale import ADU
-from ap_masters.model import Keyword
-from ap_masters.proof import lost_keywords, restore_keywords
+from ap_masters.model import EngineInfo, Integrated, Keyword
+from ap_masters.proof import lost_keywords, missing_proof, restore_keywords
 from tests.engines.pixinsight.jobs import make_job
 
 GAIN, EXPTIME = Keyword("GAIN", 100, "sensor gain"), Keyword("EXPTIME", 300.0)
@@ -37,6 +39,27 @@ def test_lost_keywords_are_put_back(tmp_path: Path, suffix: str, scale: str) -> 
     assert {("GAIN", 100), ("FILTER", "Ha")} <= {(k.name, k.value) for k in info.keywords}
     assert lost_keywords(job, master) == ()
     assert sorted(tmp_path.iterdir()) == sorted([master, whole])
+
+
+@pytest.mark.parametrize(("own", "proved"), [("0123456789abcdef", True), ("fedcba9876543210", False), (None, True)])
+def test_a_master_of_other_frames_proves_nothing(tmp_path: Path, own: str | None, proved: bool) -> None:
+    """It carries the fingerprint of another job; one that lost it gets it back."""
+    pixels = np.random.default_rng(3).random((1, 12, 16), np.float32)
+    keywords = (Keyword("APMINPUT", own),) if own else ()
+    images.write_image(tmp_path / "m.xisf", pixels, keywords, image_type="MasterDark")
+    result = Integrated(
+        job_id="dark",
+        path=tmp_path / "m.xisf",
+        engine=EngineInfo(name="pixinsight", version="1.9.4", definition="ImageIntegration 1.6.0"),
+        statistics=measure(tmp_path / "m.xisf"),
+        frames=(),
+        started=datetime(2026, 1, 29, tzinfo=UTC),
+        seconds=1.0,
+    )
+    reason = missing_proof(make_job(keywords=(Keyword("APMINPUT", "0123456789abcdef"),)), result)
+
+    assert (reason is None) is proved
+    assert proved or "other frames" in str(reason)
 
 
 def test_nothing_is_written_where_nothing_is_lost(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Commands that build: demo, plan, build, script."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -134,16 +135,20 @@ def _expressions(settings: Settings, library: Path) -> dict[str, str]:
 
 def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: Path) -> None:
     from ap_masters import manual
+    from ap_masters.cli import engines
     from ap_masters.header_cache import HeaderCache
     from ap_masters.survey import survey
 
-    the_plan = survey(inputs, output, settings, engine="pixinsight", cache=HeaderCache.default())
+    refuses = engines.script_refuses
+    the_plan = survey(inputs, output, settings, engine="pixinsight", refuses=refuses, cache=HeaderCache.default())
     written = manual.write_script(the_plan, settings, datetime.now(UTC))
     if screen.json:
         files = {"script": written.script, "plan_file": written.plan, "log": written.log}
         screen.document("script", **files, plan=documents.plan(the_plan))
-        return
+        raise typer.Exit(written.exit_code)
     show.plan(screen, the_plan)
+    if settings.compression != "none":
+        screen.warning(engines.UNCOMPRESSED)
     for step in written.rebuilt:
         screen.warning(f"{step.output} is there already: the script saves the new master beside it, not over it")
     screen.line(f"script: {written.script}")
@@ -151,7 +156,17 @@ def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: 
     masters = number(len(written.jobs), "master")
     screen.line(f"Run it in PixInsight with Script > Execute Script File. It builds {masters}")
     screen.line(f"and logs to {written.log}")
-    screen.line("Its masters are candidates: `ap-masters library publish` makes them serve")
+    words = _quoted(output, *written.masters)
+    screen.line("Its masters are candidates; look at them, then make them serve:")
+    screen.line(f'ap-masters library publish {words} --reason "made by hand, looked at"')
+    raise typer.Exit(written.exit_code)
+
+
+def _quoted(*words: Path) -> str:
+    """Return words as a shell takes them; wildcards are left to this program, which looks for them in the library."""
+    if sys.platform == "win32":
+        return " ".join(f'"{word}"' for word in words)
+    return shlex.join(map(str, words))
 
 
 def _labels(the_plan: Plan) -> dict[str, Label]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ap_masters import memory
 from ap_masters.config import Settings
 from ap_masters.engines import Engine
 from ap_masters.errors import PixInsightError
 from ap_masters.model import LOGS, EngineName, Job
+
+UNCOMPRESSED: Final = "--compression is for the numpy engine: these masters will not be compressed"
 
 
 class Choice(NamedTuple):
@@ -32,7 +34,8 @@ def choose(settings: Settings) -> Choice:
     if settings.engine_beside(found.path) == "numpy":
         return Choice("numpy", "engine: numpy (built in; PixInsight was not found)")
     if found.path is not None:
-        return Choice("pixinsight", f"engine: PixInsight ({found.path})", found.path)
+        line = f"engine: PixInsight ({found.path})"
+        return Choice("pixinsight", f"{line}; {UNCOMPRESSED}" if settings.compression != "none" else line, found.path)
     places = ", ".join(str(path) for path in found.looked_at)
     raise PixInsightError(
         f"PixInsight was not found (looked at {places}). Say where it is with --pixinsight-binary, "
@@ -42,15 +45,19 @@ def choose(settings: Settings) -> Choice:
 
 def refuses(choice: Choice) -> Callable[[Job], str | None] | None:
     """Return what says why the engine cannot do a job; None where it can do them all."""
-    if choice.name == "numpy":
-        return None
+    return None if choice.name == "numpy" else _unsupported
+
+
+def script_refuses(job: Job) -> str | None:
+    """Return why a script that a user runs cannot do a job; None where it can."""
+    return _unsupported(job, final=True)
+
+
+def _unsupported(job: Job, *, final: bool = False) -> str | None:
     from ap_masters.engines.pixinsight.script import unsupported
 
-    def why(job: Job) -> str | None:
-        reason = unsupported(job)
-        return reason and f"{reason}. Use the numpy engine (--engine numpy) for it"
-
-    return why
+    reason = unsupported(job, final=final)
+    return reason and f"{reason}. Use the numpy engine (--engine numpy) for it"
 
 
 def make(choice: Choice, settings: Settings, library: Path) -> Engine:

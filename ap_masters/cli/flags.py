@@ -92,7 +92,9 @@ MATCH: Final = Family(
 )
 
 _SCALE: Final = Flag("scale", ("--scale",), "Samples in 0..1 (unit) or in counts of the 16-bit range (adu).")
-_COMPRESSION: Final = Flag("compression", ("--compression",), "Compression of XISF masters.")
+_COMPRESSION: Final = Flag(
+    "compression", ("--compression",), "Compression of XISF masters; PixInsight writes them as they are."
+)
 
 LAYOUT: Final = Flag(
     "layout", ("--layout",), "ap, anawbpps, playbook, nina, pulsar, wbpp, siril, livestack, or a path of your own."

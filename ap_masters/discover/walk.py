@@ -43,10 +43,11 @@ class Walk:
     """What lies under some folders: files by folder, what could not be looked into, what was passed over."""
 
     def __init__(self, roots: Sequence[Path], *, exclude: Sequence[Path] = ()) -> None:
-        """Look through ``roots``, folders or single files. Raises UsageError for one that does not exist.
+        """Look through ``roots``, folders or single files.
 
         Links are followed, but no folder is entered twice, whatever leads to it. Folders named ``.ap-masters`` and
-        those in ``exclude`` are passed over.
+        those in ``exclude`` are passed over. Raises UsageError for a root that does not exist, and for one whose path
+        is no valid text.
         """
         self.set_aside: list[SetAside] = []
         self.passed_over: Counter[str] = Counter()
@@ -57,6 +58,8 @@ class Walk:
         # abspath and not resolve(): a frame keeps the name it was found under.
         tops = [Path(os.path.abspath(root)) for root in roots]  # noqa: PTH100
         for top in tops:
+            if not is_text(str(top)):  # no record could name its frames
+                raise UsageError(f"{str(top)!a}: a name in this path is no valid text: rename it")
             if not top.exists():
                 raise UsageError(f"{top}: no such file or folder")
             if top.is_dir():

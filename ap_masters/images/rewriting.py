@@ -25,8 +25,9 @@ def rewrite(
     image_type: str,
     factor: float | None = None,
     adu: bool = False,
+    turned: bool = False,
 ) -> None:
-    """Write ``source`` anew as ``goal``, as 32-bit floats: physical samples times ``factor``.
+    """Write ``source`` anew as ``goal``, as 32-bit floats: physical samples times ``factor``, upside down if asked.
 
     Without a factor, samples stay as they are stored, bit by bit; ``adu`` then says what they are, as it does to
     ``images.create``. Raises ImageError.
@@ -44,6 +45,7 @@ def rewrite(
         ) as writer:
             for first, end in bands(info):
                 rows = image.read_stored(first, end) if factor is None else image.read_rows(first, end) * factor
+                start, step = (info.height - end, -1) if turned else (first, 1)
                 for channel, plane in enumerate(rows):
-                    writer.write_rows(channel, first, plane.astype("float32", copy=False))
+                    writer.write_rows(channel, start, plane[::step].astype("float32", order="C", copy=False))
             writer.finish()

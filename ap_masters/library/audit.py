@@ -16,7 +16,7 @@ from ap_masters.errors import AttentionNeeded, ChecksumMismatch, ImageError, Rec
 from ap_masters.files import sha256
 from ap_masters.library.entries import Entry, status_of_place
 from ap_masters.library.scan import Scan, is_console_log, other_files, scan
-from ap_masters.model import DARKS, QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
+from ap_masters.model import DARKS, LOGS, QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
 from ap_masters.safe import ascii_text, one_line
 
 log = logging.getLogger(__name__)
@@ -273,8 +273,10 @@ def _stray(place: Path, path: Path, stems: set[str]) -> Iterator[Fault]:
 def _unparsable(place: Path, path: Path) -> Iterator[Fault]:
     """Yield a file that should be JSON and is not: strict, as ``jq empty`` would have it (S0-24)."""
     try:
-        if place.suffix.lower() == ".log" and (not path.stat().st_size or is_console_log(path)):
-            return
+        if place.suffix.lower() == ".log" and (
+            place.is_relative_to(LOGS) or not path.stat().st_size or is_console_log(path)
+        ):
+            return  # what consoles print, whatever that is
         text = path.read_text(encoding="utf-8")
         if place.suffix.lower() in records.SUFFIXES:
             records.parse(text, where=path)

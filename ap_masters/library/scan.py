@@ -20,7 +20,9 @@ from ap_masters.garbage import no_garbage
 from ap_masters.library import scan_cache
 from ap_masters.library.entries import Entry, entry_of, foreign_entry
 from ap_masters.library.scan_cache import Known, Stamp
+from ap_masters.library.unproved import is_unproved, is_whole
 from ap_masters.model import HOUSEKEEPING, Noun
+from ap_masters.record import Record
 from ap_masters.safe import is_text
 
 log = logging.getLogger(__name__)
@@ -166,18 +168,20 @@ def _read(library: Path, found: Found, believe: bool) -> Known:
             log.debug("%s", error)  # a console log under that suffix, or broken: the header has to do
         else:
             entry = entry_of(record, path=found.path, beside=found.record, size=found.stamp[0], inputs=frames)
-            if not believe and _is_damaged(library, entry, found.stamp):
+            if not believe and _is_damaged(library, record, entry, found.stamp):
                 entry = entry.model_copy(update={"damaged": True})
             return Known(stamp=found.stamp, entry=entry)
     return _read_header(library, found, believe)
 
 
-def _is_damaged(library: Path, entry: Entry, stamp: Stamp) -> bool:
+def _is_damaged(library: Path, record: Record, entry: Entry, stamp: Stamp) -> bool:
     """Say whether a file is not the one its record tells of; its bytes are read where it is younger than that.
 
     A record is written when its master has been. So only what was written to, or copied without its time, is read; and
-    that once, as what is found is kept.
+    that once, as what is found is kept. The record of a script says next to nothing of its file, which is read, too.
     """
+    if is_unproved(record):
+        return not is_whole(record, library / entry.path)
     size, written, _, recorded = stamp
     if entry.recorded_size is not None and size != entry.recorded_size:
         return True

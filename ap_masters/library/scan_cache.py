@@ -21,7 +21,7 @@ from ap_masters.model import HOUSEKEEPING, Master, MasterStatus, Noun
 log = logging.getLogger(__name__)
 
 CACHE: Final = HOUSEKEEPING / "scan.jsonl"
-_SOURCES: Final = ("record.py", "library/entries.py", "library/scan.py", "library/scan_cache.py")
+_SOURCES: Final = ("record.py", "library/entries.py", "library/scan.py", "library/scan_cache.py", "library/unproved.py")
 
 Stamp = tuple[int, int, int, int]
 """Size and time of the master, size and time of its record (zeros where there is none)."""

@@ -13,6 +13,7 @@ from ap_masters.files import sha256
 from ap_masters.library import candidates, foreign, store
 from ap_masters.library.lock import library_lock
 from ap_masters.library.places import refuse_part
+from ap_masters.library.unproved import is_unproved
 from ap_masters.model import QUARANTINE, SUPERSEDED, MasterStatus, Noun
 from ap_masters.quality import same_settings
 from ap_masters.record import Event, Record
@@ -48,7 +49,7 @@ def publish(
         source = locate(library, master)
         record = _record(library / source, library, now, suffix, settings.quality if settings else None)
         _refuse_changed(library / source, record)
-        fresh = candidates.is_unproved(record)
+        fresh = is_unproved(record)
         if fresh:
             record = candidates.proved(record, library / source, library, settings or Settings())
         home = _home(source, record, library, suffix)

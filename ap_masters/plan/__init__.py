@@ -209,6 +209,8 @@ def _news_of_the_file(stands: Path, target: Path, record: Record, holdings: Hold
     """Yield why the file of a master has to be made anew, whatever it was made from."""
     if record.master.name != stands.name:
         yield f"the record beside it is that of {record.master.name}"
+    elif stands in holdings.damaged and record.master.sha256 is None:
+        yield "the file is no whole master of samples that differ: the script that made it went wrong"
     elif stands in holdings.damaged:
         yield "the file is not the one that its record tells of: it was changed or cut short"
     if stands != target:

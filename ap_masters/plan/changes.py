@@ -222,10 +222,12 @@ def _changed_master(
         return () if now is then else (f"{what}: {names[0]} -> {names[1]}",)
     if now.job_id is not None:
         return (f"its {now.type} {now.path.name} is rebuilt",)
+    digest = now.sha256 or hashes.get(now.path)
+    if digest and digest == then.sha256:
+        return ()  # whatever it is called: a script's masters get their names when they are published
     if now.path.name != then.path.name:
         return (f"{what}: {then.path.name} -> {now.path.name}",)
-    digest = now.sha256 or hashes.get(now.path)
-    if digest and then.sha256 and digest != then.sha256:
+    if digest and then.sha256:
         return (f"its {now.type} {now.path.name} was rebuilt",)
     return ()
 

@@ -22,4 +22,6 @@ def insane(statistics: Statistics, *, full_scale: float, calibrated: bool) -> st
             return f"the master reaches {channel.maximum * full_scale:g}, beyond full scale {full_scale:g}"
         if channel.minimum == channel.maximum == 0:
             return "the master is empty: every sample is zero"
+        if channel.minimum == channel.maximum:
+            return f"the master is empty: every sample is {channel.minimum * full_scale:g}"
     return None

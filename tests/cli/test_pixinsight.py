@@ -152,6 +152,15 @@ def test_a_build_over_the_masters_of_a_script_says_that_they_serve_nothing_yet(
         assert done.err.count("serves nothing until it is published: ap-masters library publish") == 2
 
 
+def test_masters_that_will_not_be_compressed(run: Run, darks: Path, tmp_path: Path) -> None:
+    """What was asked for and will not be done is told, by a build and by a script."""
+    built = run("build", darks, tmp_path / "a", "--pixinsight-binary", SIMULATOR, "--compression", "zstd")
+    written = run("script", darks, tmp_path / "b", "--compression", "zstd")
+
+    assert "--compression is for the numpy engine" in built.err
+    assert "--compression is for the numpy engine" in written.err
+
+
 def test_what_pixinsight_cannot_build_is_planned_so(run: Run, darks: Path, tmp_path: Path) -> None:
     """As the script says it: before anything has been started, with the way out; the rest is built."""
     for path in darks.glob("dark 10 *.fits"):

@@ -13,6 +13,7 @@ from astropy.io import fits
 
 from ap_masters.discover import NO_TYPE, Discovery, discover
 from ap_masters.errors import UsageError
+from ap_masters.header_cache import HeaderCache
 from ap_masters.model import FrameType, Reason
 from tests.builders import noisy, write_frame
 
@@ -439,3 +440,13 @@ def test_scanning_loads_no_numpy() -> None:
     check = f"import sys, {rooms}; sys.exit('numpy' in sys.modules or 'astropy' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+@pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="names of files are Unicode there")
+def test_a_root_whose_name_is_no_text(tmp_path: Path) -> None:
+    """It is told with what to do, as for such a name further down."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    write_frame(folder / "dark.fits")
+
+    with pytest.raises(UsageError, match=r"caf\\udce9': a name in this path is no valid text: rename it"):
+        discover([folder], cache=HeaderCache(tmp_path / "cache"))

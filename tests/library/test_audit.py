@@ -168,6 +168,14 @@ def test_json_that_does_not_parse_is_found(tmp_path: Path, text: str) -> None:
     assert kinds(found) == {"invalid json": 1, "missing record": 1}
 
 
+def test_a_damaged_log_is_no_json(tmp_path: Path) -> None:
+    """Whatever a console left among the logs is none of the records that may be called so."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "20260129_123456_pixinsight.log").write_bytes(bytes(range(256)))
+
+    assert audit(tmp_path).faults == ()
+
+
 def test_other_json_files_are_parsed_as_well(tmp_path: Path) -> None:
     """A template export with NaN in it would stop ``jq empty``."""
     (tmp_path / "export.json").write_text('{"median": NaN}', encoding="utf-8")

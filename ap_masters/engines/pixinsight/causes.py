@@ -80,9 +80,12 @@ _ERRORS: Final = (
     (r"stopped by the user", "Run the build again to take up the rest"),
 )
 
-_SEE: Final = "Look at the log, and try the script by hand in PixInsight: Script > Execute Script File"
+_BY_HAND: Final = (
+    "write a script to run by hand (`ap-masters script`) and try it in PixInsight, Script > Execute Script File"
+)
+_SEE: Final = f"Look at the log, or {_BY_HAND}"
 _NOT_RUN: Final = (
-    "PixInsight does not say why: try the script by hand, Script > Execute Script File, and read its console. "
+    f"PixInsight does not say why: {_BY_HAND}, and read its console. "
     "Apple silicon needs --pixinsight-js v8; versions before 1.9.4 cannot read what that writes"
 )
 # What PixInsight and its browser print when all is well.
@@ -91,6 +94,10 @@ _CHATTER: Final = re.compile(
 )
 
 _ENDINGS: Final = {
+    Ending.DONE: Cause(
+        "the script says that it is through, but the record of this master is not there",
+        "Look whether another program removes files from the library, then run the build again",
+    ),
     Ending.NEVER_STARTED: Cause(
         "PixInsight was started but the script did not begin",
         "A dialog may be waiting: start PixInsight by hand once, answer what it asks (licence, updates, crash "

@@ -3,7 +3,7 @@
 import logging
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -78,8 +78,9 @@ class PixInsightEngine:
         """
         done: dict[str, JobResult] = {}
         ready: list[Job] = []
+        own = {job.id for job in jobs}
         for job in jobs:
-            prepared = _prepared(job, workdir)
+            prepared = _prepared(job, workdir, made=own)
             if isinstance(prepared, Failed):
                 done[job.id] = prepared
             else:
@@ -208,12 +209,12 @@ def _end(launch: Launch, done: dict[str, JobResult], on_progress: OnProgress, *,
         on_progress(Progress(job.id, JobState.QUEUED, detail=f"once more: {cause.reason}"))
 
 
-def _prepared(job: Job, workdir: Path) -> Job | Failed:
-    """Return ``job`` as PixInsight can do it, or why it cannot."""
+def _prepared(job: Job, workdir: Path, *, made: Container[str]) -> Job | Failed:
+    """Return ``job`` as PixInsight can do it, or why it cannot; ``made`` are the jobs of the same run, by id."""
     if reason := unsupported(job):
         return Failed(job_id=job.id, reason=reason, advice="Use the numpy engine: --engine numpy")
     try:
-        return usable(job, workdir)
+        return usable(job, workdir, made=made)
     except (ImageError, OSError) as error:
         return Failed(job_id=job.id, reason=f"a master it needs cannot be used: {error}", advice="Build it again")
 

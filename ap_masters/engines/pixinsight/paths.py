@@ -27,7 +27,8 @@ class RunPaths:
     """The files of one run. ``run`` names it, so that a status left by another run is not taken for this one's.
 
     ``final`` tells a script that its masters go to their places in the library, where nothing is overwritten;
-    otherwise they go to a folder that this run has for itself.
+    otherwise they go to a folder that this run has for itself. ``masters`` takes copies of masters that PixInsight
+    could not subtract as they are; those for a script that a user runs stay as long as the script.
     """
 
     run: str
@@ -36,6 +37,7 @@ class RunPaths:
     script: Path
     log: Path
     status: Path
+    masters: Path
     jobs: Mapping[str, JobPaths]
 
     @property
@@ -69,6 +71,7 @@ class RunPaths:
             script=(script_dir or logs).absolute() / _SCRIPT.format(stamp=stamp),
             log=logs / _MANUAL_LOG.format(stamp=stamp),
             status=logs / f"{stamp}_status.json",
+            masters=scratch / f"masters-{stamp}",
             jobs={
                 job.id: JobPaths(
                     master=library / job.output,
@@ -115,6 +118,7 @@ class RunPaths:
             script=script_dir.absolute() / _SCRIPT.format(stamp=stamp),
             log=log_dir.absolute() / _LAUNCH_LOG.format(stamp=stamp),
             status=folder / "status.json",
+            masters=folder / "masters",
             jobs={
                 job.id: JobPaths(
                     master=folder / f"{stem}{job.output.suffix.lower()}",

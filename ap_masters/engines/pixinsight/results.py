@@ -1,5 +1,6 @@
 """What a launch left behind -> results: the record, the master's HISTORY and the log have to tell the same."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from ap_masters.engines.pixinsight.facts import CALIBRATION, Block, Counts, LogF
 from ap_masters.engines.pixinsight.paths import JobPaths, RunPaths, for_pixinsight
 from ap_masters.engines.pixinsight.status import JobStatus, Status
 from ap_masters.engines.statistics import measure
-from ap_masters.errors import ApMastersError
+from ap_masters.errors import ApMastersError, NotFinite, RecordError
 from ap_masters.images.rewriting import rewrite
 from ap_masters.images.scale import ADU, white
 from ap_masters.model import (
@@ -29,9 +30,12 @@ from ap_masters.model import (
     SetAside,
 )
 from ap_masters.record import Record, Rejected
+from ap_masters.wording import number
 
 _TAIL: Final = 15  # lines of the log that a user is shown
 _UNUSABLE: Final = "PixInsight said that it was saved: check the library's disk, then run the build again"
+
+_NOT_FINITE: Final = "Look for such samples in its frames and in the masters that were subtracted, and take these out"
 
 
 def read_log(path: Path) -> LogFacts | None:
@@ -54,7 +58,8 @@ def read_result(job: Job, paths: RunPaths, status: Status | None, facts: LogFact
         try:
             return _integrated(job, files, paths, facts)
         except (ApMastersError, OSError) as error:
-            return failed(job, paths, facts, Cause(f"the master or its record is not usable: {error}", _UNUSABLE))
+            advice = _NOT_FINITE if isinstance(error, NotFinite) else _UNUSABLE
+            return failed(job, paths, facts, Cause(f"the master or its record is not usable: {error}", advice))
     if told is not None and told.state is JobState.FAILED:
         errors = facts.excerpt(job.id).errors if facts else ()
         return failed(job, paths, facts, explain_job(told.detail, errors), told)
@@ -76,6 +81,8 @@ def failed(job: Job, paths: RunPaths, facts: LogFacts | None, cause: Cause, told
 
 def _integrated(job: Job, files: JobPaths, paths: RunPaths, facts: LogFacts | None) -> Integrated:
     written = record.read(files.record)
+    if reason := _not_of(job, written):
+        raise RecordError(f"{files.record}: {reason}")
     info = images.read_info(files.master)
     history = read_history(info.keywords)
     if job.scale == "adu" or _wrong_type(job, info):
@@ -96,12 +103,22 @@ def _integrated(job: Job, files: JobPaths, paths: RunPaths, facts: LogFacts | No
         rejected_high=rejected.high,
         samples=len(frames) * info.width * info.height * info.channels,
         started=written.created or datetime.now(UTC),
-        seconds=written.seconds or 0.0,
+        seconds=max(written.seconds or 0.0, 0.0),  # clocks are set back
         witnesses_agree=rejected.agree and len(set(told.values())) <= 1,
         notes=(*_notes(job, written, history, block, told), *_errors_of(job, facts, dropped)),
         script=paths.script,
         log=paths.log if facts else None,
     )
+
+
+def _not_of(job: Job, written: Record) -> str | None:
+    """Return why a record cannot be that of ``job``: its frames are others, or too few to be integrated."""
+    told = Counter(entry.path for entry in written.inputs)
+    if strangers := told - Counter(frame.path for frame in job.frames):
+        return f"tells of frames that are not of this group, the first {next(iter(strangers))}"
+    if len(written.inputs) < job.recipe.fewest_frames:
+        return f"tells of {number(len(written.inputs), 'frame')}, and {job.recipe.fewest_frames} are needed"
+    return None
 
 
 def _wrong_type(job: Job, info: ImageInfo) -> bool:

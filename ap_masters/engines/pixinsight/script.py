@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ap_masters import __version__, record
 from ap_masters.engines.pixinsight import parameters
+from ap_masters.engines.pixinsight.masters import frames_in_counts
 from ap_masters.engines.pixinsight.paths import RunPaths, for_pixinsight
 from ap_masters.errors import UsageError
 from ap_masters.model import COMMENTARY, CalibrationMaster, JavaScript, Job, Keyword
@@ -21,14 +22,16 @@ def render(
     javascript: JavaScript = "portable",
     memory: int | None = None,
     instances: int = 1,
+    planned: Sequence[Job] | None = None,
 ) -> str:
     """Return the script that runs ``jobs`` in their order and writes to ``paths``; ASCII, ECMAScript 5.
 
     ``javascript`` "portable" runs on both JavaScript engines of PixInsight; "sm" and "v8" write enumerations by
     name, and "v8" adds the ``#engine`` line that PixInsight 1.9.4 on Apple silicon asks for. ``memory`` is what
     ImageIntegration may take, in bytes; None leaves that to PixInsight, which shares what is free with the other
-    ``instances`` that run such a script. Relative paths are made absolute: where
-    PixInsight stands is anybody's guess. Raises UsageError for a job that PixInsight cannot do as it is defined.
+    ``instances`` that run such a script. ``planned`` are the same jobs with the masters that the records shall name,
+    where copies of these are subtracted. Relative paths are made absolute: where PixInsight stands is anybody's guess.
+    Raises UsageError for a job that PixInsight cannot do as it is defined.
     """
     for job in jobs:
         if reason := unsupported(job, final=paths.final):
@@ -43,7 +46,7 @@ def render(
             paths=paths,
             log=for_pixinsight(paths.log),
             status=for_pixinsight(paths.status),
-            jobs=[_values(job, paths, own) for job in jobs],
+            jobs=[_values(job, named, paths, own) for job, named in zip(jobs, planned or jobs, strict=True)],
             calibration=parameters.CALIBRATION,
             calibrated_postfix=parameters.CALIBRATED_POSTFIX,
             calibrated_extension=parameters.CALIBRATED_EXTENSION,
@@ -54,15 +57,25 @@ def render(
 
 
 def unsupported(job: Job, *, final: bool = False) -> str | None:
-    """Return why a script cannot do ``job``, or None. ``final``: nobody works on the master after the script."""
+    """Return why a script cannot do ``job``, or None. ``final``: nobody works on the master after the script.
+
+    Reads samples where frames are floats: nothing else tells what these mean.
+    """
     if final and job.scale == "adu":
         return "a PixInsight script saves masters on the scale [0, 1], not in ADU"
-    return parameters.unsupported(job)
+    if reason := parameters.unsupported(job):
+        return reason
+    if name := frames_in_counts(job):
+        return (
+            f"{name} holds floats that are counts of the 16-bit range, which PixInsight takes for values from 0 to 1, "
+            "and stretches each frame by its own extremes"
+        )
+    return None
 
 
-def _values(job: Job, paths: RunPaths, own: set[str]) -> dict[str, Any]:
+def _values(job: Job, planned: Job, paths: RunPaths, own: set[str]) -> dict[str, Any]:
     files = paths.jobs[job.id]
-    head, inputs = _draft(job, paths)
+    head, inputs = _draft(planned, paths)
     return {
         "id": job.id,
         "title": job.group.key.describe().replace(" °C", " C"),

@@ -133,7 +133,7 @@ function messageOf(error) {
 }
 
 function seconds(since) {
-   return (new Date().getTime() - since) / 1000;
+   return Math.max(new Date().getTime() - since, 0) / 1000;   // clocks are set back
 }
 
 // writeTextFile() spoils characters of four UTF-8 bytes: JSON goes out as plain ASCII.
@@ -260,23 +260,26 @@ function tell(index, state, fraction, detail) {
 // ImageCalibration: subtracts the masters from every frame of a job and writes copies.
 // Returns [{ index, path, darkScaling }], one for each frame that could be calibrated.
 
-// A master is a path, or the id of a job of this script that makes it.
-function masterPath(reference) {
+// A master ("bias" or "dark") is a path, or the id of a job of this script that makes it.
+function masterPath(job, name) {
+   var reference = job.calibration[name];
    if (!reference)
       return "";
    if (!reference.job)
       return reference.path;
    if (!made[reference.job])
       throw new Error("The master that this group needs was not made: " + reference.path);
+   job.record.calibration[name].path = made[reference.job];   // beside an older master it has another name
    return made[reference.job];
 }
 
-// ImageCalibration writes several files at once and names them after the frames. So that frames of one name,
-// from different folders, do not meet in one file, each pass has every name once. Returns indexes of frames.
+// ImageCalibration writes several files at once and names them after the frames. So that frames of one name, from
+// different folders or with different suffixes, do not meet in one file, each pass has every name once. Returns
+// indexes of frames.
 function passesOf(frames) {
    var passes = [], times = {};
    frames.forEach(function (frame, i) {
-      var key = "=" + nameOf(frame).toLowerCase();
+      var key = "=" + nameOf(frame).toLowerCase().replace(/\.[^.]*$/, "");
       var pass = times[key] || 0;
       times[key] = pass + 1;
       if (!passes[pass])
@@ -288,7 +291,7 @@ function passesOf(frames) {
 
 function calibrate(job) {
    var plan = job.calibration;
-   var bias = masterPath(plan.bias), dark = masterPath(plan.dark);
+   var bias = masterPath(job, "bias"), dark = masterPath(job, "dark");
    makeFolder(plan.folder);
    removeCalibratedFrames(job);
 
@@ -627,11 +630,15 @@ function run(job, index) {
 
 function buildAll() {
    var begun = new Date().getTime();
+   if (isAbandoned()) {
+      console.criticalln(plain("*** Error: The build that this script belongs to is over. " +
+                               "For a script to run by hand: ap-masters script"));
+      return;
+   }
    makeFolder(folderOf(RUN.status));
    makeFolder(folderOf(RUN.log));
    console.abortEnabled = true;
-   if (RUN.final)
-      RUN.log = freePath(RUN.log);   // run once more by hand: the account of the first time stays
+   RUN.log = freePath(RUN.log);   // run once more by hand: the account of the first time stays
    beginLog();
    try {
       writeStatus("running");

@@ -2,6 +2,7 @@
 // It computes nothing; tests/simulator does. `PLAY` says what shall happen.
 var seen = { integrations: [], calibrations: [], saved: [], closed: [], console: [], files: {}, removed: [], slept: 0 };
 var folders = {};
+PLAY.folders.forEach(function (path) { folders[path] = true; });
 var windows = {};
 
 var console = {

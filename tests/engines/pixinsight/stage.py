@@ -10,6 +10,7 @@ _STAGE = Path(__file__).with_name("stage.js").read_text(encoding="utf-8")
 
 _PLAY: dict[str, Any] = {
     "existing": [],  # files that are there before the script begins
+    "folders": ["/scratch/1"],  # and folders: a build's, for the scripts that it launches
     "keywords": [["HISTORY", "", "Integration with ImageIntegration module version 1.6.0"]],  # of the window
     "later": ["imageType", "generateFITSKeywords"],  # of the properties that 1.8.9 lacks, those that there are
     "uncalibrated": [],  # indexes of the frames that ImageCalibration fails to calibrate

@@ -54,6 +54,14 @@ def test_launch(ending: Ending, code: int | None, printed: str, log: str | None,
     assert advice in cause.advice
 
 
+def test_through_without_a_record() -> None:
+    """A script that says it is through has not crashed, whatever is missing afterwards."""
+    cause = explain(Ending.DONE, 0, "", None, began=True)
+
+    assert "record" in cause.reason
+    assert "crashed" not in cause.advice
+
+
 def test_in_the_middle() -> None:
     """An exit code of 0 in the middle of a script is not said to be well."""
     assert "in the middle" in explain(Ending.EXITED, 0, "", None, began=True).reason

@@ -283,6 +283,52 @@ def test_masters_in_counts(bench: Bench) -> None:
     assert "broken.xisf" in failed.reason
 
 
+@pytest.mark.parametrize("suffix", [".xisf", ".fit"])
+@pytest.mark.parametrize("adu", [False, True], ids=["from 0 to 1", "in counts"])
+def test_masters_of_bottom_up_frames(bench: Bench, suffix: str, adu: bool) -> None:
+    """PixInsight turns FITS files over that say so, XISF files never: a master is subtracted the way the frames run."""
+    stored = np.tile(np.linspace(400, 600, 12, dtype=np.float32)[:, None], (1, 16))
+    path = bench.folder / f"dark{suffix}"
+    keywords = (Keyword("ROWORDER", "BOTTOM-UP"),)
+    images.write_image(path, stored if adu else stored / 65535, keywords, image_type="MasterDark")
+    calibration = flat_calibration(dark=CalibrationMaster(path=path, type=FrameType.DARK_FLAT))
+    job = bench.job("flats", FrameType.FLAT, calibration=calibration)
+    for frame in job.frames:
+        write_frame(frame.path, (20_000 + stored).astype(np.uint16), FILTER="Ha", ROWORDER="BOTTOM-UP")
+    frames = tuple(frame.model_copy(update={"row_order": "BOTTOM-UP"}) for frame in job.frames)
+    (flat,) = bench.run([job.model_copy(update={"group": job.group.model_copy(update={"frames": frames})})])
+
+    assert isinstance(flat, Integrated), flat
+    np.testing.assert_allclose(images.read_image(flat.path)[1], 20_000 / 65535, rtol=1e-4)
+
+
+@pytest.mark.parametrize("data_max", [None, 65535.0])
+def test_float_frames_in_counts(bench: Bench, data_max: float | None) -> None:
+    """PixInsight would stretch each between its own extremes: they are refused, and floats from 0 to 1 are not."""
+    counts, fractions = bench.job("counts"), bench.job("fractions")
+    for job, scale in ((counts, 1), (fractions, 65535)):
+        for number, frame in enumerate(job.frames):
+            write_frame(
+                frame.path, (noisy(number) / scale).astype(np.float32), DATAMAX=data_max if scale == 1 else None
+            )
+    jobs = [
+        job.model_copy(
+            update={
+                "group": job.group.model_copy(
+                    update={"frames": tuple(f.model_copy(update={"sample": "float32"}) for f in job.frames)}
+                )
+            }
+        )
+        for job in (counts, fractions)
+    ]
+    refused, made = bench.run(jobs)
+
+    assert isinstance(refused, Failed)
+    assert "0.fits holds floats that are counts" in refused.reason
+    assert "--engine numpy" in refused.advice
+    assert isinstance(made, Integrated)
+
+
 def test_interrupted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the middle of the second job: PixInsight is stopped, and the result of the first is handed over."""
     monkeypatch.setenv("AP_SIM_FAULT", "hang@/second/")

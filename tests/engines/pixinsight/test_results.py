@@ -138,6 +138,41 @@ def test_other_number_of_images(left: Left) -> None:
     assert integrated(left.read("")).notes == ("the master's HISTORY tells of 2 images, 3 were given",)
 
 
+def test_a_record_of_other_frames(left: Left) -> None:
+    """Frames that are not of the job, one twice, or fewer than integration needs: it is no record of this job."""
+    inputs = record.draft(JOB).inputs
+    stranger = inputs[2].model_copy(update={"path": Path("/night/other.fits")})
+    for told in ((*inputs[:2], stranger), (*inputs[:2], inputs[0]), inputs[:2]):
+        left.master(*HISTORY)
+        left.record(inputs=told)
+        failed = left.read()
+
+        assert isinstance(failed, Failed)
+        assert "frames" in failed.reason
+
+
+def test_samples_that_are_no_numbers(left: Left) -> None:
+    """The disk has nothing to do with them."""
+    left.master(*HISTORY)
+    pixels = np.full((12, 16), 0.5, np.float32)
+    pixels[3, 4] = np.nan
+    images.write_image(left.files.master, pixels, image_type="MasterDark")
+    left.record()
+    failed = left.read()
+
+    assert isinstance(failed, Failed)
+    assert "not finite" in failed.reason
+    assert "disk" not in failed.advice
+
+
+def test_a_clock_that_was_set_back(left: Left) -> None:
+    """No work takes less than no time."""
+    left.master(*HISTORY)
+    left.record(seconds=-3600.0)
+
+    assert integrated(left.read()).seconds == 0
+
+
 def test_warnings_of_pixinsight(left: Left) -> None:
     """What PixInsight warns of goes on record."""
     left.master(*HISTORY)

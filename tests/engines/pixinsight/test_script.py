@@ -302,6 +302,15 @@ def test_abandoned() -> None:
     assert len(perform(manual(jobs), goneAfter=1)["integrations"]) == 2
 
 
+def test_abandoned_from_the_start() -> None:
+    """A build that was killed while PixInsight started, or is over: its script does nothing, and says what does."""
+    seen = perform(launched([make_job()]), folders=[])
+
+    assert not seen["integrations"]
+    assert not seen["files"]
+    assert "ap-masters script" in seen["console"][0]
+
+
 def test_log_is_written_where_pixinsight_did_not() -> None:
     """A PixInsight that ignores the path of beginLog() leaves a log all the same."""
     seen = perform(manual([make_job()]), logWritten=False)
@@ -315,6 +324,15 @@ def test_log_that_cannot_be_begun() -> None:
 
     assert seen["files"][f"/library/logs/{STAMP}.log"] == "bytes of the log"
     assert "/library/master/master-dark.xisf" in seen["files"]
+
+
+def test_the_log_of_a_launch_stays() -> None:
+    """Whoever runs the script of a launch once more does not lose what it tells of the first time."""
+    log = f"/logs/{STAMP}_pixinsight.log"
+    seen = perform(launched([make_job()]), existing=[log])
+
+    assert log not in seen["files"]
+    assert f"/logs/{STAMP}_pixinsight_2.log" in seen["files"]
 
 
 @pytest.mark.parametrize("log_written", [True, False])
@@ -442,6 +460,20 @@ def test_frames_of_one_name() -> None:
     assert not any("_c" in path for path in seen["files"])
 
 
+def test_frames_that_differ_in_the_suffix() -> None:
+    """Their calibrated copies would have one name: they are calibrated one after the other, too."""
+    job = make_job(
+        FrameType.FLAT,
+        paths=[Path("/night", name) for name in ("flat 1.fit", "flat 1.fits", "Flat 1.XISF", "flat 1.fits.fz")],
+        calibration=flat_calibration(),
+    )
+    seen = perform(manual([job]))
+
+    assert [[Path(path).name for _, path in each["targetFrames"]] for each in seen["calibrations"]] == [
+        ["flat 1.fit", "flat 1.fits.fz"], ["flat 1.fits"], ["Flat 1.XISF"],
+    ]  # fmt: skip
+
+
 def test_too_few_calibrated() -> None:
     """With fewer flats left than ImageIntegration takes, the job fails with both numbers, and nothing is left over."""
     seen = perform(manual([flat()]), uncalibrated=[0, 2])
@@ -466,6 +498,10 @@ def test_masters_of_the_same_script() -> None:
     seen = perform(manual([dark, the_flat]), existing=["/library/master/master-dark-flat.xisf"])
 
     assert seen["calibrations"][0]["masterDarkPath"] == f"/library/master/master-dark-flat_{STAMP}.xisf"
+    written = written_record(seen, "/library/master/master-flat.xrs").calibration
+    assert written is not None
+    assert written.dark is not None
+    assert written.dark.path == Path(f"/library/master/master-dark-flat_{STAMP}.xisf")
 
 
 def test_missing_master_of_the_same_script() -> None:
