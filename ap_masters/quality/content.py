@@ -154,7 +154,7 @@ def clipped(case: Case) -> Iterator[Finding]:
     """Yield an offset so low that the noise is cut at zero; read noise and levels are then wrong."""
     found = value_of(case.measured, "clipped")
     if found is not None and found.value > _CLIPPED_PERCENT:
-        message = f"{found.value:.2g} % of the samples of a frame are zero: raise the camera's offset"
+        message = f"{found.value:.3g} % of the samples of a frame are zero: raise the camera's offset"
         yield Finding(
             severity="warning", metric="clipped", message=message, value=found.value, limit=_CLIPPED_PERCENT, unit="%"
         )

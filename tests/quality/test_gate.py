@@ -352,6 +352,8 @@ def test_noise_gain_offset_and_rejection_are_judged() -> None:
     assert findings(gain, electrons_per_adu=0.26) == ()
     assert findings(Measure(name="clipped", value=0.1, unit="%")) == ()
     assert of(findings(Measure(name="clipped", value=0.2, unit="%")), "clipped") == ["warning"]
+    (all_of_them,) = findings(Measure(name="clipped", value=99.97, unit="%"))
+    assert all_of_them.message.startswith("100 % of the samples")
     noise = Rejected(low=10, high=161, samples=1000)
     percentile = Recipe(rejection=Rejection.PERCENTILE)
     assert of(findings(rejected=noise, recipe=percentile), "rejection") == ["warning"]
