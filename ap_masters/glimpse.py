@@ -9,7 +9,7 @@ from ap_masters.config import FlatSettings, QualitySettings
 from ap_masters.errors import ImageError
 from ap_masters.images.scale import full_scale
 from ap_masters.model import Frame, Group
-from ap_masters.quality.single_frames import Glimpse, faint_colours, unfit
+from ap_masters.quality.single_frames import HOT_PIXELS, Glimpse, faint_colours, unfit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ap_masters.images.image import Image
 
 _BANDS: Final = 32  # bands of rows, spread evenly over the frame ...
-_FEWEST_AT_PEAK: Final = 1e-5  # of the samples: hot pixels, not saturation
 _ROWS: Final = 4  # ... of this many rows each; even, so that every colour of a CFA is seen
 
 
@@ -75,7 +74,7 @@ def _at_the_top(samples: "NDArray[Any]", peak: float) -> tuple[float, float]:
     import numpy as np
 
     at_peak = int(np.count_nonzero(samples >= peak))
-    if at_peak < _FEWEST_AT_PEAK * samples.size:  # almost always: what stands below is then of no interest
+    if at_peak <= HOT_PIXELS * samples.size:  # almost always: what stands below is then of no interest
         return at_peak / samples.size, 0.0
     below = samples[samples < peak]
     next_below = np.count_nonzero(below == below.max()) if below.size else 0

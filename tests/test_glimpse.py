@@ -178,6 +178,14 @@ def test_sound_flats_are_not_taken_for_saturated(tmp_path: Path) -> None:
     assert judged(tmp_path / "hot", hot, IMAGETYP="FLAT") == ["", "", ""]
 
 
+def test_hot_pixels_are_no_saturation_whatever_the_limit(tmp_path: Path) -> None:
+    """A limit of nothing at all is for what is saturated, not for the greatest sample of each frame."""
+    path = write_frame(tmp_path / "0.fits", flat_of(1, 8000), IMAGETYP="FLAT")
+    frame = frame_of(path)
+
+    assert unfit(FLAT, [frame], glimpses([frame]), FlatSettings(saturated_fraction=0), QualitySettings()) == ()
+
+
 def test_a_half_copied_frame_is_dropped(tmp_path: Path) -> None:
     """Space was made for the whole file, then the copy broke off: the last rows are zero bytes."""
     frames = [noisy(seed, shape=(130, 200)) for seed in range(3)]

@@ -17,6 +17,9 @@ from ap_masters.model import Frame, FrameType, Reason, SetAside
 _COLOURS: Final = {"R": "red", "G": "green", "B": "blue", "C": "cyan", "M": "magenta", "Y": "yellow"}
 
 
+HOT_PIXELS: Final = 1e-4
+"""The share of the samples that may stand at the greatest value without being looked into."""
+
 _STEEP: Final = 4.0  # times what stands one value below: a pile, where light falls off
 _FAR_BELOW_ZERO: Final = 0.02  # of full scale; more than anything that was subtracted by mistake
 _COLOURED_ADU: Final = 100.0  # black levels of the four phases differ by less
@@ -78,7 +81,8 @@ def saturation(seen: Sequence[Glimpse], flat: FlatSettings) -> float:
     Cameras of 12 and 14 bits that do not scale their counts end at 4095 and 16383. The light of a flat falls off
     towards its greatest values; only saturation gathers many samples exactly at the greatest one of all frames.
     """
-    piled = {g.peak for g in seen if g.at_peak > max(flat.saturated_fraction, _STEEP * g.below_peak)}
+    least = max(flat.saturated_fraction, HOT_PIXELS)
+    piled = {g.peak for g in seen if g.at_peak > max(least, _STEEP * g.below_peak)}
     greatest = max((g.peak for g in seen), default=1.0)
     return greatest if piled == {greatest} else 1.0
 
