@@ -180,8 +180,9 @@ def test_sound_flats_are_not_taken_for_saturated(tmp_path: Path) -> None:
 
 def test_hot_pixels_are_no_saturation_whatever_the_limit(tmp_path: Path) -> None:
     """A limit of nothing at all is for what is saturated, not for the greatest sample of each frame."""
-    path = write_frame(tmp_path / "0.fits", flat_of(1, 8000), IMAGETYP="FLAT")
-    frame = frame_of(path)
+    pixels = np.tile(flat_of(1, 8000), (1, 10))
+    pixels[64, 7] = 16383
+    frame = frame_of(write_frame(tmp_path / "0.fits", pixels, IMAGETYP="FLAT"))
 
     assert unfit(FLAT, [frame], glimpses([frame]), FlatSettings(saturated_fraction=0), QualitySettings()) == ()
 
