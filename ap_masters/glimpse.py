@@ -1,4 +1,4 @@
-"""What the pixels of single frames show before they are integrated: their level and how much is saturated."""
+"""What the pixels of single frames show before they are integrated: level, greatest value, phases, blank rows."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +9,12 @@ from ap_masters.config import FlatSettings, QualitySettings
 from ap_masters.errors import ImageError
 from ap_masters.images.scale import full_scale
 from ap_masters.model import Frame, Group
-from ap_masters.quality.single_frames import Glimpse, faint_colours, unfit
+from ap_masters.quality.single_frames import HOT_PIXELS, Glimpse, faint_colours, unfit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ap_masters.images.image import Image
 
 _BANDS: Final = 32  # bands of rows, spread evenly over the frame ...
 _ROWS: Final = 4  # ... of this many rows each; even, so that every colour of a CFA is seen
@@ -50,15 +52,57 @@ def _glimpse(frame: Frame) -> Glimpse | None:
     try:
         with images.open_image(frame.path, datasum=False) as image:
             samples = np.concatenate([image.read_rows(int(f), int(f) + rows) for f in firsts], axis=1)
+            blank = _blank(image, samples)
     except (ImageError, OSError):
         return None
     greatest = float(np.fmax.reduce(samples, axis=None))  # whatever is no number is left to the engine
     full = full_scale(image.info, greatest)
+    at_peak, below_peak = _at_the_top(samples, min(greatest, full))
     return Glimpse(
         level=float(np.median(samples)) / full,
-        saturated=float(np.count_nonzero(samples >= full)) / samples.size,
+        peak=min(greatest, full) / full,
+        at_peak=at_peak,
+        below_peak=below_peak,
+        blank=blank,
+        phases=tuple(median / full for median in _phases(samples)),
         colours={letter: float(np.median(part)) / full for letter, part in _colours(frame, samples[0])},
     )
+
+
+def _at_the_top(samples: "NDArray[Any]", peak: float) -> tuple[float, float]:
+    """Return which share of the samples stands at the greatest value, and which at the next one below."""
+    import numpy as np
+
+    at_peak = int(np.count_nonzero(samples >= peak))
+    if at_peak <= HOT_PIXELS * samples.size:  # almost always: what stands below is then of no interest
+        return at_peak / samples.size, 0.0
+    below = samples[samples < peak]
+    next_below = np.count_nonzero(below == below.max()) if below.size else 0
+    return at_peak / samples.size, int(next_below) / samples.size
+
+
+def _blank(image: "Image", samples: "NDArray[Any]") -> float:
+    """Return the share of rows whose bytes are all zero, where they begin the frame or end it; else 0."""
+    import numpy as np
+
+    for row, edge in ((image.info.height - 1, samples[:, -1]), (0, samples[:, 0])):
+        if edge.min() == edge.max() and not image.read_stored(row, row + 1).any():
+            return float(np.mean((samples == edge[:, None, :1]).all(axis=(0, 2))))
+    return 0.0
+
+
+def _phases(samples: "NDArray[Any]") -> tuple[float, ...]:
+    """Return the medians of the four phases of 2 x 2 pixels, row by row, in the samples' unit; of a mosaic or not."""
+    import numpy as np
+
+    from ap_masters.engines.medians import medians_in_memory
+
+    mosaic = samples[0][:, : samples.shape[2] // 2 * 2]
+    if len(samples) != 1 or len(mosaic) < 2 or not mosaic.shape[1]:
+        return ()
+    parts = [mosaic[y : len(mosaic) // 2 * 2 : 2, x::2].ravel() for y in (0, 1) for x in (0, 1)]
+    medians: list[float] = medians_in_memory(np.stack(parts)).tolist()
+    return tuple(medians)
 
 
 def _colours(frame: Frame, mosaic: "NDArray[Any]") -> Iterator[tuple[str, "NDArray[Any]"]]:

@@ -28,7 +28,8 @@ _READING: Final = ("model/*.py", "headers/*.py", "images/*.py", "safe.py", "text
 class Entry(NamedTuple):
     """What is known of a file of that size and time: the frame (no folder looked at), or why it has none.
 
-    ``sample`` and ``digest`` are hashes of parts and of the whole of the file, where duplicates were looked for.
+    ``sample`` and ``digest`` are hashes of parts and of the whole of the file, ``row`` and ``pixels`` of a row of the
+    image and of all it shows, each where duplicates were looked for.
     ``passing`` marks a problem that may be gone without a trace in the file, as a missing permission.
     """
 
@@ -39,6 +40,8 @@ class Entry(NamedTuple):
     passing: bool = False
     sample: str | None = None
     digest: str | None = None
+    row: str | None = None
+    pixels: str | None = None
 
 
 class _Row(NamedTuple):
@@ -58,6 +61,8 @@ class _Row(NamedTuple):
     problem: str | None
     sample: str | None
     digest: str | None
+    row: str | None
+    pixels: str | None
 
 
 class _Stored(Noun):
@@ -106,7 +111,7 @@ class _Stored(Noun):
                     "decisions": tuple([self.decisions[place] for place in row.decided]),
                 }
             )
-        return Entry(row.size, row.mtime_ns, frame, row.problem, False, row.sample, row.digest)
+        return Entry(row.size, row.mtime_ns, frame, row.problem, False, row.sample, row.digest, row.row, row.pixels)
 
 
 _BLANK: Final = {
@@ -136,6 +141,8 @@ def _row(entry: Entry, kinds: dict[Frame, int], decisions: dict[Decision, int]) 
         problem=entry.problem,
         sample=entry.sample,
         digest=entry.digest,
+        row=entry.row,
+        pixels=entry.pixels,
     )
 
 

@@ -1,17 +1,19 @@
 """What a few rows of a frame tell before it is integrated: its level, and that of every colour of a mosaic."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from ap_masters import headers, images
 from ap_masters.config import FlatSettings, QualitySettings
 from ap_masters.glimpse import glimpses
 from ap_masters.model import Frame, FrameType, ImageInfo
-from ap_masters.quality.single_frames import faint_colours, unfit
-from tests.builders import nina_keywords, write_frame
+from ap_masters.quality.single_frames import faint_colours, saturation, unfit
+from tests.builders import nina_keywords, noisy, write_frame
 
 FLAT = FrameType.FLAT
 SETTINGS = (FlatSettings(), QualitySettings())
@@ -104,7 +106,7 @@ def test_float_frames_have_the_same_level_in_either_scale(tmp_path: Path, scale:
 
 def test_a_sample_that_is_no_number_hides_no_scale(tmp_path: Path) -> None:
     """Counts with a hole are counts, not samples that are all saturated; the engine will tell of the hole."""
-    pixels = np.full((64, 96), 30000, np.float32)
+    pixels = noisy(1, level=30000, shape=(64, 96)).astype(np.float32)
     pixels[::5, 7] = np.nan
     path = tmp_path / "hole.fits"
     images.write_image(path, pixels, nina_keywords(IMAGETYP="FLAT"), image_type="Flat")
@@ -112,7 +114,8 @@ def test_a_sample_that_is_no_number_hides_no_scale(tmp_path: Path) -> None:
     (seen,) = glimpses([frame_of(path)])
 
     assert seen is not None
-    assert seen.saturated == 0
+    assert seen.peak < 0.5
+    assert saturation([seen], FlatSettings()) == 1
 
 
 def test_a_frame_that_cannot_be_read_is_left_to_the_engine(tmp_path: Path) -> None:
@@ -123,3 +126,141 @@ def test_a_frame_that_cannot_be_read_is_left_to_the_engine(tmp_path: Path) -> No
 
     assert glimpses([frame]) == [None]
     assert unfit(FLAT, [frame], [None], *SETTINGS) == ()
+
+
+# --- what is no frame of its type ---
+
+
+def flat_of(seed: int, level: float, *, white: int = 65535, step: int = 1, sigma: float = 60.0) -> NDArray[np.uint16]:
+    """Return a vignetted flat of a camera whose counts end at ``white`` and come in steps of ``step``."""
+    y, x = np.mgrid[-1:1:130j, -1:1:200j]
+    light = level * (1 - 0.15 * (x**2 + y**2)) + np.random.default_rng(seed).normal(0, sigma, (130, 200))
+    counts: NDArray[np.uint16] = (np.rint(light / step) * step).clip(0, white).astype(np.uint16)
+    return counts
+
+
+def judged(folder: Path, frames: list[NDArray[Any]], **cards: Any) -> list[str]:
+    """Return why each of these frames is dropped, "" for those that stay."""
+    paths = [write_frame(folder / f"{number}.fits", pixels, **cards) for number, pixels in enumerate(frames)]
+    found = [frame_of(path) for path in paths]
+    kind = found[0].type
+    assert kind is not None
+    dropped = {aside.path: aside.detail for aside in unfit(kind, found, glimpses(found), *SETTINGS)}
+    return [dropped.get(path, "") for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("white", "step"), [(16383, 1), (4095, 1), (65532, 4), (65520, 16)], ids=["14", "12", "14 scaled", "12 scaled"]
+)
+def test_flats_saturated_below_65535_are_dropped(tmp_path: Path, white: int, step: int) -> None:
+    """A camera of 12 or 14 bits ends below full scale: many samples stand there, in every frame, and none above."""
+    frames = [flat_of(seed, 1.02 * white, white=white, step=step) for seed in range(2)]
+    frames.append(flat_of(3, 0.6 * white, white=white, step=step))  # taken later, in twilight
+
+    first, second, third = judged(tmp_path, frames, IMAGETYP="FLAT")
+
+    for detail in (first, second):
+        assert "of its samples are saturated (limit 0.10%)" in detail
+        assert f"they stand at {white:,} ADU, and none above" in detail
+    assert third == ""
+
+
+def test_sound_flats_are_not_taken_for_saturated(tmp_path: Path) -> None:
+    """Coarse counts with many samples on the greatest value, or hot pixels at white, are no saturation."""
+    coarse = [flat_of(seed, 30000, step=257, sigma=200) for seed in range(3)]  # 8 bits
+    dull = [flat_of(seed, 1600, sigma=0.4) for seed in range(3)]  # of 12 bits, with hardly any noise
+    hot = [flat_of(seed, 8000) for seed in range(3)]
+    for frame in hot:
+        frame[7::40, 11::50] = 16383
+
+    assert judged(tmp_path / "coarse", coarse, IMAGETYP="FLAT") == ["", "", ""]
+    assert judged(tmp_path / "dull", dull, IMAGETYP="FLAT") == ["", "", ""]
+    assert judged(tmp_path / "hot", hot, IMAGETYP="FLAT") == ["", "", ""]
+
+
+def test_hot_pixels_are_no_saturation_whatever_the_limit(tmp_path: Path) -> None:
+    """A limit of nothing at all is for what is saturated, not for the greatest sample of each frame."""
+    pixels = np.tile(flat_of(1, 8000), (1, 10))
+    pixels[64, 7] = 16383
+    frame = frame_of(write_frame(tmp_path / "0.fits", pixels, IMAGETYP="FLAT"))
+
+    assert unfit(FLAT, [frame], glimpses([frame]), FlatSettings(saturated_fraction=0), QualitySettings()) == ()
+
+
+def test_a_half_copied_frame_is_dropped(tmp_path: Path) -> None:
+    """Space was made for the whole file, then the copy broke off: the last rows are zero bytes."""
+    frames = [noisy(seed, shape=(130, 200)) for seed in range(3)]
+    frames[1][100:] = 32768  # zero bytes, as BZERO is 32768
+
+    first, second, third = judged(tmp_path, frames)
+
+    assert (first, third) == ("", "")
+    assert second.startswith("about 2")
+    assert "hold nothing but zero bytes" in second
+    assert "copy it again" in second
+
+
+@pytest.mark.parametrize("value", [32768, 0, 500], ids=["zero bytes", "zeros", "a constant"])
+def test_masked_rows_are_the_cameras_own(tmp_path: Path, value: int) -> None:
+    """Rows that hold one value in all frames are masked ones, or overscan."""
+    frames = [noisy(seed, shape=(130, 200)) for seed in range(3)]
+    for frame in frames:
+        frame[-6:] = value
+
+    assert judged(tmp_path, frames) == ["", "", ""]
+
+
+def test_signed_samples_without_bzero_are_dropped_for_that(tmp_path: Path) -> None:
+    """A dark at -32267 ADU: the keyword that makes its samples unsigned is missing."""
+    path = tmp_path / "0.fits"
+    header = fits.Header([(k.name, k.value) for k in nina_keywords()])
+    fits.PrimaryHDU((noisy(1, shape=(130, 200)).astype(np.int32) - 32768).astype(np.int16), header).writeto(path)
+    frame = frame_of(path)
+
+    (aside,) = unfit(FrameType.DARK, [frame], glimpses([frame]), *SETTINGS)
+
+    assert "BZERO = 32768 is missing from its header" in aside.detail
+    assert "-32,268 ADU" in aside.detail
+
+
+def test_signed_samples_about_zero_are_no_mistake(tmp_path: Path) -> None:
+    """Darks from which a bias was subtracted scatter about zero."""
+    path = tmp_path / "0.fits"
+    header = fits.Header([(k.name, k.value) for k in nina_keywords()])
+    fits.PrimaryHDU(np.random.default_rng(1).normal(-30, 9, (130, 200)).astype(np.int16), header).writeto(path)
+    frame = frame_of(path)
+
+    assert unfit(FrameType.DARK, [frame], glimpses([frame]), *SETTINGS) == ()
+
+
+def lit(red: float, blue: float, level: float = 4000.0) -> NDArray[np.uint16]:
+    """Return an RGGB dark of that much light in its green pixels, and of this share of it in red and blue."""
+    seen = noisy(1, level=500, sigma=8, shape=(130, 200)).astype(float)
+    light = np.full(seen.shape, level)
+    light[0::2, 0::2] *= red
+    light[1::2, 1::2] *= blue
+    counts: NDArray[np.uint16] = np.rint(seen + light).astype(np.uint16)
+    return counts
+
+
+def test_a_dark_that_saw_light_through_colour_filters_is_dropped(tmp_path: Path) -> None:
+    """Far below a tenth of full scale, and all frames alike: the pattern of the colours gives it away."""
+    details = judged(tmp_path, [lit(0.6, 0.8)] * 3, BAYERPAT="RGGB")
+
+    for detail in details:
+        assert detail.startswith("its pixels of 2 x 2 have medians of ")
+        assert detail.endswith("as of light through colour filters: it has seen light")
+
+
+def test_honest_darks_with_phases_of_their_own_stay(tmp_path: Path) -> None:
+    """A warm camera whose rows or columns share amplifiers, black levels by phase, and glow: all without light."""
+    warm = noisy(1, level=6000, sigma=40, shape=(130, 200)).astype(float)
+    rows, columns, steps, glow = (warm.copy() for _ in range(4))
+    rows[0::2] *= 1.3
+    columns[:, 0::2] *= 1.3
+    steps[0::2, 0::2] += 60
+    glow += 20000 * np.exp(-np.hypot(*np.mgrid[0:130, 0:200]) / 40)
+
+    details = judged(tmp_path, [a.astype(np.uint16) for a in (rows, columns, steps, glow)], BAYERPAT="RGGB")
+
+    assert details == ["", "", "", ""]

@@ -43,9 +43,9 @@ def discover(
 ) -> Discovery:
     """Return what lies under ``roots``, folders or single files, in an order that depends on the paths alone.
 
-    Headers are read in ``threads`` threads, or taken from ``cache`` where size and time are unchanged; no pixel is
-    read. Folders named ``.ap-masters`` and those in ``exclude`` are passed over. Raises UsageError for a root that
-    does not exist; everything else that goes wrong is set aside with its reason.
+    Headers are read in ``threads`` threads, or taken from ``cache`` where size and time are unchanged; pixels are read
+    only of frames that seem to be one exposure. Folders named ``.ap-masters`` and those in ``exclude`` are passed over.
+    Raises UsageError for a root that does not exist; everything else that goes wrong is set aside with its reason.
     """
     with no_garbage():
         return _discover(Walk(roots, exclude=exclude), cache, threads)
@@ -64,7 +64,7 @@ def _discover(walk: Walk, cache: HeaderCache | None, threads: int | None) -> Dis
                 (frames if reason is None else others).append(frame)
             if reason is not None:
                 set_aside.append(SetAside(path=folder.path / name, reason=reason, detail=detail))
-    copies = duplicates_of(frames, sample=known.sample, digest=known.digest)
+    copies = duplicates_of(frames, known)
     set_aside += [SetAside(path=path, reason=Reason.DUPLICATE, detail=detail) for path, detail in copies.items()]
     known.save()
     return Discovery(

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from ap_masters.discover.duplicates import digest_of, sample_of
+from ap_masters.discover.duplicates import digest_of, pixels_of, row_of, sample_of
 from ap_masters.discover.walk import Found, Walk
 from ap_masters.errors import ImageError
 from ap_masters.header_cache import Entry, HeaderCache
@@ -47,25 +47,36 @@ class Known:
 
     def sample(self, frame: Frame) -> str | None:
         """Return the hash of parts of a frame's file, remembered or taken now."""
-        entry = self._entries[frame.path.parent][frame.path.name]
-        if entry.sample is None:
-            entry = entry._replace(sample=sample_of(frame.path, frame.size))
-            self._set(frame.path, entry)
-        return entry.sample
+        entry = self._entry(frame)
+        return entry.sample or self._keep(frame, entry._replace(sample=sample_of(frame.path, frame.size))).sample
 
     def digest(self, frame: Frame) -> str | None:
         """Return the hash of a frame's file, remembered or taken now."""
-        entry = self._entries[frame.path.parent][frame.path.name]
-        if entry.digest is None:
-            entry = entry._replace(digest=digest_of(frame.path))
-            self._set(frame.path, entry)
-        return entry.digest
+        entry = self._entry(frame)
+        return entry.digest or self._keep(frame, entry._replace(digest=digest_of(frame.path))).digest
+
+    def row(self, frame: Frame) -> str | None:
+        """Return the hash of a row of a frame, remembered or taken now."""
+        entry = self._entry(frame)
+        return entry.row or self._keep(frame, entry._replace(row=row_of(frame.path))).row
+
+    def pixels(self, frame: Frame) -> str | None:
+        """Return the hash of a frame's pixels, remembered or taken now."""
+        entry = self._entry(frame)
+        return entry.pixels or self._keep(frame, entry._replace(pixels=pixels_of(frame.path))).pixels
 
     def save(self) -> None:
         """Keep what is new for the next run."""
         if self._cache is not None:
             for folder in self._changed:
                 self._cache.save(folder, self._entries[folder])
+
+    def _entry(self, frame: Frame) -> Entry:
+        return self._entries[frame.path.parent][frame.path.name]
+
+    def _keep(self, frame: Frame, entry: Entry) -> Entry:
+        self._set(frame.path, entry)
+        return entry
 
     def _set(self, path: Path, entry: Entry) -> None:
         self._entries[path.parent][path.name] = entry

@@ -12,6 +12,10 @@ from ap_masters.wording import number
 
 _CLIPPED_PERCENT = 0.1
 _ONE_SIDED_PERCENT = 5.0
+_LEAST_VIGNETTING = 50.0  # ADU; less than what is left of the offset's own shape
+# per cent of the level: a degree more in the middle of a warm sensor makes a dark current a tenth larger there
+_VIGNETTED: tuple[tuple[Severity, float], ...] = (("refuse", 20.0), ("warning", 10.0))
+_FAR_TIMES, _FAR_ERRORS = 2.0, 10.0  # glow grows faster than the exposure, but not so fast
 _MOST_PERCENT = 50.0  # of the samples: what has lost more is no mean of its frames
 
 
@@ -27,6 +31,35 @@ def lit(case: Case) -> Iterator[Finding]:
         which = f"{len(bright)} of {len(case.frame_levels)} frames reach" if bright else "it has"
         message = f"{which} {level:.0f} ADU: lit, or a light with the header of a {case.type}"
         yield Finding(severity="refuse", metric="level", message=message, value=level, limit=limit, unit="ADU")
+
+
+def vignetted(case: Case) -> Iterator[Finding]:
+    """Yield a dark with the shape of a flat: darker in all four corners. Amplifiers glow from the border inwards."""
+    found, median = value_of(case.measured, "vignetting"), case.value("median")
+    if found is None or median is None or not found.value > _LEAST_VIGNETTING:
+        return
+    for severity, percent in _VIGNETTED:
+        if found.value > percent / 100 * median:
+            message = (
+                f"all corners are {found.value:.0f} ADU or more below the centre, of {median:.0f} ADU: shaped like a "
+                "flat, so it has seen light"
+            )
+            yield told(severity, found, message, percent)
+            return
+
+
+def contradicted(case: Case) -> Iterator[Finding]:
+    """Yield a dark far brighter than the dark current that the other masters of its mode tell of."""
+    foretold, median = value_of(case.measured, "foretold level"), case.value("median")
+    if foretold is None or median is None:
+        return
+    limit = _FAR_TIMES * foretold.value + _FAR_ERRORS * (foretold.error or 0.0)
+    if median > limit:
+        message = (
+            f"{median:.0f} ADU, where bias and shorter darks of this mode foretell {foretold.value:.0f} ADU: lit, or "
+            "taken warmer or in another mode than the headers say"
+        )
+        yield Finding(severity="refuse", metric="level", message=message, value=median, limit=limit, unit="ADU")
 
 
 def over_subtracted(case: Case) -> Iterator[Finding]:
@@ -154,7 +187,7 @@ def clipped(case: Case) -> Iterator[Finding]:
     """Yield an offset so low that the noise is cut at zero; read noise and levels are then wrong."""
     found = value_of(case.measured, "clipped")
     if found is not None and found.value > _CLIPPED_PERCENT:
-        message = f"{found.value:.2g} % of the samples of a frame are zero: raise the camera's offset"
+        message = f"{found.value:.3g} % of the samples of a frame are zero: raise the camera's offset"
         yield Finding(
             severity="warning", metric="clipped", message=message, value=found.value, limit=_CLIPPED_PERCENT, unit="%"
         )

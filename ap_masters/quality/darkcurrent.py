@@ -2,13 +2,14 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from ap_masters.model import UNLIT, FrameType, GroupKey, Noun
+from ap_masters.model import DARKS, UNLIT, FrameType, GroupKey, Noun
 from ap_masters.record import Measure
 
+_BLACK_ERROR = 5.0  # ADU; black levels of masters of one mode differ by less
 _LEAST_RANGE = 2.0  # degrees between the coldest and the warmest series, before a doubling is spoken of
 
 
@@ -75,7 +76,10 @@ def doublings(series: Sequence[DarkSeries]) -> tuple[Doubling, ...]:
 
 
 def dark_measures(key: GroupKey, levels: Iterable[Level]) -> tuple[Measure, ...]:
-    """Return dark current and doubling temperature for one master, from it and the library's other masters."""
+    """Return dark current, doubling temperature and the level that is to be expected of one dark.
+
+    From it and the library's other masters.
+    """
     known = [level for level in levels if _mode(level.key) == _mode(key)]
     series = dark_series(known)
     own = next((s for s in series if s.temperature == key.temperature), None)
@@ -102,7 +106,28 @@ def dark_measures(key: GroupKey, levels: Iterable[Level]) -> tuple[Measure, ...]
         )
         for found in doublings(series)
     ]
-    return tuple(measured)
+    return (*measured, *_foretold(key, known))
+
+
+def _foretold(key: GroupKey, known: Sequence[Level]) -> Iterator[Measure]:
+    """Yield the level that the bias and the longest of the shorter darks of one temperature let a dark have."""
+    if key.temperature is None or key.exposure is None:
+        return
+    alike = [level for level in known if level.key.temperature == key.temperature]
+    biases = [level.adu for level in alike if level.key.type is FrameType.BIAS]
+    darks = [(level.key.exposure or 0.0, level.adu) for level in alike if level.key.type in DARKS]
+    shorter = [(exposure, adu) for exposure, adu in darks if 0 < exposure < key.exposure]
+    if not biases or not shorter:
+        return
+    exposure, adu = max(shorter)
+    black, times = fmean(biases), key.exposure / exposure
+    yield Measure(
+        name="foretold level",
+        value=black + max(adu - black, 0.0) * times,
+        unit="ADU",
+        error=_BLACK_ERROR * times,
+        method=f"straight line from the bias through the dark of {exposure:g} s",
+    )
 
 
 def fit_line(points: Sequence[tuple[float, float]]) -> tuple[float, float, float | None]:

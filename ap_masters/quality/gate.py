@@ -11,6 +11,8 @@ from ap_masters.record import Finding, Record
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     content.lit,
+    content.vignetted,
+    content.contradicted,
     content.over_subtracted,
     content.mixed,
     drift.drifts,

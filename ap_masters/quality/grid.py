@@ -120,6 +120,11 @@ def fall_off(grid: Grid) -> float:
     return (middle - corners) / middle
 
 
+def vignetting(grid: Grid) -> float:
+    """Return how much darker even the brightest of the four corners is than the centre, in the unit of the grid."""
+    return _middle(grid) - max(grid[0][0], grid[0][-1], grid[-1][0], grid[-1][-1])
+
+
 def asymmetry(grid: Grid) -> float:
     """Return the larger difference between opposite halves (left/right, top/bottom), as a fraction of the centre.
 

@@ -162,6 +162,12 @@ def _fall_off(facts: Facts) -> Estimate | None:
     return Estimate(100 * grid.fall_off(facts.blocks)) if usable else None
 
 
+def _vignetting(facts: Facts) -> Estimate | None:
+    if not grid.is_usable(facts.statistics.grid):
+        return None
+    return Estimate(grid.vignetting(facts.blocks), 2 * facts.block_error)
+
+
 def _asymmetry(facts: Facts) -> Estimate | None:
     usable = grid.is_usable(facts.statistics.grid) and facts.median > 0
     return Estimate(100 * grid.asymmetry(facts.blocks)) if usable else None
@@ -229,6 +235,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("cold pixels", "", _ALL, _cold, "samples more than 5 robust sigma below the median"),
     Metric("warm fraction", "%", UNLIT, _warm_fraction, "hot pixels / all samples"),
     Metric("gradient", "ADU", _ALL, _gradient, "range of the plane through the block medians (Theil-Sen)", "e-"),
+    Metric(
+        "vignetting", "ADU", UNLIT, _vignetting, "centre blocks above the brightest of the four corner blocks", "e-"
+    ),
     Metric("amp glow", "ADU/s", DARKS, _glow, "brightest border zone above the centre", "e-/s"),
     Metric("row banding", "ADU", UNLIT, _row_banding, "scatter of row medians beyond white noise and plane", "e-"),
     Metric("column banding", "ADU", UNLIT, _column_banding, "the same of column medians", "e-"),

@@ -290,7 +290,7 @@ def test_two_cameras_started_at_once_are_no_copies(
 ) -> None:
     """A packed file of one name and start is a copy only where the whole header agrees; its pixels are not read."""
     plain = write_frame(tmp_path / "a" / "dark_000.fits", noisy(1), DATE_OBS=at(0))
-    other = write_frame(tmp_path / "b" / "dark_000.fits", noisy(1), DATE_OBS=at(0), **change)
+    other = write_frame(tmp_path / "b" / "dark_000.fits", noisy(2 if change else 1), DATE_OBS=at(0), **change)
     packed = pack(other, suffix)
 
     found = find(tmp_path)
@@ -411,6 +411,50 @@ def test_copies_that_differ_in_the_middle_are_told_apart(tmp_path: Path) -> None
     write_frame(tmp_path / "b.fits", pixels)
 
     assert len(find(tmp_path).frames) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("f.fits.gz", "frame.fits"),
+        ("f.xisf", "frame.fits"),
+        ("frame, saved anew.fits", "frame.fits"),
+        ("f.fits", "f.fits"),
+    ],
+    ids=["packed", "other format", "longer name", "shorter name"],
+)
+def test_one_exposure_in_two_files_counts_once(tmp_path: Path, name: str, kept: str) -> None:
+    """Packed, in the other format or with one keyword more: the bytes differ, time and pixels agree."""
+    write_frame(tmp_path / "frame.fits", noisy(1), DATE_OBS=at(0))
+    write_frame(tmp_path / "other.fits", noisy(2), DATE_OBS=at(5))
+    copy = write_frame(tmp_path / name.removesuffix(".gz"), noisy(1), DATE_OBS=at(0), OBJECT="M 31")
+    if name.endswith(".gz"):
+        pack(copy, "gz")
+
+    found = find(tmp_path)
+
+    assert names(found, tmp_path) == sorted([kept, "other.fits"])
+    assert [(aside.reason, aside.detail) for aside in found.set_aside] == [
+        (Reason.DUPLICATE, f"same pixels as {tmp_path / kept}, and taken at the same time")
+    ]
+
+
+def test_a_burst_within_one_second_is_many_frames(tmp_path: Path) -> None:
+    """Some programs write whole seconds: the pixels decide, and only a row of each is read."""
+    for number in range(3):
+        write_frame(tmp_path / f"{number}.fits", noisy(number), IMAGETYP="BIAS", EXPTIME=0.001, DATE_OBS=at(0))
+
+    assert len(find(tmp_path).frames) == 3
+
+
+def test_equal_pixels_of_another_time_or_camera_are_no_copies(tmp_path: Path) -> None:
+    """Only what says it is the same exposure is compared."""
+    write_frame(tmp_path / "a.fits", noisy(1), DATE_OBS=at(0))
+    write_frame(tmp_path / "b.fits", noisy(1), DATE_OBS=at(5))
+    write_frame(tmp_path / "c.fits", noisy(1), DATE_OBS=at(0), INSTRUME="QHY600M")
+    write_frame(tmp_path / "d.fits", noisy(1), DATE_OBS=at(0), IMAGETYP="BIAS")
+
+    assert len(find(tmp_path).frames) == 4
 
 
 def test_nothing_vanishes(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The gate publishes what is sound, advises where something drifts, and keeps back what cannot be right."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -194,6 +194,60 @@ def test_a_lit_dark_is_refused(frame_type: FrameType) -> None:
     assert "refuse" in of(one_frame.findings, "level")
 
 
+def dimmer_corners(depth: float) -> Callable[[float, float], float]:
+    """Return vignetting as ``make_statistics`` takes it: so many ADU less in the corners than in the middle."""
+    return lambda across, down: -2 * depth * (across**2 + down**2)
+
+
+@pytest.mark.parametrize(
+    ("depth", "found"),
+    [
+        pytest.param(300.0, [], id="uneven"),
+        pytest.param(650.0, ["warning"], id="suspect"),
+        pytest.param(1400.0, ["refuse"], id="lit"),
+    ],
+)
+def test_a_dark_shaped_like_a_flat_saw_light(depth: float, found: list[str]) -> None:
+    """No dark falls off towards all its corners as light behind a lens does; a slightly warmer middle is none."""
+    record = judged(statistics=make_statistics(median=4700, shape=dimmer_corners(depth)))
+
+    assert of(record.findings, "vignetting") == found
+
+
+@pytest.mark.parametrize(
+    ("median", "shape"),
+    [
+        pytest.param(3000.0, lambda x, _: 9000 * max(0.0, x - 0.2), id="amp glow at an edge"),
+        pytest.param(3000.0, lambda x, y: 20000 * max(0.0, x + y - 0.5), id="amp glow in a corner"),
+        pytest.param(3000.0, lambda x, y: 8000 * (x * x + y * y), id="glow all around"),
+        pytest.param(60.0, dimmer_corners(30), id="a low level"),
+        pytest.param(6000.0, lambda x, _: 200 * x, id="warm and uncooled"),
+    ],
+)
+def test_glow_is_no_vignetting(median: float, shape: Callable[[float, float], float]) -> None:
+    """Amplifiers glow from the border inwards, and warm sensors are bright all over."""
+    record = judged(statistics=make_statistics(median=median, shape=shape))
+
+    assert of(record.findings, "vignetting") == []
+    assert record.status is MasterStatus.PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("median", "found"),
+    [(520.0, []), (900.0, []), (4748.0, ["refuse"])],
+    ids=["as foretold", "in doubt", "far beyond"],
+)
+def test_a_dark_far_above_what_its_bias_and_other_darks_foretell_is_refused(median: float, found: list[str]) -> None:
+    """Nothing but light, or another mode than the header says, makes a dark current fifty times as large."""
+    foretold = Measure(name="foretold level", value=505.0, unit="ADU", error=25.0)
+
+    record = judged(statistics=make_statistics(median=median), measures=(foretold,))
+
+    assert of(record.findings, "level") == found
+    if found:
+        assert "4748 ADU, where bias and shorter darks of this mode foretell 505 ADU" in record.findings[0].message
+
+
 def test_a_dark_that_more_was_subtracted_from_than_it_holds_is_told() -> None:
     """As by too large a constant; that half of a dark's samples are below zero once its bias is gone is no fault."""
     settled = judged(statistics=make_statistics(median=-1.0))
@@ -352,6 +406,8 @@ def test_noise_gain_offset_and_rejection_are_judged() -> None:
     assert findings(gain, electrons_per_adu=0.26) == ()
     assert findings(Measure(name="clipped", value=0.1, unit="%")) == ()
     assert of(findings(Measure(name="clipped", value=0.2, unit="%")), "clipped") == ["warning"]
+    (all_of_them,) = findings(Measure(name="clipped", value=99.97, unit="%"))
+    assert all_of_them.message.startswith("100 % of the samples")
     noise = Rejected(low=10, high=161, samples=1000)
     percentile = Recipe(rejection=Rejection.PERCENTILE)
     assert of(findings(rejected=noise, recipe=percentile), "rejection") == ["warning"]

@@ -93,6 +93,15 @@ def test_vignetting_falls_off_and_is_symmetric() -> None:
     assert grid.asymmetry(tilted) == pytest.approx(0.05, abs=0.002)
 
 
+def test_vignetting_is_what_even_the_brightest_corner_lacks() -> None:
+    """One bright corner, or a border that glows, is no vignetting."""
+    round_dark = make_grid(lambda x, y: 1 - 0.8 * (x * x + y * y))
+    one_corner = make_grid(lambda x, y: 1 - 0.8 * (x * x + y * y) + max(0.0, 3 * (x + y - 0.7)))
+
+    assert grid.vignetting(round_dark) == pytest.approx(0.35, abs=0.02)
+    assert grid.vignetting(one_corner) < 0
+
+
 def test_a_grid_too_small_or_ragged_is_not_used() -> None:
     """Three rows have no centre, and rows of different length are no grid."""
     assert not grid.is_usable(())

@@ -306,10 +306,31 @@ def test_a_dark_tells_dark_current_and_doubling() -> None:
 
     found = dark_measures(make_key(exposure=600.0), known)
 
-    assert {m.name: pytest.approx(m.value) for m in found} == {"dark current": 0.02, "doubling temperature": 6.0}
+    assert {m.name: pytest.approx(m.value) for m in found} == {
+        "dark current": 0.02,
+        "doubling temperature": 6.0,
+        "foretold level": 512.0,
+    }
     assert found[0].physical == pytest.approx(0.005)
     assert dark_measures(make_key(FrameType.BIAS), known) == ()
     assert dark_measures(make_key(gain=7.0), known) == ()
+
+
+def test_bias_and_shorter_darks_foretell_the_level_of_a_dark() -> None:
+    """Dark current grows with the exposure; the further the reach, the less certain it is."""
+    bias, short, long = levels_at(-10, 0.02, [0, 60, 300])
+    lit = long._replace(adu=4748.0)
+
+    def foretold(*known: Level) -> list[tuple[float, float | None]]:
+        return [(round(m.value, 6), m.error) for m in dark_measures(lit.key, known) if m.name == "foretold level"]
+
+    assert foretold(bias, short, lit) == [(506.0, 25.0)]
+    assert foretold(bias, lit) == []
+    assert foretold(short, lit) == []
+    assert foretold(bias, *levels_at(-10, 0.02, [600]), lit) == []
+    assert foretold(bias, *levels_at(-5, 0.02, [60]), lit) == []
+    uncooled = [Level(each.key.model_copy(update={"temperature": None}), each.adu) for each in (bias, short, lit)]
+    assert [m.name for m in dark_measures(uncooled[2].key, uncooled)] == ["dark current"]
 
 
 def test_a_line_through_two_points_has_no_error() -> None:
