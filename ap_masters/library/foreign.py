@@ -6,6 +6,7 @@ from pathlib import Path
 from ap_masters import __version__, headers, images
 from ap_masters.config import QualitySettings
 from ap_masters.files import sha256
+from ap_masters.library.scan import Complete
 from ap_masters.model import (
     Calibration,
     Decision,
@@ -18,14 +19,15 @@ from ap_masters.quality import judge
 from ap_masters.record import Event, MasterFile, Record, Software
 
 
-def read_master(path: Path, *, root: Path | None = None) -> tuple[Frame, Master]:
-    """Return what header, name and folders up to ``root`` tell of a master.
+def read_master(path: Path, *, root: Path | None = None, complete: Complete | None = None) -> tuple[Frame, Master]:
+    """Return what header, name and folders up to ``root`` tell of a master; ``complete`` adds to that.
 
     Raises UnreadableImage, and ValueError where its frame type is not known.
     """
     info = images.read_info(path)
     stat = path.stat()
     frame = headers.frame_from(info, size=stat.st_size, mtime_ns=stat.st_mtime_ns, root=root)
+    frame = complete(frame) if complete else frame
     return frame, headers.master_from(info, frame)
 
 
@@ -67,6 +69,7 @@ def draft_record(
         decisions=(
             Decision(subject="recipe", verdict="unknown", reason=f"made by {master.origin or 'another program'}"),
             *((Decision(subject="calibration", verdict=state, reason="keyword CALSTAT"),) if state else ()),
+            *frame.decisions,
         ),
         warnings=master.warnings,
     )
