@@ -13,7 +13,7 @@ import typer
 from ap_masters.cli import flags
 from ap_masters.cli.arguments import Library, Masters, Why, there
 from ap_masters.cli.display import Screen
-from ap_masters.cli.options import with_screen, with_settings
+from ap_masters.cli.options import with_settings
 from ap_masters.errors import ApMastersError, LibraryError, NothingToDo, UsageError
 from ap_masters.settings_files import Loaded
 from ap_masters.wording import numbers
@@ -103,9 +103,10 @@ def import_masters(
     raise typer.Exit(report.exit_code)
 
 
-@with_screen
+@with_settings()
 def mirror(
     screen: Screen,
+    loaded: Loaded,
     library: Library,
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder of the copy.", show_default=False)],
     quick: Annotated[
@@ -115,7 +116,9 @@ def mirror(
 ) -> None:
     """Bring a one-way copy of the library up to date and verify it; safe to interrupt and to run from a timer."""
     from ap_masters.library.mirror import mirror as copy
+    from ap_masters.library.notes import read_mirror_notes
 
+    noted = read_mirror_notes(library)
     report = copy(library, target, now=datetime.now(UTC), quick=quick, repair=repair)
     if screen.json:
         screen.document("library mirror", report=report, exit_code=report.exit_code)
@@ -126,6 +129,8 @@ def mirror(
             [(f.action, f.path, f.detail) for f in report.files if screen.verbose or f.detail],
         )
         screen.line(f"{numbers(counts)}, {report.bytes_copied >> 20} MiB copied, checked by {report.checked}")
+    if read_mirror_notes(library) != noted:  # not each time: the index is copied, too
+        _index(screen, loaded, library)
     raise typer.Exit(report.exit_code)
 
 
