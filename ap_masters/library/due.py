@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from ap_masters.config import LibrarySettings, QualitySettings, RefreshPolicy, RefreshRule
 from ap_masters.errors import AttentionNeeded, ConfigError
-from ap_masters.library.entries import Entry
+from ap_masters.library.entries import REQUEST_LABEL, Entry
 from ap_masters.model import Frame, FrameType, GroupKey, MasterStatus, Noun, within
 from ap_masters.quality import same_settings
 from ap_masters.record import Finding
@@ -31,7 +31,6 @@ POLICIES: Final[Mapping[str, RefreshPolicy]] = {
     "never": RefreshPolicy(),
 }
 
-REQUEST_LABEL: Final = "refresh"  # a user's own request (S0-13, S0-17): `ap-masters library label MASTER refresh`
 
 Cause = Literal[
     "damage", "age", "drift", "service", "cooler", "capture program", "dependency", "request", "new settings"
