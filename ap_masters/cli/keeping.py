@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from ap_masters.cli import flags
-from ap_masters.cli.arguments import Library, Masters, Why, there
+from ap_masters.cli.arguments import Library, Masters, Why, each_there, there
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.errors import ApMastersError, LibraryError, NothingToDo, UsageError
@@ -139,13 +139,19 @@ def prune(
     screen: Screen,
     loaded: Loaded,
     library: Library,
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--other", help="Another library with masters of these frames; what it needs stays.", callback=each_there
+        ),
+    ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Delete them; without this they are only listed.")] = False,
 ) -> None:
-    """List raw frames that no master in use needs and that are older than a season; delete them with --apply."""
+    """List raw frames that no master in use here needs and that are older than a season; delete them with --apply."""
     from ap_masters.library.prune import prune as what_may_go
 
     season = loaded.settings.library.season_days
-    result = what_may_go(library, now=datetime.now(UTC), season_days=season, apply=apply)
+    result = what_may_go(library, now=datetime.now(UTC), season_days=season, others=others or (), apply=apply)
     if screen.json:
         screen.document("library prune", prune=result)
         raise typer.Exit(result.exit_code)
@@ -154,6 +160,9 @@ def prune(
     screen.line(numbers(result.counts) or "no frame on record")
     size = f"{result.freed_bytes >> 20} MiB"
     screen.line(f"{size} freed" if apply else f"{size} could go (--apply deletes)")
+    if shown:
+        asked = ", ".join(map(str, (library, *(others or ()))))
+        screen.line(f"Asked were the masters of {asked}, and of no other library (--other DIR)")
     for path in result.unreadable:
         screen.warning(f"{path}: no record that can be read, so nothing is dropped; mend or delete what is damaged")
     raise typer.Exit(result.exit_code)
