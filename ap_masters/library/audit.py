@@ -13,6 +13,7 @@ from ap_masters import headers, images, layouts
 from ap_masters import record as records
 from ap_masters.errors import AttentionNeeded, ChecksumMismatch, ImageError, RecordError
 from ap_masters.files import sha256
+from ap_masters.library import foreign
 from ap_masters.library.entries import Entry, naming_of, status_of_place
 from ap_masters.library.scan import Scan, is_console_log, other_files, scan
 from ap_masters.model import DARKS, QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
@@ -111,6 +112,8 @@ def _entry_faults(entry: Entry, library: Path, layout: str | None, checksums: bo
     yield from (fault("contradiction", text) for text in _against_layout(entry, layout))
     yield from (fault("missing keyword", f"its header has no {name}") for name in _missing(entry, frame))
     yield from (fault(kind, detail) for kind, detail in _damage(entry, master, checksums))
+    if foreign.MAY_BE_A_FRAME in entry.warnings:
+        yield fault("not a master", foreign.MAY_BE_A_FRAME)
     if entry.record is None:
         advice = _what_to_do(entry) if entry.lost_record else ""
         yield fault("missing record", f"no record beside it: what it was made of is unknown{advice}")

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from ap_masters import __version__, headers, images
 from ap_masters.config import QualitySettings
@@ -17,6 +18,15 @@ from ap_masters.model import (
 )
 from ap_masters.quality import judge
 from ap_masters.record import Event, MasterFile, Record, Software
+
+MAY_BE_A_FRAME: Final = (
+    "neither header nor name said that it is a master, and its samples are integers: it may be a single frame"
+)
+
+
+def may_be_a_frame(frame: Frame) -> bool:
+    """Say whether a file may be as it came from a camera; masters are of floats, or say what they are."""
+    return not frame.master and not frame.sample.startswith("float")
 
 
 def read_master(path: Path, *, root: Path | None = None, complete: Complete | None = None) -> tuple[Frame, Master]:
@@ -71,7 +81,7 @@ def draft_record(
             *((Decision(subject="calibration", verdict=state, reason="keyword CALSTAT"),) if state else ()),
             *frame.decisions,
         ),
-        warnings=master.warnings,
+        warnings=(*master.warnings, *((MAY_BE_A_FRAME,) if may_be_a_frame(frame) else ())),
     )
     judged = judge(record, None, quality)
     return judged.model_copy(update={"history": (Event(at=now, status=judged.status, reason=reason),)})

@@ -153,9 +153,8 @@ def _kind(entry: Entry) -> tuple[str, GroupKey]:
 
 
 def _is_single(path: Path) -> bool:
-    """Say whether a file may be as it came from a camera; masters are of floats, or say what they are."""
     frame, _ = foreign.read_master(path, root=path.parent)
-    return not frame.master and not frame.sample.startswith("float")
+    return foreign.may_be_a_frame(frame)
 
 
 def _placed(item: ImportItem, entry: Entry, library: Path, layout: str | None, claimed: dict[str, str]) -> ImportItem:

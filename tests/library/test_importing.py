@@ -155,15 +155,22 @@ def test_what_is_no_master_is_refused_with_the_reason(source: Path, tmp_path: Pa
 
 
 def test_masters_of_16_bits_are_taken(tmp_path: Path) -> None:
-    """PULSAR's are, and neither header nor name says what they are; but there is one of each in a folder."""
+    """PULSAR's are, and neither header nor name says what they are; but there is one of each in a folder.
+
+    Each may be a frame all the same: record, audit and, by the warnings of the record, matching go on to say so.
+    """
     for seed, day in enumerate(("2024_05_20", "2024_06_20")):
         path = tmp_path / "old" / day / "dark120s.fit"
         write_frame(path, noisy(seed), IMAGETYP="DARK", EXPTIME=120.0, EXPOSURE=120.0)
 
-    report = import_masters(tmp_path / "old", tmp_path / "library", now=LATER)
+    library = tmp_path / "library"
 
-    assert [item.action for item in report.items] == ["import", "import"]
+    report = import_masters(tmp_path / "old", library, now=LATER, apply=True)
+
+    assert [item.action for item in report.items] == ["imported", "imported"]
     assert all("is it one, and no single frame?" in item.detail for item in report.items)
+    assert all("it may be a single frame" in entry.warnings[-1] for entry in scan(library).entries)
+    assert sum("it may be a single frame" in fault.detail for fault in audit(library).faults) == 2
 
 
 def test_a_damaged_master_is_not_taken(tmp_path: Path) -> None:
