@@ -274,6 +274,7 @@ def _new_settings(view: _View) -> Iterator[DueItem]:
     known = {_mode(e.key) for e in view.published if e.key.type is not FrameType.FLAT}
     for mode, count in sorted(view.modes.items(), key=lambda item: str(item[0])):
         if mode not in known:
-            told = [f"{n.replace('_', ' ')} {v}" for n, v in zip(_MODE, mode, strict=True) if v is not None]
+            key = GroupKey.model_validate({"type": FrameType.BIAS, **dict(zip(_MODE, mode, strict=True))})
+            told = key.describe().removeprefix(key.type).lstrip(", ")
             reason = Reason(cause="new settings", detail=f"{number(count, 'frame')} and no bias or dark")
-            yield DueItem(path=None, description=one_line(", ".join(told)) or "unknown settings", reasons=(reason,))
+            yield DueItem(path=None, description=one_line(told) or "unknown settings", reasons=(reason,))
