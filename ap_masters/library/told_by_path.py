@@ -20,12 +20,9 @@ def completed(frame: Frame, *, layout: str | None) -> Frame:
     differently is not taken; each that is taken stands in the decisions, with the layout it was read by. The header
     always holds: where the path contradicts it, a warning says so, and nothing is taken from a path of another type.
     """
-    found = layouts.readings(frame.path.absolute(), layout=layout)
-    kinds = {named.key.type for named in found.values()}
-    if frame.type is None and len(kinds) == 1:
-        frame = _with(frame, "type", kinds.pop(), layouts_of=tuple(found))
-    if frame.type is None:
+    if frame.type is None:  # names and folders have been asked for that: every layout has a word for it in them
         return frame
+    found = layouts.readings(frame.path.absolute(), layout=layout)
     fitting = {name: named for name, named in found.items() if _is_of(frame.type, named.key.type)}
     frame = frame.model_copy(update={"warnings": (*frame.warnings, *_contradictions(frame, fitting))})
     for field, told in _told(frame, fitting).items():
