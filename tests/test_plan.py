@@ -275,15 +275,15 @@ def test_flats_of_another_rotator_angle_are_another_group() -> None:
     assert [name.rpartition("_")[2] for name in outputs] == ["0.xisf", "90.xisf"]
 
 
-@pytest.mark.parametrize(("count", "warned"), [(10, False), (9, True)])
-def test_a_master_of_far_fewer_frames_is_warned_of(count: int, warned: bool) -> None:
-    """As when a card was read in halves."""
+@pytest.mark.parametrize(("count", "warned"), [(21, False), (19, True), (9, True)])
+def test_a_master_of_fewer_frames_is_warned_of(count: int, warned: bool) -> None:
+    """As when a card was read in halves: the frames of the larger one become droppable. It is named, and kept."""
     group = make_group(FrameType.DARK, 20)
 
     step = only(plan_of(make_group(FrameType.DARK, count), holdings=after(plan_of(group))))
 
     assert step.action is Action.REBUILD
-    assert any("the master that it replaces is of 20" in warning for warning in step.warnings) is warned
+    assert any("which it replaces, is of 20" in warning for warning in step.warnings) is warned
 
 
 def test_a_candidate_is_up_to_date_and_still_to_be_published() -> None:

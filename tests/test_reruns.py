@@ -15,7 +15,7 @@ from ap_masters.config import CullSettings, Settings
 from ap_masters.engines import Engine
 from ap_masters.engines.numpy import NumpyEngine
 from ap_masters.errors import NothingToDo
-from ap_masters.library.status import quarantine
+from ap_masters.library.status import label, quarantine
 from ap_masters.model import Action, ImageFormat, Job, JobResult, JobState, OnProgress, Plan, Progress
 from ap_masters.survey import survey
 from tests.builders import noisy, write_frame
@@ -51,6 +51,21 @@ def run(folder: Path, library: Path, settings: Settings | None = None, *, engine
 
 def actions(report: BuildReport) -> list[Action]:
     return [step.action for step in report.plan.steps]
+
+
+def test_labels_stay_with_a_master_that_is_rebuilt(tmp_path: Path) -> None:
+    """S0-34: an interim set stays one; the wish for a refresh is fulfilled."""
+    library = tmp_path / "library"
+    (first,) = run(darks(tmp_path / "night", 5), library).outcomes
+    assert first.master is not None
+    label(library, first.master, ["interim", "refresh"], now=datetime(2026, 3, 1, 13, tzinfo=UTC))
+
+    (again,) = run(darks(tmp_path / "night", 6), library).outcomes
+
+    assert again.step.action is Action.REBUILD
+    assert again.record is not None
+    assert again.record.labels == ("interim",)
+    assert ("labels", "interim") in {(decision.subject, decision.verdict) for decision in again.record.decisions}
 
 
 # --- damaged and mended -----------------------------------------------------------------------------------

@@ -24,6 +24,11 @@ def there(folder: Path) -> Path:
     raise UsageError(f"{folder}: there is no such folder. Look at its spelling, and whether its disk is mounted")
 
 
+def each_there(folders: list[Path] | None) -> list[Path] | None:
+    """Return ``folders``. Raises UsageError as ``there`` does."""
+    return folders and [there(folder) for folder in folders]
+
+
 Inputs = Annotated[
     list[Path],
     typer.Argument(

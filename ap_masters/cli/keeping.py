@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from ap_masters.cli import flags
-from ap_masters.cli.arguments import Library, Masters, Why, there
+from ap_masters.cli.arguments import Library, Masters, Why, each_there, there
 from ap_masters.cli.display import Screen
-from ap_masters.cli.options import with_screen, with_settings
+from ap_masters.cli.options import with_settings
 from ap_masters.errors import ApMastersError, LibraryError, NothingToDo, UsageError
 from ap_masters.settings_files import Loaded
 from ap_masters.wording import numbers
@@ -103,9 +103,10 @@ def import_masters(
     raise typer.Exit(report.exit_code)
 
 
-@with_screen
+@with_settings()
 def mirror(
     screen: Screen,
+    loaded: Loaded,
     library: Library,
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder of the copy.", show_default=False)],
     quick: Annotated[
@@ -115,7 +116,9 @@ def mirror(
 ) -> None:
     """Bring a one-way copy of the library up to date and verify it; safe to interrupt and to run from a timer."""
     from ap_masters.library.mirror import mirror as copy
+    from ap_masters.library.notes import read_mirror_notes
 
+    noted = read_mirror_notes(library)
     report = copy(library, target, now=datetime.now(UTC), quick=quick, repair=repair)
     if screen.json:
         screen.document("library mirror", report=report, exit_code=report.exit_code)
@@ -126,6 +129,8 @@ def mirror(
             [(f.action, f.path, f.detail) for f in report.files if screen.verbose or f.detail],
         )
         screen.line(f"{numbers(counts)}, {report.bytes_copied >> 20} MiB copied, checked by {report.checked}")
+    if read_mirror_notes(library) != noted:  # not each time: the index is copied, too
+        _index(screen, loaded, library)
     raise typer.Exit(report.exit_code)
 
 
@@ -134,13 +139,19 @@ def prune(
     screen: Screen,
     loaded: Loaded,
     library: Library,
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--other", help="Another library with masters of these frames; what it needs stays.", callback=each_there
+        ),
+    ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Delete them; without this they are only listed.")] = False,
 ) -> None:
-    """List raw frames that no master in use needs and that are older than a season; delete them with --apply."""
+    """List raw frames that no master in use here needs and that are older than a season; delete them with --apply."""
     from ap_masters.library.prune import prune as what_may_go
 
     season = loaded.settings.library.season_days
-    result = what_may_go(library, now=datetime.now(UTC), season_days=season, apply=apply)
+    result = what_may_go(library, now=datetime.now(UTC), season_days=season, others=others or (), apply=apply)
     if screen.json:
         screen.document("library prune", prune=result)
         raise typer.Exit(result.exit_code)
@@ -149,6 +160,9 @@ def prune(
     screen.line(numbers(result.counts) or "no frame on record")
     size = f"{result.freed_bytes >> 20} MiB"
     screen.line(f"{size} freed" if apply else f"{size} could go (--apply deletes)")
+    if shown:
+        asked = ", ".join(map(str, (library, *(others or ()))))
+        screen.line(f"Asked were the masters of {asked}, and of no other library (--other DIR)")
     for path in result.unreadable:
         screen.warning(f"{path}: no record that can be read, so nothing is dropped; mend or delete what is damaged")
     raise typer.Exit(result.exit_code)

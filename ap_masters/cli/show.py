@@ -190,6 +190,8 @@ def _trouble(screen: Screen, outcome: "Outcome", name: str) -> None:
             screen.note(f"  the script: {outcome.failure.script}")
     if outcome.record is None:
         return
+    if outcome.record.labels:
+        screen.line(f"{name}: labelled {', '.join(outcome.record.labels)}, as the master that it replaces was")
     for finding in outcome.record.findings:
         if screen.verbose or finding.severity != "note":
             screen.warning(f"{name}: {finding.message}")

@@ -6,7 +6,7 @@ folders' ``hints``, but not from those of ``targets``, tells masters by ``integr
 """
 
 from ap_masters.headers.hints import overruled, with_hint
-from ap_masters.headers.masters import master_from
+from ap_masters.headers.masters import master_from, numbers_named
 from ap_masters.headers.names import FolderHint, folder_hint
 from ap_masters.headers.reading import frame_from
 from ap_masters.headers.writing import image_type_of, master_keywords
@@ -18,6 +18,7 @@ __all__ = [
     "image_type_of",
     "master_from",
     "master_keywords",
+    "numbers_named",
     "overruled",
     "with_hint",
 ]

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Final
 
 from ap_masters.headers import names, spellings
@@ -37,7 +38,7 @@ def master_from(info: ImageInfo, frame: Frame) -> Master:
         path=frame.path,
         key=key,
         frames=frame.combined,
-        started=frame.started or julian(header.get(spellings.JULIAN_START)),
+        started=frame.started or julian(header.get(spellings.JULIAN_START)) or _noon(frame.night),
         ended=_first_moment(header, spellings.ENDED) or julian(header.get(spellings.JULIAN_END)),
         created=moment(header.get("DATE")),
         calibration_state=frame.calibration_state,
@@ -48,6 +49,11 @@ def master_from(info: ImageInfo, frame: Frame) -> Master:
 
 def _first_moment(header: HeaderIndex, keywords: tuple[str, ...]) -> datetime | None:
     return next((stamp for keyword in keywords if (stamp := moment(header.get(keyword)))), None)
+
+
+def _noon(night: date | None) -> datetime | None:
+    """Return the start of a night that a path tells and no header: noon has its date, in whatever way that is told."""
+    return datetime.combine(night, time(12, tzinfo=UTC)) if night else None
 
 
 def _program(header: HeaderIndex) -> str | None:
@@ -82,6 +88,13 @@ def _contradictions(frame: Frame, key: GroupKey) -> Iterator[str]:
     named = names.texts_in(stem).get("filter")
     if key.filter and named and not stands_for(named, key.filter):
         yield f"the file name says filter '{named}', the header says '{key.filter}'"
+
+
+def numbers_named(path: Path) -> frozenset[str]:
+    """Return which numbers a master's name or folder tells, in words: where the header contradicts, it is told."""
+    found = names.numbers_in(names.without_cut(names.stem_of(path))).keys() | names.numbers_in(path.parent.name).keys()
+    axes = {"x binning", "y binning"} if "binning" in found else set()
+    return frozenset({field.replace("_", " ") for field in found} | axes)
 
 
 def _stated(frame: Frame, field: str) -> float | None:

@@ -4,27 +4,34 @@ import difflib
 from collections.abc import Collection
 from pathlib import Path, PurePath
 
+from ap_masters import texts
 from ap_masters.errors import ConfigError
 from ap_masters.images import without_suffix
-from ap_masters.layouts import pattern, template
+from ap_masters.layouts import comparing, pattern, template
+from ap_masters.layouts.comparing import Difference, value_of
 from ap_masters.layouts.siril import siril_expressions, siril_finds
 from ap_masters.layouts.table import LAYOUTS, Layout
-from ap_masters.layouts.tokens import TOKENS, Naming, naming_of
+from ap_masters.layouts.tokens import TOKENS, Naming, is_word_for_a_filter, naming_of, parts_of_setup
 from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType, SampleScale
 
 __all__ = [
     "LAYOUTS",
+    "Difference",
     "Layout",
     "Naming",
     "cosmetic_list",
+    "differences",
     "has_cosmetic_lists",
     "image_type",
     "parse",
+    "parts_of_setup",
+    "readings",
     "render",
     "scale_of",
     "siril_expressions",
     "siril_finds",
     "suffix_of",
+    "value_of",
     "values_of",
 ]
 
@@ -76,6 +83,42 @@ def parse(layout: str, path: PurePath) -> Naming | None:
     except ValueError:  # digits that are no date
         return None
     return None
+
+
+def readings(path: PurePath, *, layout: str | None = None) -> dict[str, Naming]:
+    """Return what ``path`` says, by the layout that reads it so; empty where it is a name of none.
+
+    ``layout``, a name or a template, is asked first, and believed where it reads the name alone. Else every layout
+    that reads name and folders is asked, or the name where that cannot be anything else. Raises ConfigError for an
+    unknown layout.
+    """
+    name = PurePath(path.name)
+    if layout is not None and (told := parse(layout, path) or parse(layout, name)) is not None:
+        return {layout: told}
+    found = {}
+    for other in LAYOUTS:
+        told, alone = parse(other, path), parse(other, name)
+        if told is None and alone is not None and _is_unmistakable(alone):
+            told = alone
+        if told is not None:
+            found[other] = told
+    return found
+
+
+def _is_unmistakable(name: Naming) -> bool:
+    """Say whether a name is a layout's without its folders: ``master_dark_2026-03-01`` and ``flat_2`` may not be."""
+    key = name.key
+    return key.exposure is not None or key.gain is not None or is_word_for_a_filter(name.filter or "")
+
+
+def differences(layout: str, said: Naming, own: Naming) -> tuple[Difference, ...]:
+    """Return what ``said``, read from a path by ``layout``, says otherwise than ``own``, but for the frame type.
+
+    See ``comparing.differences``. Raises ConfigError for an unknown layout.
+    """
+    row = _row(layout)
+    tokens = pattern.tokens(row.patterns[said.key.type]) if row else tuple(TOKENS.values())
+    return tuple(dict.fromkeys(comparing.differences(said, own, tokens, row.text if row else texts.PLAIN)))
 
 
 def values_of(fields: Collection[str]) -> tuple[str, ...]:

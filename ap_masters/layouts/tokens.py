@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from ap_masters.model import FrameType, GroupKey, Noun
-from ap_masters.texts import PLAIN, TextRule
+from ap_masters.texts import ANAWBPPS, PLAIN, TextRule
 
 Fields = dict[str, Any]
 """Values read from a name, under the field names of GroupKey, and "date"."""
@@ -16,12 +16,13 @@ class Naming(Noun):
     """What a master is filed under. ``first`` is the night of the first frame, ``created`` that of the last.
 
     Telescope and filter stand here a second time because the key of a dark has neither, and some layouts name
-    both all the same.
+    both all the same. ``setup`` is S2's {SETUP} as a name has it, which does not say where the telescope ends.
     """
 
     key: GroupKey
     telescope: str | None = None
     filter: str | None = None
+    setup: str | None = None
     first: date | None = None
     created: date | None = None
 
@@ -43,11 +44,12 @@ def naming_of(frame_type: FrameType, fields: Fields) -> Naming:
     day = named.pop("date", None)
     scope = named.pop("telescope", None)
     band = named.pop("filter", None)
+    setup = named.pop("setup", None)
     if frame_type is FrameType.FLAT:
         named |= {"telescope": scope, "night": day}
     if frame_type in (FrameType.FLAT, FrameType.DARK_FLAT):
         named["filter"] = band
-    return Naming(key=GroupKey(type=frame_type, **named), telescope=scope, filter=band, first=day)
+    return Naming(key=GroupKey(type=frame_type, **named), telescope=scope, filter=band, setup=setup, first=day)
 
 
 class Token(NamedTuple):
@@ -179,10 +181,34 @@ def _date(separator: str) -> Token:
     )
 
 
+_NO_TELESCOPE, _NO_CAMERA = "NO_TELESCOPE", "NO_CAMERA"
+
+
 def _setup(naming: Naming, rule: TextRule) -> str:
-    """Return S2's {SETUP}; where its parts end cannot be told from the name, so nothing is read from it."""
-    parts = ((naming.text("telescope"), "NO_TELESCOPE"), (naming.text("camera"), "NO_CAMERA"))
+    """Return S2's {SETUP}; where its parts end cannot be told from the name, so it is read as one."""
+    if naming.setup:
+        return naming.setup
+    parts = ((naming.text("telescope"), _NO_TELESCOPE), (naming.text("camera"), _NO_CAMERA))
     return "_".join(rule.clean(text) if text else label for text, label in parts)
+
+
+def parts_of_setup(setup: str, *, telescope: str | None, camera: str | None) -> tuple[str | None, str | None]:
+    """Return telescope and camera of a {SETUP}, None for what it does not tell.
+
+    One of them that is known tells where the other begins. Where neither is, two words are one each; of more nobody
+    can say.
+    """
+    first = ANAWBPPS.clean(telescope) if telescope else _NO_TELESCOPE
+    last = ANAWBPPS.clean(camera) if camera else _NO_CAMERA
+    if setup.startswith(f"{first}_"):
+        last = setup.removeprefix(f"{first}_")
+    elif setup.endswith(f"_{last}"):
+        first = setup.removesuffix(f"_{last}")
+    elif setup.count("_") == 1 and not (telescope or camera):
+        first, _, last = setup.partition("_")
+    else:
+        return None, None
+    return None if first in {"", _NO_TELESCOPE} else first, None if last in {"", _NO_CAMERA} else last
 
 
 def _colour(naming: Naming, _: TextRule) -> str:
@@ -206,6 +232,11 @@ _PULSAR_FILTERS = {
     )
     for name in names
 }
+
+
+def is_word_for_a_filter(text: str) -> bool:
+    """Say whether a text in a name is a filter's and nothing else: a lone letter counts frames as well."""
+    return len(text) > 1 and PLAIN.clean(text).lower() in _PULSAR_FILTERS
 
 
 def _pulsar_filter(naming: Naming, _: TextRule) -> str | None:
@@ -244,9 +275,9 @@ def _nothing(_: str) -> Fields:
 _BINNING_FIELDS = frozenset({"x_binning", "y_binning"})
 
 TOKENS: dict[str, Token] = {
-    "camera": _text("camera", "NO_CAMERA"),
+    "camera": _text("camera", _NO_CAMERA),
     "camera_id": _text("camera_id", "NO_CAMERAID"),
-    "telescope": _text("telescope", "NO_TELESCOPE"),
+    "telescope": _text("telescope", _NO_TELESCOPE),
     "filter": _text("filter", "NO_FILTER"),
     "filter:wbpp": _text("filter", "NoFilter"),
     "filter:pulsar": Token(
@@ -273,7 +304,7 @@ TOKENS: dict[str, Token] = {
     "window": Token("NO_WINDOW", _window, r"\d+-\d+", _read_window, frozenset({"x_origin", "y_origin"})),
     "date": _date("-"),
     "date:_": _date("_"),
-    "setup": Token("NO_SETUP", _setup, None, _nothing, frozenset(), letters=True),
+    "setup": Token("NO_SETUP", _setup, None, lambda text: {"setup": text}, frozenset(), letters=True),
     "colour": Token("NO_COLOUR", _colour, "mono|CFA|RGB", _nothing, frozenset(), letters=True),
     "type": _type_token(upper=False),
     "type:nina": _type_token(upper=True),

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,8 @@ from ap_masters import headers, images, layouts
 from ap_masters import record as records
 from ap_masters.errors import AttentionNeeded, ChecksumMismatch, ImageError, RecordError
 from ap_masters.files import sha256
-from ap_masters.library.entries import Entry, status_of_place
+from ap_masters.library import foreign
+from ap_masters.library.entries import Entry, naming_of, status_of_place
 from ap_masters.library.scan import Scan, is_console_log, other_files, scan
 from ap_masters.model import DARKS, LOGS, QUARANTINE, SUPERSEDED, Frame, FrameType, GroupKey, Master, MasterStatus, Noun
 from ap_masters.safe import ascii_text, one_line
@@ -112,6 +112,8 @@ def _entry_faults(entry: Entry, library: Path, layout: str | None, checksums: bo
     yield from (fault("contradiction", text) for text in _against_layout(entry, layout))
     yield from (fault("missing keyword", f"its header has no {name}") for name in _missing(entry, frame))
     yield from (fault(kind, detail) for kind, detail in _damage(entry, master, checksums))
+    if foreign.MAY_BE_A_FRAME in entry.warnings:
+        yield fault("not a master", foreign.MAY_BE_A_FRAME)
     if entry.record is None:
         advice = _what_to_do(entry) if entry.lost_record else ""
         yield fault("missing record", f"no record beside it: what it was made of is unknown{advice}")
@@ -199,12 +201,8 @@ def _against_layout(entry: Entry, layout: str | None) -> Iterator[str]:
         return
     if named.key.type is not entry.key.type and {named.key.type, entry.key.type} != DARKS:
         yield f"its name says {named.key.type}, it is a {entry.key.type}"
-    for name in ("exposure", "gain", "offset", "x_binning", "y_binning"):
-        said, is_so = getattr(named.key, name), getattr(entry.key, name)
-        # Names round exposures, and a bias is always 0 s in a name.
-        rounded = name == "exposure" and math.isclose(said or 0, is_so or 0, rel_tol=0.01, abs_tol=0.001)
-        if said is not None and is_so is not None and said != is_so and not rounded:
-            yield f"its name says {name.replace('_', ' ')} {said:g}, it is {is_so:g}"
+    for field, said, own in layouts.differences(layout, named, naming_of(entry)):
+        yield f"its name says {field} {said}, it is {own}"
 
 
 def _missing(entry: Entry, frame: Frame) -> Iterator[str]:

@@ -131,6 +131,11 @@ def parse_plan(text: str, *, where: Path) -> tuple[PlannedLight, ...]:
     delimiter = ";" if lines[0][1].count(";") > lines[0][1].count(",") else ","
     cells = list(csv.reader((line for _, line in lines), delimiter=delimiter))
     headings = [heading.strip() for heading in cells[0]]
+    if set(Gap.model_fields) <= set(headings):
+        raise UsageError(
+            f"{where}: is the list of frames to capture that --csv writes, and no plan. A plan tells of lights: "
+            "a heading 'exposure', with gain, offset, temperature and filter where they matter, and a row for each kind"
+        )
     columns = [_column(heading) for heading in headings]
     given = {column.field for column in columns if column}
     for heading in (heading for heading, column in zip(headings, columns, strict=True) if column is None):
@@ -178,9 +183,11 @@ def _in_words(error: ValueError) -> str:
     """Return what is wrong with a row: a cell that cannot be read, or values out of their range."""
     if not isinstance(error, ValidationError):
         return str(error)
-    told = (
-        f"{'.'.join(map(str, e['loc']))} {e['input']}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in error.errors()
-    )
+    told = []
+    for e in error.errors():
+        field = ".".join(map(str, e["loc"]))
+        wrong = f"{field} {e['input']}: {e['msg'][:1].lower()}{e['msg'][1:]}"
+        told.append(f"there is no {field}" if e["type"] == "missing" else wrong)
     return one_line("; ".join(told))
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from ap_masters.config import LibrarySettings, QualitySettings, RefreshPolicy, RefreshRule
 from ap_masters.errors import AttentionNeeded, ConfigError
-from ap_masters.library.entries import Entry
+from ap_masters.library.entries import REQUEST_LABEL, Entry
 from ap_masters.model import Frame, FrameType, GroupKey, MasterStatus, Noun, within
 from ap_masters.quality import same_settings
 from ap_masters.record import Finding
@@ -31,7 +31,6 @@ POLICIES: Final[Mapping[str, RefreshPolicy]] = {
     "never": RefreshPolicy(),
 }
 
-REQUEST_LABEL: Final = "refresh"  # a user's own request (S0-13, S0-17): `ap-masters library label MASTER refresh`
 
 Cause = Literal[
     "damage", "age", "drift", "service", "cooler", "capture program", "dependency", "request", "new settings"
@@ -275,6 +274,7 @@ def _new_settings(view: _View) -> Iterator[DueItem]:
     known = {_mode(e.key) for e in view.published if e.key.type is not FrameType.FLAT}
     for mode, count in sorted(view.modes.items(), key=lambda item: str(item[0])):
         if mode not in known:
-            told = [f"{n.replace('_', ' ')} {v}" for n, v in zip(_MODE, mode, strict=True) if v is not None]
+            key = GroupKey.model_validate({"type": FrameType.BIAS, **dict(zip(_MODE, mode, strict=True))})
+            told = key.describe().removeprefix(key.type).lstrip(", ")
             reason = Reason(cause="new settings", detail=f"{number(count, 'frame')} and no bias or dark")
-            yield DueItem(path=None, description=one_line(", ".join(told)) or "unknown settings", reasons=(reason,))
+            yield DueItem(path=None, description=one_line(told) or "unknown settings", reasons=(reason,))

@@ -1,10 +1,11 @@
 """What is kept at hand of each master in a library: enough to match, list, compare and age it without its record."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from ap_masters.layouts import Naming
 from ap_masters.model import (
     QUARANTINE,
     SUPERSEDED,
@@ -18,6 +19,8 @@ from ap_masters.model import (
 )
 from ap_masters.quality import Level, value_of
 from ap_masters.record import Brief, Event, Finding, Input, Measure, Record, record_path
+
+REQUEST_LABEL: Final = "refresh"  # a user's own request (S0-13, S0-17): `ap-masters library label MASTER refresh`
 
 _STATUS_OF: Final = {QUARANTINE.name: MasterStatus.QUARANTINED, SUPERSEDED.name: MasterStatus.SUPERSEDED}
 
@@ -152,13 +155,14 @@ def _use(master: CalibrationMaster) -> Use:
     return Use(type=master.type, name=master.path.name, sha256=master.sha256)
 
 
-def foreign_entry(master: Master, *, path: str, size: int, ours: bool = False) -> Entry:
+def foreign_entry(master: Master, *, path: str, size: int, telescope: str | None = None, ours: bool = False) -> Entry:
     """Return what is known of a master that has no record: what its header tells; ``ours``: this program made it."""
     return Entry(
         path=path,
         size=size,
         status=status_of_place(path) or MasterStatus.PUBLISHED,
         key=master.key,
+        telescope=telescope,
         frames=master.frames,
         started=master.started,
         ended=master.ended,
@@ -173,6 +177,22 @@ def foreign_entry(master: Master, *, path: str, size: int, ours: bool = False) -
 def status_of_place(path: str) -> MasterStatus | None:
     """Return the status that the place of a master implies, None for a place that implies none."""
     return _STATUS_OF.get(PurePosixPath(path).parts[0])
+
+
+def naming_of(entry: Entry) -> Naming:
+    """Return what a master is filed under, as far as it is known; nights are those of UTC, noon to noon."""
+    started, ended = (_night(moment) for moment in (entry.started, entry.ended))
+    return Naming(
+        key=entry.key,
+        telescope=entry.telescope or entry.key.telescope,
+        filter=entry.key.filter,
+        first=started,
+        created=ended or started or (entry.created.date() if entry.created else None),
+    )
+
+
+def _night(moment: datetime | None) -> date | None:
+    return (moment - timedelta(hours=12)).date() if moment else None
 
 
 def master_of(entry: Entry, library: Path) -> Master:

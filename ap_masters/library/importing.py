@@ -14,9 +14,10 @@ from ap_masters.errors import ApMastersError, AttentionNeeded, LibraryError, Rec
 from ap_masters.files import original_first, sha256
 from ap_masters.library import foreign, store
 from ap_masters.library.copying import copy_verified
-from ap_masters.library.entries import Entry
+from ap_masters.library.entries import Entry, naming_of
 from ap_masters.library.lock import library_lock
 from ap_masters.library.scan import scan
+from ap_masters.library.told_by_path import completed
 from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, GroupKey, MasterStatus, Noun
 from ap_masters.record import Event, Record
 from ap_masters.safe import one_line
@@ -90,6 +91,7 @@ def import_masters(
                     work=work,
                     now=now,
                     suffix=suffix,
+                    layout=layout,
                     quality=quality or QualitySettings(),
                 )
                 items = [take(item) if item.action == "import" else item for item in items]
@@ -109,7 +111,7 @@ def _plan(source: Path, library: Path, layout: str | None) -> Iterator[ImportIte
     claimed: dict[str, str] = {}
     # What is held already, and which master of the source that is; in the library itself no name is told.
     held = {(entry.size, entry.sha256 or sha256(library / entry.path)): "" for entry in scan(library).entries}
-    found = scan(source, believe=True)
+    found = scan(source, believe=True, complete=partial(completed, layout=layout))
     alike = Counter(_kind(entry) for entry in found.entries)
     for entry in sorted(found.entries, key=lambda entry: original_first(Path(entry.path))):
         path = source / entry.path
@@ -151,9 +153,8 @@ def _kind(entry: Entry) -> tuple[str, GroupKey]:
 
 
 def _is_single(path: Path) -> bool:
-    """Say whether a file may be as it came from a camera; masters are of floats, or say what they are."""
     frame, _ = foreign.read_master(path, root=path.parent)
-    return not frame.master and not frame.sample.startswith("float")
+    return foreign.may_be_a_frame(frame)
 
 
 def _placed(item: ImportItem, entry: Entry, library: Path, layout: str | None, claimed: dict[str, str]) -> ImportItem:
@@ -174,15 +175,7 @@ def _placed(item: ImportItem, entry: Entry, library: Path, layout: str | None, c
 
 
 def _output(entry: Entry, layout: str) -> Path:
-    day = entry.started.date() if entry.started else None
-    naming = layouts.Naming(
-        key=entry.key,
-        telescope=entry.telescope or entry.key.telescope,
-        filter=entry.key.filter,
-        first=entry.key.night or day,
-        created=entry.created.date() if entry.created else None,
-    )
-    return layouts.render(layout, naming, suffix="".join(_suffixes(entry.name)))
+    return layouts.render(layout, naming_of(entry), suffix="".join(_suffixes(entry.name)))
 
 
 def _suffixes(name: str) -> Sequence[str]:
@@ -196,14 +189,21 @@ def _refused(item: ImportItem, detail: str) -> ImportItem:
 
 
 def _take(
-    item: ImportItem, root: Path, library: Path, work: Path, now: datetime, suffix: str, quality: QualitySettings
+    item: ImportItem,
+    root: Path,
+    library: Path,
+    work: Path,
+    now: datetime,
+    suffix: str,
+    layout: str | None,
+    quality: QualitySettings,
 ) -> ImportItem:
     """Copy one master, verify it and publish it; whatever goes wrong concerns this master alone."""
     output = Path(item.output or item.source.name)
     copy = work / output.name
     try:
         copy_verified(item.source, copy)
-        record = _record(item.source, root, copy, now, quality)
+        record = _record(item.source, root, copy, now, layout, quality)
         if record.status is MasterStatus.QUARANTINED:
             output = QUARANTINE / output
         if store.master_at(library, output):
@@ -219,8 +219,10 @@ def _take(
     return item.model_copy(update={"action": action, "output": output.as_posix(), "detail": detail})
 
 
-def _record(source: Path, root: Path, copy: Path, now: datetime, quality: QualitySettings) -> Record:
-    """Return the record that came with a master, or one from its header and pixels."""
+def _record(
+    source: Path, root: Path, copy: Path, now: datetime, layout: str | None, quality: QualitySettings
+) -> Record:
+    """Return the record that came with a master, or one from its header, its path and its pixels."""
     reason = f"imported, was {source.name}"
     for suffix in records.SUFFIXES:
         try:
@@ -232,5 +234,5 @@ def _record(source: Path, root: Path, copy: Path, now: datetime, quality: Qualit
         event = Event(at=now, status=told.status, reason=reason)
         return told.model_copy(update={"supersedes": None, "history": (*told.history, event)})
     # Header, name and folders of the source: the copy stands in a work folder that says nothing.
-    frame, master = foreign.read_master(source, root=root)
+    frame, master = foreign.read_master(source, root=root, complete=partial(completed, layout=layout))
     return foreign.draft_record(copy, frame, master, now=now, reason=reason, quality=quality)

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -100,25 +100,38 @@ class _Needed:
 
 
 def prune(
-    library: Path, *, now: datetime, season_days: int, apply: bool = False, patience: float = PATIENCE_S
+    library: Path,
+    *,
+    now: datetime,
+    season_days: int,
+    others: Sequence[Path] = (),
+    apply: bool = False,
+    patience: float = PATIENCE_S,
 ) -> Prune:
     """Say which raw frames may go, and with ``apply`` delete those and no others.
 
     A frame stays while a master that is published, in quarantine or a candidate was made of it, under whatever path:
     that master could not be rebuilt without (S0-27). It stays for ``season_days`` after it was taken, whatever
     became of its masters. It stays where its bytes are not those on record. A record that cannot be read, or that a
-    master of ours has lost, may name any frame: then nothing goes. With ``apply`` the library is locked, so that no
-    build finds its frames gone. Raises LibraryError where that is not to be had after ``patience`` seconds, UsageError
-    for a part of a library: masters in the rest of it may need the frames.
+    master of ours has lost, may name any frame: then nothing goes. Masters of ``others``, which are libraries as well,
+    keep their frames likewise; of any further library nothing is known. With ``apply`` the library is locked, so that
+    no build finds its frames gone. Raises LibraryError where that is not to be had after ``patience`` seconds,
+    UsageError for a part of a library: masters in the rest of it may need the frames.
     """
-    refuse_part(library)
+    for place in (library, *others):
+        refuse_part(place)
     with library_lock(library, patience=patience) if apply else nullcontext():
         uses, unreadable = _uses(library)
-        needed = _Needed(use for by in uses.values() for use in by if use.is_needed)
+        elsewhere, illegible = _needed_by(others)
+        for use in elsewhere:
+            if use.entry.path in uses:
+                uses[use.entry.path].append(use)
+        unreadable += illegible
+        needed = _Needed([*elsewhere, *(use for by in uses.values() for use in by if use.is_needed)])
         files: set[tuple[int, int, Verdict]] = set()
         frames = [_judged(path, by, needed, now, season_days, files) for path, by in sorted(uses.items())]
         if unreadable:
-            reason = "a record in the library is missing or cannot be read; it may need this frame"
+            reason = "a record in a library is missing or cannot be read; it may need this frame"
             frames = [_kept(frame, reason) if frame.verdict == "droppable" else frame for frame in frames]
         if apply:
             frames = [_drop(frame) if frame.verdict == "droppable" else frame for frame in frames]
@@ -136,6 +149,16 @@ def _uses(library: Path) -> tuple[dict[str, list[_Use]], list[str]]:
         for frame in outline.frames:
             uses[frame.path].append(_Use(frame, outline.record.master.name, outline.record.status))
     return uses, unreadable
+
+
+def _needed_by(libraries: Sequence[Path]) -> tuple[list[_Use], list[str]]:
+    """Return what masters in use of other libraries were made of, and the records there that could not be read."""
+    needed, unreadable = [], []
+    for library in libraries:
+        uses, lost = _uses(library)
+        needed += [use for by in uses.values() for use in by if use.is_needed]
+        unreadable += [str(library / path) for path in lost]
+    return needed, unreadable
 
 
 def _records(library: Path) -> Iterator[tuple[str, Outline | None]]:

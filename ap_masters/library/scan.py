@@ -6,7 +6,7 @@ second or two.
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,13 +21,15 @@ from ap_masters.library import scan_cache
 from ap_masters.library.entries import Entry, entry_of, foreign_entry
 from ap_masters.library.scan_cache import Known, Stamp
 from ap_masters.library.unproved import is_unproved, is_whole
-from ap_masters.model import HOUSEKEEPING, Noun
+from ap_masters.model import HOUSEKEEPING, Frame, Noun
 from ap_masters.record import Record
 from ap_masters.safe import is_text
 
 log = logging.getLogger(__name__)
 
 BESIDE: Final = "._"  # what macOS leaves beside files on disks of other systems
+
+Complete = Callable[[Frame], Frame]
 
 _NO_STAMP: Final[Stamp] = (-1, 0, 0, 0)
 _HEAD: Final = 4096  # bytes that tell a log from a record
@@ -56,16 +58,17 @@ class Found(NamedTuple):
     stamp: Stamp
 
 
-def scan(library: Path, *, believe: bool = False) -> Scan:
+def scan(library: Path, *, believe: bool = False, complete: Complete | None = None) -> Scan:
     """Return every master in ``library``, with the files that look like one and are not.
 
     ``believe`` takes every image with a known frame type for a master, as in a folder the user has called a
     folder of masters; otherwise its header or name has to say so. Such a folder is not ours: nothing is kept
-    in it. Never raises for what stands in a file.
+    in it. ``complete`` adds to what its headers say, then. Never raises for what stands in a file.
     """
     with no_garbage():
         found = list(walk(library))
-        known = sorted((read(library, found, believe=True) if believe else files(library, found)).items())
+        told = read(library, found, believe=True, complete=complete) if believe else files(library, found)
+        known = sorted(told.items())
         return Scan(
             library=library,
             entries=tuple(k.entry for _, k in known if k.entry),
@@ -88,10 +91,13 @@ def files(library: Path, found: Sequence[Found], *, mend: bool = False) -> Mappi
     return now
 
 
-def read(folder: Path, found: Sequence[Found], *, believe: bool = False) -> Mapping[str, Known]:
-    """Return what the files say themselves, by path; ``believe`` as in ``scan``."""
+def read(
+    folder: Path, found: Sequence[Found], *, believe: bool = False, complete: Complete | None = None
+) -> Mapping[str, Known]:
+    """Return what the files say themselves, by path; ``believe`` and ``complete`` as in ``scan``."""
     with ThreadPoolExecutor(max_workers=8) as pool:  # waiting for a network share, not computing
-        return dict(zip((f.path for f in found), pool.map(lambda f: _read(folder, f, believe), found), strict=True))
+        known = pool.map(lambda f: _read(folder, f, believe, complete), found)
+        return dict(zip((f.path for f in found), known, strict=True))
 
 
 def walk(library: Path) -> Iterator[Found]:
@@ -158,7 +164,7 @@ def found_in(folder: str, item: os.DirEntry[str], names: Mapping[str, os.DirEntr
     return Found(f"{folder}{item.name}", f"{folder}{record.name}" if record else None, stamp)
 
 
-def _read(library: Path, found: Found, believe: bool) -> Known:
+def _read(library: Path, found: Found, believe: bool, complete: Complete | None) -> Known:
     if found.stamp == _NO_STAMP:
         return Known(stamp=found.stamp, problem="its name is no valid text: rename it")
     if found.record is not None:
@@ -171,7 +177,7 @@ def _read(library: Path, found: Found, believe: bool) -> Known:
             if not believe and _is_damaged(library, record, entry, found.stamp):
                 entry = entry.model_copy(update={"damaged": True})
             return Known(stamp=found.stamp, entry=entry)
-    return _read_header(library, found, believe)
+    return _read_header(library, found, believe, complete)
 
 
 def _is_damaged(library: Path, record: Record, entry: Entry, stamp: Stamp) -> bool:
@@ -193,17 +199,18 @@ def _is_damaged(library: Path, record: Record, entry: Entry, stamp: Stamp) -> bo
         return False
 
 
-def _read_header(library: Path, found: Found, believe: bool) -> Known:
+def _read_header(library: Path, found: Found, believe: bool, complete: Complete | None) -> Known:
     try:
         info = images.read_info(library / found.path)
         frame = headers.frame_from(info, size=found.stamp[0], mtime_ns=found.stamp[1], root=library)
         if not (frame.master or believe):
             return Known(stamp=found.stamp, problem="neither header nor name say that it is a master")
+        frame = complete(frame) if complete else frame
         master = headers.master_from(info, frame)
     except ImageError as error:
         return Known(stamp=found.stamp, problem=f"cannot be read: {error.what}")
     except ValueError as error:
         return Known(stamp=found.stamp, problem=str(error))
     ours = (frame.software or "").startswith("ap-masters ")
-    entry = foreign_entry(master, path=found.path, size=found.stamp[0], ours=ours)
+    entry = foreign_entry(master, path=found.path, size=found.stamp[0], telescope=frame.telescope, ours=ours)
     return Known(stamp=found.stamp, entry=entry)

@@ -90,10 +90,13 @@ def newer_frames(job: Job, record: Record, season_days: int) -> str | None:
 
 
 def poorer(job: Job, record: Record) -> Iterator[str]:
-    """Yield warnings where a master replaces one of more than twice as many frames, or of newer ones."""
+    """Yield warnings where a master replaces one of more frames, or of newer ones."""
     now, then = len(job.frames), len(record.inputs) or record.combined or 0
-    if 2 * now < then:
-        yield f"of {number(now, 'frame')}, where the master that it replaces is of {then}"
+    if now < then:
+        yield (
+            f"of {number(now, 'frame')}, where {record.master.name}, which it replaces, is of {then}; "
+            "that one is kept as superseded"
+        )
     days = _newest(job, record)
     if days is not None and days.recorded - days.offered > _ONE_SESSION:
         yield (

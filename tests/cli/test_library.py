@@ -281,6 +281,23 @@ def test_mirror_answers_a_timer(run: Run, library: Path, tmp_path: Path) -> None
     assert copy.read_bytes() == bias(library).read_bytes()
 
 
+def test_what_a_mirror_finds_stands_in_the_index(run: Run, library: Path, tmp_path: Path) -> None:
+    """S0-31: at once, and is gone from it once it is mended; a mirror that finds nothing leaves the index alone."""
+    target, index = tmp_path / "nas", library / "calibration-index.md"
+    run("library", "mirror", library, target)
+    written = index.stat().st_mtime_ns
+    run("library", "mirror", library, target)
+    assert index.stat().st_mtime_ns == written
+    copy = bias(target)
+    copy.write_bytes(copy.read_bytes()[:-1] + b"!")
+
+    assert run("library", "mirror", library, target).code == 8
+    assert "Copies that differ" in index.read_text(encoding="utf-8")
+
+    run("library", "mirror", library, target, "--repair")
+    assert "Copies that differ" not in index.read_text(encoding="utf-8")
+
+
 def test_mirror_tells_what_it_has_kept(run: Run, library: Path, tmp_path: Path) -> None:
     """A master that was lost and made anew from other frames: the old copy is named with its new place."""
     run("library", "mirror", library, tmp_path / "nas")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from ap_masters.layouts import LAYOUTS, Naming, parse, pattern, render
+from ap_masters.layouts import LAYOUTS, Naming, differences, parse, pattern, render
 from ap_masters.model import CALIBRATION_TYPES, GroupKey
 from ap_masters.safe import LONGEST_COMPONENT
 from tests.layouts.namings import DARK_FLAT, naming, namings
@@ -32,6 +32,19 @@ def test_a_name_is_read_back_as_what_it_says(layout: str, named: Naming) -> None
         if token.fields:
             assert token.spell(found, row.text) == token.spell(named, row.text)
     assert found.key.type is named.key.type or (layout == "pulsar" and named.key.type is DARK_FLAT)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@given(named=namings())
+def test_a_name_never_contradicts_what_it_was_made_of(layout: str, named: Naming) -> None:
+    """However values are rounded, cleaned or left out in it."""
+    path = render(layout, named)
+    if any(len(part) >= LONGEST_COMPONENT for part in path.parts):
+        return
+    said = parse(layout, path)
+
+    assert said is not None
+    assert differences(layout, said, named) == ()
 
 
 def _with_type(key: GroupKey, named: Naming) -> GroupKey:

@@ -1,6 +1,7 @@
 """An audit finds what is wrong in a library, says where, and changes nothing."""
 
 from collections import Counter
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from ap_masters import record as records
 from ap_masters.library.audit import Audit, audit
 from ap_masters.library.index import write_index
 from ap_masters.library.lock import library_lock
-from ap_masters.model import FrameType, MasterStatus
+from ap_masters.model import FrameType, GroupKey, MasterStatus
 from tests.builders import write_frame
 from tests.library.shelves import draft, key, keywords, record_of, shelve, write_pixels
 from tests.quality.seasons import make_inputs
@@ -137,6 +138,39 @@ def test_a_name_that_the_layout_would_not_have_chosen_is_found(tmp_path: Path) -
     assert f"darks/{good}" not in dict(found)
     assert ("darks/120s_-10_g100_o50/master_dark_2026-03-10.xisf", "its name says exposure 120, it is 180") in found
     assert ("elsewhere/dark.xisf", "its name is not one of the layout 'playbook'") in found
+
+
+@pytest.mark.parametrize("layout", layouts.LAYOUTS)
+@pytest.mark.parametrize(
+    ("frame_type", "field", "named"),
+    [
+        (FrameType.FLAT, "filter", "R"),
+        (FrameType.FLAT, "night", date(2026, 3, 12)),
+        (FrameType.DARK, "temperature", -20.0),
+        (FrameType.DARK, "camera", "ASI1600MM"),
+        (FrameType.DARK, "telescope", "Edge 8"),
+        (FrameType.DARK, "readout_mode", "Fast"),
+        (FrameType.DARK, "first", date(2025, 3, 10)),
+        (FrameType.BIAS, "gain", 56.0),
+    ],
+)
+def test_every_value_that_a_layout_reads_is_compared(
+    tmp_path: Path, layout: str, frame_type: FrameType, field: str, named: object
+) -> None:
+    """S1-32: a file or folder renamed from L to R, or to another camera, set-point or date, is told."""
+    record = draft(frame_type, start=datetime(2026, 3, 10, 21, tzinfo=UTC)).model_copy(
+        update={"telescope": "RedCat 51"}
+    )
+    true = layouts.Naming(key=record.key, telescope="RedCat 51", filter=record.key.filter, first=date(2026, 3, 10))
+    key_ = true.key.model_copy(update={field: named} if field in GroupKey.model_fields else {})
+    beside = {field: named} if field in layouts.Naming.model_fields else {}
+    false = true.model_copy(update={"key": key_, **beside})
+    right, wrong = (layouts.render(layout, naming) for naming in (true, false))
+    shelve(tmp_path, wrong.as_posix(), record)
+
+    told = [f.detail for f in audit(tmp_path, layout=layout).faults if f.detail.startswith("its name says")]
+
+    assert bool(told) == (right != wrong)
 
 
 def test_masters_without_record_and_records_without_master_are_found(tmp_path: Path) -> None:

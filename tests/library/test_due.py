@@ -325,7 +325,7 @@ def test_settings_in_use_without_a_master_are_told() -> None:
     found = due([entry(), entry(FrameType.FLAT, key=make_key(FrameType.FLAT, gain=0.0))], NEVER, now=NOW, frames=lights)
 
     assert causes(found) == {None: ["new settings"]}
-    assert "gain 0.0" in found.items[0].description
+    assert found.items[0].description.endswith("High Gain, gain 0, offset 50, bin 1x1")
     assert "2 frames" in found.items[0].reasons[0].detail
 
 

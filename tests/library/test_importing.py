@@ -3,17 +3,21 @@
 import shutil
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from ap_masters import record as records
 from ap_masters.config import QualitySettings
 from ap_masters.errors import LibraryError
 from ap_masters.files import sha256
+from ap_masters.images import write_image
 from ap_masters.library.audit import audit
 from ap_masters.library.importing import ImportReport, import_masters
 from ap_masters.library.scan import scan
-from ap_masters.model import FrameType, MasterStatus
+from ap_masters.model import FrameType, Keyword, MasterStatus
+from ap_masters.record import Record
 from tests.builders import noisy, write_frame
 from tests.library.shelves import NOW, draft, key, record_of, shelve, tree, write_pixels
 
@@ -151,15 +155,22 @@ def test_what_is_no_master_is_refused_with_the_reason(source: Path, tmp_path: Pa
 
 
 def test_masters_of_16_bits_are_taken(tmp_path: Path) -> None:
-    """PULSAR's are, and neither header nor name says what they are; but there is one of each in a folder."""
+    """PULSAR's are, and neither header nor name says what they are; but there is one of each in a folder.
+
+    Each may be a frame all the same: record, audit and, by the warnings of the record, matching go on to say so.
+    """
     for seed, day in enumerate(("2024_05_20", "2024_06_20")):
         path = tmp_path / "old" / day / "dark120s.fit"
         write_frame(path, noisy(seed), IMAGETYP="DARK", EXPTIME=120.0, EXPOSURE=120.0)
 
-    report = import_masters(tmp_path / "old", tmp_path / "library", now=LATER)
+    library = tmp_path / "library"
 
-    assert [item.action for item in report.items] == ["import", "import"]
+    report = import_masters(tmp_path / "old", library, now=LATER, apply=True)
+
+    assert [item.action for item in report.items] == ["imported", "imported"]
     assert all("is it one, and no single frame?" in item.detail for item in report.items)
+    assert all("it may be a single frame" in entry.warnings[-1] for entry in scan(library).entries)
+    assert sum("it may be a single frame" in fault.detail for fault in audit(library).faults) == 2
 
 
 def test_a_damaged_master_is_not_taken(tmp_path: Path) -> None:
@@ -180,8 +191,6 @@ def test_a_damaged_master_is_not_taken(tmp_path: Path) -> None:
 
 def test_a_master_that_cannot_be_right_goes_to_quarantine(tmp_path: Path) -> None:
     """The gate looks at imported masters too: a dark at half of full scale."""
-    import numpy as np
-
     from ap_masters import images
     from tests.library.shelves import keywords
 
@@ -229,3 +238,139 @@ def test_records_are_written_under_the_suffix_of_the_settings(source: Path, tmp_
     import_masters(source, tmp_path / "library", now=LATER, apply=True, suffix=".log")
 
     assert records.read(tmp_path / "library/bias/MasterBias.log").key.type is FrameType.BIAS
+
+
+# --- what a path tells ------------------------------------------------------------------------------------------
+
+
+def silent(path: Path, kind: str = "MasterDark", **told: Any) -> Path:
+    """Write a master with the header that PixInsight leaves, and what is ``told`` besides."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    level = 25000 if kind == "MasterFlat" else 500
+    pixels = (noisy(len(path.as_posix()), level=level) / 65535).astype(np.float32)
+    cards: dict[str, Any] = {
+        "IMAGETYP": f"Master {kind[6:]}",
+        "INSTRUME": "ZWO ASI2600MM Pro",
+        "XBINNING": 1,
+        "YBINNING": 1,
+    } | told
+    keywords = tuple(Keyword(name.replace("_", "-"), value) for name, value in cards.items() if value is not None)
+    write_image(path, pixels, keywords, image_type=kind)
+    return path
+
+
+def imported(source: Path, library: Path, layout: str | None = None) -> dict[str, Record]:
+    """Import everything, and return the records by the path in the source."""
+    report = import_masters(source, library, layout=layout, now=LATER, apply=True)
+
+    assert {item.action for item in report.items} == {"imported"}, report.items
+    return {i.source.relative_to(source).as_posix(): record_of(library / (i.output or "")) for i in report.items}
+
+
+@pytest.mark.parametrize("layout", [None, "playbook", "siril"])
+def test_what_headers_leave_out_is_read_from_the_path(tmp_path: Path, layout: str | None) -> None:
+    """S0-25, S2-60: exposure, set-point, gain, offset and date stand in the folders; each says where it came from."""
+    source = tmp_path / "pbs"
+    long, short = (
+        "darks/300s_-10_g100_o50/master_dark_2025-09-05.fits",
+        "darks/120s_-10_g0_o50/master_dark_2025-09-05.fits",
+    )
+    silent(source / long)
+    silent(source / short)
+
+    records_ = imported(source, tmp_path / "library", layout)
+
+    told = records_[long].key
+    assert (told.exposure, told.temperature, told.gain, told.offset) == (300.0, -10.0, 100.0, 50.0)
+    assert (records_[short].key.exposure, records_[short].key.gain) == (120.0, 0.0)
+    assert str(records_[long].started) == "2025-09-05 12:00:00+00:00"
+    reasons = {d.subject: d.reason for d in records_[long].decisions}
+    assert "layout 'playbook'" in reasons["exposure"]
+    assert reasons["camera"] == "keyword INSTRUME"
+    assert not records_[long].warnings
+    if layout == "playbook":
+        assert (tmp_path / "library" / long).exists()
+
+
+def test_pulsars_names_tell_exposure_and_filter(tmp_path: Path) -> None:
+    """S3-09, S3-16: in dated folders, and without them where a name can be nothing else."""
+    source = tmp_path / "pulsar"
+    silent(source / "2025_09_05/dark120s.fit")
+    silent(source / "2025_09_05/dark500ms.fit")
+    silent(source / "2025_09_05/flat_l.fit", "MasterFlat")
+    silent(source / "flat_ha.fit", "MasterFlat")
+    silent(source / "flat_2.fit", "MasterFlat")
+
+    told = imported(source, tmp_path / "library")
+
+    assert told["2025_09_05/dark120s.fit"].key.exposure == 120.0
+    assert told["2025_09_05/dark500ms.fit"].key.exposure == 0.5
+    assert (told["2025_09_05/flat_l.fit"].key.filter, str(told["2025_09_05/flat_l.fit"].key.night)) == (
+        "l",
+        "2025-09-05",
+    )
+    assert told["flat_ha.fit"].key.filter == "ha"
+    assert told["flat_2.fit"].key.filter is None
+
+
+@pytest.mark.parametrize(
+    ("setup", "told", "telescope", "camera"),
+    [
+        ("RedCat51_ASI2600MM", {"INSTRUME": None}, "RedCat51", "ASI2600MM"),
+        ("Edge_HD_8__ZWO_ASI2600MM_Pro", {}, "Edge_HD_8_", "ZWO ASI2600MM Pro"),
+        ("RedCat_51_ZWO_ASI2600MM_Pro", {"TELESCOP": "RedCat 51", "INSTRUME": None}, "RedCat 51", "ZWO_ASI2600MM_Pro"),
+        ("RedCat_51_ZWO_ASI2600MM_Pro", {"INSTRUME": None}, None, None),
+        ("NO_TELESCOPE_ASI2600MM", {"INSTRUME": None}, None, "ASI2600MM"),
+    ],
+)
+def test_anawbpps_folders_tell_telescope_camera_and_date(
+    tmp_path: Path, setup: str, told: dict[str, Any], telescope: str | None, camera: str | None
+) -> None:
+    """S2-33: {SETUP} is telescope and camera; where one ends the header tells, or there is one ``_`` in it."""
+    name = f"!!!DARKS_LIB/{setup}/DARKS_2025_09_05/{setup}_MasterDark_300s_Gain56_Offset10_1x1_-10C.fits"
+    silent(tmp_path / "old" / name, **told)
+
+    record = imported(tmp_path / "old", tmp_path / "library")[name]
+
+    assert (record.telescope, record.key.camera) == (telescope, camera)
+    assert (record.key.exposure, record.key.gain, record.key.offset, record.key.temperature) == (300, 56, 10, -10)
+    assert str(record.started) == "2025-09-05 12:00:00+00:00"
+
+
+def test_the_header_holds_where_the_path_contradicts_it(tmp_path: Path) -> None:
+    """And the record says so, once."""
+    source, name = tmp_path / "old", "darks/300s_-10_g100_o50/master_dark_2025-09-05.fits"
+    silent(source / name, EXPTIME=600.0, GAIN=100, DATE_OBS="2024-01-01T20:00:00")
+
+    record = imported(source, tmp_path / "library")[name]
+
+    assert (record.key.exposure, str(record.started)) == (600.0, "2024-01-01 20:00:00+00:00")
+    assert sorted(w.partition(",")[0] for w in record.warnings if "300" in w) == [
+        "the folder says exposure 300 ('300s')"
+    ]
+    assert [w for w in record.warnings if "date" in w] == [
+        "folders and name, as layout 'playbook' has them, say date 2025-09-05, the header says 2024-01-01"
+    ]
+
+
+def test_a_path_of_another_type_tells_nothing(tmp_path: Path) -> None:
+    """A flat among the darks is not given their exposure."""
+    source, name = tmp_path / "old", "darks/300s_-10_g100_o50/master_dark_2025-09-05.fits"
+    silent(source / name, "MasterFlat", FILTER="L")
+
+    assert imported(source, tmp_path / "library")[name].key.gain is None
+
+
+def test_darks_keep_their_telescope(tmp_path: Path) -> None:
+    """S2-61: whoever has folders by telescope finds an imported dark where a build would file it."""
+    silent(
+        tmp_path / "old" / "MasterDark_300s_Gain56_Offset10_-10C.fits",
+        TELESCOP="RedCat 51",
+        DATE_OBS="2026-03-10T02:00:00",
+    )
+
+    report = import_masters(tmp_path / "old", tmp_path / "library", layout="anawbpps", now=LATER)
+
+    (item,) = report.items
+    assert item.output is not None
+    assert item.output.startswith("!!!DARKS_LIB/RedCat_51_ZWO_ASI2600MM_Pro/DARKS_2026_03_09/")

@@ -229,3 +229,27 @@ def test_a_record_that_lost_its_master_still_keeps_its_frames(tmp_path: Path) ->
 
     assert prune(library, now=NOW, season_days=SEASON).counts == {"needed": 3}
     assert records.read(library / "master/masterDark é 300.xrs").status is MasterStatus.PUBLISHED
+
+
+def test_frames_that_another_library_needs_stay_where_it_is_named(tmp_path: Path) -> None:
+    """What masters elsewhere were made of nobody knows who was not told of them."""
+    inputs = raws(tmp_path / "raws")
+    library, other = retired(tmp_path, inputs), tmp_path / "other"
+    shelve(other, record=made_of(inputs[:2]))
+
+    assert len(prune(library, now=NOW, season_days=SEASON).of("droppable")) == 3
+
+    done = prune(library, now=NOW, season_days=SEASON, others=[other], apply=True)
+    assert [frame.path for frame in done.of("dropped")] == [inputs[2].path]
+    assert [entry.path.exists() for entry in inputs] == [True, True, False]
+
+
+def test_a_record_of_another_library_that_cannot_be_read_keeps_everything(tmp_path: Path) -> None:
+    """As one of its own."""
+    library, other = retired(tmp_path, raws(tmp_path / "raws")), tmp_path / "other"
+    records.record_path(shelve(other)).write_text("{", encoding="utf-8")
+
+    told = prune(library, now=NOW, season_days=SEASON, others=[other])
+
+    assert told.of("droppable") == ()
+    assert told.exit_code == 8

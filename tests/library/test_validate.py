@@ -155,6 +155,8 @@ def test_only_published_masters_serve() -> None:
         ("gain\n100\n", "exposure"),
         ("exposure,gian\n300,999\n", "the column 'gian' means nothing; did you mean 'gain'?"),
         ("exposure,Ofset\n300,50\n", "did you mean 'offset'?"),
+        ("exposure,gain\n,100\n", "line 2: there is no exposure"),
+        (capture_csv(()), "is the list of frames to capture that --csv writes, and no plan"),
     ],
 )
 def test_a_plan_that_cannot_be_read_says_where(text: str, words: str) -> None:
