@@ -46,7 +46,7 @@ def watch(
 
     def build() -> Built:
         report = carry_out(screen, settings, inputs, output)
-        show.report(screen, report)
+        show.report(screen, report, settings.counts)
         failure = "not every master was made" if report.failed else None
         made = sum(outcome.master is not None for outcome in report.outcomes)
         return Built(made, show.counted(report), failure)

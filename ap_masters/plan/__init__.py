@@ -100,7 +100,8 @@ def _without_refused(step: Step, job: Job, reason: str | None, refused: dict[str
     refused[job.id] = job.output.name
     action = Action.SKIPPED if reason is None else Action.CONFLICT
     why = reason or f"it needs {', '.join(missing)}, which cannot be built"
-    return step.model_copy(update={"action": action, "reasons": (why,), "job": None, "supersedes": None, "blocked": True})
+    update = {"action": action, "reasons": (why,), "job": None, "supersedes": None, "blocked": True}
+    return step.model_copy(update=update)
 
 
 def _decide(

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ap_masters.config import CountSettings, QualitySettings
+from ap_masters.config import CountPolicy, CountSettings, QualitySettings
 from ap_masters.library.due import Due
 from ap_masters.library.entries import Entry
 from ap_masters.library.notes import MirrorNote
@@ -42,6 +42,7 @@ class Cell(NamedTuple):
     grade: str = "none"
     due: bool = False
     link: str | None = None
+    below_minimum: bool = False
 
 
 class Coverage(NamedTuple):
@@ -176,11 +177,11 @@ def _coverage(published: Sequence[Entry], counts: CountSettings, due: set[str]) 
         rows = []
         for temperature in temperatures:
             here = [e for e in entries if e.key.temperature == temperature]
-            cells = [_cell([e for e in here if e.key.type is FrameType.BIAS], counts.bias.recommended, due)]
+            cells = [_cell([e for e in here if e.key.type is FrameType.BIAS], counts.bias, due)]
             cells += [
                 _cell(
                     [e for e in here if e.key.type is FrameType.DARK and (e.key.exposure or 0.0) == exposure],
-                    counts.dark.recommended,
+                    counts.dark,
                     due,
                 )
                 for exposure in exposures
@@ -189,14 +190,16 @@ def _coverage(published: Sequence[Entry], counts: CountSettings, due: set[str]) 
         yield Coverage(title, ("bias", *(f"{exposure:g} s" for exposure in exposures)), tuple(rows))
 
 
-def _cell(entries: Sequence[Entry], need: int, due: set[str]) -> Cell:
+def _cell(entries: Sequence[Entry], policy: CountPolicy, due: set[str]) -> Cell:
     if not entries:
         return Cell()
     best = max(entries, key=lambda e: (e.frames or 0, e.path))
     overdue = best.path in due
     if best.frames is None:
         return Cell("yes", "full", overdue, best.path)
-    return Cell(f"{best.frames}/{need}", "full" if best.frames >= need else "thin", overdue, best.path)
+    grade = "full" if best.frames >= policy.recommended else "thin"
+    text = f"{best.frames}/{policy.recommended}"
+    return Cell(text, grade, overdue, best.path, best.frames < policy.minimum)
 
 
 def _flats(published: Sequence[Entry]) -> Iterator[FlatRow]:
