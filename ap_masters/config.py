@@ -288,7 +288,7 @@ class Settings(Section):
     format: ImageFormat | None = None  # None: the layout's own
     scale: SampleScale | None = None  # None: the layout's own
     compression: Compression = "none"
-    memory: str | None = None  # "2G", "800M", "4096" (MiB); None: half of what is free
+    memory: str | None = None  # "2G", "800M"; None: half of what is free
     threads: int | None = Field(None, ge=1)
     stages: tuple[Literal["bias", "dark", "flat"], ...] = ("bias", "dark", "flat")
     same_run: bool = True
