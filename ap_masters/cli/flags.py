@@ -109,7 +109,9 @@ OUTPUT: Final = Family(
     ),
 )
 
-_MEMORY: Final = Flag("memory", ("--memory",), "Memory for integration, with its unit: 2G or 800M (default: half of what is free).")
+_MEMORY: Final = Flag(
+    "memory", ("--memory",), "Memory for integration, with its unit: 2G or 800M (default: half of what is free)."
+)
 _THREADS: Final = Flag("threads", ("--threads",), "Processors to integrate with (default: all).")
 
 ENGINE: Final = Family(
