@@ -140,8 +140,8 @@ def _alone(inputs: Sequence[Path]) -> str:
     first = inputs[0]
     pattern = first.with_name(f"*{first.name[len(images.without_suffix(first.name)) :]}")
     return (
-        f". Name more files, their folder ({first.parent}) or a wildcard (as {pattern}): one file stands for its sequence "
-        "where nothing but the number at the end of the name changes"
+        f". Name more files, their folder ({first.parent}) or a wildcard (as {pattern}): one file stands for its "
+        "sequence where nothing but the number at the end of the name changes"
     )
 
 
