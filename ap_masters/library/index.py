@@ -21,6 +21,7 @@ from ap_masters.model import Noun
 from ap_masters.quality import DarkSeries, Doubling, dark_series, doublings
 from ap_masters.rendering import environment
 from ap_masters.safe import markdown
+from ap_masters.wording import degrees
 
 SCHEMA: Final = "ap-masters/index"
 VERSION: Final = 1
@@ -177,7 +178,7 @@ def _series(series: DarkSeries) -> tuple[str, ...]:
     electrons = f"{series.electrons_per_second:.4g}" if series.electrons_per_second is not None else ""
     return (
         markdown(series.settings),
-        f"{series.temperature:g}" if series.temperature is not None else "",
+        degrees(series.temperature, "") if series.temperature is not None else "",
         ", ".join(f"{e:g}" for e in series.exposures),
         f"{series.adu_per_second:.4g}{error}",
         electrons,

@@ -14,6 +14,7 @@ from ap_masters.match import LightMatch, match_light
 from ap_masters.model import Frame, FrameType, ImageFormat, Master, MasterStatus, Noun
 from ap_masters.safe import markdown, one_line
 from ap_masters.stamps import stamp
+from ap_masters.wording import degrees
 
 _MODE: Final = (
     "camera",
@@ -205,7 +206,7 @@ def describe(light: PlannedLight) -> str:
     parts = [f"{light.exposure:g} s", light.filter, light.camera, light.readout_mode]
     for name, value in (("gain", light.gain), ("offset", light.offset)):
         parts.append(f"{name} {value:g}" if value is not None else None)
-    parts.append(f"{light.temperature:g} °C" if light.temperature is not None else None)
+    parts.append(degrees(light.temperature) if light.temperature is not None else None)
     parts.append(f"bin {light.x_binning}x{light.y_binning or light.x_binning}" if light.x_binning else None)
     return one_line(", ".join(part for part in parts if part))
 

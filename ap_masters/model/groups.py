@@ -8,6 +8,7 @@ from typing import Final
 
 from ap_masters.model.frames import Frame, FrameType, SetAside, calstat
 from ap_masters.model.noun import Noun
+from ap_masters.wording import degrees
 
 
 class GroupKey(Noun):
@@ -105,7 +106,7 @@ class GroupKey(Noun):
             if value is not None:
                 parts.append(f"{name} {value:g}")
         if self.temperature is not None:
-            parts.append(f"{self.temperature:g} °C")
+            parts.append(degrees(self.temperature))
         if self.x_binning is not None:
             parts.append(f"bin {self.x_binning}x{self.y_binning}")
         if self.width is not None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ap_masters.model import UNLIT, FrameType, GroupKey, Noun
 from ap_masters.record import Measure
+from ap_masters.wording import degrees
 
 _LEAST_RANGE = 2.0  # degrees between the coldest and the warmest series, before a doubling is spoken of
 
@@ -98,7 +99,7 @@ def dark_measures(key: GroupKey, levels: Iterable[Level]) -> tuple[Measure, ...]
             name="doubling temperature",
             value=found.degrees,
             unit="°C",
-            method=f"dark current at {', '.join(f'{t:g}' for t in found.temperatures)} °C",
+            method=f"dark current at {', '.join(degrees(t, '') for t in found.temperatures)} °C",
         )
         for found in doublings(series)
     ]
