@@ -275,7 +275,7 @@ class LibrarySettings(Section):
     policies: dict[str, RefreshPolicy] = {}
     season_days: int = Field(SEASON_DAYS, ge=1)  # raw frames are kept at least this long
     record_suffix: Literal[".xrs", ".log"] = ".xrs"
-    index_path: Path = Path("calibration-index.md")
+    index_path: Path | None = None  # None: where the library's index stands, or calibration-index.md
     defects_beside_darks: bool = False
 
 
