@@ -80,13 +80,19 @@ class BuildReport(Noun):
     log: Path | None = None
 
     @property
+    def failed(self) -> bool:
+        """Whether to try the same frames once more: flats that nothing calibrates wait for frames to come."""
+        return any(o.state is JobState.FAILED or o.step.action is Action.CONFLICT for o in self.outcomes)
+
+    @property
     def exit_code(self) -> int:
-        """0 done, 3 nothing to do, 4 some jobs failed, 5 all failed, 6 the gate refused a master."""
+        """0 done, 3 nothing to do, 4 some masters could not be built, 5 none could, 6 the gate refused one.
+
+        What was left out because it was asked for, or is too small, is no failure: see ``Step.blocked``.
+        """
         done = sum(o.state is JobState.SUCCESS for o in self.outcomes)
-        failed = sum(o.state is JobState.FAILED for o in self.outcomes)
         current = sum(step.action is Action.UP_TO_DATE for step in self.plan.steps)
-        conflicts = sum(step.action is Action.CONFLICT for step in self.plan.steps)
-        if failed or conflicts:
+        if self.failed or any(step.blocked for step in self.plan.steps):
             return (SomeJobsFailed if done or current else AllJobsFailed).exit_code
         if any(o.quarantined for o in self.outcomes):
             return QualityRefused.exit_code

@@ -3,6 +3,7 @@
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -84,22 +85,22 @@ def combine(
     cannot be read, and those of another geometry than most, are left out and returned. ``counts`` is how many frames
     make a master of which grade. The file appears whole or not at all.
     Raises UsageError for an output that is there already or has no known suffix, NothingToDo for fewer than
-    two frames or than min-max rejection leaves anything of, AllJobsFailed when the engine could not integrate them.
+    two frames or than min-max rejection leaves anything of, UnwritableImage where nothing can be written, AllJobsFailed
+    when the engine could not integrate them.
     """
     _check(output, overwrite=overwrite, record_suffix=record_suffix)
     frames, unreadable = _frames(inputs)
     frames, others = _of_one_geometry(frames)
     found = f"{len(frames)} of {number(len(inputs), 'file')} can be combined{_first((*unreadable, *others))}"
     if len(frames) < 2:
-        raise NothingToDo(f"{found}; two are needed")
+        raise NothingToDo(f"{found}; two are needed{_alone(inputs)}")
     if len(frames) < recipe.fewest_survivable:
         raise NothingToDo(
             f"{found}, {recipe.fewest_survivable} are needed{recipe.demand}: name more, or choose another --rejection"
         )
     job = _job(frames, output, recipe, frame_type, scale)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".ap-masters-", dir=output.parent) as work:
-        (result,) = engine.run([job], Path(work), on_progress)
+    with _work_beside(output) as work:
+        (result,) = engine.run([job], work, on_progress)
         if isinstance(result, Failed):
             raise AllJobsFailed(f"{output}: {result.reason}. {result.advice}".strip())
         images.read_info(result.path)  # what cannot be read again is no result
@@ -113,6 +114,34 @@ def combine(
             *_mixtures(frames),
             *_scales(result),
         ),
+    )
+
+
+@contextmanager
+def _work_beside(output: Path) -> Iterator[Path]:
+    """Give a folder to work in, on the disk of ``output``, so that the result can be put in its place by one rename."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        work = tempfile.TemporaryDirectory(prefix=".ap-masters-", dir=output.parent)
+    except OSError as error:
+        raise UnwritableImage(
+            output,
+            f"nothing can be written to its folder: {error.strerror or error}; name another place, or mend the "
+            "permissions or the free space of this one",
+        ) from error
+    with work as folder:
+        yield Path(folder)
+
+
+def _alone(inputs: Sequence[Path]) -> str:
+    """Return how to name more files than one: in names of an ASIAIR the time changes with the number."""
+    if len(inputs) != 1:
+        return ""
+    first = inputs[0]
+    pattern = first.with_name(f"*{first.name[len(images.without_suffix(first.name)) :]}")
+    return (
+        f". Name more files, their folder ({first.parent}) or a wildcard (as {pattern}): one file stands for its "
+        "sequence where nothing but the number at the end of the name changes"
     )
 
 

@@ -275,7 +275,7 @@ class LibrarySettings(Section):
     policies: dict[str, RefreshPolicy] = {}
     season_days: int = Field(SEASON_DAYS, ge=1)  # raw frames are kept at least this long
     record_suffix: Literal[".xrs", ".log"] = ".xrs"
-    index_path: Path = Path("calibration-index.md")
+    index_path: Path | None = None  # None: where the library's index stands, or calibration-index.md
     defects_beside_darks: bool = False
 
 
@@ -288,7 +288,7 @@ class Settings(Section):
     format: ImageFormat | None = None  # None: the layout's own
     scale: SampleScale | None = None  # None: the layout's own
     compression: Compression = "none"
-    memory: str | None = None  # "2G", "800M", "4096" (MiB); None: half of what is free
+    memory: str | None = None  # "2G", "800M"; None: half of what is free
     threads: int | None = Field(None, ge=1)
     stages: tuple[Literal["bias", "dark", "flat"], ...] = ("bias", "dark", "flat")
     same_run: bool = True

@@ -12,7 +12,7 @@ from typing import Final
 
 from ap_masters.decoding import text_of
 from ap_masters.errors import NothingToDo, UsageError
-from ap_masters.images import is_image_name
+from ap_masters.images import is_image_name, without_suffix
 
 _WILDCARD: Final = re.compile(r"[*?\[]")
 _NUMBERED: Final = re.compile(r"(.*?)(\d+)")
@@ -95,12 +95,12 @@ def _listed(file: Path) -> Iterator[Path]:
 
 def _sequence(first: Path) -> Iterator[Path]:
     """Yield ``first`` and what follows it: the same name, as many digits, a higher number."""
-    stem, dot, suffix = first.name.partition(".")  # .fits.fz is one suffix
+    stem = without_suffix(first.name)
     match = _NUMBERED.fullmatch(stem)
     if match is None:
         yield first
         return
-    name = re.compile(re.escape(match[1]) + rf"(\d{{{len(match[2])}}})" + re.escape(dot + suffix))
+    name = re.compile(re.escape(match[1]) + rf"(\d{{{len(match[2])}}})" + re.escape(first.name[len(stem) :]))
     for path in first.parent.iterdir():
         other = name.fullmatch(path.name)
         if other and int(other[1]) >= int(match[2]):

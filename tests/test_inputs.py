@@ -31,6 +31,15 @@ def test_files_are_taken_as_they_are_named(night: Path) -> None:
     assert names(expand(words)) == ["bias0002.fit", "notes.txt"]
 
 
+def test_a_sequence_goes_on_behind_points_in_its_name(tmp_path: Path) -> None:
+    """An exposure of 1.5 s is no suffix."""
+    for n in range(1, 4):
+        (tmp_path / f"dark_1.5s_{n:04}.fits.fz").touch()
+    (tmp_path / "dark_2.5s_0001.fits.fz").touch()
+
+    assert len(expand([str(tmp_path / "dark_1.5s_0001.fits.fz")])) == 3
+
+
 def test_a_wildcard_is_expanded_by_the_program(night: Path) -> None:
     """Windows' shell leaves it as it is."""
     found = expand([str(night / "bias????.fit")])

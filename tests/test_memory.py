@@ -16,6 +16,7 @@ from ap_masters import memory
         pytest.param("1.5 GiB", 3 << 29, id="fraction and whole unit"),
         pytest.param("524288k", 512 << 20, id="lower case"),
         pytest.param("4096", 4096 << 20, id="a bare number is MiB"),
+        pytest.param("256", 256 << 20, id="the least bare number"),
         pytest.param("16M", 16 << 20, id="the least"),
     ],
 )
@@ -31,7 +32,14 @@ def test_what_is_no_amount_is_refused_with_an_example(text: str) -> None:
         memory.parse(text)
 
 
-@pytest.mark.parametrize("text", ["15M", "0", "1K"])
+@pytest.mark.parametrize("text", ["16", "2", "255", "0.5", " 16 "])
+def test_s3_03_a_small_bare_number_is_asked_about(text: str) -> None:
+    """PULSAR's `med --memory 16` means GB; taken for MiB it would be a thousandth of that, without a word."""
+    with pytest.raises(ValueError, match=rf"'{text}' has no unit: write {text.strip()}G for gigabytes"):
+        memory.parse(text)
+
+
+@pytest.mark.parametrize("text", ["15M", "0M", "1K"])
 def test_too_little_is_refused(text: str) -> None:
     """A budget that holds no band of rows is a mistake, not a wish."""
     with pytest.raises(ValueError, match="too little"):

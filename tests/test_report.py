@@ -94,6 +94,17 @@ def test_the_page_shows_coverage_trends_sensor_and_masters(tmp_path: Path) -> No
     assert any("Hot pixels: 2 masters" in str(label) and "+20.0 %" in str(label) for label in plots)
 
 
+def test_coverage_says_what_its_numbers_mean(tmp_path: Path) -> None:
+    """A number below the policy's minimum says so, and not by its colour alone."""
+    fill(tmp_path)
+
+    page = report(tmp_path)
+
+    assert "32/30 stands for a master of 32 where 30 are recommended" in page.text
+    assert "32/100 below minimum" in page.text
+    assert "32/30 below minimum" not in page.text
+
+
 def test_nothing_comes_from_the_network_and_nothing_runs(tmp_path: Path) -> None:
     """No script, no style sheet, no font, no picture from elsewhere; links lead into the library."""
     fill(tmp_path)

@@ -69,7 +69,7 @@ def build(
     if screen.json:
         screen.document("build", **documents.build(report), siril=expressions)
     else:
-        show.report(screen, report)
+        show.report(screen, report, loaded.settings.counts)
     show.siril(screen, expressions, report.plan)
     raise typer.Exit(report.exit_code)
 
@@ -99,7 +99,7 @@ def demo(
     if screen.json:
         screen.document("demo", night=night, page=page, **documents.build(report))
     else:
-        show.report(screen, report)
+        show.report(screen, report, settings.counts)
         screen.line(f"frames: {night}")
         screen.line(f"report: {page} (open it in a browser)")
         program = "ap-masters" if shutil.which("ap-masters") else f"{sys.executable} -m ap_masters"

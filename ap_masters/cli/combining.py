@@ -1,7 +1,7 @@
 """The command combine."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,6 +19,9 @@ from ap_masters.model import (
     named_type,
 )
 from ap_masters.settings_files import Loaded
+
+if TYPE_CHECKING:
+    from ap_masters.record import Record
 
 _USUAL: Final = Recipe()
 
@@ -118,5 +121,12 @@ def combine(
     screen.line(
         f"{output}: {method} of {len(result.frames)} frames"
         + (f", {rejected / result.samples:.3%} of samples rejected" if rejected else "")
-        + f", median {result.statistics.channels[0].median:.6f}, in {result.seconds:.1f} s"
+        + f", median {_level(result.statistics.channels[0].median, combined.record)}, in {result.seconds:.1f} s"
     )
+
+
+def _level(value: float, record: "Record") -> str:
+    """Return a level, given in [0, 1], on the scale of the file that was written."""
+    from ap_masters.images.scale import white
+
+    return f"{value * white('adu'):.1f} ADU" if record.master.scale == "adu" else f"{value:.6f}"

@@ -48,6 +48,7 @@ def step(of: Step) -> Document:
     """Return one line of a plan."""
     view: Document = {
         "action": of.action,
+        "blocked": of.blocked,
         "key": key(of.key),
         "frames": of.frames,
         "grade": of.grade,

@@ -111,7 +111,9 @@ OUTPUT: Final = Family(
     ),
 )
 
-_MEMORY: Final = Flag("memory", ("--memory",), "Memory for integration, as 2G or 800M (default: half of what is free).")
+_MEMORY: Final = Flag(
+    "memory", ("--memory",), "Memory for integration, with its unit: 2G or 800M (default: half of what is free)."
+)
 _THREADS: Final = Flag("threads", ("--threads",), "Processors to integrate with (default: all).")
 
 ENGINE: Final = Family(
@@ -141,7 +143,9 @@ POLICY: Final = Flag(
     ("--policy",),
     "When masters are due again: nina-seasonal, nina-biannual, anawbpps-monthly, never, or one of your own.",
 )
-INDEX_PATH: Final = Flag("library.index_path", ("--path",), "Where the Markdown index goes, relative to the library.")
+INDEX_PATH: Final = Flag(
+    "library.index_path", ("--path",), "Where the Markdown index goes, relative to the library (default: where it is)."
+)
 KEEPING: Final = Family("How the library is kept", (POLICY, INDEX_PATH))
 
 STACKING: Final = Family("Reading and writing", (_MEMORY, _THREADS, _SCALE, _COMPRESSION))

@@ -14,7 +14,7 @@ from ap_masters.errors import NothingToDo, UsageError
 from ap_masters.files import write_named
 from ap_masters.model import Frame
 from ap_masters.settings_files import Loaded
-from ap_masters.wording import number
+from ap_masters.wording import degrees, number
 
 if TYPE_CHECKING:
     from ap_masters.library.validate import Coverage, Validation
@@ -179,7 +179,8 @@ def _validation(screen: Screen, result: "Validation") -> None:
                 gap.type,
                 gap.camera or "",
                 gap.binning or "",
-                *("" if v is None else f"{v:g}" for v in (gap.exposure, gap.gain, gap.offset, gap.temperature)),
+                *("" if v is None else f"{v:g}" for v in (gap.exposure, gap.gain, gap.offset)),
+                "" if gap.temperature is None else degrees(gap.temperature, ""),
                 gap.filter or "",
                 gap.reason,
             )

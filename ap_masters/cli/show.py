@@ -6,8 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ap_masters.cli.display import Screen
-from ap_masters.model import Action, Decision, Group, GroupKey, JobState, Plan, Reason, SetAside, Step, told_apart
-from ap_masters.wording import numbers
+from ap_masters.config import CountSettings
+from ap_masters.model import (
+    Action,
+    Decision,
+    Grade,
+    Group,
+    GroupKey,
+    JobState,
+    Plan,
+    Reason,
+    SetAside,
+    Step,
+    told_apart,
+)
+from ap_masters.wording import number, numbers
 
 if TYPE_CHECKING:  # the room of these reads pixels; `--help` does not
     from ap_masters.build import BuildReport, Outcome
@@ -101,15 +114,16 @@ def _dropped(screen: Screen, aside: Sequence[SetAside]) -> None:
     _listed(screen, aside)
 
 
-def report(screen: Screen, of: "BuildReport") -> None:
-    """Print how a build ended: one row per master, then what went wrong and where to look."""
+def report(screen: Screen, of: "BuildReport", counts: CountSettings) -> None:
+    """Print how a build ended: one row per master, then what went wrong or short of ``counts``, and where to look."""
     made = [outcome for outcome in of.outcomes if outcome.step.job is not None]
     rows = [_row(outcome, of.plan.library) for outcome in made]
-    screen.table(("state", "type", "frames", "rejected", "master"), rows)
+    screen.table(("state", "type", "frames", "grade", "rejected", "master"), rows)
     names = told_apart([outcome.step.key for outcome in of.outcomes])
     for outcome, name in zip(of.outcomes, names, strict=True):
         _left_out(screen, outcome.step, name)
         _trouble(screen, outcome, name)
+    _below_minimum(screen, made, counts)
     _dropped(screen, [aside for outcome in made for aside in _drops(outcome)])
     set_aside(screen, of.plan.set_aside)
     screen.line(f"{numbers(_verdicts(of))} in {of.seconds:.1f} s")
@@ -165,8 +179,9 @@ def _row(outcome: "Outcome", library: Path) -> tuple[str, ...]:
     rejected = outcome.record.rejected if outcome.record else None
     part = f"{(rejected.low + rejected.high) / rejected.samples:.3%}" if rejected and rejected.samples else ""
     frames = len(outcome.record.inputs) if outcome.record else outcome.step.frames
+    grade = (outcome.record.grade if outcome.record else outcome.step.grade) or ""
     where = outcome.master.relative_to(library) if outcome.master else outcome.step.output
-    return (_verdict(outcome), outcome.step.key.type, str(frames), part, where.as_posix())
+    return (_verdict(outcome), outcome.step.key.type, str(frames), grade, part, where.as_posix())
 
 
 def _verdict(outcome: "Outcome") -> str:
@@ -197,6 +212,14 @@ def _trouble(screen: Screen, outcome: "Outcome", name: str) -> None:
             screen.warning(f"{name}: {finding.message}")
     for warning in outcome.record.warnings:
         screen.warning(f"{name}: {warning}")
+
+
+def _below_minimum(screen: Screen, made: Sequence["Outcome"], counts: CountSettings) -> None:
+    """Say of how many new masters the policy asks for more frames (S0-11, C-05): the table says which."""
+    few = Counter(o.step.key.type for o in made if o.record and o.record.grade is Grade.BELOW_MINIMUM)
+    for kind, count in few.items():
+        masters, setting = number(count, f"{kind} master"), f"counts.{kind.name.lower()}.minimum"
+        screen.warning(f"{masters} of fewer frames than the minimum of {counts.of(kind).minimum} ({setting})")
 
 
 def _without_type(key: GroupKey, name: str) -> str:

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,14 +14,12 @@ from ap_masters.cli.building import carry_out
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.config import Settings
-from ap_masters.errors import AllJobsFailed, SomeJobsFailed
+from ap_masters.errors import SomeJobsFailed
 from ap_masters.settings_files import Loaded
 from ap_masters.wording import number
 
 if TYPE_CHECKING:
     from ap_masters.watch import News
-
-_FAILED: Final = {SomeJobsFailed.exit_code, AllJobsFailed.exit_code}
 
 
 @with_settings(*flags.ALL)
@@ -48,8 +46,8 @@ def watch(
 
     def build() -> Built:
         report = carry_out(screen, settings, inputs, output)
-        show.report(screen, report)
-        failure = "not every master was made" if report.exit_code in _FAILED else None
+        show.report(screen, report, settings.counts)
+        failure = "not every master was made" if report.failed else None
         made = sum(outcome.master is not None for outcome in report.outcomes)
         return Built(made, show.counted(report), failure)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ap_masters.config import CullSettings
 from ap_masters.images.orientation import row_order
 from ap_masters.model import Frame, FrameType, Reason, SetAside
+from ap_masters.wording import degrees, percent
 
 # Differences of temperatures carry the noise of floating point; sensors are read to a hundredth at best.
 _DIGITS = 6
@@ -122,12 +123,12 @@ def _without_excursions(frames: list[Frame], limit: float) -> tuple[list[Frame],
     kept, dropped = [], []
     for frame in frames:
         excursion = _excursion(frame)
-        if excursion is None or excursion <= limit:
+        if excursion is None or frame.set_temperature is None or excursion <= limit:
             kept.append(frame)
             continue
         detail = (
             f"sensor at {frame.sensor_temperature:.2f} °C, {excursion:.2f} °C from the set-point of "
-            f"{frame.set_temperature:g} °C (limit {limit:g} °C)"
+            f"{degrees(frame.set_temperature)} (limit {degrees(limit)})"
         )
         dropped.append(SetAside(path=frame.path, reason=Reason.TEMPERATURE, detail=detail))
     return kept, dropped
@@ -141,15 +142,16 @@ def _temperature_warnings(frames: Sequence[Frame], limit: float) -> list[str]:
     warnings = []
     if beyond:
         warnings.append(
-            f"{len(beyond)} of {len(frames)} frames are more than {limit:g} °C from the set-point, at most "
+            f"{len(beyond)} of {len(frames)} frames are more than {degrees(limit)} from the set-point, at most "
             f"{max(beyond):.2f} °C"
         )
     if spread > limit:
-        warnings.append(f"the sensor wandered by {spread:.2f} °C, more than {limit:g} °C")
+        warnings.append(f"the sensor wandered by {spread:.2f} °C, more than {degrees(limit)}")
     return warnings
 
 
 def _cooler_warnings(frames: Sequence[Frame], limit: float) -> list[str]:
     """Return a warning on frames with so much load of the cooler: it had nothing left for a warmer night."""
     count = sum(frame.cooler_power is not None and frame.cooler_power >= limit for frame in frames)
-    return [f"the cooler ran at {limit:g} % of its power or more in {count} of {len(frames)} frames"] if count else []
+    power = percent(limit)
+    return [f"the cooler ran at {power} of its power or more in {count} of {len(frames)} frames"] if count else []

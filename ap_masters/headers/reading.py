@@ -15,6 +15,7 @@ from ap_masters.headers.targets import may_be_a_target
 from ap_masters.headers.traps import traps
 from ap_masters.headers.values import local_moment, longitude, moment, number, pair, seconds, text, whole
 from ap_masters.model import DARKS, Decision, Frame, FrameType, ImageInfo
+from ap_masters.wording import degrees
 
 # A set-point of 0 further than this from the sensor is a capture program's default, not a set-point.
 _SET_POINT_BELIEVED_C = 5.0
@@ -207,7 +208,7 @@ class Reading:
         if abs(measured) > _SET_POINT_BELIEVED_C:
             self._forget("set_temperature")
             self._warnings.append(
-                f"the set-point of 0 °C is not believed, as the sensor is more than {_SET_POINT_BELIEVED_C:g} °C "
+                f"the set-point of 0 °C is not believed, as the sensor is more than {degrees(_SET_POINT_BELIEVED_C)} "
                 "from it: the sensor temperature counts"
             )
 

@@ -4,6 +4,7 @@ Nothing in it depends on when it is written, so an unchanged library gives the s
 system shows what has changed. It can be deleted at any time.
 """
 
+import json
 import os
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
@@ -21,11 +22,13 @@ from ap_masters.model import Noun
 from ap_masters.quality import DarkSeries, Doubling, dark_series, doublings
 from ap_masters.rendering import environment
 from ap_masters.safe import markdown
+from ap_masters.wording import degrees
 
 SCHEMA: Final = "ap-masters/index"
 VERSION: Final = 1
 _MADE_BY: Final = "This file is made by `ap-masters library index`."  # by which it is known, too
 JSON_NAME: Final = "calibration-index.json"
+_MARKDOWN_NAME: Final = Path("calibration-index.md")
 
 # What the table for people shows: heading, measure, how it is written. Methods and the rest are in the records.
 _COLUMNS: Final = (
@@ -48,6 +51,7 @@ class Index(Noun):
     doublings: tuple[Doubling, ...] = ()
     json_path: Path
     markdown_path: Path
+    home: str | None = None  # where in the library its Markdown is kept, which may be another than was written now
 
 
 class _Row(NamedTuple):
@@ -63,17 +67,19 @@ class _Row(NamedTuple):
     sha256: str
 
 
-def write_index(library: Path, path: Path, *, overwrite: bool = False) -> Index:
+def write_index(library: Path, path: Path | None = None, *, overwrite: bool = False) -> Index:
     """Write ``calibration-index.json`` into the library and the Markdown to ``path``; return what they say.
 
-    ``path`` is relative to the library or absolute; links in the Markdown are relative to its own folder.
+    ``path`` is relative to the library or absolute; without one the Markdown goes where that of the library stands, or
+    becomes its ``calibration-index.md``. Links in it are relative to its own folder.
     Raises LibraryError where either cannot be written, UsageError where ``path`` is a file that is no index, unless it
     is to be overwritten, and where ``library`` is but a part of one.
     """
-    markdown_path = library / path
+    home = _home(library)
+    markdown_path = library / (path or home or _MARKDOWN_NAME)
     refuse_part(library)
     with library_lock(library):
-        index = build_index(scan(library), markdown_path)
+        index = build_index(scan(library), markdown_path, home)
         if markdown_path == Path(index.json_path):
             raise LibraryError(f"{markdown_path}: is the index in JSON; the one in Markdown needs another name")
         try:
@@ -87,8 +93,21 @@ def write_index(library: Path, path: Path, *, overwrite: bool = False) -> Index:
     return index
 
 
-def build_index(found: Scan, markdown_path: Path) -> Index:
-    """Return the index of what a scan has found."""
+def _home(library: Path) -> Path | None:
+    """Return where in the library the Markdown of its last index stands, relative to it, as that says in JSON."""
+    try:
+        told = json.loads((library / JSON_NAME).read_bytes())
+        home = Path(told["markdown"])
+        there = (library / home).is_file() and (library / home).resolve().is_relative_to(library.resolve())
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # none yet, or one of before; it is written anew in any case
+    return home if there else None
+
+
+def build_index(found: Scan, markdown_path: Path, home: Path | None = None) -> Index:
+    """Return the index of what a scan has found; ``home`` is where it was kept so far, relative to the library."""
+    if markdown_path.is_relative_to(found.library):
+        home = markdown_path.relative_to(found.library)
     series = dark_series(level for e in found.entries if e.status == "published" and (level := e.level))
     return Index(
         library=found.library,
@@ -99,6 +118,7 @@ def build_index(found: Scan, markdown_path: Path) -> Index:
         doublings=doublings(series),
         json_path=found.library / JSON_NAME,
         markdown_path=markdown_path,
+        home=home.as_posix() if home else None,
     )
 
 
@@ -107,6 +127,7 @@ def to_json(index: Index) -> str:
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "version": VERSION,
+        "markdown": index.home,
         "masters": [_master(entry) for entry in index.entries],
         "dark_series": [s.model_dump(mode="json") for s in index.dark_series],
         "doublings": [d.model_dump(mode="json") for d in index.doublings],
@@ -177,7 +198,7 @@ def _series(series: DarkSeries) -> tuple[str, ...]:
     electrons = f"{series.electrons_per_second:.4g}" if series.electrons_per_second is not None else ""
     return (
         markdown(series.settings),
-        f"{series.temperature:g}" if series.temperature is not None else "",
+        degrees(series.temperature, "") if series.temperature is not None else "",
         ", ".join(f"{e:g}" for e in series.exposures),
         f"{series.adu_per_second:.4g}{error}",
         electrons,

@@ -11,9 +11,20 @@ from ap_masters.errors import AttentionNeeded, LibraryError
 from ap_masters.files import write_text
 from ap_masters.library.capture import Gap, PlannedLight
 from ap_masters.match import LightMatch, match_light
-from ap_masters.model import Frame, FrameType, ImageFormat, Master, MasterStatus, Noun
+from ap_masters.model import (
+    Frame,
+    FrameType,
+    GroupKey,
+    ImageFormat,
+    Master,
+    MasterStatus,
+    Noun,
+    both_within,
+    distinctions,
+)
 from ap_masters.safe import markdown, one_line
 from ap_masters.stamps import stamp
+from ap_masters.wording import degrees
 
 _MODE: Final = (
     "camera",
@@ -83,7 +94,7 @@ def validate_plan(
             flats[master.key.filter].append(master)
         elif master.status is MasterStatus.PUBLISHED:
             shelves[tuple(getattr(master.key, name) for name in _MODE)].append(master)
-    return _validation([_planned_row(light, shelves, flats[light.filter], match, counts) for light in plan])
+    return _validation([_planned_row(light, shelves, flats[light.filter], match, counts) for light in plan], match)
 
 
 def validate_lights(
@@ -95,6 +106,7 @@ def validate_lights(
         mode = tuple(getattr(frame, name) for name in (*_MODE, "filter", "telescope"))
         kinds[(*mode, _tenth(frame.temperature), frame.exposure), (frame.night, frame.rotation)].append(frame)
     rows: dict[tuple[object, ...], Row] = {}
+    firsts: dict[tuple[object, ...], Frame] = {}
     for (kind, _), frames in kinds.items():
         light = _as_planned(frames[0])
         row = _row(light, match_light(frames[0], masters, match), counts, lights=len(frames), with_flat=True)
@@ -102,7 +114,21 @@ def validate_lights(
         if known := rows.get(served):  # nights that the same masters serve, or nothing does, are one row
             row = known.model_copy(update={"lights": known.lights + row.lights})
         rows[served] = row
-    return _validation(sorted(rows.values(), key=lambda row: row.description))
+        firsts.setdefault(served, frames[0])
+    told = _told_apart(list(rows.values()), list(firsts.values()))
+    return _validation(sorted(told, key=lambda row: row.description), match)
+
+
+def _told_apart(rows: Sequence[Row], lights: Sequence[Frame]) -> list[Row]:
+    """Add to the descriptions of rows that read alike what differs in their lights: a telescope, a night, a window."""
+    alike: dict[str, list[GroupKey]] = defaultdict(list)
+    keys = [GroupKey.of(light) for light in lights]
+    for row, key in zip(rows, keys, strict=True):
+        alike[row.description].append(key)
+    return [
+        row.model_copy(update={"description": ", ".join((row.description, *distinctions(key, alike[row.description])))})
+        for row, key in zip(rows, keys, strict=True)
+    ]
 
 
 def _tenth(temperature: float | None) -> float | None:
@@ -169,12 +195,21 @@ def _coverage(master: Master | None, need: int, light: PlannedLight) -> Coverage
     return Coverage(master.path.as_posix(), have, need, master.key.gain, master.key.offset)
 
 
-def _validation(rows: Sequence[Row]) -> Validation:
-    gaps: dict[tuple[object, ...], Gap] = {}
+def _validation(rows: Sequence[Row], match: MatchSettings) -> Validation:
+    gaps: list[Gap] = []
     for row in rows:
-        for gap in _gaps(row):
-            gaps.setdefault(tuple(getattr(gap, name) for name in Gap.model_fields if name != "reason"), gap)
-    return Validation(rows=tuple(rows), gaps=tuple(gaps.values()))
+        gaps += (gap for gap in _gaps(row) if not any(_is_one(gap, other, match) for other in gaps))
+    return Validation(rows=tuple(rows), gaps=tuple(gaps))
+
+
+def _is_one(gap: Gap, other: Gap, match: MatchSettings) -> bool:
+    """Whether the frames of one gap fill another too: flats also where only the temperature is a little different."""
+    alike = other.model_copy(update={"reason": gap.reason})
+    if gap.type is FrameType.FLAT and both_within(
+        gap.temperature, other.temperature, match.flat_temperature_tolerance_c
+    ):
+        alike = alike.model_copy(update={"temperature": gap.temperature})
+    return alike == gap
 
 
 def _gaps(row: Row) -> Iterable[Gap]:
@@ -205,7 +240,7 @@ def describe(light: PlannedLight) -> str:
     parts = [f"{light.exposure:g} s", light.filter, light.camera, light.readout_mode]
     for name, value in (("gain", light.gain), ("offset", light.offset)):
         parts.append(f"{name} {value:g}" if value is not None else None)
-    parts.append(f"{light.temperature:g} °C" if light.temperature is not None else None)
+    parts.append(degrees(light.temperature) if light.temperature is not None else None)
     parts.append(f"bin {light.x_binning}x{light.y_binning or light.x_binning}" if light.x_binning else None)
     return one_line(", ".join(part for part in parts if part))
 

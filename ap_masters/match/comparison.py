@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from ap_masters.config import MatchSettings
 from ap_masters.model import Frame, FrameType, GroupKey, Master, turned, within
 from ap_masters.safe import ascii_text, path_component
+from ap_masters.wording import degrees
 
 Value = str | float | tuple[int, ...]
 Span = tuple[datetime, datetime]
@@ -46,7 +47,8 @@ def _geometry(key: GroupKey) -> Value | None:
     return None if key.width is None or key.height is None else (key.width, key.height, key.channels or 1)
 
 
-_TEMPERATURE = Rule("temperature", lambda key: key.temperature, "temperature_tolerance_c", " °C")
+_CELSIUS: Final = " °C"
+_TEMPERATURE = Rule("temperature", lambda key: key.temperature, "temperature_tolerance_c", _CELSIUS)
 _FLAT_TEMPERATURE = _TEMPERATURE._replace(tolerance="flat_temperature_tolerance_c")
 _EXPOSURE = Rule("exposure", lambda key: key.exposure, "exposure_tolerance_s", " s")
 _GAIN = Rule("gain", lambda key: key.gain)
@@ -93,7 +95,9 @@ def show(value: Value, unit: str = "") -> str:
     """Return a value for a message."""
     if isinstance(value, tuple):
         return "x".join(str(n) for n in (value[:2] if value[2:] == (1,) else value))
-    return value if isinstance(value, str) else f"{value:.10g}{unit}"
+    if isinstance(value, str):
+        return value
+    return degrees(value, unit) if unit == _CELSIUS else f"{value:.10g}{unit}"
 
 
 def wanted(have: str, key: GroupKey, frames: Sequence[Frame], settings: MatchSettings) -> Wanted:

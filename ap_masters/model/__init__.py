@@ -17,7 +17,7 @@ from ap_masters.model.frames import (
     calstat,
     named_type,
 )
-from ap_masters.model.groups import Grade, Group, GroupKey, differ, told_apart, turned
+from ap_masters.model.groups import Grade, Group, GroupKey, differ, distinctions, told_apart, turned
 from ap_masters.model.images import COMMENTARY, LARGEST_SIDE, Compression, ImageFormat, ImageInfo, Keyword, SampleScale
 from ap_masters.model.masters import (
     HOUSEKEEPING,
@@ -124,6 +124,7 @@ __all__ = [
     "both_within",
     "calstat",
     "differ",
+    "distinctions",
     "inclusive",
     "named_type",
     "told_apart",

@@ -8,6 +8,7 @@ from typing import Final
 
 from ap_masters.model.frames import Frame, FrameType, SetAside, calstat
 from ap_masters.model.noun import Noun
+from ap_masters.wording import degrees
 
 
 class GroupKey(Noun):
@@ -105,7 +106,7 @@ class GroupKey(Noun):
             if value is not None:
                 parts.append(f"{name} {value:g}")
         if self.temperature is not None:
-            parts.append(f"{self.temperature:g} °C")
+            parts.append(degrees(self.temperature))
         if self.x_binning is not None:
             parts.append(f"bin {self.x_binning}x{self.y_binning}")
         if self.width is not None:
@@ -122,8 +123,12 @@ def told_apart(keys: Sequence[GroupKey]) -> list[str]:
     alike: dict[str, list[GroupKey]] = defaultdict(list)
     for key in keys:
         alike[key.describe()].append(key)
-    apart = {words: [n for n in GroupKey.model_fields if differ(same, n)] for words, same in alike.items()}
-    return [", ".join([words, *(_named(key, n) for n in apart[words])]) for key in keys for words in [key.describe()]]
+    return [", ".join([words, *distinctions(key, alike[words])]) for key in keys for words in [key.describe()]]
+
+
+def distinctions(key: GroupKey, keys: Sequence[GroupKey]) -> list[str]:
+    """Return in words the values of ``key`` in which ``keys``, itself among them, are not all alike."""
+    return [_named(key, name) for name in GroupKey.model_fields if differ(keys, name)]
 
 
 def differ(keys: Sequence[GroupKey], field: str) -> bool:

@@ -58,6 +58,7 @@ class Step(Noun):
     warnings: tuple[str, ...] = ()
     job: Job | None = None
     supersedes: Path | None = None
+    blocked: bool = False  # wanted and of frames enough, and yet nothing can be made of it
 
 
 class Plan(Noun):

@@ -100,7 +100,8 @@ def _without_refused(step: Step, job: Job, reason: str | None, refused: dict[str
     refused[job.id] = job.output.name
     action = Action.SKIPPED if reason is None else Action.CONFLICT
     why = reason or f"it needs {', '.join(missing)}, which cannot be built"
-    return step.model_copy(update={"action": action, "reasons": (why,), "job": None, "supersedes": None})
+    update = {"action": action, "reasons": (why,), "job": None, "supersedes": None, "blocked": True}
+    return step.model_copy(update=update)
 
 
 def _decide(
@@ -116,7 +117,7 @@ def _decide(
     served = serve(draft.group, holdings, promised, library, settings)
     draft.warnings += served.warnings
     if served.refusal:
-        return draft.step(Action.SKIPPED, served.refusal)
+        return draft.step(Action.SKIPPED, served.refusal, blocked=not served.waits)
     job = job_of(draft, served.calibration, settings)
     otherwise: list[str] = []
     for place in holdings.kept_back(job.group.key, library / QUARANTINE / draft.output, settings.group):

@@ -49,7 +49,14 @@ class Draft:
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def step(self, action: Action, *reasons: str, job: Job | None = None, supersedes: Path | None = None) -> Step:
+    def step(
+        self,
+        action: Action,
+        *reasons: str,
+        job: Job | None = None,
+        supersedes: Path | None = None,
+        blocked: bool = False,
+    ) -> Step:
         """Return this group's line in the plan."""
         return Step(
             action=action,
@@ -62,6 +69,7 @@ class Draft:
             warnings=(*self.group.warnings, *self.warnings),
             job=job,
             supersedes=supersedes,
+            blocked=blocked or action is Action.CONFLICT,
         )
 
 

@@ -70,6 +70,7 @@ class Served(NamedTuple):
     calibration: Calibration | None = None
     refusal: str | None = None
     warnings: tuple[str, ...] = ()
+    waits: bool = False  # refused for this run only: its masters will serve, and may not serve yet
 
 
 def serve(
@@ -88,13 +89,13 @@ def serve(
         return _as_they_are(group, settings)
     if kind in DARKS and settings.dark.subtract_constant is not None:
         return Served(Calibration(constant=settings.dark.subtract_constant))
-    candidates = _candidates(holdings, promised, library, same_run=settings.same_run)
     if kind in DARKS and settings.dark.subtract_bias == "master":
-        found = match.match_bias(group, candidates, settings.match)
+        matching = match.match_bias
     elif kind is FrameType.FLAT:
-        found = match.match_flat(group, candidates, settings.match)
+        matching = match.match_flat
     else:
         return Served()
+    found = matching(group, _candidates(holdings, promised, library, same_run=settings.same_run), settings.match)
     if found.calibration is not None:
         return Served(_prepared(found.calibration, holdings, settings), None, found.warnings)
     if settings.match.allow_uncalibrated:
@@ -102,7 +103,11 @@ def serve(
         none = Decision(subject="calibration", verdict="none", reason=reason)
         warning = f"integrated uncalibrated, as --allow-uncalibrated asks: {reason}"
         return Served(Calibration(decisions=(*found.decisions, none)), None, (*found.warnings, warning))
-    return Served(None, f"{found.problem}{_next_run(promised, settings)}", found.warnings)
+    if not settings.same_run:
+        later = matching(group, _candidates(holdings, promised, library, same_run=True), settings.match)
+        if later.calibration is not None:
+            return Served(None, f"{found.problem}{_next_run(promised)}", found.warnings, waits=True)
+    return Served(None, found.problem, found.warnings)
 
 
 def _as_they_are(group: Group, settings: Settings) -> Served:
@@ -115,11 +120,9 @@ def _as_they_are(group: Group, settings: Settings) -> Served:
     return Served(Calibration(before=before, decisions=(decision,)), None, warnings)
 
 
-def _next_run(promised: Mapping[FrameType, Sequence[Master]], settings: Settings) -> str:
-    """Return a word on the masters of this run, where they are kept from serving its own frames."""
+def _next_run(promised: Mapping[FrameType, Sequence[Master]]) -> str:
+    """Return a word on the masters of this run, of which some would serve its own frames and are kept from it."""
     count = sum(len(masters) for masters in promised.values())
-    if settings.same_run or not count:
-        return ""
     return f". The {number(count, 'master')} of this run may not serve it (--no-same-run): build once more to use them"
 
 

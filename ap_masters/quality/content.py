@@ -8,7 +8,7 @@ from ap_masters.quality import levels
 from ap_masters.quality.case import SIGNIFICANT, Case, beyond, told
 from ap_masters.quality.metrics import value_of
 from ap_masters.record import Finding, Severity
-from ap_masters.wording import number
+from ap_masters.wording import number, percent
 
 _CLIPPED_PERCENT = 0.1
 _ONE_SIDED_PERCENT = 5.0
@@ -148,7 +148,7 @@ def flat_level(case: Case) -> Iterator[Finding]:
         ranges.append(("note", case.flat.recommended_low, case.flat.recommended_high))
     for severity, low, high in ranges:
         if not 100 * low <= level <= 100 * high:
-            message = f"flat level {level:.1f} % of full scale, outside {100 * low:g}-{100 * high:g} %"
+            message = f"flat level {level:.1f} % of full scale, outside {100 * low:g} to {percent(100 * high)}"
             yield Finding(severity=severity, metric="flat level", message=message, value=level, unit="%")
             return
 
@@ -187,7 +187,7 @@ def clipped(case: Case) -> Iterator[Finding]:
     """Yield an offset so low that the noise is cut at zero; read noise and levels are then wrong."""
     found = value_of(case.measured, "clipped")
     if found is not None and found.value > _CLIPPED_PERCENT:
-        message = f"{found.value:.3g} % of the samples of a frame are zero: raise the camera's offset"
+        message = f"{percent(found.value)} of the samples of a frame are zero: raise the camera's offset"
         yield Finding(
             severity="warning", metric="clipped", message=message, value=found.value, limit=_CLIPPED_PERCENT, unit="%"
         )
@@ -212,7 +212,7 @@ def mostly_rejected(case: Case) -> Iterator[Finding]:
     share = 100 * (rejected.low + rejected.high) / rejected.samples
     if share > _MOST_PERCENT:
         message = (
-            f"{share:.3g} % of all samples were rejected: the frames are not of one kind, or the rejection does not "
+            f"{percent(share)} of all samples were rejected: the frames are not of one kind, or the rejection does not "
             "suit them. Look at their levels, or take another --rejection"
         )
         yield Finding(
@@ -234,8 +234,8 @@ def one_sided(case: Case) -> Iterator[Finding]:
     low, high = (100 * count / rejected.samples for count in (rejected.low, rejected.high))
     if abs(high - low) > _ONE_SIDED_PERCENT:
         message = (
-            f"percentile clipping rejected {high:.3g} % as too high and {low:.3g} % as too low, which is noise: the "
-            "master is off to one side. Take more frames, or --rejection winsorized"
+            f"percentile clipping rejected {percent(high)} as too high and {percent(low)} as too low, which is noise: "
+            "the master is off to one side. Take more frames, or --rejection winsorized"
         )
         value, limit = abs(high - low), _ONE_SIDED_PERCENT
         yield Finding(severity="warning", metric="rejection", message=message, value=value, limit=limit, unit="%")

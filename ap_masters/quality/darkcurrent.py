@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ap_masters.model import DARKS, UNLIT, FrameType, GroupKey, Noun
 from ap_masters.record import Measure
+from ap_masters.wording import degrees
 
 _BLACK_ERROR = 5.0  # ADU; black levels of masters of one mode differ by less
 _LEAST_RANGE = 2.0  # degrees between the coldest and the warmest series, before a doubling is spoken of
@@ -102,7 +103,7 @@ def dark_measures(key: GroupKey, levels: Iterable[Level]) -> tuple[Measure, ...]
             name="doubling temperature",
             value=found.degrees,
             unit="°C",
-            method=f"dark current at {', '.join(f'{t:g}' for t in found.temperatures)} °C",
+            method=f"dark current at {', '.join(degrees(t, '') for t in found.temperatures)} °C",
         )
         for found in doublings(series)
     ]

@@ -7,6 +7,7 @@ from ap_masters.model import DARKS, UNLIT, FrameType, GroupKey, both_within, wit
 from ap_masters.quality.case import SIGNIFICANT, Case, beyond, told
 from ap_masters.quality.metrics import value_of
 from ap_masters.record import Finding, Measure, Record
+from ap_masters.wording import percent
 
 _SAME_COUNT = 0.10  # frame counts within 10 % make masters of the same noise
 
@@ -114,8 +115,8 @@ def _change(new: Measure, old: Measure) -> str:
     unit = f" {new.unit}" if new.unit else ""
     if not old.value:
         return f"{new.name} {new.value:.4g}{unit} after 0"
-    percent = 100 * (new.value - old.value) / abs(old.value)
-    return f"{new.name} {new.value:.5g}{unit}, {percent:+.3g} % against the {old.value:.5g}{unit} of its predecessor"
+    change = percent(100 * (new.value - old.value) / abs(old.value), signed=True)
+    return f"{new.name} {new.value:.5g}{unit}, {change} against the {old.value:.5g}{unit} of its predecessor"
 
 
 def cooler(case: Case) -> Iterator[Finding]:

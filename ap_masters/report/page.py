@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ap_masters.config import CountSettings, QualitySettings
+from ap_masters.config import CountPolicy, CountSettings, QualitySettings
 from ap_masters.library.due import Due
 from ap_masters.library.entries import Entry
 from ap_masters.library.notes import MirrorNote
@@ -12,6 +12,7 @@ from ap_masters.library.scan import Scan
 from ap_masters.model import FrameType, GroupKey, MasterStatus
 from ap_masters.quality import DarkSeries, Doubling, dark_series, doublings, same_settings
 from ap_masters.report.plots import Plot, number, trend
+from ap_masters.wording import degrees
 
 # How loud a line is; the word is shown, so that colour alone tells nothing.
 LOUD: Final = {"refuse": 0, "service": 1, "refresh": 2, "warning": 3, "due": 4, "mirror": 1, "file": 3}
@@ -42,6 +43,7 @@ class Cell(NamedTuple):
     grade: str = "none"
     due: bool = False
     link: str | None = None
+    below_minimum: bool = False
 
 
 class Coverage(NamedTuple):
@@ -174,29 +176,35 @@ def _coverage(published: Sequence[Entry], counts: CountSettings, due: set[str]) 
         exposures = sorted({e.key.exposure or 0.0 for e in entries if e.key.type is FrameType.DARK})
         temperatures = sorted({e.key.temperature for e in entries}, key=lambda t: (t is None, t or 0.0))
         rows = []
-        for temperature in temperatures:
-            here = [e for e in entries if e.key.temperature == temperature]
-            cells = [_cell([e for e in here if e.key.type is FrameType.BIAS], counts.bias.recommended, due)]
+        for name in dict.fromkeys(map(_at, temperatures)):
+            here = [e for e in entries if _at(e.key.temperature) == name]
+            cells = [_cell([e for e in here if e.key.type is FrameType.BIAS], counts.bias, due)]
             cells += [
                 _cell(
                     [e for e in here if e.key.type is FrameType.DARK and (e.key.exposure or 0.0) == exposure],
-                    counts.dark.recommended,
+                    counts.dark,
                     due,
                 )
                 for exposure in exposures
             ]
-            rows.append((f"{temperature:g} °C" if temperature is not None else "unknown", tuple(cells)))
+            rows.append((name, tuple(cells)))
         yield Coverage(title, ("bias", *(f"{exposure:g} s" for exposure in exposures)), tuple(rows))
 
 
-def _cell(entries: Sequence[Entry], need: int, due: set[str]) -> Cell:
+def _at(temperature: float | None) -> str:
+    return degrees(temperature) if temperature is not None else "unknown"
+
+
+def _cell(entries: Sequence[Entry], policy: CountPolicy, due: set[str]) -> Cell:
     if not entries:
         return Cell()
     best = max(entries, key=lambda e: (e.frames or 0, e.path))
     overdue = best.path in due
     if best.frames is None:
         return Cell("yes", "full", overdue, best.path)
-    return Cell(f"{best.frames}/{need}", "full" if best.frames >= need else "thin", overdue, best.path)
+    grade = "full" if best.frames >= policy.recommended else "thin"
+    text = f"{best.frames}/{policy.recommended}"
+    return Cell(text, grade, overdue, best.path, best.frames < policy.minimum)
 
 
 def _flats(published: Sequence[Entry]) -> Iterator[FlatRow]:
@@ -280,13 +288,13 @@ def _series_row(series: DarkSeries) -> SensorRow:
         value += f" ± {series.error:.2g}"
     if series.electrons_per_second is not None:
         value += f" = {number(series.electrons_per_second)} e-/s"
-    place = f" at {series.temperature:g} °C" if series.temperature is not None else ""
+    place = f" at {degrees(series.temperature)}" if series.temperature is not None else ""
     exposures = ", ".join(f"{e:g}" for e in series.exposures)
     return SensorRow(series.settings, f"Dark current{place}", value, f"medians of {exposures} s")
 
 
 def _doubling_row(found: Doubling) -> SensorRow:
-    temperatures = ", ".join(f"{t:g}" for t in found.temperatures)
+    temperatures = ", ".join(degrees(t, "") for t in found.temperatures)
     return SensorRow(found.settings, "Dark current doubles every", f"{found.degrees:.1f} °C", f"from {temperatures} °C")
 
 

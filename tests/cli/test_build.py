@@ -359,3 +359,17 @@ def test_demo_needs_nothing_and_says_where_everything_is(
     assert "6 up to date" in second.out
     assert f"library: {tmp_path / 'demo' / 'library'}" in first.out
     assert len(masters(tmp_path / "demo" / "library")) == len(TYPES)
+
+
+def test_s0_11_a_master_of_too_few_frames_is_told(run: Run, tmp_path: Path) -> None:
+    """C-05: 20 darks where 30 are the minimum are built, with a word on it; enough are built without."""
+    shoot(tmp_path / "night", "DARK", 300.0, 20)
+    shoot(tmp_path / "night", "DARK", 60.0, 30)
+
+    done = run("build", tmp_path / "night", tmp_path / "masters", "--profile", "playbook", "--engine", "numpy")
+
+    assert done.code == 0
+    (told,) = [line for line in done.err.splitlines() if "minimum" in line]
+    assert told == "warning: 1 dark master of fewer frames than the minimum of 30 (counts.dark.minimum)"
+    (row,) = [line for line in done.out.splitlines() if "below minimum" in line]
+    assert row.split()[:3] == ["built", "dark", "20"]

@@ -1,5 +1,8 @@
 """``combine``: S3's med and more, from the command line to the file and its record."""
 
+import errno
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -239,11 +242,49 @@ def test_the_header_says_what_it_is(run: Run, night: Path) -> None:
 
 
 def test_counts_on_request(run: Run, night: Path, stack: NDArray[np.uint16]) -> None:
-    """--scale adu keeps the numbers of the frames."""
+    """--scale adu keeps the numbers of the frames, and tells the median in them."""
     output = night.parent / "master.fit"
-    run("combine", night, output, "--scale", "adu")
+    counts = run("combine", night, output, "--scale", "adu")
+    unit = run("combine", night, night.parent / "unit.fit")
 
     np.testing.assert_array_equal(pixels_in(output), np.median(stack, axis=0).astype(np.float32))
+    middle = np.median(pixels_in(output))
+    assert f", median {middle:.1f} ADU, in" in counts.out
+    assert f", median {middle / 65535:.6f}, in" in unit.out
+
+
+def test_one_file_that_no_number_continues_is_told_how_to_name_more(run: Run, tmp_path: Path) -> None:
+    """The time in the names of an ASIAIR changes with the number, so that none of them follows another."""
+    night = tmp_path / "night"
+    for n in range(3):
+        name = f"Bias_1.0ms_Bin1_gain100_20240105-20311{n}_-10.0C_000{n + 1}.fit"
+        write_frame(night / name, noisy(n), IMAGETYP="Bias")
+    first = min(night.iterdir())
+
+    done = run("combine", first, tmp_path / "out.fit")
+
+    assert done.code == 3
+    assert "1 of 1 file can be combined; two are needed" in done.err
+    assert f"their folder ({night}) or a wildcard (as {night / '*.fit'}): one file stands for its seq" in done.err
+    assert run("combine", night, tmp_path / "out.fit").code == 0
+
+
+def test_a_disk_that_cannot_be_written_is_told_with_the_place_that_was_named(
+    run: Run, night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not with that of a work folder, nor with an error's number."""
+
+    def refuse(*args: object, **kwargs: object) -> str:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(night.parent / ".ap-masters-x"))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    output = night.parent / "master.fit"
+    done = run("combine", night, output)
+
+    assert done.code == 1
+    assert f"{output}: nothing can be written to its folder: Read-only file system; name another" in done.err
+    assert "Errno" not in done.err
+    assert ".ap-masters" not in done.err
 
 
 def test_frames_of_unknown_type_make_no_master_of_a_type(run: Run, night: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from ap_masters.demo import write_night
 from tests.builders import noisy, write_frame
 from tests.cli.conftest import Run
+from tests.nights import shoot, shoot_flats
 
 NUMPY = ("--engine", "numpy")
 
@@ -145,6 +147,65 @@ def test_4_some_jobs_failed(run: Run, tmp_path: Path) -> None:
     assert done.code == 4
     assert len(list((tmp_path / "masters").rglob("master_dark_*.xisf"))) == 1
     assert "2 groups would be filed as" in run("plan", night, tmp_path / "m", *NUMPY, "--layout", "playbook").out
+
+
+@pytest.mark.parametrize("profile", [("--profile", "pulsar"), ()], ids=["no dark of their exposure", "other gain"])
+def test_4_flats_that_no_master_calibrates(run: Run, tmp_path: Path, profile: tuple[str, ...]) -> None:
+    """The darks are built, of which none serves: a timer must not take that for success, nor the run after it."""
+    shoot(tmp_path / "night", "DARK", 300.0, GAIN=0)
+    shoot_flats(tmp_path / "night", 1.0)
+    build = ("build", tmp_path / "night", tmp_path / "masters", *profile, *NUMPY)
+
+    first, again, plan = run(*build), run(*build), run("plan", *build[1:])
+
+    assert "skipped: flat 1 s" in first.err
+    assert "1 skipped" in first.out
+    assert (first.code, again.code) == (4, 4)
+    assert plan.code == 0  # it builds nothing, and has told
+
+
+@pytest.mark.parametrize("left_out", [("--stage", "bias,dark"), ("--type", "dark"), ("--no-same-run",)])
+def test_0_what_is_left_out_because_it_was_asked_for(run: Run, tmp_path: Path, left_out: tuple[str, ...]) -> None:
+    """A stage of several is no failure, nor are flats that are to wait for the masters of this run."""
+    shoot(tmp_path / "night", "DARK", 2.0, at=timedelta(hours=8))
+    shoot_flats(tmp_path / "night", 2.0)
+
+    done = run("build", tmp_path / "night", tmp_path / "masters", *left_out, *NUMPY)
+
+    assert "1 skipped" in done.out
+    assert done.code == 0
+
+
+def test_0_a_group_of_too_few_beside_others(run: Run, tmp_path: Path) -> None:
+    """Two frames of another exposure are nobody's failure; the report names them."""
+    shoot(tmp_path / "night", "DARK", 300.0)
+    shoot(tmp_path / "night", "DARK", 60.0, 2)
+
+    done = run("build", tmp_path / "night", tmp_path / "masters", *NUMPY)
+
+    assert "2 frames are there, 3 are needed" in done.err
+    assert done.code == 0
+
+
+def test_4_waiting_for_this_run_would_not_help(run: Run, tmp_path: Path) -> None:
+    """With --no-same-run, flats that the masters of this run would not serve either are not told to build once more."""
+    shoot(tmp_path / "night", "DARK", 2.0, GAIN=0)
+    shoot_flats(tmp_path / "night", 2.0)
+
+    done = run("build", tmp_path / "night", tmp_path / "masters", "--no-same-run", *NUMPY)
+
+    assert "build once more" not in done.err
+    assert done.code == 4
+
+
+def test_5_flats_alone_that_nothing_calibrates(run: Run, tmp_path: Path) -> None:
+    """There was something to do, and none of it could be done."""
+    shoot_flats(tmp_path / "night", 1.0)
+
+    done = run("build", tmp_path / "night", tmp_path / "masters", *NUMPY, "--json")
+
+    assert done.code == done.document["exit_code"] == 5
+    assert done.document["plan"]["stages"][0][0]["blocked"]
 
 
 def test_5_all_jobs_failed(run: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from tests.nights import shoot
 
 
 @pytest.fixture
@@ -378,3 +379,17 @@ def test_a_library_within_a_library_is_one(run: Run, library: Path, small_night:
     assert run("library", "quarantine", bias(inner), "--reason", "a leak").code == 0
 
     assert (inner / "quarantine" / "master").is_dir()
+
+
+def test_s1_23_a_change_by_hand_brings_the_index_up_to_date_where_it_is(run: Run, tmp_path: Path) -> None:
+    """The profile that put it there need not be named again."""
+    shoot(tmp_path / "night", "DARK", 300.0)
+    library = tmp_path / "masters"
+    run("build", tmp_path / "night", library, "--profile", "nina", "--engine", "numpy", "--min-frames", 3)
+    (master,) = library.glob("*/dark-300s/*.fit")
+
+    done = run("library", "quarantine", master, "--reason", "clouds")
+
+    assert done.code == 0
+    assert "quarantine/" in (library / "ops" / "calibration-index.md").read_text(encoding="utf-8")
+    assert not (library / "calibration-index.md").exists()

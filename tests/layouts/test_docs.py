@@ -46,6 +46,25 @@ def test_every_layout_is_shown_with_the_names_it_gives(layout: str) -> None:
     assert shown[1].splitlines() == [render(layout, example).as_posix() for example in EXAMPLES]
 
 
+def test_the_paths_of_ones_own_that_are_shown_file_a_night() -> None:
+    """Every master gets a place of its own, under a name without holes."""
+    section = DOCS.partition("## A path of your own\n")[2]
+    (shown,) = re.findall(r"in jinja2:\n\n```text\n(.*?)```", section, re.DOTALL)
+    night = (
+        *EXAMPLES,
+        naming(DARK, exposure=60.0, **CAMERA),
+        naming(DARK_FLAT, exposure=2.0, filter="L", **CAMERA),
+        naming(FLAT, exposure=2.0, filter="L", **CAMERA),
+    )
+
+    for template in shown.splitlines():
+        paths = [render(template, master).as_posix() for master in night]
+        assert len(set(paths)) == len(night), template
+        assert not [path for path in paths if "NO_" in path or "ss/" in path]
+    assert f"`{render(shown.splitlines()[0], EXAMPLES[0])}`" in section.replace("\n", " ")
+    assert f"`{render(shown.splitlines()[0], EXAMPLES[3])}`" in section.replace("\n", " ")
+
+
 def test_every_value_of_an_own_path_is_listed() -> None:
     """Those of jinja2 and those of N.I.N.A."""
     assert set(JINJA_NAMES) <= set(re.findall(r"`(\w+)`", DOCS))

@@ -128,3 +128,27 @@ def test_an_index_that_cannot_be_written_is_an_error_of_the_library(tmp_path: Pa
 
     with pytest.raises(LibraryError, match="calibration-index"):
         write_index(tmp_path, INDEX)
+
+
+def test_the_library_remembers_where_its_index_is(tmp_path: Path) -> None:
+    """S1-08, S1-23: what changes it without a word on the place brings that one up to date, and writes no second."""
+    ops = tmp_path / "ops" / "index.md"
+    write_index(tmp_path, Path("ops/index.md"))
+    shelve(tmp_path, "dark/master.xisf", draft())
+
+    index = write_index(tmp_path)
+    write_index(tmp_path, tmp_path.parent / "elsewhere.md")  # a copy for somebody; its own stays its own
+
+    assert index.markdown_path == ops
+    assert "dark/master.xisf" in ops.read_text(encoding="utf-8")
+    assert write_index(tmp_path).markdown_path == ops
+    assert not (tmp_path / INDEX).exists()
+
+
+@pytest.mark.parametrize("told", ['"gone.md"', '"../../etc/x.md"', '"/etc/hosts"', "7", "null", '""', '"master"'])
+def test_an_index_that_is_not_there_is_not_remembered(tmp_path: Path, told: str) -> None:
+    """It was moved by hand, or the file in JSON says whatever it likes: the index goes where it usually does."""
+    (tmp_path / "master").mkdir()
+    (tmp_path / JSON_NAME).write_text(f'{{"markdown": {told}}}', encoding="utf-8")
+
+    assert write_index(tmp_path).markdown_path == tmp_path / INDEX

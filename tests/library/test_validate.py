@@ -223,6 +223,28 @@ def test_what_all_nights_lack_is_one_row() -> None:
     assert (row.lights, row.served) == (3, False)
 
 
+def test_rows_say_what_tells_them_apart() -> None:
+    """Kinds of light whose descriptions are the same have what differs beside it; others stay short."""
+    flats = [master(FrameType.FLAT, filter="Ha", telescope=scope) for scope in ("RedCat 51", "C8")]
+    lights = [light(filter="Ha", telescope=scope) for scope in ("RedCat 51", "C8")]
+
+    rows = validate_lights([*lights, light(filter="Ha", exposure=60.0)], [master(), *flats], MATCH, COUNTS).rows
+
+    told = {row.description for row in rows}
+    assert len(told) == 3
+    assert {one.rpartition(", ")[2] for one in told} == {"telescope RedCat 51", "telescope C8", "bin 1x1"}
+
+
+def test_one_set_of_flats_is_asked_for_once_whatever_the_temperature() -> None:
+    """An uncooled evening takes a dark each, and flats that serve within degrees; a summer is another thing."""
+    lights = [light(filter="Ha", set_temperature=None, sensor_temperature=t) for t in (-9.0, -10.0, -11.5, 20.0)]
+
+    gaps = validate_lights(lights, [], MATCH, COUNTS).gaps
+
+    assert [gap.temperature for gap in gaps if gap.type is FrameType.FLAT] == [-10.0, 20.0]
+    assert len([gap for gap in gaps if gap.type is FrameType.DARK]) == 4
+
+
 def _dusk(night: date) -> datetime:
     return datetime.combine(night, time(18), UTC)
 
