@@ -269,6 +269,22 @@ def test_a_flat_of_the_same_rotator_angle_comes_first() -> None:
     assert alone.warnings == ("other.xisf: rotator angle 0.5°, the light has 90°",)
 
 
+def test_s2_29_a_flat_of_the_same_focal_length_comes_first() -> None:
+    """As the rotator's angle: with a reducer the corners are darker; within the per cent of plate solving it is one."""
+    other = make_master(FLAT, "other.xisf", focal_length=190.0, rotation=90.0, started=DUSK)
+    same = make_master(FLAT, "same.xisf", focal_length=251.0, rotation=0.0, started=DUSK - timedelta(days=30))
+    seen = light(focal_length=250.0)
+
+    both, alone = match_light(seen, [other, same], SETTINGS), match_light(seen, [other], SETTINGS)
+
+    assert (both.flat, both.warnings) == (same, ())
+    lost = decision(both.decisions, "other.xisf")
+    told = "focal length 190 mm; same.xisf, 251 mm, is as the light has it"
+    assert (lost.field, lost.reason) == ("focal length", told)
+    assert alone.flat == other
+    assert alone.warnings == ("other.xisf: focal length 190 mm, the light has 250 mm",)
+
+
 @pytest.mark.parametrize(("temperature", "serves"), [(-15.0, True), (-5.0, True), (-15.1, False)])
 def test_s2_42_flats_and_dark_flats_serve_within_five_degrees(temperature: float, serves: bool) -> None:
     """Temperature is less critical for flats than for darks."""

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from ap_masters.config import MatchSettings
-from ap_masters.model import Frame, FrameType, GroupKey, Master, turned, within
+from ap_masters.model import Frame, FrameType, GroupKey, Master, turned, within, zoomed
 from ap_masters.safe import ascii_text, path_component
 
 Value = str | float | tuple[int, ...]
@@ -79,7 +79,8 @@ RULES: Final = {
 # What a light and its flat should share (S2-29). Three programs write the mount as the telescope, so that a
 # difference is worth a warning and no more.
 _ROTATION = Rule("rotator angle", lambda key: key.rotation, unit="°")
-_ADVICE: Final = (Rule("telescope", lambda key: key.telescope), _ROTATION, _GAIN, _OFFSET)
+_FOCAL_LENGTH = Rule("focal length", lambda key: key.focal_length, unit=" mm")
+_ADVICE: Final = (Rule("telescope", lambda key: key.telescope), _FOCAL_LENGTH, _ROTATION, _GAIN, _OFFSET)
 
 _SAME = 1e-6  # 100 and 100.0000001 are one gain
 
@@ -126,14 +127,21 @@ def differences(key: GroupKey, want: Wanted, settings: MatchSettings) -> Iterato
 
 def advice(key: GroupKey, want: Wanted) -> list[str]:
     """Return what a flat master of ``key`` and a light should share and do not."""
+    within_slack = {_ROTATION: not is_turned(key, want), _FOCAL_LENGTH: not is_zoomed(key, want)}
     pairs = [(rule, rule.value(key), rule.value(want.key)) for rule in _ADVICE]
     known = ((rule, a, b) for rule, a, b in pairs if a is not None and b is not None)
-    return [_words(rule, a, b, want) for rule, a, b in known if (is_turned(key, want) if rule is _ROTATION else a != b)]
+    return [_words(rule, a, b, want) for rule, a, b in known if not within_slack.get(rule, a == b)]
 
 
 def is_turned(key: GroupKey, want: Wanted) -> bool:
     """Say whether a flat was taken at another angle of the rotator than the lights, as far as both are known."""
     return key.rotation is not None and want.key.rotation is not None and turned(key.rotation, want.key.rotation)
+
+
+def is_zoomed(key: GroupKey, want: Wanted) -> bool:
+    """Say whether a flat was taken at another focal length than the lights, as far as both are known."""
+    mine, theirs = key.focal_length, want.key.focal_length
+    return mine is not None and theirs is not None and zoomed(mine, theirs)
 
 
 def _agree(rule: Rule, mine: Value, theirs: Value, want: Wanted, settings: MatchSettings) -> bool:

@@ -23,6 +23,7 @@ class Standing(NamedTuple):
     outside: bool  # a dark flat beyond the window of hours
     higher: bool  # a dark to be scaled down: S4 takes the nearest lower or equal one first
     off: float  # a dark's exposure from the one wanted, s
+    zoomed: bool  # a flat of another focal length: its corners are darker, or less dark
     turned: bool  # a flat of another angle of the rotator: its dust lies elsewhere
     earlier: bool  # a dark flat before the flats, where later ones are preferred (S2-57: thermal drift)
     gap: float  # s
@@ -148,6 +149,7 @@ class Contest:
             outside=dark_flat and not inside,
             higher=off > 0,
             off=abs(off),
+            zoomed=comparison.is_zoomed(master.key, self.want),
             turned=comparison.is_turned(master.key, self.want),
             earlier=dark_flat and inside and self.settings.prefer_later and gap is not None and gap < 0,
             gap=seconds,

@@ -107,6 +107,11 @@ def _by_angle(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     return f"rotator angle {mine}; {contest.name(winner)}, {theirs}, is as {contest.want.have} it"
 
 
+def _by_focal_length(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    mine, theirs = (show(c.master.key.focal_length or 0.0, " mm") for c in (loser, winner))
+    return f"focal length {mine}; {contest.name(winner)}, {theirs}, is as {contest.want.have} it"
+
+
 def _by_frames(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     mine = loser.master.frames or "an unknown number of"
     return f"made of {mine} frames, {contest.name(winner)} of {winner.master.frames}"
@@ -125,6 +130,7 @@ _LOST: Final[dict[str, tuple[str, Callable[[Contest, Candidate, Candidate], str]
     "outside": ("time", _by_time),
     "higher": ("exposure", _by_exposure),
     "off": ("exposure", _by_exposure),
+    "zoomed": ("focal length", _by_focal_length),
     "turned": ("rotator angle", _by_angle),
     "earlier": ("time", _by_time),
     "gap": ("time", _by_time),

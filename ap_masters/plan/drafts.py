@@ -145,12 +145,15 @@ def naming_of(group: Group) -> layouts.Naming:
     )
 
 
+_MAY_CHANGE = ("exposure", "night", "rotation", "focal_length")  # between flats of one filter
+
+
 def refuse_inconsistent_exposures(drafts: Sequence[Draft]) -> None:
     """Refuse flats of one filter that differ in exposure alone, as PULSAR's makeflat does (S3-13)."""
     sets: dict[GroupKey, list[Draft]] = defaultdict(list)
     for draft in drafts:
         if draft.action is None and draft.group.key.type is FrameType.FLAT:
-            sets[draft.group.key.model_copy(update={"exposure": None, "night": None, "rotation": None})].append(draft)
+            sets[draft.group.key.model_copy(update=dict.fromkeys(_MAY_CHANGE))].append(draft)
     for mixed in sets.values():
         exposures = sorted({draft.group.key.exposure or 0.0 for draft in mixed})
         if len(exposures) > 1:
