@@ -3,12 +3,13 @@
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from ap_masters.config import CountSettings, CullSettings, GroupSettings
 from ap_masters.group.clusters import angles, chains, clusters
 from ap_masters.group.cull import cull as cull_frames
+from ap_masters.group.cull import in_time
 from ap_masters.group.dark_flats import conclusions, rig_of, with_dark_flats
 from ap_masters.group.remarks import remarks
 from ap_masters.group.spelling import spelling_warnings
@@ -122,7 +123,7 @@ def _carried(key: GroupKey) -> tuple[str, ...]:
 def _by_closeness(key: GroupKey, frames: list[Frame], settings: GroupSettings) -> Iterator[list[Frame]]:
     """Yield the frames that are close in temperature and time, and flats in what they were taken through."""
     for one_temperature in _by_temperature(frames, settings.temperature_tolerance_c):
-        for one_epoch in _by_epoch(one_temperature, settings.epoch_days):
+        for one_epoch in _by_epoch(key, one_temperature, settings):
             yield from _by_optics(one_epoch) if key.type is FrameType.FLAT else [one_epoch]
 
 
@@ -172,17 +173,47 @@ def _runs(
         yield unknown
 
 
-def _by_epoch(frames: list[Frame], days: int | None) -> Iterator[list[Frame]]:
-    """Yield the frames of nights that follow each other within ``days``; one of unknown night goes with the first."""
-    epochs: list[list[Frame]] = []
-    last: date | None = None
-    for frame in frames if days is None else sorted(frames, key=lambda f: (f.night or date.min, f.path)):
-        apart = days is not None and last is not None and frame.night is not None and (frame.night - last).days > days
-        if not epochs or apart:
+def _by_epoch(key: GroupKey, frames: list[Frame], settings: GroupSettings) -> Iterator[list[Frame]]:
+    """Yield the frames of each epoch, all together where none are asked for; one of unknown night goes with the first.
+
+    Dark flats are of the hours of their flats, so theirs end with that window. A night is never divided: flats are of
+    one, and no layout could file its parts apart.
+    """
+    if settings.epoch_days is None:
+        yield frames
+        return
+    epochs: list[list[Frame]] = [[frame for frame in frames if frame.night is None]]
+    last: _Moment | None = None
+    for night, members in _nights(frames):
+        starts = [frame.started for frame in members if frame.started is not None]
+        begun, ended = (starts[0], starts[-1]) if starts else (None, None)
+        if last is not None and _is_new_epoch(key, last, (night, begun), settings):
             epochs.append([])
-        epochs[-1].append(frame)
-        last = frame.night
+        epochs[-1] += members
+        last = night, ended
     yield from epochs
+
+
+def _nights(frames: list[Frame]) -> list[tuple[date, list[Frame]]]:
+    """Return the frames of each night that is known, both in order of time."""
+    nights: dict[date, list[Frame]] = defaultdict(list)
+    for frame in in_time(frames):
+        if frame.night is not None:
+            nights[frame.night].append(frame)
+    return sorted(nights.items())
+
+
+_Moment = tuple[date, datetime | None]
+"""A night, and the start of an exposure in it where that is known."""
+
+
+def _is_new_epoch(key: GroupKey, last: _Moment, first: _Moment, settings: GroupSettings) -> bool:
+    """Say whether the ``first`` frame of a night begins an epoch, after the ``last`` one of the night before."""
+    if key.type is not FrameType.DARK_FLAT:
+        return settings.epoch_days is not None and (first[0] - last[0]).days > settings.epoch_days
+    if first[1] is None or last[1] is None:
+        return True
+    return first[1] - last[1] > timedelta(hours=settings.dark_flat_window_h)
 
 
 def _middle(values: Iterable[float | None]) -> float | None:

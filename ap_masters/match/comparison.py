@@ -82,6 +82,7 @@ _ROTATION = Rule("rotator angle", lambda key: key.rotation, unit="°")
 _FOCAL_LENGTH = Rule("focal length", lambda key: key.focal_length, unit=" mm")
 _ADVICE: Final = (Rule("telescope", lambda key: key.telescope), _FOCAL_LENGTH, _ROTATION, _GAIN, _OFFSET)
 
+_NIGHT: Final = timedelta(days=1)  # noon to noon
 _SAME = 1e-6  # 100 and 100.0000001 are one gain
 
 
@@ -184,19 +185,43 @@ def gap(want: Wanted, master: Master) -> float | None:
 
     Each has a span, from the start of its first exposure to the start of its last; the gap is what lies
     between the two, 0 where they overlap, None where a time is not known. Of frames whose night alone is
-    known the span is that night, noon to noon UTC.
+    known the span is that night, noon to noon UTC. A master of more than a night has frames at both ends
+    and who knows where between: the nearer end counts.
     """
-    first = master.started or master.ended
-    span = (aware(first), aware(master.ended or first)) if first else _noon_to_noon(master.key.night)
+    span = _span(master)
     if want.span is None or span is None:
         return None
-    if span[0] > want.span[1]:
-        return (span[0] - want.span[1]).total_seconds()
-    return min(0.0, (span[1] - want.span[0]).total_seconds())
+    parts = [span] if span[1] - span[0] <= _NIGHT else [(end, end) for end in span]
+    return min((_between(want.span, part) for part in parts), key=abs)
+
+
+def reach(want: Wanted, master: Master) -> float | None:
+    """Return the seconds from the frames to the farthest frame of ``master``, 0 or more; None where that is not known.
+
+    Of a master whose night alone is known it is the gap: where in the night its frames are nobody knows.
+    """
+    nearest, span = gap(want, master), _span(master)
+    if nearest is None or want.span is None or span is None:
+        return None
+    if master.started is None and master.ended is None:
+        return abs(nearest)
+    return max(abs(_between(want.span, (end, end))) for end in span)
+
+
+def _span(master: Master) -> Span | None:
+    first = master.started or master.ended
+    return (aware(first), aware(master.ended or first)) if first else _noon_to_noon(master.key.night)
+
+
+def _between(frames: Span, other: Span) -> float:
+    """Return the seconds from one span to another: negative where the other is earlier, 0 where they overlap."""
+    if other[0] > frames[1]:
+        return (other[0] - frames[1]).total_seconds()
+    return min(0.0, (other[1] - frames[0]).total_seconds())
 
 
 def _noon_to_noon(night: date | None) -> Span | None:
     if night is None:
         return None
     noon = datetime.combine(night, time(12), UTC)
-    return noon, noon + timedelta(days=1)
+    return noon, noon + _NIGHT

@@ -20,7 +20,7 @@ class Standing(NamedTuple):
     """How well a candidate serves: the least is taken, and the first component that differs is the reason."""
 
     unknown: int  # how many values had to be let pass
-    outside: bool  # a dark flat beyond the window of hours
+    outside: bool  # a dark flat of which not every frame is within the window of hours
     higher: bool  # a dark to be scaled down: S4 takes the nearest lower or equal one first
     off: float  # a dark's exposure from the one wanted, s
     zoomed: bool  # a flat of another focal length: its corners are darker, or less dark
@@ -36,13 +36,14 @@ class Standing(NamedTuple):
 class Candidate:
     """A master that was considered: what keeps it from serving, what was let pass, and how it stands.
 
-    ``gap`` is the time from the frames to the master's, in seconds (see ``comparison.gap``).
+    ``gap`` is the time from the frames to the master's, ``reach`` to its farthest, in seconds (see ``comparison``).
     """
 
     master: Master
     failed: tuple[Difference, ...]
     passed: tuple[Difference, ...]
     gap: float | None
+    reach: float | None
     standing: Standing
 
     @property
@@ -121,8 +122,8 @@ class Contest:
             failed.append(barred)
         for difference in self._differences(master.key):
             (passed if difference.unknown and self.settings.lenient_unknown else failed).append(difference)
-        gap = comparison.gap(self.want, master)
-        return Candidate(master, tuple(failed), tuple(passed), gap, self._stand(master, len(passed), gap))
+        gap, reach = comparison.gap(self.want, master), comparison.reach(self.want, master)
+        return Candidate(master, tuple(failed), tuple(passed), gap, reach, self._stand(master, len(passed), gap, reach))
 
     def _barred(self, master: Master, labels: Collection[str]) -> Difference | None:
         """Return why a master does not come into question at all, whatever its key says."""
@@ -137,9 +138,9 @@ class Contest:
         missing = [label for label in labels if label not in master.labels]
         return Difference("label", f"it is not labelled {', '.join(missing)}") if missing else None
 
-    def _stand(self, master: Master, unknown: int, gap: float | None) -> Standing:
+    def _stand(self, master: Master, unknown: int, gap: float | None, reach: float | None) -> Standing:
         seconds = float("inf") if gap is None else abs(gap)
-        inside = seconds <= self.settings.dark_flat_window_h * 3600
+        inside = reach is not None and reach <= self.settings.dark_flat_window_h * 3600
         dark_flat = master.key.type is DARK_FLAT
         off = self._off(master)
         made = master.created or master.ended or master.started

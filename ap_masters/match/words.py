@@ -44,14 +44,20 @@ def let_pass(candidate: Candidate) -> list[str]:
 
 def when(contest: Contest, candidate: Candidate) -> str:
     """Return the time between a candidate and what it serves: ``0:45:00 h after the flats``."""
-    thing = contest.want.have.rsplit(" ", 1)[0]
     if candidate.gap is None:
         return "at a time not known"
     if candidate.gap == 0:
-        return f"at the time of {thing}"
-    seconds = abs(candidate.gap)
-    far = f"{seconds / 86400:.0f} days" if seconds > 2 * 86400 else f"{timedelta(seconds=round(seconds))} h"
-    return f"{far} {'before' if candidate.gap < 0 else 'after'} {thing}"
+        return f"at the time of {_thing(contest)}"
+    return f"{_far(abs(candidate.gap))} {'before' if candidate.gap < 0 else 'after'} {_thing(contest)}"
+
+
+def _thing(contest: Contest) -> str:
+    """Return what has to be served: ``the flats``."""
+    return contest.want.have.rsplit(" ", 1)[0]
+
+
+def _far(seconds: float) -> str:
+    return f"{seconds / 86400:.0f} days" if seconds > 2 * 86400 else f"{timedelta(seconds=round(seconds))} h"
 
 
 # --- why not ----------------------------------------------------------------------------------------------
@@ -93,6 +99,14 @@ def _by_time(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     return f"{when(contest, loser)}; {contest.name(winner)}, {when(contest, winner)}, comes first"
 
 
+def _by_window(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    """Tell of a dark flat that is not within the window how far it reaches, where that is what decided."""
+    if loser.reach is None or loser.gap is None or loser.reach == abs(loser.gap):
+        return _by_time(contest, loser, winner)
+    far = f"frames up to {_far(loser.reach)} from {_thing(contest)}"
+    return f"{far}; {contest.name(winner)}, {when(contest, winner)}, comes first"
+
+
 def _by_exposure(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     mine, theirs = (show(c.master.key.exposure or 0.0, " s") for c in (loser, winner))
     return f"exposure {mine}; {contest.name(winner)} with {theirs} comes first: nearest lower, else nearest higher"
@@ -127,7 +141,7 @@ def _by_path(contest: Contest, loser: Candidate, winner: Candidate) -> str:
 
 _LOST: Final[dict[str, tuple[str, Callable[[Contest, Candidate, Candidate], str]]]] = {
     "unknown": ("unknown values", _by_unknown),
-    "outside": ("time", _by_time),
+    "outside": ("time", _by_window),
     "higher": ("exposure", _by_exposure),
     "off": ("exposure", _by_exposure),
     "zoomed": ("focal length", _by_focal_length),

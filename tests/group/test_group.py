@@ -179,6 +179,32 @@ def test_many_days_without_a_frame_begin_a_new_group(
     assert sum(len(group.frames) for group in groups) == 9
 
 
+@pytest.mark.parametrize(
+    ("hours", "epochs"),
+    [
+        pytest.param([0.0, 26.0], [[0.0], [26.0]], id="of two nights"),
+        pytest.param([0.0, 26.0, 60.0 * 24], [[0.0], [26.0], [60.0 * 24]], id="of three"),
+        pytest.param([17.0, 19.0, 22.0], [[17.0, 19.0, 22.0]], id="across noon, within the window"),
+        pytest.param([17.0, 20.1], [[17.0], [20.1]], id="across noon, beyond it"),
+        pytest.param([0.0, 11.0], [[0.0, 11.0]], id="dusk and dawn of one night: no layout could tell them apart"),
+    ],
+)
+def test_s2_39_dark_flats_are_split_beyond_their_window(hours: list[float], epochs: list[list[float]]) -> None:
+    """C-15: with an epoch a dark is of a week, a dark flat of the hours of its flats; without one all are together."""
+    frames = [
+        frame(n, DARK_FLAT, started=DUSK + timedelta(hours=h), night=(DUSK + timedelta(hours=h - 12)).date())
+        for n, h in enumerate(hours)
+    ]
+    timeless = frame(99, DARK_FLAT, started=None, night=None)
+
+    groups = grouped([*reversed(frames), timeless], epoch_days=7).groups
+    found = [[(f.started - DUSK) / timedelta(hours=1) for f in group.frames if f.started] for group in groups]
+
+    assert sorted(found) == epochs
+    assert sum(len(group.frames) for group in groups) == len(hours) + 1
+    assert sizes(grouped(frames)) == [len(hours)]
+
+
 def test_biases_are_grouped_by_temperature() -> None:
     """C-17: matching may ignore a bias's temperature, grouping does not."""
     warm = frame(2, BIAS, set_temperature=0.0, sensor_temperature=0.0)
