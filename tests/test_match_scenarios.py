@@ -321,6 +321,43 @@ def test_s2_29_a_flat_of_the_same_focal_length_comes_first() -> None:
     assert alone.warnings == ("other.xisf: focal length 190 mm, the light has 250 mm",)
 
 
+@pytest.mark.parametrize(
+    ("of_light", "of_flat", "told"),
+    [
+        pytest.param(
+            ("GBRG", "TOP-DOWN"), ("RGGB", "TOP-DOWN"), "Bayer pattern RGGB, the light has GBRG", id="pattern"
+        ),
+        pytest.param(("GBRG", None), ("RGGB", None), "Bayer pattern RGGB, the light has GBRG", id="rows not told"),
+        pytest.param(("RGGB", "BOTTOM-UP"), ("RGGB", "TOP-DOWN"), "rows TOP-DOWN, the light has BOTTOM-UP", id="rows"),
+        pytest.param(
+            ("GBRG", "BOTTOM-UP"), ("RGGB", "TOP-DOWN"), "rows TOP-DOWN, the light has BOTTOM-UP", id="turned"
+        ),
+        pytest.param((None, "BOTTOM-UP"), ("RGGB", None), None, id="nobody knows"),
+    ],
+)
+def test_a_master_whose_pixels_lie_otherwise_is_warned_of(
+    of_light: tuple[str | None, str | None], of_flat: tuple[str | None, str | None], told: str | None
+) -> None:
+    """One that lies alike comes first; the pattern of turned rows is told as the turn that it is."""
+    pattern, rows = of_light
+    fields = {"bayer_pattern": of_flat[0], "row_order": of_flat[1]}
+    other = [make_master(kind, f"other {kind}.xisf", started=DUSK, **fields) for kind in (DARK, FLAT)]
+    same = [
+        make_master(kind, f"same {kind}.xisf", bayer_pattern=pattern, row_order=rows, started=DUSK - timedelta(days=9))
+        for kind in (DARK, FLAT)
+    ]
+    asked = light(bayer_pattern=pattern, row_order=rows)
+
+    both, alone = match_light(asked, [*other, *same], SETTINGS), match_light(asked, other, SETTINGS)
+
+    assert [alone.dark, alone.flat] == other
+    expected = [f"other {kind}.xisf: {told}" for kind in (DARK, FLAT)] if told else []
+    assert [warning.partition("; ")[0] for warning in alone.warnings] == expected
+    if told:
+        assert [both.dark, both.flat] == same
+        assert decision(both.decisions, "other flat.xisf").field == "orientation"
+
+
 @pytest.mark.parametrize(("temperature", "serves"), [(-15.0, True), (-5.0, True), (-15.1, False)])
 def test_s2_42_flats_and_dark_flats_serve_within_five_degrees(temperature: float, serves: bool) -> None:
     """Temperature is less critical for flats than for darks."""

@@ -6,14 +6,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ap_masters.config import CountSettings, MatchSettings
+from ap_masters.config import CountSettings, CullSettings, MatchSettings
 from ap_masters.errors import AttentionNeeded, LibraryError
 from ap_masters.files import write_text
+from ap_masters.group.cull import off_set_point
 from ap_masters.library.capture import Gap, PlannedLight
 from ap_masters.match import LightMatch, match_light
 from ap_masters.model import Frame, FrameType, ImageFormat, Master, MasterStatus, Noun
 from ap_masters.safe import markdown, one_line
 from ap_masters.stamps import stamp
+from ap_masters.wording import number
 
 _MODE: Final = (
     "camera",
@@ -30,6 +32,9 @@ _MODE: Final = (
     "readout_mode",
     "usb_limit",
 )
+
+
+_CULL: Final = CullSettings()
 
 
 class Coverage(NamedTuple):
@@ -87,22 +92,49 @@ def validate_plan(
 
 
 def validate_lights(
-    lights: Sequence[Frame], masters: Sequence[Master], match: MatchSettings, counts: CountSettings
+    lights: Sequence[Frame],
+    masters: Sequence[Master],
+    match: MatchSettings,
+    counts: CountSettings,
+    cull: CullSettings = _CULL,
 ) -> Validation:
-    """Return what serves the lights of each camera, mode, set-point, exposure, filter and night: a dark and a flat."""
+    """Return what serves the lights of each camera, mode, set-point, exposure, filter and night: a dark and a flat.
+
+    ``cull`` says how far from its set-point the sensor may be.
+    """
     kinds: dict[tuple[object, ...], list[Frame]] = defaultdict(list)
     for frame in lights:
         mode = tuple(getattr(frame, name) for name in (*_MODE, "filter", "telescope"))
-        kinds[(*mode, _tenth(frame.temperature), frame.exposure), (frame.night, frame.rotation)].append(frame)
+        ways = (frame.night, frame.rotation, frame.focal_length, frame.row_order)
+        kinds[(*mode, _tenth(frame.temperature), frame.exposure), ways].append(frame)
     rows: dict[tuple[object, ...], Row] = {}
+    lights_of: dict[tuple[object, ...], list[Frame]] = defaultdict(list)
     for (kind, _), frames in kinds.items():
         light = _as_planned(frames[0])
         row = _row(light, match_light(frames[0], masters, match), counts, lights=len(frames), with_flat=True)
         served = kind, row.dark.master, row.flat and row.flat.master, row.bias
         if known := rows.get(served):  # nights that the same masters serve, or nothing does, are one row
-            row = known.model_copy(update={"lights": known.lights + row.lights})
+            said = tuple(dict.fromkeys((*known.warnings, *row.warnings)))
+            row = known.model_copy(update={"lights": known.lights + row.lights, "warnings": said})
         rows[served] = row
-    return _validation(sorted(rows.values(), key=lambda row: row.description))
+        lights_of[served] += frames
+    told = [
+        row.model_copy(update={"warnings": (*row.warnings, *_off_set_point(lights_of[served], cull))})
+        for served, row in rows.items()
+    ]
+    return _validation(sorted(told, key=lambda row: row.description))
+
+
+def _off_set_point(lights: Sequence[Frame], cull: CullSettings) -> list[str]:
+    """Return that lights were taken off their set-point, as frames are that a build drops: their dark is of another."""
+    off = [frame for frame in lights if off_set_point(frame, cull.drop_temperature_c)]
+    if not off:
+        return []
+    farthest = max(off, key=lambda frame: frame.excursion or 0.0)
+    return [
+        f"{len(off)} of {number(len(lights), 'light')} off the set-point, where the dark is not: {farthest.path.name}, "
+        f"{off_set_point(farthest, cull.drop_temperature_c)}"
+    ]
 
 
 def _tenth(temperature: float | None) -> float | None:

@@ -216,5 +216,9 @@ def _warnings(contest: Contest, rung: str) -> list[str]:
 
 
 def _passed(contest: Contest, taken: Sequence[words.Taken]) -> list[str]:
-    """Return what is doubtful about the masters taken: values let pass, and what their files contradict."""
-    return [f"{contest.name(c)}: {text}" for c, _ in taken for text in (*words.let_pass(c), *c.master.warnings)]
+    """Return what is doubtful about the masters taken: values let pass, how they lie, what their files contradict."""
+    return [
+        f"{contest.name(c)}: {text}"
+        for c, _ in taken
+        for text in (*words.let_pass(c), *([c.otherwise] if c.otherwise else ()), *c.master.warnings)
+    ]

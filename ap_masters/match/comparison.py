@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from ap_masters.config import MatchSettings
+from ap_masters.images.orientation import are_turned, row_order
 from ap_masters.model import Frame, FrameType, GroupKey, Master, turned, within, zoomed
 from ap_masters.safe import ascii_text, path_component
 
@@ -30,12 +31,16 @@ class Difference(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What has to be served. ``longest`` is set where exposures differ; ``have`` as in "the flats have"."""
+    """What has to be served. ``longest`` is set where exposures differ; ``have`` as in "the flats have".
+
+    ``rows`` is the order of their rows, where all tell the same.
+    """
 
     have: str
     key: GroupKey
     longest: float | None
     span: Span | None
+    rows: str | None = None
 
 
 def _binning(key: GroupKey) -> Value | None:
@@ -110,7 +115,9 @@ def wanted(have: str, key: GroupKey, frames: Sequence[Frame], settings: MatchSet
         key = key.model_copy(update={"exposure": exposures[0]})
         longest = None if close(exposures[-1], exposures[0], settings.exposure_tolerance_s) else exposures[-1]
     starts = sorted(aware(f.started) for f in frames if f.started)
-    return Wanted(have, key, longest, (starts[0], starts[-1]) if starts else _noon_to_noon(key.night))
+    orders = {row_order(frame.row_order, frame.format) for frame in frames}
+    rows = orders.pop() if len(orders) == 1 else None
+    return Wanted(have, key, longest, (starts[0], starts[-1]) if starts else _noon_to_noon(key.night), rows)
 
 
 def differences(key: GroupKey, want: Wanted, settings: MatchSettings) -> Iterator[Difference]:
@@ -132,6 +139,22 @@ def advice(key: GroupKey, want: Wanted) -> list[str]:
     pairs = [(rule, rule.value(key), rule.value(want.key)) for rule in _ADVICE]
     known = ((rule, a, b) for rule, a, b in pairs if a is not None and b is not None)
     return [_words(rule, a, b, want) for rule, a, b in known if not within_slack.get(rule, a == b)]
+
+
+def lies_otherwise(master: Master, want: Wanted) -> str | None:
+    """Return in words why a pixel of ``master`` is not that of a light; None where it is, or nobody knows.
+
+    A build turns the masters of its flats over by itself. Turned rows make RGGB a GBRG, for some programs and not for
+    others: the pattern of such is not compared.
+    """
+    if want.key.type is not FrameType.LIGHT:
+        return None
+    if are_turned(master.row_order, want.rows):
+        return f"rows {master.row_order}, {want.have} {want.rows}; turn one over before they meet"
+    mine, theirs = master.key.bayer_pattern, want.key.bayer_pattern
+    if mine is None or theirs is None or mine == theirs:
+        return None
+    return f"Bayer pattern {mine}, {want.have} {theirs}; their colours would be mixed up"
 
 
 def is_turned(key: GroupKey, want: Wanted) -> bool:

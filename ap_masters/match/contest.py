@@ -20,6 +20,7 @@ class Standing(NamedTuple):
     """How well a candidate serves: the least is taken, and the first component that differs is the reason."""
 
     unknown: int  # how many values had to be let pass
+    otherwise: bool  # of another order of rows or Bayer pattern than a light
     outside: bool  # a dark flat of which not every frame is within the window of hours
     higher: bool  # a dark to be scaled down: S4 takes the nearest lower or equal one first
     off: float  # a dark's exposure from the one wanted, s
@@ -36,7 +37,8 @@ class Standing(NamedTuple):
 class Candidate:
     """A master that was considered: what keeps it from serving, what was let pass, and how it stands.
 
-    ``gap`` is the time from the frames to the master's, ``reach`` to its farthest, in seconds (see ``comparison``).
+    ``gap`` is the time from the frames to the master's, ``reach`` to its farthest, in seconds (see ``comparison``);
+    ``otherwise`` says why its pixels are not those of the light.
     """
 
     master: Master
@@ -44,6 +46,7 @@ class Candidate:
     passed: tuple[Difference, ...]
     gap: float | None
     reach: float | None
+    otherwise: str | None
     standing: Standing
 
     @property
@@ -123,7 +126,9 @@ class Contest:
         for difference in self._differences(master.key):
             (passed if difference.unknown and self.settings.lenient_unknown else failed).append(difference)
         gap, reach = comparison.gap(self.want, master), comparison.reach(self.want, master)
-        return Candidate(master, tuple(failed), tuple(passed), gap, reach, self._stand(master, len(passed), gap, reach))
+        otherwise = comparison.lies_otherwise(master, self.want)
+        standing = self._stand(master, len(passed), gap, reach, otherwise=otherwise is not None)
+        return Candidate(master, tuple(failed), tuple(passed), gap, reach, otherwise, standing)
 
     def _barred(self, master: Master, labels: Collection[str]) -> Difference | None:
         """Return why a master does not come into question at all, whatever its key says."""
@@ -138,7 +143,9 @@ class Contest:
         missing = [label for label in labels if label not in master.labels]
         return Difference("label", f"it is not labelled {', '.join(missing)}") if missing else None
 
-    def _stand(self, master: Master, unknown: int, gap: float | None, reach: float | None) -> Standing:
+    def _stand(
+        self, master: Master, unknown: int, gap: float | None, reach: float | None, *, otherwise: bool
+    ) -> Standing:
         seconds = float("inf") if gap is None else abs(gap)
         inside = reach is not None and reach <= self.settings.dark_flat_window_h * 3600
         dark_flat = master.key.type is DARK_FLAT
@@ -147,6 +154,7 @@ class Contest:
         older = -comparison.aware(made).timestamp() if made else float("inf")
         return Standing(
             unknown=unknown,
+            otherwise=otherwise,
             outside=dark_flat and not inside,
             higher=off > 0,
             off=abs(off),

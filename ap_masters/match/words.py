@@ -116,6 +116,10 @@ def _by_unknown(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     return f"{'; '.join(d.text for d in loser.passed)}; more is known of {contest.name(winner)}"
 
 
+def _by_orientation(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    return f"{loser.otherwise}; {contest.name(winner)} is as {contest.want.have} it"
+
+
 def _by_angle(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     mine, theirs = (show(c.master.key.rotation or 0.0, "°") for c in (loser, winner))
     return f"rotator angle {mine}; {contest.name(winner)}, {theirs}, is as {contest.want.have} it"
@@ -141,6 +145,7 @@ def _by_path(contest: Contest, loser: Candidate, winner: Candidate) -> str:
 
 _LOST: Final[dict[str, tuple[str, Callable[[Contest, Candidate, Candidate], str]]]] = {
     "unknown": ("unknown values", _by_unknown),
+    "otherwise": ("orientation", _by_orientation),
     "outside": ("time", _by_window),
     "higher": ("exposure", _by_exposure),
     "off": ("exposure", _by_exposure),

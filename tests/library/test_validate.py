@@ -284,3 +284,29 @@ def test_a_note_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(LibraryError, match=r"notes: the note cannot be written \(File exists\)\. .*without --note"):
         write_note(tmp_path, plan(master()), now=datetime(2026, 3, 1, 20, 30, tzinfo=UTC))
+
+
+def test_lights_off_their_set_point_are_told_of() -> None:
+    """A build drops such frames: their dark is of the set-point, and what they hold is of another temperature."""
+    warm = [light(filter=None, sensor_temperature=3.0, night=date(2026, 1, day)) for day in (10, 11)]
+    cold = [light(filter=None, sensor_temperature=-10.0 + off) for off in (0.0, 0.5)]
+
+    (row,) = validate_lights([*cold, *warm], [master()], MATCH, COUNTS).rows
+
+    assert (row.lights, row.warnings) == (
+        4,
+        (
+            "2 of 4 lights off the set-point, where the dark is not: frame.fits, sensor at 3.00 °C, 13.00 °C from the "
+            "set-point of -10 °C (limit 0.5 °C)",
+        ),
+    )
+
+
+def test_what_is_said_of_one_night_is_not_lost_behind_another() -> None:
+    """Nights that the same masters serve are one row: the flat of the first night's angle is told of in the second."""
+    flat = master(FrameType.FLAT, filter="Ha", rotation=0.0)
+    lights = [light(filter="Ha", rotation=angle) for angle in (0.0, 90.0)]
+
+    (row,) = validate_lights(lights, [master(), flat], MATCH, COUNTS).rows
+
+    assert any("rotator angle 0°, the light has 90°" in warning for warning in row.warnings)
