@@ -404,3 +404,14 @@ def test_ten_thousand_masters_are_matched_well_under_a_second() -> None:
     assert recorded[:100] == of_flats.decisions[:100]
     assert len(recorded) < 110
     assert sum(int(d.subject.split()[0]) for d in recorded[100:]) == 7_400
+
+
+def test_the_nearest_master_fails_in_the_least_field() -> None:
+    """Of two that fail in one field each, the right filter at another temperature is nearer, however far in time."""
+    filters = make_master(FLAT, "other filter.xisf", filter="OIII", started=DUSK)
+    warm = make_master(FLAT, "warm.xisf", temperature=5.0, started=DUSK - timedelta(days=90))
+
+    problem = match_light(light(), [make_master(DARK), filters, warm], SETTINGS).problems[0]
+
+    assert "Nearest flat: warm.xisf (temperature 5 °C, the light has -10 °C)" in problem
+    assert "match.flat_temperature_tolerance_c" in problem

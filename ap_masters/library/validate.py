@@ -88,7 +88,8 @@ def validate_plan(
             flats[master.key.filter].append(master)
         elif master.status is MasterStatus.PUBLISHED:
             shelves[tuple(getattr(master.key, name) for name in _MODE)].append(master)
-    return _validation([_planned_row(light, shelves, flats[light.filter], match, counts) for light in plan])
+    every = [master for alike in flats.values() for master in alike]
+    return _validation([_planned_row(light, shelves, flats.get(light.filter, every), match, counts) for light in plan])
 
 
 def validate_lights(
@@ -153,8 +154,9 @@ def _planned_row(
     match: MatchSettings,
     counts: CountSettings,
 ) -> Row:
-    """Ask every camera and mode that the row allows, and keep the best answer."""
-    rows, with_flat = [], light.filter is not None
+    """Ask every camera and mode that the row allows, and keep the best answer: what serves, or lacks least."""
+    answers: list[tuple[LightMatch, Row]] = []
+    with_flat = light.filter is not None
     for mode, masters in shelves.items():
         told = dict(zip(_MODE, mode, strict=True))
         if any(v is not None and v != told[n] for n, v in light.model_dump(include=set(_MODE)).items()):
@@ -163,11 +165,16 @@ def _planned_row(
         for temperature in [light.temperature] if light.temperature is not None else sorted(darks, key=str):
             frame = _imagined(light, told, temperature)
             found = match_light(frame, [*masters, *flats], match, with_flat=with_flat)
-            rows.append(_row(light, found, counts, with_flat=with_flat))
-    if not rows:
+            answers.append((found, _row(light, found, counts, with_flat=with_flat)))
+    if not answers:
         empty = LightMatch(problems=("no master of that camera, gain, offset, binning or readout mode",))
         return _row(light, empty, counts, with_flat=with_flat)
-    return max(rows, key=lambda row: (row.served, row.dark.master is not None, row.dark.have))
+
+    def merit(answer: tuple[LightMatch, Row]) -> tuple[float, ...]:
+        found, row = answer
+        return row.served, found.dark is not None, -found.lack, row.dark.have
+
+    return max(answers, key=merit)[1]
 
 
 def _imagined(light: PlannedLight, mode: Mapping[str, object], temperature: float | None) -> Frame:

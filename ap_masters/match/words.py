@@ -8,7 +8,7 @@ from os.path import commonpath
 from pathlib import Path
 from typing import Final
 
-from ap_masters.match.comparison import show
+from ap_masters.match.comparison import RULES, show
 from ap_masters.match.contest import BIAS, DARK, Candidate, Contest, Standing
 from ap_masters.model import Decision, FrameType
 from ap_masters.wording import number
@@ -69,8 +69,11 @@ _NOT_NEEDED: Final = {
 _A_DARK_IS_REQUIRED: Final = "a bias does not serve by itself: a dark is required"
 
 
-def _nearness(candidate: Candidate) -> tuple[int, Standing]:
-    return len(candidate.failed), candidate.standing
+def _nearness(candidate: Candidate) -> tuple[int, int, Standing]:
+    """Return what the nearest has least of: fields that fail, and the weight of the first of them."""
+    fields = [rule.field for rule in RULES[candidate.master.key.type]]
+    weights = [len(fields) - fields.index(d.field) for d in candidate.failed if d.field in fields]
+    return len(candidate.failed), max(weights, default=0), candidate.standing
 
 
 def _refused(contest: Contest, loser: Candidate, winner: Candidate | None, taken: Sequence[Taken]) -> Decision:
@@ -184,6 +187,11 @@ def problem(contest: Contest, types: Sequence[FrameType]) -> str:
             f"What would help: {_either(_help(contest, nearest))}",
         )
     )
+
+
+def lack(contest: Contest, kind: FrameType) -> float:
+    """Return in how many fields the nearest master of a type fails; infinity where there is none."""
+    return min((len(c.failed) for c in contest.by_type[kind]), default=float("inf"))
 
 
 def _either(words: Sequence[str]) -> str:

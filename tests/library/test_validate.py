@@ -310,3 +310,22 @@ def test_what_is_said_of_one_night_is_not_lost_behind_another() -> None:
     (row,) = validate_lights(lights, [master(), flat], MATCH, COUNTS).rows
 
     assert any("rotator angle 0°, the light has 90°" in warning for warning in row.warnings)
+
+
+def test_a_plan_names_the_flats_that_are_there() -> None:
+    """Flats of other filters are none that serve, but not none."""
+    (row,) = plan(master(), master(FrameType.FLAT, filter="L"), filter="Ha").rows
+
+    assert "1 searched: 1 in the library /lib" in row.problems[0]
+    assert "(filter L, the light has Ha)" in row.problems[0]
+
+
+def test_a_plan_is_told_of_the_mode_that_lacks_least() -> None:
+    """The camera whose flat is only of another temperature, not the one with more darks and no flat."""
+    cameras = [master(exposure=300.0), master(exposure=300.0, camera="ASI294", frames=99)]
+    warm = master(FrameType.FLAT, filter="Ha", temperature=5.0)
+
+    (row,) = plan(*cameras, warm, filter="Ha", temperature=-10.0).rows
+
+    assert "(temperature 5 °C, the light has -10 °C)" in row.problems[0]
+    assert "match.flat_temperature_tolerance_c" in row.problems[0]
