@@ -644,3 +644,26 @@ def test_what_the_engine_cannot_build_keeps_what_needs_it() -> None:
     held = after(plan_of(*groups))
     again = plan.make_plan(groups, held, LIBRARY, Settings(), engine="pixinsight", refuses=refuses)
     assert [step.action for step in again.steps] == [Action.UP_TO_DATE, Action.UP_TO_DATE]
+
+
+@pytest.mark.parametrize(
+    ("neighbour", "advised"),
+    [
+        (
+            {"set_temperature": -11.45},
+            ", or put them together with the 20 frames at -11.45 °C (--temperature-tolerance 1.5)",
+        ),
+        ({"set_temperature": -13.0}, ""),
+        ({"set_temperature": -11.45, "gain": 0.0}, ""),
+        ({"set_temperature": None, "sensor_temperature": None}, ""),
+    ],
+)
+def test_a_small_group_is_told_of_its_neighbours_in_temperature(neighbour: dict[str, Any], advised: str) -> None:
+    """Sensors without a set-point drift: a wide night is cut somewhere, and a piece may be too small."""
+    small = make_group(FrameType.DARK, 2, set_temperature=-10.0)
+    other = make_group(FrameType.DARK, 20, **neighbour)
+
+    (step,) = [step for step in plan_of(small, other).steps if step.frames == 2]
+
+    assert step.action is Action.SKIPPED
+    assert step.reasons == (f"2 frames are there, 3 are needed: capture more frames, or lower --min-frames{advised}",)
