@@ -85,7 +85,11 @@ class CountSettings(Section):
 
 
 class GroupSettings(Section):
-    """When frames belong together. ``temperature_tolerance_c`` is the largest spread in a cluster, inclusive."""
+    """When frames belong together. ``temperature_tolerance_c`` is the largest spread in a cluster, inclusive.
+
+    More than ``epoch_days`` without a frame begin a new master; of dark flats, which are of the hours of their flats, a
+    night more than ``dark_flat_window_h`` after the last.
+    """
 
     temperature_tolerance_c: float = Field(1.0, ge=0)
     exposure_tolerance_s: float = Field(0.001, ge=0)

@@ -23,6 +23,7 @@ from ap_masters.model import (
     Calibration,
     Decision,
     EngineInfo,
+    EngineName,
     Frame,
     FrameOutcome,
     Grade,
@@ -147,6 +148,7 @@ class Record(Noun):
     key: GroupKey
     telescope: str | None = None
     electrons_per_adu: float | None = None  # EGAIN, as the frames carry it
+    row_order: str | None = None  # TOP-DOWN or BOTTOM-UP, where the frames say it: that of the master
     capture: str | None = None  # the program (and driver) that wrote the frames, by the newest of them
     recipe: Recipe
     calibration: Calibration | None = None
@@ -191,6 +193,7 @@ def draft(job: Job) -> Record:
         key=group.key,
         telescope=first.telescope,
         electrons_per_adu=first.electrons_per_adu,
+        row_order=next((frame.row_order for frame in group.frames if frame.row_order), None),
         capture=group.frames[-1].software,
         recipe=job.recipe,
         calibration=job.calibration,
@@ -223,6 +226,11 @@ def _input(frame: Frame) -> Input:
     )
 
 
+def turned_by(engine: EngineName, row_order: str | None) -> str | None:
+    """Return the order of a master's rows: PixInsight turns frames that say BOTTOM-UP over as it reads them."""
+    return "TOP-DOWN" if row_order and engine == "pixinsight" else row_order
+
+
 def complete(record: Record, result: Integrated, hashes: Mapping[Path, str], *, given: Sequence[Frame] = ()) -> Record:
     """Return the record with what the engine found; frames that the engine dropped leave the inputs.
 
@@ -239,6 +247,7 @@ def complete(record: Record, result: Integrated, hashes: Mapping[Path, str], *, 
             "created": result.started,
             "seconds": result.seconds,
             "engine": result.engine,
+            "row_order": turned_by(result.engine.name, record.row_order),
             "inputs": inputs,
             "dropped": (*record.dropped, *result.dropped),
             "refused": tuple(

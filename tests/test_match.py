@@ -208,6 +208,9 @@ HOUR = timedelta(hours=1)
         pytest.param(DUSK - 9 * HOUR, DUSK + 9 * HOUR, 0.0, id="around"),
         pytest.param(DUSK + 2 * HOUR, None, 1.0, id="only the first is known"),
         pytest.param(None, DUSK - HOUR, -1.0, id="only the last is known"),
+        pytest.param(DUSK - 9 * HOUR, DUSK + 9 * HOUR, 0.0, id="all night long"),
+        pytest.param(DUSK - 30 * HOUR, DUSK + 20 * HOUR, 19.0, id="of two nights, the later nearer"),
+        pytest.param(DUSK - 20 * HOUR, DUSK + 30 * HOUR, -20.0, id="of two nights, the earlier nearer"),
         pytest.param((DUSK - HOUR).replace(tzinfo=None), None, -1.0, id="without a zone it is UTC"),
         pytest.param(None, None, None, id="nothing is known"),
     ],
@@ -401,3 +404,14 @@ def test_ten_thousand_masters_are_matched_well_under_a_second() -> None:
     assert recorded[:100] == of_flats.decisions[:100]
     assert len(recorded) < 110
     assert sum(int(d.subject.split()[0]) for d in recorded[100:]) == 7_400
+
+
+def test_the_nearest_master_fails_in_the_least_field() -> None:
+    """Of two that fail in one field each, the right filter at another temperature is nearer, however far in time."""
+    filters = make_master(FLAT, "other filter.xisf", filter="OIII", started=DUSK)
+    warm = make_master(FLAT, "warm.xisf", temperature=5.0, started=DUSK - timedelta(days=90))
+
+    problem = match_light(light(), [make_master(DARK), filters, warm], SETTINGS).problems[0]
+
+    assert "Nearest flat: warm.xisf (temperature 5 °C, the light has -10 °C)" in problem
+    assert "match.flat_temperature_tolerance_c" in problem

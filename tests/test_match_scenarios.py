@@ -163,25 +163,22 @@ def test_s2_16_a_dark_serves_within_one_degree_inclusive(temperature: float, ser
 )
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_s2_21_window_is_inclusive_at_three_hours(gap: timedelta, rung_inside: bool, side: str) -> None:
-    """Three hours exactly is inside the window, counted from the nearest ends of the two series.
+    """Three hours exactly is inside the window, counted to the farthest of the dark flats.
 
-    Seen by what a dark flat that is nearer, but on the side less preferred, can do against it: inside the
-    window the later one is taken, outside it the nearer one.
+    Seen by what a dark flat inside the window can do against it that would come second, were both inside: it is on the
+    side less preferred, or farther in its nearest frame.
     """
-    start, end = (LAST_FLAT + gap, LAST_FLAT + gap + timedelta(minutes=5))
-    rival_end = DUSK - timedelta(hours=1)
+    start, end = LAST_FLAT + gap - timedelta(minutes=5), LAST_FLAT + gap
+    rival_at = DUSK - timedelta(hours=1)
     if side == "before":
-        start, end = (DUSK - gap - timedelta(minutes=5), DUSK - gap)
-        rival_end = DUSK - timedelta(hours=2, minutes=59, seconds=59, milliseconds=500)
+        start, end = DUSK - gap, DUSK - gap + timedelta(minutes=5)
+        rival_at = DUSK - timedelta(hours=2, minutes=58)
     tested = make_master(DARK_FLAT, "tested.xisf", started=start, ended=end)
-    rival = make_master(DARK_FLAT, "rival.xisf", started=rival_end - timedelta(minutes=5), ended=rival_end)
+    rival = make_master(DARK_FLAT, "rival.xisf", started=rival_at)
 
     found = match_flat(flats(), [tested, rival], SETTINGS)
 
-    if side == "after":
-        assert taken(found) == (["tested.xisf"] if rung_inside else ["rival.xisf"])
-    else:  # both earlier: the nearer is taken, so only 2:59:59 beats 2:59:59.5
-        assert taken(found) == (["tested.xisf"] if gap < timedelta(hours=3) else ["rival.xisf"])
+    assert taken(found) == (["tested.xisf"] if rung_inside else ["rival.xisf"])
 
 
 def test_s2_21_outside_the_window_a_dark_flat_still_serves_if_none_is_inside() -> None:
@@ -267,6 +264,98 @@ def test_a_flat_of_the_same_rotator_angle_comes_first() -> None:
     assert (lost.field, lost.reason) == ("rotator angle", "rotator angle 0.5°; same.xisf, 91°, is as the light has it")
     assert alone.flat == other
     assert alone.warnings == ("other.xisf: rotator angle 0.5°, the light has 90°",)
+
+
+def test_s2_21_dark_flats_from_before_and_after_are_not_of_the_time_between() -> None:
+    """A master of days 0 and 60 has no frame near the flats of day 30: one an hour away comes first."""
+    spread = make_master(
+        DARK_FLAT, "spread.xisf", started=DUSK - timedelta(days=30), ended=DUSK + timedelta(days=30), frames=40
+    )
+    near = make_master(DARK_FLAT, "near.xisf", started=DUSK - timedelta(hours=1))
+
+    both, alone = match_flat(flats(), [spread, near], SETTINGS), match_flat(flats(), [spread], SETTINGS)
+
+    assert both.calibration is not None and both.calibration.dark is not None
+    assert both.calibration.dark.path == near.path
+    lost = decision(both.decisions, "spread.xisf")
+    assert (lost.field, lost.reason) == (
+        "time",
+        "frames up to 30 days from the flats; near.xisf, 1:00:00 h before the flats, comes first",
+    )
+    assert alone.rung == "dark flat"
+    assert alone.decisions[0].reason.endswith("; 30 days after the flats")
+
+
+@pytest.mark.parametrize(
+    ("ended", "first"),
+    [
+        pytest.param(timedelta(hours=3), "long.xisf", id="all within the window, inclusive"),
+        pytest.param(timedelta(hours=3, seconds=1), "short.xisf", id="the last of them is not"),
+    ],
+)
+def test_s2_21_the_farther_end_of_dark_flats_decides_about_the_window(ended: timedelta, first: str) -> None:
+    """Within a night they are one series, at the time of the flats in order of time; the window holds for all."""
+    last = DUSK + timedelta(minutes=9)
+    long = make_master(DARK_FLAT, "long.xisf", started=DUSK, ended=last + ended)
+    short = make_master(DARK_FLAT, "short.xisf", started=DUSK - timedelta(hours=2))
+
+    found = match_flat(flats(), [long, short], SETTINGS)
+
+    assert found.calibration is not None and found.calibration.dark is not None
+    assert found.calibration.dark.path.name == first
+
+
+def test_s2_29_a_flat_of_the_same_focal_length_comes_first() -> None:
+    """As the rotator's angle: with a reducer the corners are darker; within the per cent of plate solving it is one."""
+    other = make_master(FLAT, "other.xisf", focal_length=190.0, rotation=90.0, started=DUSK)
+    same = make_master(FLAT, "same.xisf", focal_length=251.0, rotation=0.0, started=DUSK - timedelta(days=30))
+    seen = light(focal_length=250.0)
+
+    both, alone = match_light(seen, [other, same], SETTINGS), match_light(seen, [other], SETTINGS)
+
+    assert (both.flat, both.warnings) == (same, ())
+    lost = decision(both.decisions, "other.xisf")
+    told = "focal length 190 mm; same.xisf, 251 mm, is as the light has it"
+    assert (lost.field, lost.reason) == ("focal length", told)
+    assert alone.flat == other
+    assert alone.warnings == ("other.xisf: focal length 190 mm, the light has 250 mm",)
+
+
+@pytest.mark.parametrize(
+    ("of_light", "of_flat", "told"),
+    [
+        pytest.param(
+            ("GBRG", "TOP-DOWN"), ("RGGB", "TOP-DOWN"), "Bayer pattern RGGB, the light has GBRG", id="pattern"
+        ),
+        pytest.param(("GBRG", None), ("RGGB", None), "Bayer pattern RGGB, the light has GBRG", id="rows not told"),
+        pytest.param(("RGGB", "BOTTOM-UP"), ("RGGB", "TOP-DOWN"), "rows TOP-DOWN, the light has BOTTOM-UP", id="rows"),
+        pytest.param(
+            ("GBRG", "BOTTOM-UP"), ("RGGB", "TOP-DOWN"), "rows TOP-DOWN, the light has BOTTOM-UP", id="turned"
+        ),
+        pytest.param((None, "BOTTOM-UP"), ("RGGB", None), None, id="nobody knows"),
+    ],
+)
+def test_a_master_whose_pixels_lie_otherwise_is_warned_of(
+    of_light: tuple[str | None, str | None], of_flat: tuple[str | None, str | None], told: str | None
+) -> None:
+    """One that lies alike comes first; the pattern of turned rows is told as the turn that it is."""
+    pattern, rows = of_light
+    fields = {"bayer_pattern": of_flat[0], "row_order": of_flat[1]}
+    other = [make_master(kind, f"other {kind}.xisf", started=DUSK, **fields) for kind in (DARK, FLAT)]
+    same = [
+        make_master(kind, f"same {kind}.xisf", bayer_pattern=pattern, row_order=rows, started=DUSK - timedelta(days=9))
+        for kind in (DARK, FLAT)
+    ]
+    asked = light(bayer_pattern=pattern, row_order=rows)
+
+    both, alone = match_light(asked, [*other, *same], SETTINGS), match_light(asked, other, SETTINGS)
+
+    assert [alone.dark, alone.flat] == other
+    expected = [f"other {kind}.xisf: {told}" for kind in (DARK, FLAT)] if told else []
+    assert [warning.partition("; ")[0] for warning in alone.warnings] == expected
+    if told:
+        assert [both.dark, both.flat] == same
+        assert decision(both.decisions, "other flat.xisf").field == "orientation"
 
 
 @pytest.mark.parametrize(("temperature", "serves"), [(-15.0, True), (-5.0, True), (-15.1, False)])

@@ -260,19 +260,47 @@ def test_flats_of_an_older_night_are_built() -> None:
     assert only(plan_of(old, holdings=holdings, settings=allowed)).action is Action.REBUILD
 
 
-def test_flats_of_another_rotator_angle_are_another_group() -> None:
-    """They are not filed in place of the first ones; a layout with the angle gives each its place."""
+@pytest.mark.parametrize(
+    ("field", "values", "told"),
+    [
+        ("rotation", (0.0, 90.0), "rotation 0.0, not 90.0"),
+        ("rotation", (None, 90.0), "rotation None, not 90.0"),
+        ("focal_length", (250.0, 190.0), "focal length 250.0, not 190.0"),
+        ("focal_length", (None, 190.0), "focal length None, not 190.0"),
+    ],
+)
+def test_s2_29_flats_through_other_optics_are_another_group(
+    field: str, values: tuple[float | None, float], told: str
+) -> None:
+    """They are not filed in place of the first ones; a layout with the value gives each its place."""
     settings = Settings(match=MatchSettings(allow_uncalibrated=True))
-    flats = {angle: make_group(FrameType.FLAT, rotation=angle) for angle in (0.0, 90.0)}
-    holdings = after(plan_of(flats[0.0], settings=settings))
-    apart = settings.model_copy(update={"layout": "flats/{{ type }}_{{ filter }}_{{ rotation }}"})
+    first, second = (make_group(FrameType.FLAT, 20, **{field: value}) for value in values)
+    apart = settings.model_copy(update={"layout": f"flats/{{{{ type }}}}_{{{{ filter }}}}_{{{{ {field} }}}}"})
 
-    refused = only(plan_of(flats[90.0], holdings=holdings, settings=settings))
-    outputs = [step.output.as_posix() for step in plan_of(*flats.values(), settings=apart).steps]
+    later = only(plan_of(second, holdings=after(plan_of(first, settings=settings)), settings=settings))
+    at_once = plan_of(first, second, settings=settings).steps
+    outputs = {step.output.name for step in plan_of(first, second, settings=apart).steps}
 
-    assert refused.action is Action.CONFLICT
-    assert "rotation 0.0, not 90.0" in refused.reasons[0]
-    assert [name.rpartition("_")[2] for name in outputs] == ["0.xisf", "90.xisf"]
+    assert (later.action, *(step.action for step in at_once)) == (Action.CONFLICT,) * 3
+    assert told in later.reasons[0]
+    assert all(f"{{{{ {field} }}}}" in step.reasons[0] for step in (later, *at_once))
+    assert len(outputs) == 2
+    assert all(f"_{value:g}.xisf" in " ".join(outputs) for value in values if value is not None)
+
+
+@pytest.mark.parametrize("value", [248.0, 250.0, 257.0])
+def test_a_focal_length_that_was_solved_anew_is_no_other_group(value: float) -> None:
+    """It comes out otherwise each night; and records of before do not tell it."""
+    settings = Settings(match=MatchSettings(allow_uncalibrated=True))
+    now = make_group(FrameType.FLAT, focal_length=250.0)
+    then = after(plan_of(make_group(FrameType.FLAT, focal_length=value), settings=settings))
+    untold = {
+        path: record.model_copy(update={"key": GroupKey(**record.key.model_dump(exclude={"focal_length"}))})
+        for path, record in then.records.items()
+    }
+
+    assert only(plan_of(now, holdings=then, settings=settings)).action is Action.UP_TO_DATE
+    assert only(plan_of(now, holdings=replace(then, records=untold), settings=settings)).action is Action.UP_TO_DATE
 
 
 @pytest.mark.parametrize(("count", "warned"), [(21, False), (19, True), (9, True)])
@@ -616,3 +644,26 @@ def test_what_the_engine_cannot_build_keeps_what_needs_it() -> None:
     held = after(plan_of(*groups))
     again = plan.make_plan(groups, held, LIBRARY, Settings(), engine="pixinsight", refuses=refuses)
     assert [step.action for step in again.steps] == [Action.UP_TO_DATE, Action.UP_TO_DATE]
+
+
+@pytest.mark.parametrize(
+    ("neighbour", "advised"),
+    [
+        (
+            {"set_temperature": -11.45},
+            ", or put them together with the 20 frames at -11.45 °C (--temperature-tolerance 1.5)",
+        ),
+        ({"set_temperature": -13.0}, ""),
+        ({"set_temperature": -11.45, "gain": 0.0}, ""),
+        ({"set_temperature": None, "sensor_temperature": None}, ""),
+    ],
+)
+def test_a_small_group_is_told_of_its_neighbours_in_temperature(neighbour: dict[str, Any], advised: str) -> None:
+    """Sensors without a set-point drift: a wide night is cut somewhere, and a piece may be too small."""
+    small = make_group(FrameType.DARK, 2, set_temperature=-10.0)
+    other = make_group(FrameType.DARK, 20, **neighbour)
+
+    (step,) = [step for step in plan_of(small, other).steps if step.frames == 2]
+
+    assert step.action is Action.SKIPPED
+    assert step.reasons == (f"2 frames are there, 3 are needed: capture more frames, or lower --min-frames{advised}",)

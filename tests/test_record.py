@@ -13,6 +13,7 @@ from ap_masters.errors import RecordError, UsageError
 from ap_masters.files import write_text
 from ap_masters.model import (
     EngineInfo,
+    EngineName,
     FrameOutcome,
     FrameType,
     Group,
@@ -70,6 +71,18 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     records.write(record, tmp_path / "m.xrs")
 
     assert records.read(tmp_path / "m.xrs") == record
+
+
+@pytest.mark.parametrize(("engine", "order"), [("numpy", "BOTTOM-UP"), ("pixinsight", "TOP-DOWN")])
+def test_a_record_says_how_the_rows_of_the_master_run(engine: EngineName, order: str) -> None:
+    """Not those of the frames: PixInsight turns them over. Where no frame tells, nobody does."""
+    silent, result = make_job(), make_result(make_job())
+    result = result.model_copy(update={"engine": result.engine.model_copy(update={"name": engine})})
+    frames = tuple(frame.model_copy(update={"row_order": "BOTTOM-UP"}) for frame in silent.frames)
+    job = silent.model_copy(update={"group": silent.group.model_copy(update={"frames": frames})})
+
+    assert records.complete(records.draft(job), result, {}).row_order == order
+    assert records.complete(records.draft(silent), result, {}).row_order is None
 
 
 def test_a_record_keeps_its_schema(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def match(
     label: Annotated[list[str] | None, typer.Option("--label", help="Only masters that carry this label.")] = None,
 ) -> None:
     """Show which masters serve a flat or a light, and for every other candidate the one field that decided."""
+    from ap_masters.group.cull import off_set_point
     from ap_masters.headers import overruled
     from ap_masters.inspection import read_frame
     from ap_masters.library.holdings import given_folders, holdings
@@ -47,6 +48,8 @@ def match(
     with no_garbage():  # a decision for each of ten thousand masters, and then the program ends
         masters = holdings(library, given=given_folders(loaded.settings)).masters
         told = _served(asked, is_light, masters, loaded.settings.match, label or [])
+        if off := off_set_point(asked, loaded.settings.cull.drop_temperature_c):
+            told = told._replace(warnings=(f"{asked.path.name}: {off}: a build drops such frames", *told.warnings))
         if serve:
             taken = FrameType.LIGHT if is_light else FrameType.FLAT
             told = told._replace(warnings=(*overruled([asked], taken), *told.warnings))

@@ -134,7 +134,7 @@ def validate(
         result = validate.validate_plan(capture.read_plan(plan), masters, settings.match, settings.counts)
     else:
         found = _lights(lights or [], library)
-        result = validate.validate_lights(found, masters, settings.match, settings.counts)
+        result = validate.validate_lights(found, masters, settings.match, settings.counts, settings.cull)
     if csv is not None:
         if plan is not None and csv.exists() and csv.samefile(plan):
             raise UsageError(f"{csv}: is the plan itself; name another file for what is missing")

@@ -2,18 +2,20 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from ap_masters.config import CountSettings, CullSettings, GroupSettings
-from ap_masters.group.clusters import clusters
+from ap_masters.group.clusters import angles, chains, clusters
 from ap_masters.group.cull import cull as cull_frames
+from ap_masters.group.cull import in_time
 from ap_masters.group.dark_flats import conclusions, rig_of, with_dark_flats
 from ap_masters.group.remarks import remarks
 from ap_masters.group.spelling import spelling_warnings
 from ap_masters.model import (
     CALIBRATION_TYPES,
+    ROTATOR_SLACK,
     Frame,
     FrameType,
     Group,
@@ -21,8 +23,8 @@ from ap_masters.model import (
     Noun,
     Reason,
     SetAside,
-    turned,
     within,
+    zoomed,
 )
 
 __all__ = ["Grouping", "group_frames"]
@@ -52,7 +54,9 @@ def group_frames(
     """Return the groups of raw calibration ``frames``, whatever their order; ``lights`` only tell dark flats.
 
     Names and settings must be equal, numbers as numbers, and absent equals only absent. Temperatures and exposures
-    are clustered (see `clusters`); a key has the median temperature and the most frequent exposure of its frames.
+    are clustered (see `clusters`), and for flats the angles of the rotator; focal lengths are split between neighbours
+    that are apart (see `zoomed`). A key has the median temperature and focal length of its frames, the most frequent
+    exposure, and the first angle.
     The grade is that of the frames that stay; a group too small for its recipe is the plan's to refuse.
     """
     complete: list[Frame] = []
@@ -101,18 +105,26 @@ def _divide(frames: Sequence[Frame], settings: GroupSettings) -> Iterator[tuple[
     exact: dict[GroupKey, list[Frame]] = defaultdict(list)
     for frame in frames:
         key = GroupKey.of(frame)
-        same = key.model_copy(update={"temperature": None, "exposure": None, "rotation": None, **_carried(key)})
-        exact[same].append(frame)
+        exact[key.model_copy(update=dict.fromkeys((*_CLOSE, *_carried(key))))].append(frame)
     for key, alike in exact.items():
         for exposure, exposed in _by_exposure(key, alike, settings):
-            for alike_in_temperature in _by_temperature(exposed, settings.temperature_tolerance_c):
-                for members in _by_epoch(alike_in_temperature, settings.epoch_days):
-                    yield key.model_copy(update={"exposure": exposure}), members
+            for members in _by_closeness(key, exposed, settings):
+                yield key.model_copy(update={"exposure": exposure}), members
 
 
-def _carried(key: GroupKey) -> dict[str, None]:
+_CLOSE: Final = ("temperature", "exposure", "rotation", "focal_length")  # what need not be equal
+
+
+def _carried(key: GroupKey) -> tuple[str, ...]:
     """Return what a key carries without grouping by it: the filter of a dark flat."""
-    return {"filter": None} if key.type is FrameType.DARK_FLAT else {}
+    return ("filter",) if key.type is FrameType.DARK_FLAT else ()
+
+
+def _by_closeness(key: GroupKey, frames: list[Frame], settings: GroupSettings) -> Iterator[list[Frame]]:
+    """Yield the frames that are close in temperature and time, and flats in what they were taken through."""
+    for one_temperature in _by_temperature(frames, settings.temperature_tolerance_c):
+        for one_epoch in _by_epoch(key, one_temperature, settings):
+            yield from _by_optics(one_epoch) if key.type is FrameType.FLAT else [one_epoch]
 
 
 def _by_exposure(
@@ -132,44 +144,82 @@ def _by_exposure(
 
 def _by_temperature(frames: list[Frame], tolerance: float) -> Iterator[list[Frame]]:
     """Yield the frames of one cluster each, and those without a temperature by themselves."""
-    by_value: dict[float, list[Frame]] = defaultdict(list)
-    unknown = []
+    return _runs(frames, lambda frame: frame.temperature, lambda values: clusters(values, tolerance))
+
+
+def _by_optics(frames: list[Frame]) -> Iterator[list[Frame]]:
+    """Yield the flats of one angle of the rotator and one focal length each: vignetting and dust lie alike (S2-29)."""
+    for one_angle in _runs(frames, _angle, lambda values: angles(values, ROTATOR_SLACK)):
+        yield from _runs(one_angle, lambda frame: frame.focal_length, lambda values: chains(values, zoomed))
+
+
+def _angle(frame: Frame) -> float | None:
+    return None if frame.rotation is None else frame.rotation % 360
+
+
+def _runs(
+    frames: list[Frame],
+    value_of: Callable[[Frame], float | None],
+    split: Callable[[Iterable[float]], list[tuple[float, ...]]],
+) -> Iterator[list[Frame]]:
+    """Yield the frames of each run that ``split`` makes of their values, and those without one by themselves."""
+    by_value: dict[float | None, list[Frame]] = defaultdict(list)
     for frame in frames:
-        if frame.temperature is None:
-            unknown.append(frame)
-        else:
-            by_value[frame.temperature].append(frame)
-    for run in clusters(by_value, tolerance):
+        by_value[value_of(frame)].append(frame)
+    unknown = by_value.pop(None, None)
+    for run in split(value for value in by_value if value is not None):
         yield [frame for value in run for frame in by_value[value]]
-    if unknown:
+    if unknown is not None:
         yield unknown
 
 
-def _by_epoch(frames: list[Frame], days: int | None) -> Iterator[list[Frame]]:
-    """Yield the frames of nights that follow each other within ``days``; one of unknown night goes with the first."""
-    epochs: list[list[Frame]] = []
-    last: date | None = None
-    for frame in frames if days is None else sorted(frames, key=lambda f: (f.night or date.min, f.path)):
-        apart = days is not None and last is not None and frame.night is not None and (frame.night - last).days > days
-        if not epochs or apart:
+def _by_epoch(key: GroupKey, frames: list[Frame], settings: GroupSettings) -> Iterator[list[Frame]]:
+    """Yield the frames of each epoch, all together where none are asked for; one of unknown night goes with the first.
+
+    Dark flats are of the hours of their flats, so theirs end with that window. A night is never divided: flats are of
+    one, and no layout could file its parts apart.
+    """
+    if settings.epoch_days is None:
+        yield frames
+        return
+    epochs: list[list[Frame]] = [[frame for frame in frames if frame.night is None]]
+    last: _Moment | None = None
+    for night, members in _nights(frames):
+        starts = [frame.started for frame in members if frame.started is not None]
+        begun, ended = (starts[0], starts[-1]) if starts else (None, None)
+        if last is not None and _is_new_epoch(key, last, (night, begun), settings):
             epochs.append([])
-        epochs[-1].append(frame)
-        last = frame.night
+        epochs[-1] += members
+        last = night, ended
     yield from epochs
 
 
-def _middle(frames: Sequence[Frame]) -> float | None:
-    """Return the median temperature of frames that all have one; it lies inside their cluster."""
-    known = [frame.temperature for frame in frames if frame.temperature is not None]
+def _nights(frames: list[Frame]) -> list[tuple[date, list[Frame]]]:
+    """Return the frames of each night that is known, both in order of time."""
+    nights: dict[date, list[Frame]] = defaultdict(list)
+    for frame in in_time(frames):
+        if frame.night is not None:
+            nights[frame.night].append(frame)
+    return sorted(nights.items())
+
+
+_Moment = tuple[date, datetime | None]
+"""A night, and the start of an exposure in it where that is known."""
+
+
+def _is_new_epoch(key: GroupKey, last: _Moment, first: _Moment, settings: GroupSettings) -> bool:
+    """Say whether the ``first`` frame of a night begins an epoch, after the ``last`` one of the night before."""
+    if key.type is not FrameType.DARK_FLAT:
+        return settings.epoch_days is not None and (first[0] - last[0]).days > settings.epoch_days
+    if first[1] is None or last[1] is None:
+        return True
+    return first[1] - last[1] > timedelta(hours=settings.dark_flat_window_h)
+
+
+def _middle(values: Iterable[float | None]) -> float | None:
+    """Return the median of values that all are known, or none is; it lies inside their cluster."""
+    known = [value for value in values if value is not None]
     return statistics.median(known) + 0.0 if known else None
-
-
-def _angle(key: GroupKey, frames: Sequence[Frame]) -> float | None:
-    """Return the angle at which the rotator stood for all flats; None where it was turned in between."""
-    angles = [frame.rotation for frame in frames if frame.rotation is not None]
-    if key.type is not FrameType.FLAT or not angles or any(turned(angle, angles[0]) for angle in angles):
-        return None
-    return angles[0]
 
 
 # --- one group ---
@@ -177,8 +227,12 @@ def _angle(key: GroupKey, frames: Sequence[Frame]) -> float | None:
 
 def _group(key: GroupKey, members: list[Frame], settings: CullSettings, counts: CountSettings) -> Group:
     culled = cull_frames(key.type, members, settings)
-    middle, angle = _middle(culled.kept or members), _angle(key, culled.kept)
-    key = key.model_copy(update={"temperature": middle, "rotation": angle})
+    typical = culled.kept or members
+    update = {"temperature": _middle(frame.temperature for frame in typical)}
+    if key.type is FrameType.FLAT:
+        update["rotation"] = typical[0].rotation  # a median of angles is none: 359 and 1
+        update["focal_length"] = _middle(frame.focal_length for frame in typical)
+    key = key.model_copy(update=update)
     return Group(
         key=key,
         frames=culled.kept,

@@ -1,6 +1,8 @@
 """Numbers that belong together within a tolerance, without bins: where they are split depends on the numbers alone."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, pairwise
 
 from ap_masters.model import within
 
@@ -15,6 +17,32 @@ def clusters(values: Iterable[float], tolerance: float) -> list[tuple[float, ...
     """
     distinct = sorted(set(values))
     return list(_split(tuple(distinct), tolerance)) if distinct else []
+
+
+def angles(values: Iterable[float], tolerance: float) -> list[tuple[float, ...]]:
+    """Split degrees from 0 to 360 as ``clusters`` does numbers, on the circle: 359.5 and 0.5 are 1 apart.
+
+    The circle is opened at its widest gap. Returns runs of distinct values.
+    """
+    distinct = sorted(set(values))
+    if not distinct:
+        return []
+    ends = [*distinct, distinct[0] + 360]
+    start = max(range(len(distinct)), key=lambda index: ends[index + 1] - ends[index]) + 1
+    line: dict[float, list[float]] = defaultdict(list)  # a turn further on the last bits of two may be one
+    for index, value in enumerate(distinct):
+        line[value if index >= start else value + 360].append(value)
+    return [tuple(chain.from_iterable(line[value] for value in run)) for run in clusters(line, tolerance)]
+
+
+def chains(values: Iterable[float], apart: Callable[[float, float], bool]) -> list[tuple[float, ...]]:
+    """Split ``values`` between neighbours that are ``apart``, however far a run then reaches.
+
+    Returns sorted runs of distinct values, in rising order.
+    """
+    distinct = sorted(set(values))
+    cuts = [0, *(i for i, (a, b) in enumerate(pairwise(distinct), 1) if apart(a, b)), len(distinct)]
+    return [tuple(distinct[a:b]) for a, b in pairwise(cuts) if b > a]
 
 
 def _split(run: tuple[float, ...], tolerance: float) -> Iterator[tuple[float, ...]]:

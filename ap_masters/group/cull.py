@@ -112,31 +112,30 @@ def _rows(frame: Frame) -> str | None:
     return row_order(frame.row_order, frame.format)
 
 
-def _excursion(frame: Frame) -> float | None:
-    """Return how far the sensor was from its set-point, in °C; None where either is not known."""
-    if frame.set_temperature is None or frame.sensor_temperature is None:
-        return None
-    return round(abs(frame.sensor_temperature - frame.set_temperature), _DIGITS)
-
-
 def _without_excursions(frames: list[Frame], limit: float) -> tuple[list[Frame], list[SetAside]]:
     kept, dropped = [], []
     for frame in frames:
-        excursion = _excursion(frame)
-        if excursion is None or frame.set_temperature is None or excursion <= limit:
+        detail = off_set_point(frame, limit)
+        if detail is None:
             kept.append(frame)
-            continue
-        detail = (
-            f"sensor at {frame.sensor_temperature:.2f} °C, {excursion:.2f} °C from the set-point of "
-            f"{degrees(frame.set_temperature)} (limit {degrees(limit)})"
-        )
-        dropped.append(SetAside(path=frame.path, reason=Reason.TEMPERATURE, detail=detail))
+        else:
+            dropped.append(SetAside(path=frame.path, reason=Reason.TEMPERATURE, detail=detail))
     return kept, dropped
+
+
+def off_set_point(frame: Frame, limit: float) -> str | None:
+    """Return in words how far the sensor was from its set-point, where that is more than ``limit`` °C."""
+    if frame.excursion is None or frame.excursion <= limit:
+        return None
+    return (
+        f"sensor at {frame.sensor_temperature:.2f} °C, {frame.excursion:.2f} °C from the set-point of "
+        f"{degrees(frame.set_temperature)} (limit {degrees(limit)})"
+    )
 
 
 def _temperature_warnings(frames: Sequence[Frame], limit: float) -> list[str]:
     """Return warnings on frames beyond the limit, and on a sensor that wandered further than it."""
-    beyond = [excursion for frame in frames if (excursion := _excursion(frame)) is not None and excursion > limit]
+    beyond = [frame.excursion for frame in frames if frame.excursion is not None and frame.excursion > limit]
     measured = [frame.sensor_temperature for frame in frames if frame.sensor_temperature is not None]
     spread = round(max(measured) - min(measured), _DIGITS) if measured else 0.0
     warnings = []

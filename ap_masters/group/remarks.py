@@ -7,11 +7,10 @@ from typing import Final
 
 from ap_masters.config import SEASON_DAYS
 from ap_masters.group.cull import Culled
-from ap_masters.model import UNLIT, Frame, FrameType, GroupKey, turned
+from ap_masters.model import UNLIT, Frame, GroupKey
 
 _SEASON: Final = timedelta(days=SEASON_DAYS)
 _MORE_ELECTRONS: Final = 1.01  # per ADU over the least; programs differ in the last digits
-_LONGER: Final = 1.02  # focal length over another of the same telescope, as plate solving finds it
 
 
 def remarks(key: GroupKey, culled: Culled) -> tuple[str, ...]:
@@ -19,7 +18,6 @@ def remarks(key: GroupKey, culled: Culled) -> tuple[str, ...]:
     return (
         *_unknowns(key),
         *_long_time(key, culled.kept),
-        *_optics(key, culled.kept),
         *_electrons(culled.kept),
         *culled.warnings,
         *_summed_up(culled.kept),
@@ -42,21 +40,6 @@ def _long_time(key: GroupKey, frames: Sequence[Frame]) -> Iterator[str]:
             f"frames of {len(nights)} nights, from {nights[0]} to {nights[-1]}, in one master: a sensor changes in "
             "that time. Build each season by itself, or set group.epoch_days and a layout with a date"
         )
-
-
-def _optics(key: GroupKey, frames: Sequence[Frame]) -> Iterator[str]:
-    """Yield warnings on flats through different optics: their vignetting and their dust are not the same."""
-    if key.type is not FrameType.FLAT:
-        return
-    angles = sorted(frame.rotation for frame in frames if frame.rotation is not None)
-    if any(turned(angle, angles[0]) for angle in angles):
-        yield (
-            f"rotator angles from {angles[0]:g} to {angles[-1]:g}°: build the flats of each angle by themselves, with "
-            "{{ rotation }} in the --layout or in libraries of their own"
-        )
-    lengths = sorted(frame.focal_length for frame in frames if frame.focal_length is not None)
-    if lengths and lengths[-1] > lengths[0] * _LONGER:
-        yield f"focal lengths from {lengths[0]:g} to {lengths[-1]:g} mm: are these flats of one telescope?"
 
 
 def _electrons(frames: Sequence[Frame]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from ap_masters.headers.frame_types import type_in_words, words
 from ap_masters.headers.index import HeaderIndex
 from ap_masters.headers.names import Hint
 from ap_masters.headers.values import julian, moment
+from ap_masters.images.orientation import row_order
 from ap_masters.model import DARKS, Frame, FrameType, GroupKey, ImageInfo, Master, within
 from ap_masters.texts import stands_for
 
@@ -42,6 +43,7 @@ def master_from(info: ImageInfo, frame: Frame) -> Master:
         ended=_first_moment(header, spellings.ENDED) or julian(header.get(spellings.JULIAN_END)),
         created=moment(header.get("DATE")),
         calibration_state=frame.calibration_state,
+        row_order=row_order(frame.row_order, frame.format),
         origin=_program(header) or frame.software,
         warnings=(*frame.warnings, *_contradictions(frame, key)),
     )

@@ -48,7 +48,7 @@ _FROM_KEY: Final = (
     ("bayer_pattern", "BAYERPAT", "colour filter array"),
 )
 
-# What all frames must agree on to be said of the master; one that differs leaves the keyword out.
+# What all frames must agree on to be said of the master, unless its key says it; one that differs is left out.
 _SHARED: Final = (
     ("telescope", "TELESCOP", "telescope"),
     ("focal_length", "FOCALLEN", "[mm] focal length"),
@@ -84,7 +84,7 @@ def master_keywords(
         *_type(key),
         *_exposure(key, frames),
         *_stated(key, _FROM_KEY),
-        *_shared(frames, calibration),
+        *_shared(key, frames, calibration),
         *_temperature(key, frames),
         *_times(frames),
         *_making(frames, recipe, calibration, scale),
@@ -115,11 +115,14 @@ def _stated(values: GroupKey | Frame, rows: Sequence[tuple[str, str, str]]) -> I
             yield Keyword(name, value, comment)
 
 
-def _shared(frames: Sequence[Frame], calibration: Calibration | None) -> Iterator[Keyword]:
-    """Yield what all frames state alike; calibration has taken their pedestal off."""
+def _shared(key: GroupKey, frames: Sequence[Frame], calibration: Calibration | None) -> Iterator[Keyword]:
+    """Yield what the key states of flats, and what all frames state alike; calibration has taken their pedestal off."""
     if frames:
-        alike = [row for row in _SHARED if len({getattr(frame, row[0]) for frame in frames}) == 1]
-        yield from _stated(frames[0], alike)
+        for row in _SHARED:
+            if getattr(key, row[0], None) is not None:  # the middle of what is not quite alike
+                yield from _stated(key, (row,))
+            elif len({getattr(frame, row[0]) for frame in frames}) == 1:
+                yield from _stated(frames[0], (row,))
         pedestals = {frame.pedestal for frame in frames}
         subtracted = calibration is not None and calibration.subtracted
         if not subtracted and len(pedestals) == 1 and (pedestal := pedestals.pop()):

@@ -291,6 +291,7 @@ TOKENS: dict[str, Token] = {
     "usb": _number("usb_limit", "NO_USBLIMIT"),
     "temperature": _number("temperature", "NO_TEMP", places=2),
     "rotation": Token("NO_ROTATION", _angle, r"\d+", lambda text: {"rotation": float(text)}, frozenset({"rotation"})),
+    "focal_length": _number("focal_length", "NO_FOCALLEN", places=0),  # solved anew each night: whole millimetres
     "exposure": _exposure(str, NUMBER, float),
     "exposure:p": _exposure(
         lambda s: s.replace(".", "p"), r"-?\d+(?:p\d+)?", lambda text: float(text.replace("p", "."))

@@ -54,6 +54,7 @@ class Entry(Noun):
     ended: datetime | None = None
     created: datetime | None = None
     calibration_state: str | None = None
+    row_order: str | None = None
     constant: float | None = None
     labels: tuple[str, ...] = ()
     origin: str | None = None
@@ -124,6 +125,7 @@ def entry_of(
         ended=max(starts, default=record.ended),
         created=record.created,
         calibration_state=calibration.state if calibration else None,
+        row_order=record.row_order,
         constant=calibration.constant if calibration else None,
         labels=record.labels,
         origin=f"{engine.name} {engine.version}, {engine.definition}" if engine else record.software.name,
@@ -168,6 +170,7 @@ def foreign_entry(master: Master, *, path: str, size: int, telescope: str | None
         ended=master.ended,
         created=master.created,
         calibration_state=master.calibration_state,
+        row_order=master.row_order,
         origin=master.origin,
         warnings=master.warnings,
         lost_record=ours,
@@ -205,6 +208,7 @@ def master_of(entry: Entry, library: Path) -> Master:
         ended=entry.ended,
         created=entry.created,
         calibration_state=entry.calibration_state,
+        row_order=entry.row_order,
         constant=entry.constant,
         status=entry.status,
         labels=entry.labels,

@@ -67,6 +67,7 @@ def draft_record(
         key=master.key,
         telescope=frame.telescope,
         electrons_per_adu=frame.electrons_per_adu,
+        row_order=master.row_order,
         capture=frame.software,
         recipe=Recipe(),
         calibration=Calibration(before=state) if state else None,

@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ap_masters.config import CountSettings, MatchSettings
+from ap_masters.config import CountSettings, CullSettings, MatchSettings
 from ap_masters.errors import AttentionNeeded, LibraryError
 from ap_masters.files import write_text
+from ap_masters.group.cull import off_set_point
 from ap_masters.library.capture import Gap, PlannedLight
 from ap_masters.match import LightMatch, match_light
 from ap_masters.model import (
@@ -24,7 +25,7 @@ from ap_masters.model import (
 )
 from ap_masters.safe import markdown, one_line
 from ap_masters.stamps import stamp
-from ap_masters.wording import degrees
+from ap_masters.wording import degrees, number
 
 _MODE: Final = (
     "camera",
@@ -41,6 +42,9 @@ _MODE: Final = (
     "readout_mode",
     "usb_limit",
 )
+
+
+_CULL: Final = CullSettings()
 
 
 class Coverage(NamedTuple):
@@ -94,29 +98,56 @@ def validate_plan(
             flats[master.key.filter].append(master)
         elif master.status is MasterStatus.PUBLISHED:
             shelves[tuple(getattr(master.key, name) for name in _MODE)].append(master)
-    return _validation([_planned_row(light, shelves, flats[light.filter], match, counts) for light in plan], match)
+    every = [master for alike in flats.values() for master in alike]
+    rows = [_planned_row(light, shelves, flats.get(light.filter, every), match, counts) for light in plan]
+    return _validation(rows, match)
 
 
 def validate_lights(
-    lights: Sequence[Frame], masters: Sequence[Master], match: MatchSettings, counts: CountSettings
+    lights: Sequence[Frame],
+    masters: Sequence[Master],
+    match: MatchSettings,
+    counts: CountSettings,
+    cull: CullSettings = _CULL,
 ) -> Validation:
-    """Return what serves the lights of each camera, mode, set-point, exposure, filter and night: a dark and a flat."""
+    """Return what serves the lights of each camera, mode, set-point, exposure, filter and night: a dark and a flat.
+
+    ``cull`` says how far from its set-point the sensor may be.
+    """
     kinds: dict[tuple[object, ...], list[Frame]] = defaultdict(list)
     for frame in lights:
         mode = tuple(getattr(frame, name) for name in (*_MODE, "filter", "telescope"))
-        kinds[(*mode, _tenth(frame.temperature), frame.exposure), (frame.night, frame.rotation)].append(frame)
+        ways = (frame.night, frame.rotation, frame.focal_length, frame.row_order)
+        kinds[(*mode, _tenth(frame.temperature), frame.exposure), ways].append(frame)
     rows: dict[tuple[object, ...], Row] = {}
-    firsts: dict[tuple[object, ...], Frame] = {}
+    lights_of: dict[tuple[object, ...], list[Frame]] = defaultdict(list)
     for (kind, _), frames in kinds.items():
         light = _as_planned(frames[0])
         row = _row(light, match_light(frames[0], masters, match), counts, lights=len(frames), with_flat=True)
         served = kind, row.dark.master, row.flat and row.flat.master, row.bias
         if known := rows.get(served):  # nights that the same masters serve, or nothing does, are one row
-            row = known.model_copy(update={"lights": known.lights + row.lights})
+            said = tuple(dict.fromkeys((*known.warnings, *row.warnings)))
+            row = known.model_copy(update={"lights": known.lights + row.lights, "warnings": said})
         rows[served] = row
-        firsts.setdefault(served, frames[0])
-    told = _told_apart(list(rows.values()), list(firsts.values()))
+        lights_of[served] += frames
+    told = [
+        row.model_copy(update={"warnings": (*row.warnings, *_off_set_point(lights_of[served], cull))})
+        for served, row in rows.items()
+    ]
+    told = _told_apart(told, [lights_of[served][0] for served in rows])
     return _validation(sorted(told, key=lambda row: row.description), match)
+
+
+def _off_set_point(lights: Sequence[Frame], cull: CullSettings) -> list[str]:
+    """Return that lights were taken off their set-point, as frames are that a build drops: their dark is of another."""
+    off = [frame for frame in lights if off_set_point(frame, cull.drop_temperature_c)]
+    if not off:
+        return []
+    farthest = max(off, key=lambda frame: frame.excursion or 0.0)
+    return [
+        f"{len(off)} of {number(len(lights), 'light')} off the set-point, where the dark is not: {farthest.path.name}, "
+        f"{off_set_point(farthest, cull.drop_temperature_c)}"
+    ]
 
 
 def _told_apart(rows: Sequence[Row], lights: Sequence[Frame]) -> list[Row]:
@@ -147,8 +178,9 @@ def _planned_row(
     match: MatchSettings,
     counts: CountSettings,
 ) -> Row:
-    """Ask every camera and mode that the row allows, and keep the best answer."""
-    rows, with_flat = [], light.filter is not None
+    """Ask every camera and mode that the row allows, and keep the best answer: what serves, or lacks least."""
+    answers: list[tuple[LightMatch, Row]] = []
+    with_flat = light.filter is not None
     for mode, masters in shelves.items():
         told = dict(zip(_MODE, mode, strict=True))
         if any(v is not None and v != told[n] for n, v in light.model_dump(include=set(_MODE)).items()):
@@ -157,11 +189,16 @@ def _planned_row(
         for temperature in [light.temperature] if light.temperature is not None else sorted(darks, key=str):
             frame = _imagined(light, told, temperature)
             found = match_light(frame, [*masters, *flats], match, with_flat=with_flat)
-            rows.append(_row(light, found, counts, with_flat=with_flat))
-    if not rows:
+            answers.append((found, _row(light, found, counts, with_flat=with_flat)))
+    if not answers:
         empty = LightMatch(problems=("no master of that camera, gain, offset, binning or readout mode",))
         return _row(light, empty, counts, with_flat=with_flat)
-    return max(rows, key=lambda row: (row.served, row.dark.master is not None, row.dark.have))
+
+    def merit(answer: tuple[LightMatch, Row]) -> tuple[float, ...]:
+        found, row = answer
+        return row.served, found.dark is not None, -found.lack, row.dark.have
+
+    return max(answers, key=merit)[1]
 
 
 def _imagined(light: PlannedLight, mode: Mapping[str, object], temperature: float | None) -> Frame:

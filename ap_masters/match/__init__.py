@@ -33,7 +33,10 @@ class FlatMatch(Noun):
 
 
 class LightMatch(Noun):
-    """The masters of a light. ``bias`` is None where it must not be subtracted because the dark contains it."""
+    """The masters of a light. ``bias`` is None where it must not be subtracted because the dark contains it.
+
+    ``lack`` counts the fields in which the nearest masters fail, of each type that none serves of.
+    """
 
     bias: Master | None = None
     dark: Master | None = None
@@ -42,6 +45,7 @@ class LightMatch(Noun):
     decisions: tuple[Decision, ...] = ()
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    lack: float = 0.0
 
 
 def single(frame: Frame) -> Group:
@@ -119,6 +123,7 @@ def match_light(
     if flat:
         taken.append(words.taken_flat(contest, flat))
     found = {BIAS: bias or dark, DARK: dark} | ({FLAT: flat} if with_flat else {})
+    missing = [kind for kind, candidate in found.items() if candidate is None]
     return LightMatch(
         bias=bias.master if bias else None,
         dark=dark.master if dark else None,
@@ -130,7 +135,8 @@ def match_light(
             *(_constant_too(contest, dark) if dark else ()),
             *(_advice(contest, flat) if flat else ()),
         ),
-        problems=tuple(words.problem(contest, (kind,)) for kind, candidate in found.items() if candidate is None),
+        problems=tuple(words.problem(contest, (kind,)) for kind in missing),
+        lack=sum(words.lack(contest, kind) for kind in missing),
     )
 
 
@@ -216,5 +222,9 @@ def _warnings(contest: Contest, rung: str) -> list[str]:
 
 
 def _passed(contest: Contest, taken: Sequence[words.Taken]) -> list[str]:
-    """Return what is doubtful about the masters taken: values let pass, and what their files contradict."""
-    return [f"{contest.name(c)}: {text}" for c, _ in taken for text in (*words.let_pass(c), *c.master.warnings)]
+    """Return what is doubtful about the masters taken: values let pass, how they lie, what their files contradict."""
+    return [
+        f"{contest.name(c)}: {text}"
+        for c, _ in taken
+        for text in (*words.let_pass(c), *([c.otherwise] if c.otherwise else ()), *c.master.warnings)
+    ]

@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from ap_masters.config import MatchSettings
-from ap_masters.model import Frame, FrameType, GroupKey, Master, turned, within
+from ap_masters.images.orientation import are_turned, row_order
+from ap_masters.model import Frame, FrameType, GroupKey, Master, turned, within, zoomed
 from ap_masters.safe import ascii_text, path_component
 from ap_masters.wording import degrees
 
@@ -31,12 +32,16 @@ class Difference(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What has to be served. ``longest`` is set where exposures differ; ``have`` as in "the flats have"."""
+    """What has to be served. ``longest`` is set where exposures differ; ``have`` as in "the flats have".
+
+    ``rows`` is the order of their rows, where all tell the same.
+    """
 
     have: str
     key: GroupKey
     longest: float | None
     span: Span | None
+    rows: str | None = None
 
 
 def _binning(key: GroupKey) -> Value | None:
@@ -81,8 +86,10 @@ RULES: Final = {
 # What a light and its flat should share (S2-29). Three programs write the mount as the telescope, so that a
 # difference is worth a warning and no more.
 _ROTATION = Rule("rotator angle", lambda key: key.rotation, unit="°")
-_ADVICE: Final = (Rule("telescope", lambda key: key.telescope), _ROTATION, _GAIN, _OFFSET)
+_FOCAL_LENGTH = Rule("focal length", lambda key: key.focal_length, unit=" mm")
+_ADVICE: Final = (Rule("telescope", lambda key: key.telescope), _FOCAL_LENGTH, _ROTATION, _GAIN, _OFFSET)
 
+_NIGHT: Final = timedelta(days=1)  # noon to noon
 _SAME = 1e-6  # 100 and 100.0000001 are one gain
 
 
@@ -112,7 +119,9 @@ def wanted(have: str, key: GroupKey, frames: Sequence[Frame], settings: MatchSet
         key = key.model_copy(update={"exposure": exposures[0]})
         longest = None if close(exposures[-1], exposures[0], settings.exposure_tolerance_s) else exposures[-1]
     starts = sorted(aware(f.started) for f in frames if f.started)
-    return Wanted(have, key, longest, (starts[0], starts[-1]) if starts else _noon_to_noon(key.night))
+    orders = {row_order(frame.row_order, frame.format) for frame in frames}
+    rows = orders.pop() if len(orders) == 1 else None
+    return Wanted(have, key, longest, (starts[0], starts[-1]) if starts else _noon_to_noon(key.night), rows)
 
 
 def differences(key: GroupKey, want: Wanted, settings: MatchSettings) -> Iterator[Difference]:
@@ -130,14 +139,37 @@ def differences(key: GroupKey, want: Wanted, settings: MatchSettings) -> Iterato
 
 def advice(key: GroupKey, want: Wanted) -> list[str]:
     """Return what a flat master of ``key`` and a light should share and do not."""
+    within_slack = {_ROTATION: not is_turned(key, want), _FOCAL_LENGTH: not is_zoomed(key, want)}
     pairs = [(rule, rule.value(key), rule.value(want.key)) for rule in _ADVICE]
     known = ((rule, a, b) for rule, a, b in pairs if a is not None and b is not None)
-    return [_words(rule, a, b, want) for rule, a, b in known if (is_turned(key, want) if rule is _ROTATION else a != b)]
+    return [_words(rule, a, b, want) for rule, a, b in known if not within_slack.get(rule, a == b)]
+
+
+def lies_otherwise(master: Master, want: Wanted) -> str | None:
+    """Return in words why a pixel of ``master`` is not that of a light; None where it is, or nobody knows.
+
+    A build turns the masters of its flats over by itself. Turned rows make RGGB a GBRG, for some programs and not for
+    others: the pattern of such is not compared.
+    """
+    if want.key.type is not FrameType.LIGHT:
+        return None
+    if are_turned(master.row_order, want.rows):
+        return f"rows {master.row_order}, {want.have} {want.rows}; turn one over before they meet"
+    mine, theirs = master.key.bayer_pattern, want.key.bayer_pattern
+    if mine is None or theirs is None or mine == theirs:
+        return None
+    return f"Bayer pattern {mine}, {want.have} {theirs}; their colours would be mixed up"
 
 
 def is_turned(key: GroupKey, want: Wanted) -> bool:
     """Say whether a flat was taken at another angle of the rotator than the lights, as far as both are known."""
     return key.rotation is not None and want.key.rotation is not None and turned(key.rotation, want.key.rotation)
+
+
+def is_zoomed(key: GroupKey, want: Wanted) -> bool:
+    """Say whether a flat was taken at another focal length than the lights, as far as both are known."""
+    mine, theirs = key.focal_length, want.key.focal_length
+    return mine is not None and theirs is not None and zoomed(mine, theirs)
 
 
 def _agree(rule: Rule, mine: Value, theirs: Value, want: Wanted, settings: MatchSettings) -> bool:
@@ -180,19 +212,43 @@ def gap(want: Wanted, master: Master) -> float | None:
 
     Each has a span, from the start of its first exposure to the start of its last; the gap is what lies
     between the two, 0 where they overlap, None where a time is not known. Of frames whose night alone is
-    known the span is that night, noon to noon UTC.
+    known the span is that night, noon to noon UTC. A master of more than a night has frames at both ends
+    and who knows where between: the nearer end counts.
     """
-    first = master.started or master.ended
-    span = (aware(first), aware(master.ended or first)) if first else _noon_to_noon(master.key.night)
+    span = _span(master)
     if want.span is None or span is None:
         return None
-    if span[0] > want.span[1]:
-        return (span[0] - want.span[1]).total_seconds()
-    return min(0.0, (span[1] - want.span[0]).total_seconds())
+    parts = [span] if span[1] - span[0] <= _NIGHT else [(end, end) for end in span]
+    return min((_between(want.span, part) for part in parts), key=abs)
+
+
+def reach(want: Wanted, master: Master) -> float | None:
+    """Return the seconds from the frames to the farthest frame of ``master``, 0 or more; None where that is not known.
+
+    Of a master whose night alone is known it is the gap: where in the night its frames are nobody knows.
+    """
+    nearest, span = gap(want, master), _span(master)
+    if nearest is None or want.span is None or span is None:
+        return None
+    if master.started is None and master.ended is None:
+        return abs(nearest)
+    return max(abs(_between(want.span, (end, end))) for end in span)
+
+
+def _span(master: Master) -> Span | None:
+    first = master.started or master.ended
+    return (aware(first), aware(master.ended or first)) if first else _noon_to_noon(master.key.night)
+
+
+def _between(frames: Span, other: Span) -> float:
+    """Return the seconds from one span to another: negative where the other is earlier, 0 where they overlap."""
+    if other[0] > frames[1]:
+        return (other[0] - frames[1]).total_seconds()
+    return min(0.0, (other[1] - frames[0]).total_seconds())
 
 
 def _noon_to_noon(night: date | None) -> Span | None:
     if night is None:
         return None
     noon = datetime.combine(night, time(12), UTC)
-    return noon, noon + timedelta(days=1)
+    return noon, noon + _NIGHT

@@ -20,9 +20,11 @@ class Standing(NamedTuple):
     """How well a candidate serves: the least is taken, and the first component that differs is the reason."""
 
     unknown: int  # how many values had to be let pass
-    outside: bool  # a dark flat beyond the window of hours
+    otherwise: bool  # of another order of rows or Bayer pattern than a light
+    outside: bool  # a dark flat of which not every frame is within the window of hours
     higher: bool  # a dark to be scaled down: S4 takes the nearest lower or equal one first
     off: float  # a dark's exposure from the one wanted, s
+    zoomed: bool  # a flat of another focal length: its corners are darker, or less dark
     turned: bool  # a flat of another angle of the rotator: its dust lies elsewhere
     earlier: bool  # a dark flat before the flats, where later ones are preferred (S2-57: thermal drift)
     gap: float  # s
@@ -35,13 +37,16 @@ class Standing(NamedTuple):
 class Candidate:
     """A master that was considered: what keeps it from serving, what was let pass, and how it stands.
 
-    ``gap`` is the time from the frames to the master's, in seconds (see ``comparison.gap``).
+    ``gap`` is the time from the frames to the master's, ``reach`` to its farthest, in seconds (see ``comparison``);
+    ``otherwise`` says why its pixels are not those of the light.
     """
 
     master: Master
     failed: tuple[Difference, ...]
     passed: tuple[Difference, ...]
     gap: float | None
+    reach: float | None
+    otherwise: str | None
     standing: Standing
 
     @property
@@ -120,8 +125,10 @@ class Contest:
             failed.append(barred)
         for difference in self._differences(master.key):
             (passed if difference.unknown and self.settings.lenient_unknown else failed).append(difference)
-        gap = comparison.gap(self.want, master)
-        return Candidate(master, tuple(failed), tuple(passed), gap, self._stand(master, len(passed), gap))
+        gap, reach = comparison.gap(self.want, master), comparison.reach(self.want, master)
+        otherwise = comparison.lies_otherwise(master, self.want)
+        standing = self._stand(master, len(passed), gap, reach, otherwise=otherwise is not None)
+        return Candidate(master, tuple(failed), tuple(passed), gap, reach, otherwise, standing)
 
     def _barred(self, master: Master, labels: Collection[str]) -> Difference | None:
         """Return why a master does not come into question at all, whatever its key says."""
@@ -136,18 +143,22 @@ class Contest:
         missing = [label for label in labels if label not in master.labels]
         return Difference("label", f"it is not labelled {', '.join(missing)}") if missing else None
 
-    def _stand(self, master: Master, unknown: int, gap: float | None) -> Standing:
+    def _stand(
+        self, master: Master, unknown: int, gap: float | None, reach: float | None, *, otherwise: bool
+    ) -> Standing:
         seconds = float("inf") if gap is None else abs(gap)
-        inside = seconds <= self.settings.dark_flat_window_h * 3600
+        inside = reach is not None and reach <= self.settings.dark_flat_window_h * 3600
         dark_flat = master.key.type is DARK_FLAT
         off = self._off(master)
         made = master.created or master.ended or master.started
         older = -comparison.aware(made).timestamp() if made else float("inf")
         return Standing(
             unknown=unknown,
+            otherwise=otherwise,
             outside=dark_flat and not inside,
             higher=off > 0,
             off=abs(off),
+            zoomed=comparison.is_zoomed(master.key, self.want),
             turned=comparison.is_turned(master.key, self.want),
             earlier=dark_flat and inside and self.settings.prefer_later and gap is not None and gap < 0,
             gap=seconds,

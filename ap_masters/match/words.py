@@ -8,7 +8,7 @@ from os.path import commonpath
 from pathlib import Path
 from typing import Final
 
-from ap_masters.match.comparison import show
+from ap_masters.match.comparison import RULES, show
 from ap_masters.match.contest import BIAS, DARK, Candidate, Contest, Standing
 from ap_masters.model import Decision, FrameType
 from ap_masters.wording import number
@@ -44,14 +44,20 @@ def let_pass(candidate: Candidate) -> list[str]:
 
 def when(contest: Contest, candidate: Candidate) -> str:
     """Return the time between a candidate and what it serves: ``0:45:00 h after the flats``."""
-    thing = contest.want.have.rsplit(" ", 1)[0]
     if candidate.gap is None:
         return "at a time not known"
     if candidate.gap == 0:
-        return f"at the time of {thing}"
-    seconds = abs(candidate.gap)
-    far = f"{seconds / 86400:.0f} days" if seconds > 2 * 86400 else f"{timedelta(seconds=round(seconds))} h"
-    return f"{far} {'before' if candidate.gap < 0 else 'after'} {thing}"
+        return f"at the time of {_thing(contest)}"
+    return f"{_far(abs(candidate.gap))} {'before' if candidate.gap < 0 else 'after'} {_thing(contest)}"
+
+
+def _thing(contest: Contest) -> str:
+    """Return what has to be served: ``the flats``."""
+    return contest.want.have.rsplit(" ", 1)[0]
+
+
+def _far(seconds: float) -> str:
+    return f"{seconds / 86400:.0f} days" if seconds > 2 * 86400 else f"{timedelta(seconds=round(seconds))} h"
 
 
 # --- why not ----------------------------------------------------------------------------------------------
@@ -63,8 +69,11 @@ _NOT_NEEDED: Final = {
 _A_DARK_IS_REQUIRED: Final = "a bias does not serve by itself: a dark is required"
 
 
-def _nearness(candidate: Candidate) -> tuple[int, Standing]:
-    return len(candidate.failed), candidate.standing
+def _nearness(candidate: Candidate) -> tuple[int, int, Standing]:
+    """Return what the nearest has least of: fields that fail, and the weight of the first of them."""
+    fields = [rule.field for rule in RULES[candidate.master.key.type]]
+    weights = [len(fields) - fields.index(d.field) for d in candidate.failed if d.field in fields]
+    return len(candidate.failed), max(weights, default=0), candidate.standing
 
 
 def _refused(contest: Contest, loser: Candidate, winner: Candidate | None, taken: Sequence[Taken]) -> Decision:
@@ -93,6 +102,14 @@ def _by_time(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     return f"{when(contest, loser)}; {contest.name(winner)}, {when(contest, winner)}, comes first"
 
 
+def _by_window(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    """Tell of a dark flat that is not within the window how far it reaches, where that is what decided."""
+    if loser.reach is None or loser.gap is None or loser.reach == abs(loser.gap):
+        return _by_time(contest, loser, winner)
+    far = f"frames up to {_far(loser.reach)} from {_thing(contest)}"
+    return f"{far}; {contest.name(winner)}, {when(contest, winner)}, comes first"
+
+
 def _by_exposure(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     mine, theirs = (show(c.master.key.exposure or 0.0, " s") for c in (loser, winner))
     return f"exposure {mine}; {contest.name(winner)} with {theirs} comes first: nearest lower, else nearest higher"
@@ -102,9 +119,18 @@ def _by_unknown(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     return f"{'; '.join(d.text for d in loser.passed)}; more is known of {contest.name(winner)}"
 
 
+def _by_orientation(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    return f"{loser.otherwise}; {contest.name(winner)} is as {contest.want.have} it"
+
+
 def _by_angle(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     mine, theirs = (show(c.master.key.rotation or 0.0, "°") for c in (loser, winner))
     return f"rotator angle {mine}; {contest.name(winner)}, {theirs}, is as {contest.want.have} it"
+
+
+def _by_focal_length(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    mine, theirs = (show(c.master.key.focal_length or 0.0, " mm") for c in (loser, winner))
+    return f"focal length {mine}; {contest.name(winner)}, {theirs}, is as {contest.want.have} it"
 
 
 def _by_frames(contest: Contest, loser: Candidate, winner: Candidate) -> str:
@@ -122,9 +148,11 @@ def _by_path(contest: Contest, loser: Candidate, winner: Candidate) -> str:
 
 _LOST: Final[dict[str, tuple[str, Callable[[Contest, Candidate, Candidate], str]]]] = {
     "unknown": ("unknown values", _by_unknown),
-    "outside": ("time", _by_time),
+    "otherwise": ("orientation", _by_orientation),
+    "outside": ("time", _by_window),
     "higher": ("exposure", _by_exposure),
     "off": ("exposure", _by_exposure),
+    "zoomed": ("focal length", _by_focal_length),
     "turned": ("rotator angle", _by_angle),
     "earlier": ("time", _by_time),
     "gap": ("time", _by_time),
@@ -159,6 +187,11 @@ def problem(contest: Contest, types: Sequence[FrameType]) -> str:
             f"What would help: {_either(_help(contest, nearest))}",
         )
     )
+
+
+def lack(contest: Contest, kind: FrameType) -> float:
+    """Return in how many fields the nearest master of a type fails; infinity where there is none."""
+    return min((len(c.failed) for c in contest.by_type[kind]), default=float("inf"))
 
 
 def _either(words: Sequence[str]) -> str:

@@ -17,7 +17,17 @@ from ap_masters.model.frames import (
     calstat,
     named_type,
 )
-from ap_masters.model.groups import Grade, Group, GroupKey, differ, distinctions, told_apart, turned
+from ap_masters.model.groups import (
+    ROTATOR_SLACK,
+    Grade,
+    Group,
+    GroupKey,
+    differ,
+    distinctions,
+    told_apart,
+    turned,
+    zoomed,
+)
 from ap_masters.model.images import COMMENTARY, LARGEST_SIDE, Compression, ImageFormat, ImageInfo, Keyword, SampleScale
 from ap_masters.model.masters import (
     HOUSEKEEPING,
@@ -72,6 +82,7 @@ __all__ = [
     "QUARANTINE",
     "RECORD_SCHEMA",
     "ROBUST_SIGMA",
+    "ROTATOR_SLACK",
     "SUPERSEDED",
     "UNLIT",
     "Action",
@@ -130,4 +141,5 @@ __all__ = [
     "told_apart",
     "turned",
     "within",
+    "zoomed",
 ]

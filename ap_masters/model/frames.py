@@ -10,6 +10,8 @@ from typing import Literal
 from ap_masters.model.images import ImageFormat
 from ap_masters.model.noun import Noun
 
+_DIGITS = 6  # differences of temperatures carry the noise of floating point; sensors are read to a hundredth at best
+
 
 class FrameType(StrEnum):
     """What an exposure is for. The first four can become masters."""
@@ -111,6 +113,13 @@ class Frame(Noun):
     def temperature(self) -> float | None:
         """The temperature that frames are grouped by: the set-point, or the sensor where no set-point is known."""
         return self.set_temperature if self.set_temperature is not None else self.sensor_temperature
+
+    @property
+    def excursion(self) -> float | None:
+        """How far the sensor was from its set-point, in °C; None where either is not known."""
+        if self.set_temperature is None or self.sensor_temperature is None:
+            return None
+        return round(abs(self.sensor_temperature - self.set_temperature), _DIGITS)
 
 
 class Reason(StrEnum):

@@ -8,16 +8,16 @@ from typing import Final
 
 from ap_masters.model.frames import Frame, FrameType, SetAside, calstat
 from ap_masters.model.noun import Noun
+from ap_masters.model.tolerances import inclusive
 from ap_masters.wording import degrees
 
 
 class GroupKey(Noun):
     """What the frames of one group share; numbers, so that 100 and 100.0 are one key.
 
-    ``temperature`` is the centre of the cluster. Exposure is None for bias; telescope, filter, rotation and night
-    are None for bias and dark; a dark flat carries the filter of the flats it serves when its folder, name or
-    header says so and never groups by it. Nor does ``rotation``, the rotator's angle in degrees, divide frames: it is
-    that of all frames, and None where they differ.
+    ``temperature`` is the centre of the cluster. Exposure is None for bias; telescope, focal length (mm), filter,
+    rotation (the rotator's angle in degrees) and night are None for bias and dark; a dark flat carries the filter of
+    the flats it serves when its folder, name or header says so and never groups by it.
     """
 
     type: FrameType
@@ -39,6 +39,7 @@ class GroupKey(Noun):
     temperature: float | None = None
     exposure: float | None = None
     telescope: str | None = None
+    focal_length: float | None = None
     filter: str | None = None
     rotation: float | None = None
     night: date | None = None
@@ -75,6 +76,7 @@ class GroupKey(Noun):
             temperature=frame.temperature,
             exposure=frame.exposure if exposed else None,
             telescope=frame.telescope if optical else None,
+            focal_length=frame.focal_length if optical else None,
             filter=frame.filter if filtered else None,
             rotation=frame.rotation if optical else None,
             night=frame.night if optical else None,
@@ -141,12 +143,18 @@ def _named(key: GroupKey, field: str) -> str:
     return f"no {name}" if value is None else f"{name} {value}"
 
 
-_TURNED: Final = 2.0  # degrees
+ROTATOR_SLACK: Final = 2.0  # degrees: a rotator that was not moved comes back within them
+FOCAL_SLACK: Final = 0.03  # of a focal length: plate solving finds one anew each time, a per cent apart
 
 
 def turned(one: float, other: float) -> bool:
     """Say whether two angles of a rotator, in degrees, are further apart than one that was not moved comes back."""
-    return abs((one - other + 180) % 360 - 180) > _TURNED
+    return abs((one - other + 180) % 360 - 180) > inclusive(ROTATOR_SLACK)
+
+
+def zoomed(one: float, other: float) -> bool:
+    """Say whether two focal lengths are further apart than plate solving finds those of one telescope."""
+    return abs(one - other) > inclusive(FOCAL_SLACK * min(one, other))
 
 
 class Grade(StrEnum):

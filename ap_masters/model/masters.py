@@ -44,6 +44,7 @@ class Master(Noun):
     ended: datetime | None = None
     created: datetime | None = None
     calibration_state: str | None = None
+    row_order: str | None = None  # TOP-DOWN or BOTTOM-UP, where it is known
     constant: float | None = None  # ADU, subtracted from its frames in place of a bias
     status: MasterStatus = MasterStatus.PUBLISHED
     labels: tuple[str, ...] = ()

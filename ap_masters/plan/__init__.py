@@ -20,6 +20,7 @@ from ap_masters.plan.changes import (
 from ap_masters.plan.drafts import (
     STAGE_OF,
     Draft,
+    advise_on_temperatures,
     is_selected,
     naming_of,
     output_path,
@@ -69,6 +70,7 @@ def make_plan(
     cannot do a job, None where it can.
     """
     drafts = [prepare(group, settings, engine) for group in sorted(groups, key=lambda g: _ORDER.index(g.key.type))]
+    advise_on_temperatures(drafts, settings)
     if settings.flat.consistent_exposures:
         refuse_inconsistent_exposures(drafts)
     refuse_collisions(drafts)

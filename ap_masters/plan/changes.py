@@ -1,7 +1,7 @@
 """What has changed since a master was built: its frames, its recipe, what was subtracted from them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,10 +20,12 @@ from ap_masters.model import (
     Step,
     both_within,
     turned,
+    zoomed,
 )
 from ap_masters.record import Input, Record
 from ap_masters.wording import number
 
+_WINDOW: Final = frozenset({"x_origin", "y_origin"})
 _ONE_SESSION: Final = timedelta(days=1)
 
 
@@ -50,8 +52,8 @@ def _changed_window(now: GroupKey, then: GroupKey) -> Iterator[str]:
 
 # What may differ between a master and the one that replaces it: a dark flat passes for a dark and merely carries its
 # filter, and flats of another night are what a layout without a date is for. Numbers with a tolerance come apart.
-_WINDOW = frozenset({"x_origin", "y_origin"})
-_MAY_DIFFER = frozenset({"type", "night", "temperature", "exposure", "rotation"})
+_TOLD_LATER = _WINDOW | {"focal_length"}  # records of before say nothing of these
+_MAY_DIFFER = frozenset({"type", "night", "temperature", "exposure", "rotation", "focal_length"})
 
 
 def of_another_group(now: GroupKey, then: GroupKey, settings: GroupSettings) -> str | None:
@@ -62,16 +64,23 @@ def of_another_group(now: GroupKey, then: GroupKey, settings: GroupSettings) -> 
     if now.type is not then.type and {now.type, then.type} != DARKS:
         return f"type {then.type}, not {now.type}"
     carried = {"filter"} if now.type in DARKS else set()
-    untold = _WINDOW - then.model_fields_set  # by records of before, of whatever window they are
+    untold = _TOLD_LATER - then.model_fields_set
     fields = [name for name in GroupKey.model_fields if name not in _MAY_DIFFER | carried | untold]
     other = next((name for name in fields if getattr(now, name) != getattr(then, name)), None)
     if other is None and not both_within(now.temperature, then.temperature, settings.temperature_tolerance_c):
         other = "temperature"
     if other is None and not both_within(now.exposure, then.exposure, settings.exposure_tolerance_s):
         other = "exposure"
-    if other is None and now.rotation is not None and then.rotation is not None and turned(now.rotation, then.rotation):
+    if other is None and _apart(now.rotation, then.rotation, turned):
         other = "rotation"
+    if other is None and "focal_length" not in untold and _apart(now.focal_length, then.focal_length, zoomed):
+        other = "focal_length"
     return other and f"{other.replace('_', ' ')} {getattr(then, other)}, not {getattr(now, other)}"
+
+
+def _apart(now: float | None, then: float | None, apart: Callable[[float, float], bool]) -> bool:
+    """Say whether two values are ``apart``, or one of them alone is known: absent equals only absent."""
+    return now is not then if now is None or then is None else apart(now, then)
 
 
 def newer_frames(job: Job, record: Record, season_days: int) -> str | None:

@@ -1,5 +1,6 @@
 """Groups on their way into the plan: recipe, place, and the refusals that need no look at the library."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from ap_masters.model import (
     differ,
     told_apart,
 )
+from ap_masters.wording import number
 
 # The order in which masters come to be; a stage's name on the command line covers its types.
 STAGE_OF: dict[FrameType, Literal["bias", "dark", "flat"]] = {
@@ -124,6 +126,32 @@ def _way_out(group: Group, recipe: Recipe, settings: Settings, engine: str) -> s
     return ", or ".join(ways)
 
 
+def advise_on_temperatures(drafts: Sequence[Draft], settings: Settings) -> None:
+    """Tell a group that is too small of the nearest one that differs in temperature alone, if a little more joins them.
+
+    A sensor without a set-point drifts, and clusters of one width cut its night somewhere.
+    """
+    alike: dict[GroupKey, list[Draft]] = defaultdict(list)
+    for draft in drafts:
+        if draft.group.key.temperature is not None and draft.group.frames:
+            alike[draft.group.key.model_copy(update={"temperature": None})].append(draft)
+    for neighbours in alike.values():
+        for draft in neighbours:
+            spreads = {_spread(draft, other): other for other in neighbours if other is not draft}
+            spread = min(spreads, default=math.inf)
+            if draft.group.grade is Grade.TOO_FEW and spread <= 2 * settings.group.temperature_tolerance_c:
+                other = spreads[spread].group
+                there = f"{number(len(other.frames), 'frame')} at {other.key.temperature:g} °C"
+                way = f"put them together with the {there} (--temperature-tolerance {spread:g})"
+                draft.reasons = tuple(f"{reason}, or {way}" for reason in draft.reasons)
+
+
+def _spread(one: Draft, other: Draft) -> float:
+    """Return the tolerance in °C that would join two groups, rounded up to a tenth."""
+    known = [f.temperature for f in (*one.group.frames, *other.group.frames) if f.temperature is not None]
+    return math.ceil(round((max(known) - min(known)) * 10, 6)) / 10
+
+
 def shortage(job: Job, settings: Settings, engine: str) -> str | None:
     """Return what is there and what is needed where too few frames of a job are left, else None."""
     return too_few(job.group, job.recipe, settings, engine)
@@ -153,12 +181,15 @@ def naming_of(group: Group) -> layouts.Naming:
     )
 
 
+_MAY_CHANGE = ("exposure", "night", "rotation", "focal_length")  # between flats of one filter
+
+
 def refuse_inconsistent_exposures(drafts: Sequence[Draft]) -> None:
     """Refuse flats of one filter that differ in exposure alone, as PULSAR's makeflat does (S3-13)."""
     sets: dict[GroupKey, list[Draft]] = defaultdict(list)
     for draft in drafts:
         if draft.action is None and draft.group.key.type is FrameType.FLAT:
-            sets[draft.group.key.model_copy(update={"exposure": None, "night": None, "rotation": None})].append(draft)
+            sets[draft.group.key.model_copy(update=dict.fromkeys(_MAY_CHANGE))].append(draft)
     for mixed in sets.values():
         exposures = sorted({draft.group.key.exposure or 0.0 for draft in mixed})
         if len(exposures) > 1:

@@ -38,13 +38,13 @@ def vignetted(case: Case) -> Iterator[Finding]:
     found, median = value_of(case.measured, "vignetting"), case.value("median")
     if found is None or median is None or not found.value > _LEAST_VIGNETTING:
         return
-    for severity, percent in _VIGNETTED:
-        if found.value > percent / 100 * median:
+    for severity, limit in _VIGNETTED:
+        if found.value > limit / 100 * median:
             message = (
                 f"all corners are {found.value:.0f} ADU or more below the centre, of {median:.0f} ADU: shaped like a "
                 "flat, so it has seen light"
             )
-            yield told(severity, found, message, percent)
+            yield told(severity, found, message, limit)
             return
 
 

@@ -4,9 +4,11 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ap_masters.images import read_image, write_image
 from tests.builders import noisy, write_frame
 from tests.cli.conftest import Run
 
@@ -133,6 +135,18 @@ def test_match_says_what_is_missing(run: Run, small_night: Path, small_library: 
 
     assert done.code == 8
     assert "gain" in done.err
+
+
+def test_match_tells_what_a_build_would(run: Run, small_night: Path, small_library: Path, tmp_path: Path) -> None:
+    """Of a light far from its set-point, with its rows the other way up: its masters serve, and that is not all."""
+    info, pixels = read_image(one(small_night, "LIGHT/*.fits"))
+    changes: dict[str, Any] = {"CCD-TEMP": 3.0, "ROWORDER": "BOTTOM-UP"}
+    cards = tuple(k._replace(value=changes.get(k.name, k.value)) for k in info.keywords)
+    write_image(tmp_path / "light.fits", pixels, cards, image_type="Light")
+    told = run("match", tmp_path / "light.fits", "--library", small_library, "--json").document["warnings"]
+
+    assert "light.fits: sensor at 3.00 °C, 13.00 °C from the set-point of -10 °C (limit 0.5 °C)" in told[0]
+    assert sum("rows TOP-DOWN, the light has BOTTOM-UP" in warning for warning in told) == 2
 
 
 @pytest.mark.parametrize("word", ["light", "lights"])

@@ -1,10 +1,12 @@
 """Clusters of numbers: within the tolerance, whatever the order."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ap_masters.group.clusters import clusters
+from ap_masters.group.clusters import angles, chains, clusters
 
 NUMBERS = st.lists(st.floats(-50, 50).map(lambda value: round(value, 3)), max_size=40)
 
@@ -47,3 +49,22 @@ def test_clusters_are_a_partition_that_ignores_order(values: list[float], tolera
 def test_thousands_of_values() -> None:
     """Many different values are no trouble: no recursion."""
     assert sum(map(len, clusters((value * 0.01 for value in range(5000)), 0.001))) == 5000
+
+
+@given(st.lists(st.floats(0, 360, exclude_max=True), max_size=20), st.floats(0, 5))
+def test_runs_of_angles_are_a_partition(values: list[float], tolerance: float) -> None:
+    """To the last bit, as frames are looked up by them; a value is in one run, and none is wider than the tolerance."""
+    found = angles(values, tolerance)
+
+    assert sorted(value for run in found for value in run) == sorted(set(values))
+    assert all((run[-1] - run[0]) % 360 <= tolerance + 1e-9 for run in found)
+
+
+@given(NUMBERS, st.floats(0, 5))
+def test_chains_are_a_partition_without_near_neighbours(values: list[float], gap: float) -> None:
+    """Runs end where, and only where, the next value is apart."""
+    found = chains(values, lambda a, b: b - a > gap)
+
+    assert [value for run in found for value in run] == sorted(set(values))
+    assert all(later[0] - earlier[-1] > gap for earlier, later in pairwise(found))
+    assert all(b - a <= gap for run in found for a, b in pairwise(run))

@@ -179,6 +179,32 @@ def test_many_days_without_a_frame_begin_a_new_group(
     assert sum(len(group.frames) for group in groups) == 9
 
 
+@pytest.mark.parametrize(
+    ("hours", "epochs"),
+    [
+        pytest.param([0.0, 26.0], [[0.0], [26.0]], id="of two nights"),
+        pytest.param([0.0, 26.0, 60.0 * 24], [[0.0], [26.0], [60.0 * 24]], id="of three"),
+        pytest.param([17.0, 19.0, 22.0], [[17.0, 19.0, 22.0]], id="across noon, within the window"),
+        pytest.param([17.0, 20.1], [[17.0], [20.1]], id="across noon, beyond it"),
+        pytest.param([0.0, 11.0], [[0.0, 11.0]], id="dusk and dawn of one night: no layout could tell them apart"),
+    ],
+)
+def test_s2_39_dark_flats_are_split_beyond_their_window(hours: list[float], epochs: list[list[float]]) -> None:
+    """C-15: with an epoch a dark is of a week, a dark flat of the hours of its flats; without one all are together."""
+    frames = [
+        frame(n, DARK_FLAT, started=DUSK + timedelta(hours=h), night=(DUSK + timedelta(hours=h - 12)).date())
+        for n, h in enumerate(hours)
+    ]
+    timeless = frame(99, DARK_FLAT, started=None, night=None)
+
+    groups = grouped([*reversed(frames), timeless], epoch_days=7).groups
+    found = [[(f.started - DUSK) / timedelta(hours=1) for f in group.frames if f.started] for group in groups]
+
+    assert sorted(found) == epochs
+    assert sum(len(group.frames) for group in groups) == len(hours) + 1
+    assert sizes(grouped(frames)) == [len(hours)]
+
+
 def test_biases_are_grouped_by_temperature() -> None:
     """C-17: matching may ignore a bias's temperature, grouping does not."""
     warm = frame(2, BIAS, set_temperature=0.0, sensor_temperature=0.0)
@@ -272,33 +298,43 @@ def test_a_cube_of_exposures_is_no_frame(planes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame_type", "change", "words"),
+    ("field", "values", "expected"),
     [
-        (
-            FLAT,
-            {"rotation": 90.0},
-            (
-                "rotator angles from 0.5 to 90°: build the flats of each angle by themselves, "
-                "with {{ rotation }} in the --layout or in libraries of their own",
-            ),
-        ),
-        (FLAT, {"rotation": 359.5}, ()),
-        (FLAT, {"focal_length": 1400.0}, ("focal lengths from 980 to 1400 mm: are these flats of one telescope?",)),
-        (FLAT, {"focal_length": 981.0}, ()),
-        (DARK, {"rotation": 90.0, "focal_length": 1400.0}, ()),
+        pytest.param("rotation", [0.5, 90.0], [[0.5], [90.0]], id="turned by a quarter"),
+        pytest.param("rotation", [359.5, 0.5, 1.4], [[0.5, 1.4, 359.5]], id="beyond a full turn"),
+        pytest.param("rotation", [-0.5, 180.0, 359.0], [[-0.5, 359.0], [180.0]], id="another count of turns"),
+        pytest.param("rotation", [10.0, 12.0], [[10.0, 12.0]], id="came back within two degrees"),
+        pytest.param("rotation", [10.0, 12.1], [[10.0], [12.1]], id="did not"),
+        pytest.param("rotation", [None, 0.0], [[None], [0.0]], id="an angle not known is none"),
+        pytest.param("focal_length", [190.0, 250.0], [[190.0], [250.0]], id="with and without a reducer"),
+        pytest.param("focal_length", [247.6, 250.0, 252.4], [[247.6, 250.0, 252.4]], id="as plate solving finds it"),
+        pytest.param("focal_length", [100.0, 103.0, 106.0], [[100.0, 103.0, 106.0]], id="neighbours, inclusive"),
+        pytest.param("focal_length", [100.0, 103.1], [[100.0], [103.1]], id="just beyond"),
+        pytest.param("focal_length", [None, 250.0], [[None], [250.0]], id="a length not known is none"),
     ],
 )
-def test_flats_through_different_optics_are_warned_of(
-    frame_type: FrameType, change: dict[str, Any], words: tuple[str, ...]
+def test_s2_29_flats_through_different_optics_are_groups_of_their_own(
+    field: str, values: list[float | None], expected: list[list[float | None]]
 ) -> None:
-    """They go together, as the user may know better, but not in silence; darks see no optics."""
-    first = frame(1, frame_type, rotation=0.5, focal_length=980.0)
-    second = frame(2, frame_type, **({"rotation": 0.5, "focal_length": 980.0} | change))
+    """Vignetting and dust lie elsewhere; darks see no optics."""
+    flats = [frame(n, FLAT, **{field: value}) for n, value in enumerate(values)]
+    darks = [frame(n, DARK, **{field: value}) for n, value in enumerate(values)]
 
-    (group,) = grouped([first, second]).groups
-    assert group.warnings == words
-    agreed = frame_type is FLAT and not any("rotator" in warning for warning in words)
-    assert group.key.rotation == (0.5 if agreed else None)
+    groups = grouped(flats).groups
+    found = [sorted(getattr(f, field) for f in group.frames) for group in groups]
+
+    assert sorted(found, key=str) == sorted(expected, key=str)
+    assert all(group.warnings == () for group in groups)
+    assert sizes(grouped(darks)) == [len(values)]
+
+
+def test_optics_are_told_by_their_groups() -> None:
+    """The angle of the first frame, the middle focal length, and nothing on darks."""
+    flats = [frame(n, FLAT, rotation=90.5 + n / 4, focal_length=249.0 + n) for n in range(3)]
+    (flat,), (dark,) = grouped(flats).groups, grouped([frame(1, DARK, rotation=90.0, focal_length=250.0)]).groups
+
+    assert (flat.key.rotation, flat.key.focal_length) == (90.5, 250.0)
+    assert (dark.key.rotation, dark.key.focal_length) == (None, None)
 
 
 @pytest.mark.parametrize("gain", [None, 100.0])

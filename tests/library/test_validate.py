@@ -308,3 +308,48 @@ def test_a_note_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(LibraryError, match=r"notes: the note cannot be written \(File exists\)\. .*without --note"):
         write_note(tmp_path, plan(master()), now=datetime(2026, 3, 1, 20, 30, tzinfo=UTC))
+
+
+def test_lights_off_their_set_point_are_told_of() -> None:
+    """A build drops such frames: their dark is of the set-point, and what they hold is of another temperature."""
+    warm = [light(filter=None, sensor_temperature=3.0, night=date(2026, 1, day)) for day in (10, 11)]
+    cold = [light(filter=None, sensor_temperature=-10.0 + off) for off in (0.0, 0.5)]
+
+    (row,) = validate_lights([*cold, *warm], [master()], MATCH, COUNTS).rows
+
+    assert (row.lights, row.warnings) == (
+        4,
+        (
+            "2 of 4 lights off the set-point, where the dark is not: frame.fits, sensor at 3.00 °C, 13.00 °C from the "
+            "set-point of -10 °C (limit 0.5 °C)",
+        ),
+    )
+
+
+def test_what_is_said_of_one_night_is_not_lost_behind_another() -> None:
+    """Nights that the same masters serve are one row: the flat of the first night's angle is told of in the second."""
+    flat = master(FrameType.FLAT, filter="Ha", rotation=0.0)
+    lights = [light(filter="Ha", rotation=angle) for angle in (0.0, 90.0)]
+
+    (row,) = validate_lights(lights, [master(), flat], MATCH, COUNTS).rows
+
+    assert any("rotator angle 0°, the light has 90°" in warning for warning in row.warnings)
+
+
+def test_a_plan_names_the_flats_that_are_there() -> None:
+    """Flats of other filters are none that serve, but not none."""
+    (row,) = plan(master(), master(FrameType.FLAT, filter="L"), filter="Ha").rows
+
+    assert "1 searched: 1 in the library /lib" in row.problems[0]
+    assert "(filter L, the light has Ha)" in row.problems[0]
+
+
+def test_a_plan_is_told_of_the_mode_that_lacks_least() -> None:
+    """The camera whose flat is only of another temperature, not the one with more darks and no flat."""
+    cameras = [master(exposure=300.0), master(exposure=300.0, camera="ASI294", frames=99)]
+    warm = master(FrameType.FLAT, filter="Ha", temperature=5.0)
+
+    (row,) = plan(*cameras, warm, filter="Ha", temperature=-10.0).rows
+
+    assert "(temperature 5 °C, the light has -10 °C)" in row.problems[0]
+    assert "match.flat_temperature_tolerance_c" in row.problems[0]

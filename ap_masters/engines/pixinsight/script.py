@@ -119,8 +119,7 @@ def _keywords(job: Job) -> Iterator[Keyword]:
         if name in COMMENTARY:
             value, comment = None, comment or str(value or "")
         elif name == "ROWORDER":
-            # Frames that say BOTTOM-UP are turned over as PixInsight reads them; XISF has the top row first.
-            value = "TOP-DOWN"
+            value = record.turned_by("pixinsight", str(value))
         elif isinstance(value, float) and not math.isfinite(value):
             continue  # FITS has no way to write it
         yield Keyword(name, value, comment)
@@ -129,6 +128,7 @@ def _keywords(job: Job) -> Iterator[Keyword]:
 def _draft(job: Job, paths: RunPaths) -> tuple[list[tuple[str, Any]], list[dict[str, Any]]]:
     """Return the record of the master as far as it is known now: its fields, and apart from them its inputs."""
     known = record.draft(job)
+    known = known.model_copy(update={"row_order": record.turned_by("pixinsight", known.row_order)})
     if paths.final:
         beside = f"{paths.log.parent.name}/{paths.script.name}"
         script = beside if paths.script.parent == paths.log.parent else for_pixinsight(paths.script)
