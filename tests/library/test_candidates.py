@@ -30,7 +30,7 @@ def candidate(library: Path, output: str = OUTPUT, *, level: float | None = None
     write_pixels(master, record)
     if level is not None:
         pixels = np.full(SIZE[::-1], level, np.float32)
-        pixels[0, 0] += 0.01
+        pixels[0, 0] *= 1.01  # samples of one value alone are no master
         images.write_image(master, pixels, keywords(record), image_type="MasterDark")
     records.write(record, records.record_path(master))
     return master
