@@ -125,7 +125,7 @@ def _without_excursions(frames: list[Frame], limit: float) -> tuple[list[Frame],
 
 def off_set_point(frame: Frame, limit: float) -> str | None:
     """Return in words how far the sensor was from its set-point, where that is more than ``limit`` °C."""
-    if frame.excursion is None or frame.excursion <= limit:
+    if frame.excursion is None or frame.set_temperature is None or frame.excursion <= limit:
         return None
     return (
         f"sensor at {frame.sensor_temperature:.2f} °C, {frame.excursion:.2f} °C from the set-point of "
