@@ -22,7 +22,7 @@ from ap_masters.errors import (
     UsageError,
 )
 from ap_masters.library import index, lock, scan, store
-from ap_masters.library.entries import REQUEST_LABEL, Entry, with_published
+from ap_masters.library.entries import Entry, with_labels_of, with_published
 from ap_masters.library.examine import examine
 from ap_masters.model import (
     DARKS,
@@ -30,7 +30,6 @@ from ap_masters.model import (
     Action,
     Calibration,
     CalibrationMaster,
-    Decision,
     Failed,
     Frame,
     Integrated,
@@ -359,7 +358,7 @@ class _Run:
         log_path = None if self.log.broken else self.log.path.relative_to(self.library).as_posix()
         script = self._in_library(result.script) if result.script else None
         record = record.model_copy(update={"log": log_path, "script": script, "warnings": (*record.warnings, *notes)})
-        record = self._labelled(record, step)
+        record = with_labels_of(self.known, step.supersedes, record)
         record = examine(record, result.path, self.library, self.known, self.settings)
         output = step.output
         if record.status is MasterStatus.QUARANTINED:
@@ -384,16 +383,6 @@ class _Run:
             return None
         group = job.group.model_copy(update={"frames": left, "dropped": (*job.group.dropped, *result.dropped)})
         return plan.shortage(job.model_copy(update={"group": group}), self.settings, self.engine.name)
-
-    def _labelled(self, record: Record, step: Step) -> Record:
-        """Return the record with the labels of the master that it replaces; who asked for a refresh has it now."""
-        place = step.supersedes.as_posix() if step.supersedes else None
-        labels = {label for entry in self.known if entry.path == place for label in entry.labels} - {REQUEST_LABEL}
-        if not labels:
-            return record
-        kept = tuple(sorted(labels))
-        decision = Decision(subject="labels", verdict=", ".join(kept), reason=f"those of {place}, which it replaces")
-        return record.model_copy(update={"labels": kept, "decisions": (*record.decisions, decision)})
 
     def _in_library(self, path: Path) -> str:
         """Return a path as records have it: relative to the library where it is in there."""

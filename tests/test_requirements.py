@@ -71,7 +71,7 @@ def test_s2_05_the_tree_of_the_guide_in_xisf(run: Run, tmp_path: Path) -> None:
     for folder, name, image_type, exposure, level, band in rows:
         for i in range(1, 4):
             cards = {"IMAGETYP": image_type, "EXPTIME": exposure, "EXPOSURE": exposure, "FILTER": band}
-            write_frame(tmp_path / "in" / folder / f"{name}_{i:03}.xisf", noisy(i, level=level), **cards)  # type: ignore[arg-type]
+            write_frame(tmp_path / "in" / folder / f"{name}_{i:03}.xisf", noisy(level + i, level=level), **cards)  # type: ignore[arg-type]
 
     done = run("build", tmp_path / "in", tmp_path / "library", "--layout", "anawbpps", *NUMPY)
 

@@ -7,9 +7,6 @@ from decimal import Decimal
 from functools import cache
 from pathlib import PurePath, PurePosixPath
 
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from ap_masters import safe, texts
 from ap_masters.errors import ConfigError
 from ap_masters.layouts import pattern
@@ -122,6 +119,9 @@ def _separable(part: Component) -> bool:
 
 
 def _jinja(text: str, named: Naming) -> str:
+    from jinja2 import StrictUndefined, TemplateError  # which takes a tenth of a second, and few layouts
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     try:
         return environment.from_string(text).render({name: _value(name, named) for name in JINJA_NAMES})

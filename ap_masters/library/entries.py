@@ -10,6 +10,7 @@ from ap_masters.model import (
     QUARANTINE,
     SUPERSEDED,
     CalibrationMaster,
+    Decision,
     FrameType,
     Grade,
     GroupKey,
@@ -141,6 +142,20 @@ def entry_of(
         log=record.log,
         warnings=record.warnings,
     )
+
+
+def with_labels_of(entries: Sequence[Entry], replaced: Path | None, record: Record) -> Record:
+    """Return the record of a master with the labels of the one that it replaces, which stands at ``replaced``.
+
+    Who asked for a refresh has it now.
+    """
+    place = replaced.as_posix() if replaced else None
+    labels = {label for entry in entries if entry.path == place for label in entry.labels} - {REQUEST_LABEL}
+    if not labels:
+        return record
+    kept = tuple(sorted(labels))
+    decision = Decision(subject="labels", verdict=", ".join(kept), reason=f"those of {place}, which it replaces")
+    return record.model_copy(update={"labels": kept, "decisions": (*record.decisions, decision)})
 
 
 def with_published(

@@ -22,7 +22,7 @@ from ap_masters.model import (
     differ,
     told_apart,
 )
-from ap_masters.wording import number
+from ap_masters.wording import degrees, number
 
 # The order in which masters come to be; a stage's name on the command line covers its types.
 STAGE_OF: dict[FrameType, Literal["bias", "dark", "flat"]] = {
@@ -141,7 +141,8 @@ def advise_on_temperatures(drafts: Sequence[Draft], settings: Settings) -> None:
             spread = min(spreads, default=math.inf)
             if draft.group.grade is Grade.TOO_FEW and spread <= 2 * settings.group.temperature_tolerance_c:
                 other = spreads[spread].group
-                there = f"{number(len(other.frames), 'frame')} at {other.key.temperature:g} °C"
+                assert other.key.temperature is not None  # as of all that are alike
+                there = f"{number(len(other.frames), 'frame')} at {degrees(other.key.temperature)}"
                 way = f"put them together with the {there} (--temperature-tolerance {spread:g})"
                 draft.reasons = tuple(f"{reason}, or {way}" for reason in draft.reasons)
 
