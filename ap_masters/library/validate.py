@@ -44,9 +44,6 @@ _MODE: Final = (
 )
 
 
-_CULL: Final = CullSettings()
-
-
 class Coverage(NamedTuple):
     """The master that serves, its number of frames, how many are wanted, and gain and offset of more of the kind."""
 
@@ -108,7 +105,7 @@ def validate_lights(
     masters: Sequence[Master],
     match: MatchSettings,
     counts: CountSettings,
-    cull: CullSettings = _CULL,
+    cull: CullSettings,
 ) -> Validation:
     """Return what serves the lights of each camera, mode, set-point, exposure, filter and night: a dark and a flat.
 

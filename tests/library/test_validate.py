@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ap_masters.config import CountSettings, MatchSettings
+from ap_masters.config import CountSettings, CullSettings, MatchSettings
 from ap_masters.errors import LibraryError, UsageError
 from ap_masters.library.capture import PlannedLight, capture_csv, parse_plan, read_plan
 from ap_masters.library.validate import Validation, validate_lights, validate_plan, write_note
@@ -18,7 +18,7 @@ from ap_masters.model import Frame, FrameType, Master, MasterStatus
 from tests.builders import make_frame
 from tests.quality.seasons import HEIGHT, WIDTH, make_key
 
-MATCH, COUNTS = MatchSettings(), CountSettings()
+MATCH, COUNTS, CULL = MatchSettings(), CountSettings(), CullSettings()
 CAMERA = "ZWO ASI6200MM Pro"
 
 
@@ -195,7 +195,7 @@ def test_lights_are_asked_for_once_per_setting() -> None:
     lights = [light(filter=name) for name in ("Ha", "L") for _ in range(20)]
     masters = [master(), master(FrameType.FLAT, filter="L"), master(FrameType.FLAT, filter="Ha")]
 
-    found = validate_lights(lights, masters, MATCH, COUNTS)
+    found = validate_lights(lights, masters, MATCH, COUNTS, CULL)
 
     assert [(row.light.filter, row.lights, row.served) for row in found.rows] == [("Ha", 20, True), ("L", 20, True)]
 
@@ -206,7 +206,7 @@ def test_nights_with_flats_of_their_own_are_asked_for_apart() -> None:
     flats = [master(FrameType.FLAT, filter="Ha", night=night, started=_dusk(night)) for night in (nights[0], nights[2])]
     lights = [light(filter="Ha", night=night, started=_dusk(night)) for night in nights for _ in range(10)]
 
-    rows = validate_lights(lights, [master(), *flats], MATCH, COUNTS).rows
+    rows = validate_lights(lights, [master(), *flats], MATCH, COUNTS, CULL).rows
 
     assert [(row.lights, row.flat.master) for row in rows if row.flat] == [
         (20, flats[0].path.as_posix()),
@@ -218,7 +218,7 @@ def test_what_all_nights_lack_is_one_row() -> None:
     """However the nights and angles of their lights differ."""
     lights = [light(filter="Ha", night=date(2026, 1, day), rotation=float(day)) for day in (10, 11, 14)]
 
-    (row,) = validate_lights(lights, [master()], MATCH, COUNTS).rows
+    (row,) = validate_lights(lights, [master()], MATCH, COUNTS, CULL).rows
 
     assert (row.lights, row.served) == (3, False)
 
@@ -228,7 +228,7 @@ def test_rows_say_what_tells_them_apart() -> None:
     flats = [master(FrameType.FLAT, filter="Ha", telescope=scope) for scope in ("RedCat 51", "C8")]
     lights = [light(filter="Ha", telescope=scope) for scope in ("RedCat 51", "C8")]
 
-    rows = validate_lights([*lights, light(filter="Ha", exposure=60.0)], [master(), *flats], MATCH, COUNTS).rows
+    rows = validate_lights([*lights, light(filter="Ha", exposure=60.0)], [master(), *flats], MATCH, COUNTS, CULL).rows
 
     told = {row.description for row in rows}
     assert len(told) == 3
@@ -239,7 +239,7 @@ def test_one_set_of_flats_is_asked_for_once_whatever_the_temperature() -> None:
     """An uncooled evening takes a dark each, and flats that serve within degrees; a summer is another thing."""
     lights = [light(filter="Ha", set_temperature=None, sensor_temperature=t) for t in (-9.0, -10.0, -11.5, 20.0)]
 
-    gaps = validate_lights(lights, [], MATCH, COUNTS).gaps
+    gaps = validate_lights(lights, [], MATCH, COUNTS, CULL).gaps
 
     assert [gap.temperature for gap in gaps if gap.type is FrameType.FLAT] == [-10.0, 20.0]
     assert len([gap for gap in gaps if gap.type is FrameType.DARK]) == 4
@@ -253,14 +253,16 @@ def test_more_frames_are_asked_for_at_the_settings_of_those_there_are() -> None:
     """A flat of another gain serves a light; but only flats of its own gain can join it."""
     thin = master(FrameType.FLAT, frames=5, filter="Ha", gain=0.0)
 
-    (gap,) = validate_lights([light(filter="Ha")], [master(), thin], MATCH, COUNTS).gaps
+    (gap,) = validate_lights([light(filter="Ha")], [master(), thin], MATCH, COUNTS, CULL).gaps
 
     assert (gap.type, gap.gain, gap.count) == (FrameType.FLAT, 0.0, 25)
 
 
 def test_what_matching_warns_of_is_told() -> None:
     """Also where a master serves."""
-    (row,) = validate_lights([light(filter=None)], [master(warnings=("frames of two nights",))], MATCH, COUNTS).rows
+    (row,) = validate_lights(
+        [light(filter=None)], [master(warnings=("frames of two nights",))], MATCH, COUNTS, CULL
+    ).rows
 
     assert row.dark.master is not None
     assert "frames of two nights" in row.warnings[0]
@@ -270,7 +272,7 @@ def test_what_lights_lack_becomes_a_capture_list() -> None:
     """One dark for both filters, and the flat that is missing; with all that a sequencer needs."""
     lights = [light(filter=name, exposure=600.0) for name in ("Ha", "L")]
 
-    found = validate_lights(lights, [master(), master(FrameType.FLAT, filter="L")], MATCH, COUNTS)
+    found = validate_lights(lights, [master(), master(FrameType.FLAT, filter="L")], MATCH, COUNTS, CULL)
 
     rows = list(csv.DictReader(io.StringIO(capture_csv(found.gaps))))
     assert [(r["type"], r["exposure"], r["gain"], r["offset"], r["temperature"], r["count"]) for r in rows] == [
@@ -285,7 +287,7 @@ def test_what_lights_lack_becomes_a_capture_list() -> None:
 
 def test_formulas_in_headers_stay_text_in_the_list() -> None:
     """A filter that a spreadsheet would run is quoted."""
-    found = validate_lights([light(filter="=cmd()")], [master()], MATCH, COUNTS)
+    found = validate_lights([light(filter="=cmd()")], [master()], MATCH, COUNTS, CULL)
 
     assert "'=cmd()" in capture_csv(found.gaps)
 
@@ -315,7 +317,7 @@ def test_lights_off_their_set_point_are_told_of() -> None:
     warm = [light(filter=None, sensor_temperature=3.0, night=date(2026, 1, day)) for day in (10, 11)]
     cold = [light(filter=None, sensor_temperature=-10.0 + off) for off in (0.0, 0.5)]
 
-    (row,) = validate_lights([*cold, *warm], [master()], MATCH, COUNTS).rows
+    (row,) = validate_lights([*cold, *warm], [master()], MATCH, COUNTS, CULL).rows
 
     assert (row.lights, row.warnings) == (
         4,
@@ -331,7 +333,7 @@ def test_what_is_said_of_one_night_is_not_lost_behind_another() -> None:
     flat = master(FrameType.FLAT, filter="Ha", rotation=0.0)
     lights = [light(filter="Ha", rotation=angle) for angle in (0.0, 90.0)]
 
-    (row,) = validate_lights(lights, [master(), flat], MATCH, COUNTS).rows
+    (row,) = validate_lights(lights, [master(), flat], MATCH, COUNTS, CULL).rows
 
     assert any("rotator angle 0°, the light has 90°" in warning for warning in row.warnings)
 
