@@ -30,6 +30,9 @@ from ap_masters.model import (
 __all__ = ["Grouping", "group_frames"]
 
 _PLANES: Final = {1, 3}
+_CLOSE: Final = ("temperature", "exposure", "rotation", "focal_length")  # what need not be equal
+
+_Moment = tuple[date, datetime | None]  # a night, and the start of an exposure in it where that is known
 
 
 class Grouping(Noun):
@@ -110,9 +113,6 @@ def _divide(frames: Sequence[Frame], settings: GroupSettings) -> Iterator[tuple[
         for exposure, exposed in _by_exposure(key, alike, settings):
             for members in _by_closeness(key, exposed, settings):
                 yield key.model_copy(update={"exposure": exposure}), members
-
-
-_CLOSE: Final = ("temperature", "exposure", "rotation", "focal_length")  # what need not be equal
 
 
 def _carried(key: GroupKey) -> tuple[str, ...]:
@@ -201,10 +201,6 @@ def _nights(frames: list[Frame]) -> list[tuple[date, list[Frame]]]:
         if frame.night is not None:
             nights[frame.night].append(frame)
     return sorted(nights.items())
-
-
-_Moment = tuple[date, datetime | None]
-"""A night, and the start of an exposure in it where that is known."""
 
 
 def _is_new_epoch(key: GroupKey, last: _Moment, first: _Moment, settings: GroupSettings) -> bool:

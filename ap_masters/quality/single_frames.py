@@ -17,9 +17,7 @@ from ap_masters.model import Frame, FrameType, Reason, SetAside
 _COLOURS: Final = {"R": "red", "G": "green", "B": "blue", "C": "cyan", "M": "magenta", "Y": "yellow"}
 
 
-HOT_PIXELS: Final = 1e-4
-"""The share of the samples that may stand at the greatest value without being looked into."""
-
+HOT_PIXELS: Final = 1e-4  # of the samples may stand at the greatest value without being looked into
 _STEEP: Final = 4.0  # times what stands one value below: a pile, where light falls off
 _FAR_BELOW_ZERO: Final = 0.02  # of full scale; more than anything that was subtracted by mistake
 _COLOURED_ADU: Final = 100.0  # black levels of the four phases differ by less
