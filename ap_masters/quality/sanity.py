@@ -23,5 +23,5 @@ def insane(statistics: Statistics, *, full_scale: float, calibrated: bool) -> st
         if channel.minimum == channel.maximum == 0:
             return "the master is empty: every sample is zero"
         if channel.minimum == channel.maximum:
-            return f"the master is empty: every sample is {channel.minimum * full_scale:g}"
+            return f"the master shows nothing: every sample is {channel.minimum * full_scale:g}"
     return None
