@@ -41,7 +41,7 @@ def make_job() -> Job:
 def make_result(job: Job) -> Integrated:
     return Integrated(
         job_id=job.id,
-        path=Path("/work/master.xisf"),
+        path=Path("/shelf/master.xisf"),
         engine=EngineInfo(name="numpy", version="0", definition="ImageIntegration 1.6.0"),
         statistics=Statistics(channels=()),
         frames=tuple(FrameOutcome(path=f.path, rejected_low=1, rejected_high=2) for f in job.frames[:2]),
