@@ -351,7 +351,7 @@ class _Run:
             traces = {"dropped": result.dropped, "script": result.script, "log": result.log}
             return self._fail(step, job, Failed(job_id=job.id, reason=reason, **traces))
         restored = proof.restore_keywords(job, result.path)
-        record = records.complete(records.draft(job), result, hashes, given=_given(step))
+        record = records.complete(records.draft(job, result.engine.name), result, hashes, given=_given(step))
         notes = [warning for warning in step.warnings if warning not in record.warnings]
         if restored:
             notes.append(f"keywords put back by this program: {', '.join(restored)}")

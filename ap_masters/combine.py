@@ -299,7 +299,7 @@ def _finish(
     job: Job, result: Integrated, output: Path, counts: CountSettings, record_suffix: str | None
 ) -> records.Record:
     """Put the result in its place and write its record. Frames are not hashed: that takes longer than stacking."""
-    record = records.complete(records.draft(job), result, {})
+    record = records.complete(records.draft(job, result.engine.name), result, {})
     kind = job.group.key.type
     record = record.model_copy(
         update={

@@ -38,6 +38,7 @@ from ap_masters.model import (
     SetAside,
     Statistics,
 )
+from ap_masters.model.orientation import in_pixinsight
 
 VERSION: Final = 1
 
@@ -181,8 +182,8 @@ class Outline(NamedTuple):
     frames: tuple[Brief, ...]
 
 
-def draft(job: Job) -> Record:
-    """Return what is known of a master before it is integrated; an engine or a script completes it."""
+def draft(job: Job, engine: EngineName) -> Record:
+    """Return what is known of a master before ``engine`` integrates it; it, or a script, completes it."""
     group = job.group
     first = group.frames[0]
     return Record(
@@ -193,7 +194,7 @@ def draft(job: Job) -> Record:
         key=group.key,
         telescope=first.telescope,
         electrons_per_adu=first.electrons_per_adu,
-        row_order=next((frame.row_order for frame in group.frames if frame.row_order), None),
+        row_order=_row_order(group.frames, engine),
         capture=group.frames[-1].software,
         recipe=job.recipe,
         calibration=job.calibration,
@@ -206,6 +207,14 @@ def draft(job: Job) -> Record:
         ),
         warnings=group.warnings,
     )
+
+
+def _row_order(frames: Sequence[Frame], engine: EngineName) -> str | None:
+    """Return the order of a master's rows where its frames state theirs; numpy leaves them as they are."""
+    stated = next(((frame.row_order, frame.format) for frame in frames if frame.row_order), None)
+    if stated is None:
+        return None
+    return in_pixinsight(*stated) if engine == "pixinsight" else stated[0]
 
 
 def _overruled_types(frame: Frame) -> tuple[Decision, ...]:
@@ -226,11 +235,6 @@ def _input(frame: Frame) -> Input:
     )
 
 
-def turned_by(engine: EngineName, row_order: str | None) -> str | None:
-    """Return the order of a master's rows: PixInsight turns frames that say BOTTOM-UP over as it reads them."""
-    return "TOP-DOWN" if row_order and engine == "pixinsight" else row_order
-
-
 def complete(record: Record, result: Integrated, hashes: Mapping[Path, str], *, given: Sequence[Frame] = ()) -> Record:
     """Return the record with what the engine found; frames that the engine dropped leave the inputs.
 
@@ -247,7 +251,6 @@ def complete(record: Record, result: Integrated, hashes: Mapping[Path, str], *, 
             "created": result.started,
             "seconds": result.seconds,
             "engine": result.engine,
-            "row_order": turned_by(result.engine.name, record.row_order),
             "inputs": inputs,
             "dropped": (*record.dropped, *result.dropped),
             "refused": tuple(

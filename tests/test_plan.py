@@ -73,7 +73,9 @@ def built(job: Job, sha256: str = MASTER_SHA256) -> Record:
         started=EVENING,
         seconds=1,
     )
-    record = records.complete(records.draft(job), result, {f.path: f"sha of {f.path.name}" for f in job.frames})
+    record = records.complete(
+        records.draft(job, "numpy"), result, {f.path: f"sha of {f.path.name}" for f in job.frames}
+    )
     master = record.master.model_copy(update={"sha256": sha256})
     if job.calibration and job.calibration.dark:
         dark = job.calibration.dark.model_copy(update={"sha256": MASTER_SHA256})

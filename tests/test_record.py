@@ -66,7 +66,7 @@ def test_no_text_takes_the_place_of_an_image(tmp_path: Path) -> None:
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     """Writing and reading is the identity, whatever the text in it."""
-    record = records.complete(records.draft(make_job()), make_result(make_job()), {})
+    record = records.complete(records.draft(make_job(), "numpy"), make_result(make_job()), {})
 
     records.write(record, tmp_path / "m.xrs")
 
@@ -76,18 +76,17 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("engine", "order"), [("numpy", "BOTTOM-UP"), ("pixinsight", "TOP-DOWN")])
 def test_a_record_says_how_the_rows_of_the_master_run(engine: EngineName, order: str) -> None:
     """Not those of the frames: PixInsight turns them over. Where no frame tells, nobody does."""
-    silent, result = make_job(), make_result(make_job())
-    result = result.model_copy(update={"engine": result.engine.model_copy(update={"name": engine})})
+    silent = make_job()
     frames = tuple(frame.model_copy(update={"row_order": "BOTTOM-UP"}) for frame in silent.frames)
     job = silent.model_copy(update={"group": silent.group.model_copy(update={"frames": frames})})
 
-    assert records.complete(records.draft(job), result, {}).row_order == order
-    assert records.complete(records.draft(silent), result, {}).row_order is None
+    assert records.draft(job, engine).row_order == order
+    assert records.draft(silent, engine).row_order is None
 
 
 def test_a_record_keeps_its_schema(tmp_path: Path) -> None:
     """What is written validates against the schema that the documentation publishes."""
-    record = records.complete(records.draft(make_job()), make_result(make_job()), {})
+    record = records.complete(records.draft(make_job(), "numpy"), make_result(make_job()), {})
 
     jsonschema.validate(json.loads(records.to_json(record)), records.json_schema())
 
@@ -96,7 +95,7 @@ def test_a_frame_the_engine_dropped_is_no_input() -> None:
     """The inputs of a master are the frames that are in it; the others stand among the dropped, with the reason."""
     job = make_job()
 
-    record = records.complete(records.draft(job), make_result(job), {job.frames[0].path: "ab"})
+    record = records.complete(records.draft(job, "numpy"), make_result(job), {job.frames[0].path: "ab"})
 
     assert [entry.path.name for entry in record.inputs] == ["Lumière 0.fits", "Lumière 1.fits"]
     assert record.inputs[0].sha256 == "ab"
@@ -127,7 +126,7 @@ def test_what_is_not_a_record_is_refused_with_its_place(tmp_path: Path, text: st
 @pytest.mark.parametrize("field", ["seconds", "telescope", "inputs"])
 def test_what_could_not_be_written_again_is_refused(tmp_path: Path, field: str) -> None:
     """A record stays whole on its way through index, report and mirror, or it is none from the beginning."""
-    good = json.loads(records.to_json(records.draft(make_job())))
+    good = json.loads(records.to_json(records.draft(make_job(), "numpy")))
     bad = {"seconds": "1e999", "telescope": '"\\udfff"', "inputs": '"none"'}[field]
     path = tmp_path / "x.xrs"
     path.write_text(json.dumps(good | {field: "HERE"}).replace('"HERE"', bad), encoding="utf-8")
@@ -148,7 +147,7 @@ def test_what_could_not_be_written_again_is_refused(tmp_path: Path, field: str) 
 )
 def test_a_wrong_field_is_named_whoever_reads(change: dict[str, Any], field: str) -> None:
     """An outline of a record complains as the record itself does."""
-    whole = json.loads(records.to_json(records.draft(make_job()))) | change
+    whole = json.loads(records.to_json(records.draft(make_job(), "numpy"))) | change
     text = json.dumps({name: value for name, value in whole.items() if value is not None})
 
     for read in (records.parse, records.parse_outline):
@@ -158,7 +157,7 @@ def test_a_wrong_field_is_named_whoever_reads(change: dict[str, Any], field: str
 
 def test_an_outline_tells_all_but_the_details_of_frames(tmp_path: Path) -> None:
     """It is the record without its inputs, and says of each what a library wants at hand."""
-    record = records.draft(make_job())
+    record = records.draft(make_job(), "numpy")
     path = tmp_path / "x.xrs"
     records.write(record, path)
 
@@ -172,7 +171,7 @@ def test_an_outline_tells_all_but_the_details_of_frames(tmp_path: Path) -> None:
 
 def test_a_time_without_a_zone_is_utc(tmp_path: Path) -> None:
     """Times of records written by hand can be compared with all others."""
-    record = records.draft(make_job()).model_copy(update={"created": datetime(2026, 3, 1, tzinfo=UTC)})
+    record = records.draft(make_job(), "numpy").model_copy(update={"created": datetime(2026, 3, 1, tzinfo=UTC)})
     path = tmp_path / "x.xrs"
     path.write_text(records.to_json(record).replace("2026-03-01T00:00:00Z", "2026-03-01T00:00:00"), encoding="utf-8")
 
@@ -181,7 +180,7 @@ def test_a_time_without_a_zone_is_utc(tmp_path: Path) -> None:
 
 def test_a_number_that_is_not_finite_is_never_written() -> None:
     """``jq empty`` must pass over every record, so NaN and Infinity stop at the writer."""
-    record = records.draft(make_job()).model_copy(update={"seconds": float("nan")})
+    record = records.draft(make_job(), "numpy").model_copy(update={"seconds": float("nan")})
 
     with pytest.raises(RecordError, match="not finite"):
         records.to_json(record)

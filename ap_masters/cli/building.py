@@ -1,5 +1,6 @@
 """Commands that build: demo, plan, build, script."""
 
+import re
 import shlex
 import shutil
 import sys
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -23,6 +24,8 @@ from ap_masters.wording import number
 
 if TYPE_CHECKING:
     from ap_masters.build import BuildReport
+
+_PLAIN: Final = re.compile(r"[\w.:\\/+-]+")  # words that no shell of Windows takes apart
 
 
 @with_settings(*flags.ALL)
@@ -102,8 +105,8 @@ def demo(
         show.report(screen, report, settings.counts)
         screen.line(f"frames: {night}")
         screen.line(f"report: {page} (open it in a browser)")
-        program = "ap-masters" if shutil.which("ap-masters") else f"{sys.executable} -m ap_masters"
-        screen.line(f"Once more, and nothing is built: {program} build {night} {library}")
+        program = ["ap-masters"] if shutil.which("ap-masters") else [sys.executable, "-m", "ap_masters"]
+        screen.line(f"Once more, and nothing is built: {_quoted(*program, 'build', night, library)}")
     raise typer.Exit(report.exit_code)
 
 
@@ -162,10 +165,11 @@ def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: 
     raise typer.Exit(written.exit_code)
 
 
-def _quoted(*words: Path) -> str:
+def _quoted(*words: str | Path) -> str:
     """Return words as a shell takes them; wildcards are left to this program, which looks for them in the library."""
     if sys.platform == "win32":
-        return " ".join(f'"{word}"' for word in words)
+        # Only where it must be: PowerShell takes a command in quotes for a text, and says it.
+        return " ".join(word if _PLAIN.fullmatch(word) else f'"{word}"' for word in map(str, words))
     return shlex.join(map(str, words))
 
 

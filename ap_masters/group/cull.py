@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ap_masters.config import CullSettings
-from ap_masters.images.orientation import row_order
 from ap_masters.model import Frame, FrameType, Reason, SetAside
+from ap_masters.model.orientation import row_order
+from ap_masters.model.tolerances import inclusive
 from ap_masters.wording import degrees, percent
 
-# Differences of temperatures carry the noise of floating point; sensors are read to a hundredth at best.
-_DIGITS = 6
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 
@@ -125,7 +124,7 @@ def _without_excursions(frames: list[Frame], limit: float) -> tuple[list[Frame],
 
 def off_set_point(frame: Frame, limit: float) -> str | None:
     """Return in words how far the sensor was from its set-point, where that is more than ``limit`` °C."""
-    if frame.excursion is None or frame.set_temperature is None or frame.excursion <= limit:
+    if frame.excursion is None or frame.set_temperature is None or frame.excursion <= inclusive(limit):
         return None
     return (
         f"sensor at {frame.sensor_temperature:.2f} °C, {frame.excursion:.2f} °C from the set-point of "
@@ -135,16 +134,16 @@ def off_set_point(frame: Frame, limit: float) -> str | None:
 
 def _temperature_warnings(frames: Sequence[Frame], limit: float) -> list[str]:
     """Return warnings on frames beyond the limit, and on a sensor that wandered further than it."""
-    beyond = [frame.excursion for frame in frames if frame.excursion is not None and frame.excursion > limit]
+    beyond = [frame.excursion for frame in frames if frame.excursion is not None and frame.excursion > inclusive(limit)]
     measured = [frame.sensor_temperature for frame in frames if frame.sensor_temperature is not None]
-    spread = round(max(measured) - min(measured), _DIGITS) if measured else 0.0
+    spread = max(measured) - min(measured) if measured else 0.0
     warnings = []
     if beyond:
         warnings.append(
             f"{len(beyond)} of {len(frames)} frames are more than {degrees(limit)} from the set-point, at most "
             f"{max(beyond):.2f} °C"
         )
-    if spread > limit:
+    if spread > inclusive(limit):
         warnings.append(f"the sensor wandered by {spread:.2f} °C, more than {degrees(limit)}")
     return warnings
 

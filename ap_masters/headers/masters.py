@@ -11,8 +11,8 @@ from ap_masters.headers.frame_types import type_in_words, words
 from ap_masters.headers.index import HeaderIndex
 from ap_masters.headers.names import Hint
 from ap_masters.headers.values import julian, moment
-from ap_masters.images.orientation import row_order
 from ap_masters.model import DARKS, Frame, FrameType, GroupKey, ImageInfo, Master, within
+from ap_masters.model.orientation import row_order
 from ap_masters.texts import stands_for
 
 # Names and folders round to whole degrees, and some hold the set-point where the header holds the sensor.

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from ap_masters.config import MatchSettings
-from ap_masters.images.orientation import are_turned, row_order
 from ap_masters.model import Frame, FrameType, GroupKey, Master, turned, within, zoomed
+from ap_masters.model.orientation import are_turned, row_order
 from ap_masters.safe import ascii_text, path_component
 from ap_masters.wording import degrees
 

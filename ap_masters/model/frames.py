@@ -10,8 +10,6 @@ from typing import Literal
 from ap_masters.model.images import ImageFormat
 from ap_masters.model.noun import Noun
 
-_DIGITS = 6  # differences of temperatures carry the noise of floating point; sensors are read to a hundredth at best
-
 
 class FrameType(StrEnum):
     """What an exposure is for. The first four can become masters."""
@@ -119,7 +117,7 @@ class Frame(Noun):
         """How far the sensor was from its set-point, in °C; None where either is not known."""
         if self.set_temperature is None or self.sensor_temperature is None:
             return None
-        return round(abs(self.sensor_temperature - self.set_temperature), _DIGITS)
+        return abs(self.sensor_temperature - self.set_temperature)
 
 
 class Reason(StrEnum):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ap_masters import images
 from ap_masters.errors import ImageError
-from ap_masters.images.orientation import are_turned, rows_of
 from ap_masters.images.scale import ADU, full_scale
 from ap_masters.model import UNLIT, Combination, FrameType
+from ap_masters.model.orientation import are_turned, rows_of
 from ap_masters.record import Measure, Record
 
 if TYPE_CHECKING:

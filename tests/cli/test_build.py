@@ -349,16 +349,19 @@ def test_demo_needs_nothing_and_says_where_everything_is(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new user's first command; a second one finds the work done; the night is there already, with small frames."""
-    write_night(tmp_path / "demo" / "night", width=64, height=48)
+    home = tmp_path / "the demo"
+    write_night(home / "night", width=64, height=48)
     monkeypatch.setenv("AP_MASTERS_ENGINE", "pixinsight")  # his settings are not asked
-    first = run("demo", tmp_path / "demo")
-    second = run("demo", tmp_path / "demo")
+    first = run("demo", home)
+    second = run("demo", home)
 
     assert (first.code, second.code) == (0, 0)
     assert "6 built" in first.out
     assert "6 up to date" in second.out
-    assert f"library: {tmp_path / 'demo' / 'library'}" in first.out
-    assert len(masters(tmp_path / "demo" / "library")) == len(TYPES)
+    assert f"library: {home / 'library'}" in first.out
+    quote = '"' if sys.platform == "win32" else "'"
+    assert f"build {quote}{home / 'night'}{quote} {quote}{home / 'library'}{quote}" in first.out.replace("\n", "")
+    assert len(masters(home / "library")) == len(TYPES)
 
 
 def test_s0_11_a_master_of_too_few_frames_is_told(run: Run, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from ap_masters.engines.numpy.reading import Frames, Refused
 from ap_masters.engines.numpy.scales import factors, is_normalized
 from ap_masters.engines.numpy.scaling import Factor, Optimization
 from ap_masters.errors import ApMastersError
-from ap_masters.images.orientation import are_turned, rows_of
 from ap_masters.images.scale import ADU, holds_counts
 from ap_masters.model import Calibration, CalibrationMaster, Frame, Reason, Recipe
+from ap_masters.model.orientation import are_turned, rows_of
 
 _RUN: Final = 1 << 20  # samples read at once
 _CELLS: Final = {4: 2, 36: 3}  # Bayer and X-Trans patterns, by their length

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ap_masters import images
 from ap_masters.errors import ImageError
-from ap_masters.images.orientation import are_turned, row_order, rows_of
 from ap_masters.images.rewriting import bands, rewrite
 from ap_masters.images.scale import ADU, data_max, holds_counts
-from ap_masters.model import CalibrationMaster, Frame, ImageFormat, ImageInfo, Job
+from ap_masters.model import CalibrationMaster, Frame, ImageInfo, Job
+from ap_masters.model.orientation import are_turned, in_pixinsight, row_order, rows_of
 
 
 def usable(job: Job, folder: Path, *, made: Container[str] = ()) -> Job:
@@ -37,7 +37,7 @@ def _as_read(master: CalibrationMaster, rows: str | None, folder: Path) -> Calib
     info = images.read_info(master.path)
     in_counts = info.full_scale is None and _in_counts(master.path, info)
     own = rows_of(info.keywords, info.format)
-    if not in_counts and not are_turned(_turned(own, info.format), rows):
+    if not in_counts and not are_turned(in_pixinsight(own, info.format), rows):
         return master
     folder.mkdir(parents=True, exist_ok=True)
     copy = Path(tempfile.mkdtemp(prefix="master-", dir=folder)) / "usable.xisf"
@@ -74,9 +74,4 @@ def frames_in_counts(job: Job) -> str | None:
 
 def _rows_as_read(frame: Frame) -> str | None:
     """Return the order of a frame's rows when PixInsight has read it; None where the file does not tell."""
-    return _turned(row_order(frame.row_order, frame.format), frame.format)
-
-
-def _turned(rows: str | None, image_format: ImageFormat) -> str | None:
-    """Return the order of rows after PixInsight has read them: it turns FITS files over that say BOTTOM-UP."""
-    return "TOP-DOWN" if rows and image_format is ImageFormat.FITS else rows
+    return in_pixinsight(row_order(frame.row_order, frame.format), frame.format)

@@ -10,6 +10,7 @@ from ap_masters.engines.pixinsight.masters import frames_in_counts
 from ap_masters.engines.pixinsight.paths import RunPaths, for_pixinsight
 from ap_masters.errors import UsageError
 from ap_masters.model import COMMENTARY, CalibrationMaster, JavaScript, Job, Keyword
+from ap_masters.model.orientation import in_pixinsight
 from ap_masters.rendering import environment
 
 _TEMPLATE: Final = "pjsr/run.js.j2"
@@ -119,7 +120,7 @@ def _keywords(job: Job) -> Iterator[Keyword]:
         if name in COMMENTARY:
             value, comment = None, comment or str(value or "")
         elif name == "ROWORDER":
-            value = record.turned_by("pixinsight", str(value))
+            value = in_pixinsight(str(value), job.frames[0].format)
         elif isinstance(value, float) and not math.isfinite(value):
             continue  # FITS has no way to write it
         yield Keyword(name, value, comment)
@@ -127,8 +128,7 @@ def _keywords(job: Job) -> Iterator[Keyword]:
 
 def _draft(job: Job, paths: RunPaths) -> tuple[list[tuple[str, Any]], list[dict[str, Any]]]:
     """Return the record of the master as far as it is known now: its fields, and apart from them its inputs."""
-    known = record.draft(job)
-    known = known.model_copy(update={"row_order": record.turned_by("pixinsight", known.row_order)})
+    known = record.draft(job, "pixinsight")
     if paths.final:
         beside = f"{paths.log.parent.name}/{paths.script.name}"
         script = beside if paths.script.parent == paths.log.parent else for_pixinsight(paths.script)

@@ -46,7 +46,7 @@ class Left:
 
     def record(self, **changes: object) -> None:
         """Leave the record as the script completes it."""
-        known = record.draft(JOB)
+        known = record.draft(JOB, "pixinsight")
         inputs = tuple(
             entry.model_copy(
                 update={"outcome": FrameOutcome(path=entry.path, rejected_low=10 + i, rejected_high=100 + i)}
@@ -123,7 +123,9 @@ def test_silent_witnesses(left: Left) -> None:
 def test_counts_from_history(left: Left) -> None:
     """Counts that the script could not ascribe to frames are taken from HISTORY, and it is said that they differ."""
     left.master(*HISTORY)
-    left.record(inputs=record.draft(JOB).inputs, rejected=Rejected(low=33, high=303, samples=576, agree=False))
+    left.record(
+        inputs=record.draft(JOB, "pixinsight").inputs, rejected=Rejected(low=33, high=303, samples=576, agree=False)
+    )
     result = integrated(left.read())
 
     assert [frame.rejected_low for frame in result.frames] == [10, 11, 12]
@@ -140,7 +142,7 @@ def test_other_number_of_images(left: Left) -> None:
 
 def test_a_record_of_other_frames(left: Left) -> None:
     """Frames that are not of the job, one twice, or fewer than integration needs: it is no record of this job."""
-    inputs = record.draft(JOB).inputs
+    inputs = record.draft(JOB, "pixinsight").inputs
     stranger = inputs[2].model_copy(update={"path": Path("/night/other.fits")})
     for told in ((*inputs[:2], stranger), (*inputs[:2], inputs[0]), inputs[:2]):
         left.master(*HISTORY)

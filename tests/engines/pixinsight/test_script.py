@@ -13,7 +13,7 @@ from ap_masters import __version__, record
 from ap_masters.engines.pixinsight.paths import RunPaths, for_pixinsight
 from ap_masters.engines.pixinsight.script import render, unsupported
 from ap_masters.errors import UsageError
-from ap_masters.model import CalibrationMaster, FrameType, Job, Keyword, Recipe, Rejection
+from ap_masters.model import CalibrationMaster, FrameType, ImageFormat, Job, Keyword, Recipe, Rejection
 from tests.engines.pixinsight.golden import GOLDEN, golden_job, golden_text
 from tests.engines.pixinsight.jobs import flat_calibration, make_job
 from tests.engines.pixinsight.stage import perform
@@ -246,6 +246,17 @@ def test_keywords_without_a_value_in_fits() -> None:
 
     assert saved[:2] == [["ROWORDER", "'TOP-DOWN'", ""], ["COMMENT", "", "hello"]]
     assert [keyword[0] for keyword in saved[2:]] == ["HISTORY"]
+
+
+def test_rows_of_xisf_frames_stay_as_they_are() -> None:
+    """PixInsight turns FITS frames over that say BOTTOM-UP, XISF frames never; keyword and record tell the same."""
+    job = make_job(keywords=(Keyword("ROWORDER", "BOTTOM-UP", ""),))
+    upwards = {"row_order": "BOTTOM-UP", "format": ImageFormat.XISF}
+    group = job.group.model_copy(update={"frames": tuple(frame.model_copy(update=upwards) for frame in job.frames)})
+    seen = perform(manual([job.model_copy(update={"group": group})]))
+
+    assert seen["saved"][0]["keywords"][0] == ["ROWORDER", "'BOTTOM-UP'", ""]
+    assert written_record(seen, next(name for name in seen["files"] if name.endswith(".xrs"))).row_order == "BOTTOM-UP"
 
 
 def test_nothing_is_overwritten_in_the_library() -> None:

@@ -1,6 +1,6 @@
 """Which way the rows of a file run: as ROWORDER says, or as its format has it."""
 
-from ap_masters.model import ImageFormat, Keyword
+from ap_masters.model.images import ImageFormat, Keyword
 
 
 def row_order(stated: str | None, image_format: ImageFormat) -> str | None:
@@ -15,6 +15,11 @@ def rows_of(keywords: tuple[Keyword, ...], image_format: ImageFormat) -> str | N
     """Return the order of the rows of a file with these keywords; None where it does not tell."""
     stated = (k.value.strip().upper() for k in keywords if k.name == "ROWORDER" and isinstance(k.value, str))
     return row_order(next(stated, None), image_format)
+
+
+def in_pixinsight(stored: str | None, image_format: ImageFormat) -> str | None:
+    """Return the order of rows once PixInsight has read them: it turns BOTTOM-UP FITS files over, XISF files never."""
+    return "TOP-DOWN" if stored and image_format is ImageFormat.FITS else stored
 
 
 def are_turned(own: str | None, wanted: str | None) -> bool:
