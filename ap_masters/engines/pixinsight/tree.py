@@ -27,8 +27,8 @@ class Tree:
     """A program we started, with its descendants.
 
     A launcher may end while what it launched lives on, so members are remembered as they are seen, each by its
-    number and its time of birth (a number alone may be given to a stranger). On POSIX the program leads a
-    session of its own, by which even those are found that nobody saw being born.
+    number and its time of birth (a number alone may be given to a stranger). Even those are found that nobody saw
+    being born: on POSIX the program leads a session of its own; on Windows they keep the number of their parent.
     """
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], *, stdout: Path, stderr: Path) -> None:
@@ -52,7 +52,7 @@ class Tree:
             with suppress(*_GONE):
                 self._remember(process.children(recursive=True))
         if not _alive(self.root):
-            self._remember(_session(self.root.pid))
+            self._remember(list(_left_behind(self.root.pid)))
         return [process for process in self._known.values() if _alive(process)]
 
     def _remember(self, processes: Sequence[psutil.Process]) -> None:
@@ -122,15 +122,15 @@ def _alive(process: psutil.Process) -> bool:
         return False
 
 
-def _session(leader: int) -> list[psutil.Process]:
-    """Return the processes of the session that ``leader`` opened; empty where the system has no sessions."""
-    return list(_session_members(leader)) if sys.platform != "win32" else []
+def _left_behind(leader: int) -> Iterator[psutil.Process]:
+    """Yield what a program that has ended left: on POSIX all of its session, on Windows its children.
 
-
-def _session_members(leader: int) -> Iterator[psutil.Process]:
+    Windows gives the number of a program to no other as long as somebody holds a handle of it, as its Tree does.
+    """
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, PermissionError, *_GONE):
-            if sys.platform != "win32" and process.pid != leader and os.getsid(process.pid) == leader:
+            family = process.ppid() if sys.platform == "win32" else os.getsid(process.pid)
+            if process.pid != leader and family == leader:
                 yield process
 
 
