@@ -20,6 +20,7 @@ from ap_masters.errors import (
     QualityRefused,
     SomeJobsFailed,
     UsageError,
+    reason_of,
 )
 from ap_masters.library import index, lock, scan, store
 from ap_masters.library.entries import Entry, with_labels_of, with_published
@@ -263,7 +264,7 @@ class _Run:
         try:
             folder.mkdir()
         except OSError as error:
-            reason = f"{folder}: the work folder cannot be made: {error.strerror or error}; check the disk"
+            reason = f"{folder}: the work folder cannot be made: {reason_of(error)}; check the disk"
             return [Failed(job_id=job.id, reason=reason) for job in jobs]
         return self.engine.run(jobs, folder, self.on_progress)
 

@@ -19,6 +19,7 @@ from ap_masters.errors import (
     RecordError,
     UnwritableImage,
     UsageError,
+    reason_of,
 )
 from ap_masters.inspection import read_frame
 from ap_masters.library import store
@@ -126,7 +127,7 @@ def _work_beside(output: Path) -> Iterator[Path]:
     except OSError as error:
         raise UnwritableImage(
             output,
-            f"nothing can be written to its folder: {error.strerror or error}; name another place, or mend the "
+            f"nothing can be written to its folder: {reason_of(error)}; name another place, or mend the "
             "permissions or the free space of this one",
         ) from error
     with work as folder:
@@ -216,7 +217,7 @@ def _frames(inputs: Iterable[Path]) -> tuple[list[Frame], list[SetAside]]:
         except ImageError as error:
             unreadable.append(SetAside(path=path, reason=Reason.UNREADABLE, detail=error.what))
         except OSError as error:
-            unreadable.append(SetAside(path=path, reason=Reason.UNREADABLE, detail=error.strerror or str(error)))
+            unreadable.append(SetAside(path=path, reason=Reason.UNREADABLE, detail=reason_of(error)))
         else:
             frames.append(headers.frame_from(info, size=status.st_size, mtime_ns=status.st_mtime_ns))
     return frames, unreadable
@@ -314,5 +315,5 @@ def _finish(
             records.write(record, records.record_path(output, record_suffix))
         result.path.replace(output)
     except OSError as error:
-        raise UnwritableImage(output, f"cannot be put in its place: {error.strerror or error}") from error
+        raise UnwritableImage(output, f"cannot be put in its place: {reason_of(error)}") from error
     return record

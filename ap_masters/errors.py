@@ -117,3 +117,8 @@ class LibraryNotWritable(LibraryError):
 
 class RecordError(ApMastersError):
     """A record or an index does not parse or contradicts its master."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what went wrong, for a message that names the file: Python would name it again, backslashes doubled."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters.decoding import text_of
-from ap_masters.errors import NothingToDo, UsageError
+from ap_masters.errors import NothingToDo, UsageError, reason_of
 from ap_masters.images import is_image_name, without_suffix
 
 _WILDCARD: Final = re.compile(r"[*?\[]")
@@ -84,7 +84,7 @@ def _listed(file: Path) -> Iterator[Path]:
     try:
         text = text_of(file.read_bytes())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{file}: cannot be read as a list of files: {error}") from error
+        raise UsageError(f"{file}: cannot be read as a list of files: {reason_of(error)}") from error
     names = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     for name in _some([Path(name) for name in names], f"{file}: the list names no file"):
         path = file.parent / name

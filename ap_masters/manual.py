@@ -11,7 +11,7 @@ from ap_masters.engines.pixinsight.find import dialect, find_binary
 from ap_masters.engines.pixinsight.masters import usable
 from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.script import render
-from ap_masters.errors import LibraryError, NothingToDo, SomeJobsFailed, UsageError
+from ap_masters.errors import LibraryError, NothingToDo, SomeJobsFailed, UsageError, reason_of
 from ap_masters.files import write_text
 from ap_masters.memory import parse
 from ap_masters.model import Action, Job, Plan, Step
@@ -57,7 +57,7 @@ def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
     try:
         paths = _reserved(jobs, the_plan, settings, now)
     except OSError as error:
-        raise LibraryError(f"{error.filename}: no script can be written there ({error.strerror or error})") from error
+        raise LibraryError(f"{error.filename}: no script can be written there ({reason_of(error)})") from error
     plan_file = paths.script.with_suffix(".plan.json")
     own = {job.id for job in jobs}
     try:
@@ -76,7 +76,7 @@ def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
         shutil.rmtree(paths.masters, ignore_errors=True)
         if not isinstance(error, OSError):
             raise
-        raise LibraryError(f"{paths.script}: the script could not be written ({error.strerror or error})") from error
+        raise LibraryError(f"{paths.script}: the script could not be written ({reason_of(error)})") from error
     rebuilt = tuple(step for step in the_plan.steps if step.action is Action.REBUILD)
     masters = tuple(dict.fromkeys(_wildcard(step, paths.stamp) for step in the_plan.steps if step.job is not None))
     return Manual(paths.script, plan_file, paths.log, jobs, rebuilt, refused, masters)

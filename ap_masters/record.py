@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ap_masters import __version__
-from ap_masters.errors import RecordError
+from ap_masters.errors import RecordError, reason_of
 from ap_masters.files import write_text
 from ap_masters.model import (
     RECORD_SCHEMA,
@@ -368,7 +368,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: cannot be read as a record: {error}") from error
+        raise RecordError(f"{path}: cannot be read as a record: {reason_of(error)}") from error
 
 
 def write(record: Record, path: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ap_masters import __version__
+from ap_masters.errors import reason_of
 from ap_masters.model import LOGS, Action, Calibration, Decision, Failed, FrameOutcome, Job, JobResult, Plan
 from ap_masters.record import Record
 from ap_masters.safe import one_line
@@ -45,7 +46,7 @@ class RunLog:
             with suppress(OSError):
                 if not self.path.stat().st_size:
                     self.path.unlink()  # made, and then there was no room for a line
-            reason = error.strerror or error
+            reason = reason_of(error)
             log.warning("%s: the log of this run cannot be written: %s; its masters are recorded", self.path, reason)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from ap_masters import images
-from ap_masters.errors import ApMastersError, ImageError, NothingToDo
+from ap_masters.errors import ApMastersError, ImageError, NothingToDo, reason_of
 from ap_masters.model import HOUSEKEEPING, Grade, Group
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ def watch(
             try:
                 files = dict(_files(inputs, exclude))
             except OSError as error:
-                before, out_of_reach = out_of_reach, f"{error.filename}: {error.strerror or error}"
+                before, out_of_reach = out_of_reach, f"{error.filename}: {reason_of(error)}"
                 if out_of_reach != before:
                     on_news(News("unreachable", out_of_reach))
             else:

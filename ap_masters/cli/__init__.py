@@ -8,7 +8,7 @@ import signal
 import sys
 from types import FrameType
 
-from ap_masters.errors import ApMastersError
+from ap_masters.errors import ApMastersError, reason_of
 from ap_masters.safe import one_line
 
 _INTERRUPTED = 130
@@ -52,7 +52,8 @@ def _ending(error: BaseException) -> tuple[str, int]:
     if isinstance(error, MemoryError):  # as by a file that claims to be larger than any image is
         return "there was not enough memory: is a file damaged, or --memory too large?", ApMastersError.exit_code
     # A disk or a permission that no room could say more about.
-    return f"{error}; look at the path, its permissions and the free space", ApMastersError.exit_code
+    where = f"{error.filename}: " if isinstance(error, OSError) and error.filename is not None else ""
+    return f"{where}{reason_of(error)}; look at the path, its permissions and the free space", ApMastersError.exit_code
 
 
 def _end_like_ctrl_c() -> None:

@@ -14,7 +14,7 @@ from ap_masters.cli import flags
 from ap_masters.cli.arguments import Library, Masters, Why, each_there, there
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
-from ap_masters.errors import ApMastersError, LibraryError, NothingToDo, UsageError
+from ap_masters.errors import ApMastersError, LibraryError, NothingToDo, UsageError, reason_of
 from ap_masters.settings_files import Loaded
 from ap_masters.wording import numbers
 
@@ -190,7 +190,7 @@ def _change_each(screen: Screen, loaded: Loaded, verb: str, words: list[str], re
         except (ApMastersError, OSError) as error:
             if len(masters) == 1:
                 raise
-            refused = error if isinstance(error, ApMastersError) else LibraryError(f"{master}: {error}")
+            refused = error if isinstance(error, ApMastersError) else LibraryError(f"{master}: {reason_of(error)}")
             failures.append((master, refused))
             screen.warning(str(refused))
         else:

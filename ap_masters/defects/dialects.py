@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from ap_masters import defect_lists, images
 from ap_masters.decoding import decode
 from ap_masters.defects.search import Defect, DefectMap, Kind
-from ap_masters.errors import ImageError, UsageError
+from ap_masters.errors import ImageError, UsageError, reason_of
 from ap_masters.files import write_named
 from ap_masters.safe import one_line
 
@@ -219,7 +219,7 @@ def read_defects(path: Path, dialect: str | None = None, *, size: tuple[int, int
     try:
         text = decode(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{path}: the list cannot be read: {error}") from error
+        raise UsageError(f"{path}: the list cannot be read: {reason_of(error)}") from error
     row = dialect_of(dialect or guess(text))
     form = row.form
     if isinstance(form, ImageForm):

@@ -7,7 +7,7 @@ from typing import Final
 
 from ap_masters.discover.duplicates import digest_of, pixels_of, row_of, sample_of
 from ap_masters.discover.walk import Found, Walk
-from ap_masters.errors import ImageError
+from ap_masters.errors import ImageError, reason_of
 from ap_masters.header_cache import Entry, HeaderCache
 from ap_masters.headers import frame_from
 from ap_masters.images import read_info
@@ -108,7 +108,7 @@ def _read(path: Path, found: Found) -> Entry:
     except ImageError as error:
         return entry._replace(problem=error.what, passing=isinstance(error.__cause__, OSError))
     except OSError as error:
-        return entry._replace(problem=f"the file cannot be read: {error.strerror or error}", passing=True)
+        return entry._replace(problem=f"the file cannot be read: {reason_of(error)}", passing=True)
     except Exception as error:  # noqa: BLE001 - one file that nobody thought of must not cost all others
         why = f"its header cannot be understood ({type(error).__name__}: {error})"
         return entry._replace(problem=why, passing=True)  # the next version of this program may do better

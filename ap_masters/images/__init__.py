@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from ap_masters.errors import UnreadableImage, UnwritableImage
+from ap_masters.errors import UnreadableImage, UnwritableImage, reason_of
 from ap_masters.files import FITS_MAGIC, GZIP_MAGIC, XISF_MAGIC
 from ap_masters.images.fits_header import FIRST_READ, read_fits
 from ap_masters.images.xisf_header import read_xisf
@@ -113,7 +113,7 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UnreadableImage(
-            path, f"cannot be read: {error.strerror or error}; check the path, its permissions and the disk"
+            path, f"cannot be read: {reason_of(error)}; check the path, its permissions and the disk"
         ) from error
 
 

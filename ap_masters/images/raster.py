@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.errors import UnreadableImage
+from ap_masters.errors import UnreadableImage, reason_of
 from ap_masters.images.files import Source
 from ap_masters.images.image import Stored
 from ap_masters.model import ImageInfo
@@ -69,7 +69,7 @@ class Raster:
         try:
             done = self._source.read_into(offset, view)
         except OSError as error:
-            raise UnreadableImage(self.info.path, f"cannot be read: {error.strerror or error}") from error
+            raise UnreadableImage(self.info.path, f"cannot be read: {reason_of(error)}") from error
         if done < len(view):
             raise UnreadableImage(
                 self.info.path, f"is cut short: {len(view) - done} bytes of pixels are missing; copy it again"

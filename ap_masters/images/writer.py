@@ -12,7 +12,7 @@ from typing import IO, Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.errors import UnwritableImage
+from ap_masters.errors import UnwritableImage, reason_of
 from ap_masters.images.files import PositionalFile
 from ap_masters.model import Keyword
 
@@ -248,5 +248,5 @@ class RowWriter(ABC):
 def unwritable(goal: Path, error: OSError) -> UnwritableImage:
     """Return what to tell of a disk that refuses."""
     return UnwritableImage(
-        goal, f"cannot be written: {error.strerror or error}; check the folder, its permissions and free space"
+        goal, f"cannot be written: {reason_of(error)}; check the folder, its permissions and free space"
     )

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from pydantic import Field, ValidationError
 
 from ap_masters.decoding import text_of
-from ap_masters.errors import UsageError
+from ap_masters.errors import UsageError, reason_of
 from ap_masters.model import FrameType, Noun
 from ap_masters.safe import csv_cell, one_line
 
@@ -119,7 +119,7 @@ def read_plan(path: Path) -> tuple[PlannedLight, ...]:
     try:
         text = text_of(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: the plan cannot be read: {error}") from error
+        raise UsageError(f"{path}: the plan cannot be read: {reason_of(error)}") from error
     return parse_plan(text, where=path)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json as to_json_bytes
 
-from ap_masters.errors import LibraryError
+from ap_masters.errors import LibraryError, reason_of
 from ap_masters.files import write_named, write_text
 from ap_masters.library.entries import Entry
 from ap_masters.library.lock import library_lock
@@ -88,7 +88,7 @@ def write_index(library: Path, path: Path | None = None, *, overwrite: bool = Fa
             write_text(index.json_path, to_json(index))
         except OSError as error:
             raise LibraryError(
-                f"{error.filename or markdown_path}: the index cannot be written: {error.strerror or error}"
+                f"{error.filename or markdown_path}: the index cannot be written: {reason_of(error)}"
             ) from error
     return index
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from ap_masters.errors import LibraryError, LibraryNotWritable
+from ap_masters.errors import LibraryError, LibraryNotWritable, reason_of
 from ap_masters.model import HOUSEKEEPING
 
 log = logging.getLogger(__name__)
@@ -86,4 +86,4 @@ def _refusal(library: Path, error: OSError | NotImplementedError) -> str:
         return f"{library}: may not be written to ({error.strerror}). Mend its permissions, or choose another folder"
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
         return f"{library}: cannot be written to ({error.strerror}). Choose another folder, or make room there"
-    return f"{library}: cannot be locked ({error}). Use a folder on a file system that knows locks"
+    return f"{library}: cannot be locked ({reason_of(error)}). Use a folder on a file system that knows locks"

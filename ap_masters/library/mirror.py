@@ -27,6 +27,7 @@ from ap_masters.errors import (
     NothingToDo,
     RecordError,
     UsageError,
+    reason_of,
 )
 from ap_masters.files import is_part, sha256, write_text
 from ap_masters.images import is_image_name
@@ -186,7 +187,7 @@ class _Run:
         try:
             done = self._bring(path.as_posix(), self.library / path, self.target / path)
         except (OSError, LibraryError) as error:
-            done = Copy(path=path.as_posix(), action="failed", detail=_words(error))
+            done = Copy(path=path.as_posix(), action="failed", detail=reason_of(error))
         if done.action in {"mismatch", "failed"}:
             self.stuck.add(done.path)
         return done
@@ -235,7 +236,7 @@ class _Run:
                 return None
             copy.unlink()
         except OSError as error:
-            return Copy(path=name, action="failed", detail=_words(error))
+            return Copy(path=name, action="failed", detail=reason_of(error))
         del self.copied[name]
         return Copy(path=name, action="moved", detail=f"is {place} now")
 
@@ -387,7 +388,3 @@ def _files(root: Path) -> Iterator[Path]:
             path = Path(folder) / name
             if not is_part(path) and path.is_file():
                 yield path.relative_to(root)
-
-
-def _words(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

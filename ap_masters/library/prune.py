@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from ap_masters import record as records
-from ap_masters.errors import AttentionNeeded, RecordError
+from ap_masters.errors import AttentionNeeded, RecordError, reason_of
 from ap_masters.files import sha256
 from ap_masters.library.lock import PATIENCE_S, library_lock
 from ap_masters.library.places import refuse_part
@@ -229,5 +229,5 @@ def _drop(frame: RawFrame) -> RawFrame:
     except FileNotFoundError:  # it may have had two paths
         return replace(frame, verdict="gone", detail="it is not there any more")
     except OSError as error:
-        return replace(frame, verdict="failed", detail=error.strerror or str(error))
+        return replace(frame, verdict="failed", detail=reason_of(error))
     return replace(frame, verdict="dropped")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ap_masters import images
 from ap_masters import record as records
-from ap_masters.errors import LibraryError, RecordError
+from ap_masters.errors import LibraryError, RecordError, reason_of
 from ap_masters.files import sha256
 from ap_masters.model import HOUSEKEEPING, QUARANTINE, SUPERSEDED, MasterStatus
 from ap_masters.record import Event, Record
@@ -52,7 +52,7 @@ def publish(
         work.replace(target)
     except OSError as error:
         raise LibraryError(
-            f"{target}: the master could not be put into the library ({error.strerror or error}). "
+            f"{target}: the master could not be put into the library ({reason_of(error)}). "
             "Free some space or mend the permissions, then run the build again"
         ) from error
     return target
@@ -149,7 +149,7 @@ def work_folder(library: Path, stamp: str) -> Path:
         folder.mkdir(parents=True)
     except OSError as error:
         raise LibraryError(
-            f"{library}: cannot be written to ({error.strerror or error}). Choose another output folder "
+            f"{library}: cannot be written to ({reason_of(error)}). Choose another output folder "
             "or mend its permissions"
         ) from error
     return folder

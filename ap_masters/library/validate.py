@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ap_masters.config import CountSettings, CullSettings, MatchSettings
-from ap_masters.errors import AttentionNeeded, LibraryError
+from ap_masters.errors import AttentionNeeded, LibraryError, reason_of
 from ap_masters.files import write_text
 from ap_masters.group.cull import off_set_point
 from ap_masters.library.capture import Gap, PlannedLight
@@ -303,7 +303,7 @@ def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
         write_text(path, "\n".join(lines) + "\n")
     except OSError as error:
         raise LibraryError(
-            f"{path.parent}: the note cannot be written ({error.strerror or error}). "
+            f"{path.parent}: the note cannot be written ({reason_of(error)}). "
             "Mend the permissions or make room there, or ask without --note"
         ) from error
     return path

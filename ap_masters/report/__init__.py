@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ap_masters import __version__
 from ap_masters.config import Settings
-from ap_masters.errors import LibraryError
+from ap_masters.errors import LibraryError, reason_of
 from ap_masters.files import write_named
 from ap_masters.library.due import Due, due
 from ap_masters.library.entries import Entry
@@ -67,7 +67,7 @@ def write_report(
     try:
         write_named(target, text, known_by=_MADE_BY, overwrite=overwrite)
     except OSError as error:
-        raise LibraryError(f"{target}: the report cannot be written: {error.strerror or error}") from error
+        raise LibraryError(f"{target}: the report cannot be written: {reason_of(error)}") from error
     return Report(
         path=target,
         masters=len(found.entries),

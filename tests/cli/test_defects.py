@@ -1,5 +1,6 @@
 """defects and report: lists of hot pixels as S3 wants them, what changed between epochs, and the HTML page."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -99,12 +100,13 @@ def test_the_folder_is_made(run: Run, dark: Path, tmp_path: Path, name: str) -> 
 
 def test_a_folder_that_cannot_be_made_is_told(run: Run, dark: Path, tmp_path: Path) -> None:
     """A file stands where it should be: no name of a file in the making says anything to a user."""
-    (tmp_path / "lists").write_text("mine", encoding="utf-8")
+    lists = tmp_path / ("lists" if os.sep == "\\" else "back\\slash")
+    lists.write_text("mine", encoding="utf-8")
 
-    done = run("defects", dark, tmp_path / "lists" / "a.lst", "--count", "3")
+    done = run("defects", dark, lists / "a.lst", "--count", "3")
 
     assert (done.code, done.out) == (1, "")
-    assert str(tmp_path / "lists") in done.err
+    assert str(lists) in done.err
     assert ".part" not in done.err
 
 

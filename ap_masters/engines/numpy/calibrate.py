@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ap_masters import defect_lists
 from ap_masters.decoding import decode
 from ap_masters.engines.numpy.reading import Frames
-from ap_masters.errors import ApMastersError
+from ap_masters.errors import ApMastersError, reason_of
 from ap_masters.images.scale import ADU
 
 
@@ -154,7 +154,7 @@ def read_defects(path: Path, width: int, height: int) -> NDArray[np.intp]:
     try:
         named = list(defect_lists.iris(decode(path.read_bytes())))
     except OSError as error:
-        raise BadDefectList(f"{path}: the list of defects cannot be read: {error.strerror or error}") from error
+        raise BadDefectList(f"{path}: the list of defects cannot be read: {reason_of(error)}") from error
     except ValueError as error:
         raise BadDefectList(f"{path}: {error}. Make it anew of the dark with `ap-masters defects find`") from error
     for number, x, y in named:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ap_masters.errors import ImageError
+from ap_masters.errors import ImageError, reason_of
 from ap_masters.images import open_image
 from ap_masters.images.files import PositionalFile
 from ap_masters.images.image import Image
@@ -174,7 +174,7 @@ class Frames:
         except ImageError as error:
             raise Refused(path, Reason.UNREADABLE, error.what) from error
         except OSError as error:
-            raise Refused(path, Reason.UNREADABLE, error.strerror or str(error)) from error
+            raise Refused(path, Reason.UNREADABLE, reason_of(error)) from error
 
     def _lay_out(self, image: Image) -> Place:
         """Copy the physical samples of ``image`` to the scratch file."""
@@ -206,7 +206,7 @@ class Frames:
         try:
             done = self._handles.read_into(place.path, offset, view)
         except OSError as error:
-            raise Refused(self.paths[index], Reason.UNREADABLE, error.strerror or str(error)) from error
+            raise Refused(self.paths[index], Reason.UNREADABLE, reason_of(error)) from error
         if done < len(view):
             detail = f"is cut short: {len(view) - done} bytes of pixels are missing; copy it again"
             raise Refused(self.paths[index], Reason.UNREADABLE, detail)

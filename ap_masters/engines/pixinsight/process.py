@@ -15,7 +15,7 @@ from ap_masters.engines.pixinsight import find, slots, tree
 from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.pulse import Ending, Limits, Pulse
 from ap_masters.engines.pixinsight.status import Status, read_status
-from ap_masters.errors import PixInsightError
+from ap_masters.errors import PixInsightError, reason_of
 from ap_masters.model import Job
 
 _FIRST_LOOKS: Final = 0.1  # seconds between two looks, at first
@@ -78,7 +78,7 @@ class Launch:
         except OSError as error:
             self._let_go()
             raise PixInsightError(
-                f"{self._command[0]}: PixInsight could not be started: {error.strerror or error}. "
+                f"{self._command[0]}: PixInsight could not be started: {reason_of(error)}. "
                 "Check --pixinsight-binary; `ap-masters doctor` shows what was found"
             ) from error
         except BaseException:

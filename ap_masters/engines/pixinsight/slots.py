@@ -8,7 +8,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from ap_masters.errors import PixInsightError
+from ap_masters.errors import PixInsightError, reason_of
 
 LAST: Final = 256  # PixInsight's slots are 1..256
 
@@ -50,7 +50,7 @@ def claim(first: int, *, in_use: Collection[int] = (), folder: Path | None = Non
                 return Slot(number, lock)
     except OSError as error:
         raise PixInsightError(
-            f"{place}: no PixInsight slot can be locked there ({error}). Mend its permissions"
+            f"{place}: no PixInsight slot can be locked there ({reason_of(error)}). Mend its permissions"
         ) from error
     raise PixInsightError(f"All {LAST} PixInsight instance slots are in use. Close some instances and try again")
 
