@@ -1,11 +1,14 @@
 """Builders of small frames, headers and files; plain functions, so that hypothesis tests can use them too."""
 
+import re
+import sys
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from ap_masters.model import Frame, FrameType, ImageFormat, ImageInfo, Keyword
@@ -104,3 +107,18 @@ def pixels_in(path: Path) -> NDArray[np.float64]:
     from ap_masters.images import read_image
 
     return np.asarray(read_image(path)[1][0], np.float64)
+
+
+def link(path: Path, target: Path) -> None:
+    """Make ``path`` a link to a file, a folder or nothing; skip the test where the system makes none for this user."""
+    try:
+        path.symlink_to(target, target_is_directory=target.is_dir())
+    except OSError as error:
+        pytest.skip(f"links cannot be made here: {error}")
+    if not path.is_symlink():
+        pytest.skip("links that are made here are not there")
+
+
+def nameable(name: str) -> str:
+    """Return ``name`` as a file can be called here: Windows refuses some letters."""
+    return re.sub(r'[<>:"|?*]', "-", name) if sys.platform == "win32" else name

@@ -15,8 +15,8 @@ from ap_masters import record as records
 from ap_masters.files import sha256
 from tests.builders import noisy, write_frame
 from tests.program import Run, program
+from tests.simulator import COMMAND
 
-SIMULATOR = Path(__file__).parent / "simulator" / "PixInsight"
 DARK_FLATS: dict[str, Any] = {"IMAGETYP": "DARKFLAT", "EXPTIME": 2.0, "EXPOSURE": 2.0, "FILTER": "L"}
 FLATS = DARK_FLATS | {"IMAGETYP": "FLAT"}
 
@@ -33,7 +33,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def carry_out(script: str) -> None:
     """Run a script as a user does; PixInsight's exit code says nothing."""
     arguments = ("-n=5", "--automation-mode", f"-r={script}", "--force-exit")
-    subprocess.run([sys.executable, SIMULATOR, *arguments], check=False, capture_output=True)
+    subprocess.run([*COMMAND, *arguments], check=False, capture_output=True)
 
 
 def frames(folder: Path, count: int = 5, *, level: float = 500.0, seed: int = 0, **keywords: str | float) -> Path:

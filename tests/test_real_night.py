@@ -1,6 +1,5 @@
 """Ten real darks of an SBIG ST-10, and flats made of them: from evidence to masters, with both engines."""
 
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from ap_masters import record as records
 from ap_masters.images import read_image, read_info, write_image
 from ap_masters.model import Keyword
 from tests.program import Run
+from tests.simulator import SIMULATOR
 
 ROWS, COLUMNS = slice(300, 396), slice(500, 628)  # where the saturated defect and many warm pixels are not rare
-SIMULATOR = Path(__file__).parent / "simulator" / "PixInsight"
 FIRST_DARK = datetime(2012, 6, 17, 1, 32, 40)
 
 
@@ -57,7 +56,6 @@ def test_dark_flats_are_inferred_from_their_exposure(run: Run, night: Path, tmp_
     assert (flat.calibration.dark.type, flat.calibration.state) == ("dark flat", "D")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the simulator is started by the first line of its file")
 def test_both_engines_agree_on_calibrated_flats(
     run: Run, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

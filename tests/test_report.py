@@ -23,6 +23,7 @@ from ap_masters.record import Measure
 from ap_masters.report import write_report
 from ap_masters.report.plots import HEIGHT, WIDTH, number, ticks, trend
 from ap_masters.report.preview import png, preview, shrink, stretch
+from tests.builders import nameable
 from tests.library.shelves import NOW, SIZE, draft, key, shelve
 from tests.quality.seasons import make_statistics
 
@@ -127,9 +128,9 @@ def test_nothing_comes_from_the_network_and_nothing_runs(tmp_path: Path) -> None
 def test_headers_cannot_break_out_of_the_page(tmp_path: Path) -> None:
     """Names and cameras are text, whatever they hold."""
     evil = "<script>alert(1)</script>\"'&"
-    shelve(tmp_path, "a&b/<i>.xisf", draft(key=key(camera=evil, readout_mode=evil)))
+    shelve(tmp_path, nameable("a&b/<i>.xisf"), draft(key=key(camera=evil, readout_mode=evil)))
     write_mirror_notes(tmp_path, evil, [MirrorNote(target=evil, path=evil, detail=evil)])
-    (tmp_path / "<b>broken.fits").write_bytes(b"x")
+    (tmp_path / nameable("<b>broken.fits")).write_bytes(b"x")
 
     page = report(tmp_path)
 

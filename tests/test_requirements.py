@@ -1,7 +1,6 @@
 """Rows of the five user documents that no room's own tests hold, over real files; each test is named by its row."""
 
 import re
-import sys
 import tracemalloc
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,10 +20,10 @@ from tests.builders import make_frame, nina_keywords, noisy, write_frame
 from tests.layouts.namings import naming
 from tests.nights import shoot, shoot_flats
 from tests.program import Done, Run
+from tests.simulator import SIMULATOR
 
 NUMPY = ("--engine", "numpy")
 HOUR = timedelta(hours=1)
-SIMULATOR = Path(__file__).parent / "simulator" / "PixInsight"
 
 
 def groups(done: Done) -> dict[str, int]:
@@ -203,7 +202,6 @@ def test_s4_20_pixinsight_is_looked_for_where_it_is_installed() -> None:
     assert "/opt/PixInsight/bin/PixInsight" in linux
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the simulator is started by the first line of its file")
 def test_s4_23_script_and_log_stay_when_pixinsight_fails(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from ap_masters.images import read_image
 from tests.builders import noisy, write_frame
 from tests.cli.conftest import Run
 from tests.nights import shoot, shoot_flats
+from tests.simulator import SIMULATOR
 
 NUMPY = ("--engine", "numpy")
 TYPES = ["bias", "dark", "dark flat", "dark flat", "flat", "flat"]
@@ -263,18 +264,16 @@ def test_settings_come_from_the_project_file(
     assert any("masterBias_INSTRUME" in s["output"] for stage in flagged for s in stage)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the simulator is started by the first line of its file")
 def test_pixinsight_builds_what_numpy_builds(run: Run, small_night: Path, small_library: Path, tmp_path: Path) -> None:
     """The simulator in PixInsight's place: the same master, named first, with PixInsight in its record."""
     library = tmp_path / "masters"
-    simulator = Path(__file__).parent.parent / "simulator" / "PixInsight"
-    done = run("build", small_night, library, "--type", "bias", "--pixinsight-binary", simulator)
+    done = run("build", small_night, library, "--type", "bias", "--pixinsight-binary", SIMULATOR)
 
     (ours,) = masters(library)
     (theirs,) = [path for path in masters(small_library) if path.name.startswith("masterBias")]
     record = records.read(ours.with_suffix(".xrs"))
     assert done.code == 0, done.err
-    assert done.err.splitlines()[0] == f"engine: PixInsight ({simulator})"
+    assert done.err.splitlines()[0] == f"engine: PixInsight ({SIMULATOR})"
     assert record.engine is not None
     assert record.engine.name == "pixinsight"
     np.testing.assert_allclose(read_image(ours)[1], read_image(theirs)[1], atol=1e-7)

@@ -11,8 +11,7 @@ import pytest
 
 from tests.builders import noisy, write_frame
 from tests.cli.conftest import Run
-
-SIMULATOR = Path(__file__).parents[1] / "simulator" / "PixInsight"
+from tests.simulator import COMMAND, SIMULATOR
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +33,8 @@ def darks(tmp_path: Path) -> Path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to one process there")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "kill", "closed"])
-def test_stopped(darks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"], ids=["Ctrl-C", "kill", "closed"])
+def test_stopped(darks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Whoever stops the program stops its PixInsight too; what was finished is published, another run does the rest."""
     monkeypatch.setenv("AP_SIM_FAULT", "hang@2,ignore-term")
     library = tmp_path / "masters"
@@ -47,7 +46,7 @@ def test_stopped(darks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
         next(begun)
         next(begun)
         family = process.children(recursive=True)
-        process.send_signal(number)
+        process.send_signal(getattr(signal, name))
         told = process.stderr.read()
 
     assert process.returncode == 130
@@ -141,9 +140,7 @@ def test_a_build_over_the_masters_of_a_script_says_that_they_serve_nothing_yet(
     library = tmp_path / "masters"
     script = run("script", darks, library, "--json").document["script"]
     arguments = ("-n=5", "--automation-mode", f"-r={script}", "--force-exit")
-    subprocess.run(
-        [sys.executable, SIMULATOR, *arguments], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    subprocess.run([*COMMAND, *arguments], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     for command in ("plan", "build"):
         done = run(command, darks, library, "--engine", "numpy", "-q")

@@ -15,7 +15,7 @@ from ap_masters.discover import NO_TYPE, Discovery, discover
 from ap_masters.errors import UsageError
 from ap_masters.header_cache import HeaderCache
 from ap_masters.model import FrameType, Reason
-from tests.builders import noisy, write_frame
+from tests.builders import link, noisy, write_frame
 
 BIAS, DARK, DARK_FLAT, FLAT, LIGHT = FrameType
 
@@ -48,24 +48,16 @@ def pack(path: Path, suffix: str) -> Path:
     return packed
 
 
-def can_link(tmp_path: Path) -> bool:
-    try:
-        (tmp_path / "link").symlink_to(tmp_path / "nothing")
-    except OSError:
-        return False
-    (tmp_path / "link").unlink()
-    return True
-
-
 def test_any_mixture_of_folders_formats_and_suffixes(tmp_path: Path) -> None:
     """FITS and XISF in any depth, suffixes in any case, names in any script, are found by folder and name."""
-    for place in ("b/x.FIT", "b/x.fits", "a/deep/er/x.Xisf", "Größe mit Ä/dunkel 1.fts"):
+    places = [Path("b/x.FIT"), Path("b/x.fits"), Path("a/deep/er/x.Xisf"), Path("Größe mit Ä/dunkel 1.fts")]
+    for place in places:
         write_frame(tmp_path / place)
     (tmp_path / "b" / "notes.txt").write_text("not an image", encoding="utf-8")
 
     found = find(tmp_path)
 
-    assert names(found, tmp_path) == ["Größe mit Ä/dunkel 1.fts", "a/deep/er/x.Xisf", "b/x.FIT", "b/x.fits"]
+    assert names(found, tmp_path) == [place.as_posix() for place in sorted(places)]  # where case counts, and where not
     assert found.set_aside == ()
 
 
@@ -219,11 +211,9 @@ def test_images_packed_as_nothing_here_unpacks_are_mentioned(tmp_path: Path) -> 
 
 def test_links_lead_round_in_no_circles(tmp_path: Path) -> None:
     """A link to a folder above ends nowhere; a link to itself is no folder."""
-    if not can_link(tmp_path):
-        pytest.skip("no permission to make links here")
     write_frame(tmp_path / "a" / "x.fits")
-    (tmp_path / "a" / "up").symlink_to(tmp_path, target_is_directory=True)
-    (tmp_path / "self.fits").symlink_to(tmp_path / "self.fits")
+    link(tmp_path / "a" / "up", tmp_path)
+    link(tmp_path / "self.fits", tmp_path / "self.fits")
 
     found = find(tmp_path)
 
@@ -233,23 +223,19 @@ def test_links_lead_round_in_no_circles(tmp_path: Path) -> None:
 
 def test_linked_folders_outside_are_followed(tmp_path: Path) -> None:
     """A link to a folder elsewhere is followed, once, and frames keep the name they were found under."""
-    if not can_link(tmp_path):
-        pytest.skip("no permission to make links here")
     write_frame(tmp_path / "elsewhere" / "x.fits")
     root = tmp_path / "root"
     root.mkdir()
     for name in ("b", "a"):
-        (root / name).symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+        link(root / name, tmp_path / "elsewhere")
 
     assert names(find(root), root) == ["a/x.fits"]
 
 
 def test_a_folder_keeps_its_own_name_beside_a_link_to_it(tmp_path: Path) -> None:
     """Where a folder and a link to it are both there, the folder counts, whichever comes first by name."""
-    if not can_link(tmp_path):
-        pytest.skip("no permission to make links here")
     write_frame(tmp_path / "z" / "x.fits")
-    (tmp_path / "a").symlink_to(tmp_path / "z", target_is_directory=True)
+    link(tmp_path / "a", tmp_path / "z")
 
     assert names(find(tmp_path), tmp_path) == ["z/x.fits"]
 
@@ -303,13 +289,11 @@ def test_two_cameras_started_at_once_are_no_copies(
 
 def test_a_link_to_a_frame_that_is_here_is_a_duplicate(tmp_path: Path) -> None:
     """A linked frame counts once; a link to a frame elsewhere is a frame; a broken link is set aside."""
-    if not can_link(tmp_path):
-        pytest.skip("no permission to make links here")
     here = write_frame(tmp_path / "root" / "x.fits")
     there = write_frame(tmp_path / "there" / "y.fits")
-    (tmp_path / "root" / "a.fits").symlink_to(here)
-    (tmp_path / "root" / "b.fits").symlink_to(there)
-    (tmp_path / "root" / "c.fits").symlink_to(tmp_path / "gone.fits")
+    link(tmp_path / "root" / "a.fits", here)
+    link(tmp_path / "root" / "b.fits", there)
+    link(tmp_path / "root" / "c.fits", tmp_path / "gone.fits")
     root = tmp_path / "root"
 
     found = find(root)

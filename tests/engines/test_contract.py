@@ -1,6 +1,5 @@
 """Both engines make the same masters of the same jobs, and both keep the definitions."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +15,11 @@ from ap_masters.model import Failed, Integrated, Job, Keyword, Rejection
 from tests import reference
 from tests.engines.cases import Cases
 from tests.engines.pixinsight.jobs import make_engine
+from tests.simulator import COMMAND
 
-SIMULATOR = (sys.executable, str(Path(__file__).parent.parent / "simulator" / "PixInsight"))
 ENGINES: dict[str, Callable[[], Engine]] = {
     "numpy": lambda: NumpyEngine(memory=64 << 20),
-    "pixinsight": lambda: make_engine(SIMULATOR),
+    "pixinsight": lambda: make_engine(COMMAND),
 }
 AGREEMENT = 1e-7  # of full scale
 

@@ -1,7 +1,6 @@
 """A whole build whose PixInsight fails: exit code, words, what stands on disk, and that building again completes it."""
 
 import json
-import os
 import subprocess
 from collections.abc import Collection
 from pathlib import Path
@@ -13,11 +12,7 @@ import pytest
 from ap_masters.cli import main
 from tests.builders import noisy, write_frame
 from tests.program import left_running
-
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows starts no program without an .exe")
-
-SIMULATOR = Path(__file__).parent.parent / "simulator" / "PixInsight"
-
+from tests.simulator import COMMAND, SIMULATOR
 
 GAINS = (10, 20, 30, 40)
 
@@ -118,7 +113,7 @@ def test_a_hanging_pixinsight_is_given_up(builder: Builder) -> None:
 
 def test_a_pixinsight_that_is_open_is_left_alone(builder: Builder) -> None:
     """Somebody works in the slot that the build would take: it goes on, and the build takes the next."""
-    with subprocess.Popen([SIMULATOR, "-n=123"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as other:
+    with subprocess.Popen([*COMMAND, "-n=123"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as other:
         assert other.stdout is not None
         while b"Copyright" not in other.stdout.readline():
             pass

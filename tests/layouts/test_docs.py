@@ -61,8 +61,8 @@ def test_the_paths_of_ones_own_that_are_shown_file_a_night() -> None:
         paths = [render(template, master).as_posix() for master in night]
         assert len(set(paths)) == len(night), template
         assert not [path for path in paths if "NO_" in path or "ss/" in path]
-    assert f"`{render(shown.splitlines()[0], EXAMPLES[0])}`" in section.replace("\n", " ")
-    assert f"`{render(shown.splitlines()[0], EXAMPLES[3])}`" in section.replace("\n", " ")
+    assert f"`{render(shown.splitlines()[0], EXAMPLES[0]).as_posix()}`" in section.replace("\n", " ")
+    assert f"`{render(shown.splitlines()[0], EXAMPLES[3]).as_posix()}`" in section.replace("\n", " ")
 
 
 def test_every_value_of_an_own_path_is_listed() -> None:

@@ -10,10 +10,12 @@ from ap_masters.errors import LibraryError
 from ap_masters.library.index import JSON_NAME, write_index
 from ap_masters.library.notes import MirrorNote, write_mirror_notes
 from ap_masters.model import FrameType, MasterStatus
+from tests.builders import nameable
 from tests.library.shelves import SIZE, draft, key, shelve, write_pixels
 from tests.quality.seasons import make_statistics
 
 INDEX = Path("calibration-index.md")
+BAD_NAME = nameable("bad|na`me")
 
 
 def refuse(name: str) -> Any:
@@ -24,7 +26,7 @@ def fill(library: Path) -> None:
     shelve(library, "darks/master 300 é.xisf")
     shelve(library, "darks/master_120.xisf", draft(key=key(exposure=120.0)))
     shelve(library, "bias/master-bias.xisf", draft(FrameType.BIAS))
-    shelve(library, "flats/bad|name.xisf", draft(FrameType.FLAT), status=MasterStatus.QUARANTINED)
+    shelve(library, f"flats/{BAD_NAME}.xisf", draft(FrameType.FLAT), status=MasterStatus.QUARANTINED)
 
 
 def test_the_index_lists_every_master_with_stats_paths_and_checksums(tmp_path: Path) -> None:
@@ -43,7 +45,7 @@ def test_the_index_lists_every_master_with_stats_paths_and_checksums(tmp_path: P
     assert dark["log"] == "logs/20260301_200000.log"
     assert dark["record"] == "darks/master 300 é.xrs"
     assert len(dark["sha256"]) == 64
-    assert masters["quarantine/flats/bad|name.xisf"]["status"] == "quarantined"
+    assert masters[f"quarantine/flats/{BAD_NAME}.xisf"]["status"] == "quarantined"
     assert str(tmp_path) not in text
 
 

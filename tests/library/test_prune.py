@@ -13,6 +13,7 @@ from ap_masters.library.lock import library_lock
 from ap_masters.library.prune import prune
 from ap_masters.model import Keyword, MasterStatus
 from ap_masters.record import Input, Record
+from tests.builders import link
 from tests.library.shelves import NOW, draft, keywords, shelve
 
 SEASON = 183
@@ -123,7 +124,7 @@ def test_a_frame_in_use_stays_under_any_path(tmp_path: Path, hashed: tuple[bool,
     if moved:
         (tmp_path / "raws").rename(elsewhere)
     else:
-        elsewhere.symlink_to(tmp_path / "raws", target_is_directory=True)
+        link(elsewhere, tmp_path / "raws")
     alias = tuple(e.model_copy(update={"path": elsewhere / e.path.name}) for e in inputs)
     old, new = (
         tuple(e if is_hashed else e.model_copy(update={"sha256": None}) for e in frames)

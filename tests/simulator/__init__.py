@@ -16,3 +16,12 @@ request it misbehaves (``faults.py``).
 
 Nothing here shares code with the product's engines; files are read and written through ``ap_masters.images``.
 """
+
+import sys
+from pathlib import Path
+from typing import Final
+
+_HERE: Final = Path(__file__).parent
+
+SIMULATOR: Final = _HERE / ("PixInsight.cmd" if sys.platform == "win32" else "PixInsight")  # as users name it
+COMMAND: Final = (sys.executable, str(_HERE / "PixInsight"))  # the same program, with nothing between

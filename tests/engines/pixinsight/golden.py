@@ -8,6 +8,7 @@ from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.script import render
 from ap_masters.model import FrameType, Job
 from tests.engines.pixinsight.jobs import flat_calibration, make_job
+from tests.engines.pixinsight.stage import without_drive
 
 _TYPES: Final = {"bias": FrameType.BIAS, "dark": FrameType.DARK, "flat": FrameType.FLAT}
 _SCRIPTS: Final = Path(__file__).parents[2] / "data" / "scripts"
@@ -26,4 +27,4 @@ def golden_text(name: str) -> str:
     """Return what is rendered now, with the program's version left out."""
     jobs = [golden_job(name)]
     text = render(jobs, RunPaths.manual(jobs, Path("/library"), stamp="20260129_123456"))
-    return text.replace(__version__, "VERSION")
+    return without_drive(text).replace(__version__, "VERSION")

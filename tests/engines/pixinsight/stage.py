@@ -1,6 +1,7 @@
 """Runs a rendered script on the stage of ``stage.js`` and tells what it did there."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,20 @@ _PLAY: dict[str, Any] = {
 }
 
 
+def without_drive(script: str) -> str:
+    """Return a script that was rendered for ``/library`` as it is where paths have no drive and no backslashes."""
+    drive = Path.cwd().drive
+    if not drive:
+        return script
+    path = rf'"(?:{drive}/|\\\\)((?:library|logs|night|scratch|scripts)(?:/|\\\\)[^"]*)"'
+    return re.sub(path, lambda found: '"/' + found[1].replace(r"\\", "/") + '"', script)
+
+
 def perform(script: str, **play: Any) -> dict[str, Any]:
     """Return what the stage has seen: integrations, calibrations, saved, closed, console, files, removed."""
     context = quickjs.Context()
     context.set_time_limit(20)
-    body = "\n".join("" if line.startswith("#engine") else line for line in script.split("\n"))
+    body = "\n".join("" if line.startswith("#engine") else line for line in without_drive(script).split("\n"))
     context.eval(f"var PLAY = {json.dumps(_PLAY | play)};\n{_STAGE}")
     context.eval(body)
     # Code units above 0x7F leave as escapes: the bridge to Python would spoil lone surrogates.

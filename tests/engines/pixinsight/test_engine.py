@@ -30,9 +30,7 @@ from ap_masters.model import (
 from tests.builders import noisy, write_frame
 from tests.engines.pixinsight.jobs import flat_calibration, make_engine, make_job
 from tests.program import left_running
-
-_SIMULATOR = Path(__file__).parents[2] / "simulator" / "PixInsight"
-_COMMAND = (sys.executable, str(_SIMULATOR))
+from tests.simulator import COMMAND
 
 Run = Callable[..., list[Any]]
 
@@ -59,7 +57,7 @@ class Bench:
     def run(self, jobs: Sequence[Job], **settings: Any) -> list[Any]:
         """Run ``jobs`` in an engine of short patience."""
         chosen: dict[str, Any] = {
-            "command": _COMMAND,
+            "command": COMMAND,
             "timeout_s": 30.0,
             "startup_timeout_s": 30.0,
             "script_dir": self.logs,
@@ -337,7 +335,7 @@ def test_interrupted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         if news.job_id == "second" and news.state is JobState.RUNNING:
             raise KeyboardInterrupt
 
-    engine = make_engine(_COMMAND)
+    engine = make_engine(COMMAND)
     with pytest.raises(Interrupted) as raised:
         engine.run([bench.job("first"), bench.job("second")], bench.work, stop_at_second)
 
@@ -356,7 +354,7 @@ def test_no_second_start(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
             shutil.rmtree(bench.logs)
             bench.logs.write_text("a file in the way", encoding="utf-8")
 
-    engine = make_engine(_COMMAND, script_dir=bench.logs, log_dir=bench.logs)
+    engine = make_engine(COMMAND, script_dir=bench.logs, log_dir=bench.logs)
     first, second = engine.run([bench.job("first"), bench.job("second")], bench.work, vanish)
 
     assert isinstance(first, Integrated)
@@ -397,7 +395,7 @@ def test_no_file_is_written_twice(bench: Bench) -> None:
 
 def test_only_the_last_stays_open(bench: Bench) -> None:
     """A build has several stages: with --no-force-exit one PixInsight is open at its end, in the wanted slot."""
-    engine = make_engine(_COMMAND, instance_id=77, force_exit=False)
+    engine = make_engine(COMMAND, instance_id=77, force_exit=False)
     for name in ("first", "second"):
         folder = bench.work / name
         folder.mkdir()

@@ -245,7 +245,7 @@ def test_arguments() -> None:
     assert arguments(Path("/a b/s.js"), 123, force_exit=True) == (
         "-n=123",
         "--automation-mode",
-        "-r=/a b/s.js",
+        f"-r={Path('/a b/s.js')}",
         "--force-exit",
     )
     assert "--force-exit" not in arguments(Path("/a/s.js"), 1, force_exit=False)

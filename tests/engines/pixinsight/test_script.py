@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ap_masters import __version__, record
@@ -114,6 +114,7 @@ def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_values_survive(filter_name: str, file_name: str, comment: str, number: float) -> None:
     """Whatever a header or a file name holds arrives in PixInsight as it is, and never as code."""
     path = Path("/night") / file_name.replace("\0", "0")
+    assume(path.is_relative_to("/night"))  # not where the name is itself a path, or a drive
     keywords = (Keyword("FILTER", filter_name, comment), Keyword("HISTORY", None, comment), Keyword("X", number, ""))
     job = make_job(paths=(path, path, path), key={"filter": filter_name}, keywords=keywords)
 
