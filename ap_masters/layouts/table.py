@@ -61,7 +61,8 @@ _ROWS = (
             BIAS: "master/masterBias" + _AP,
             DARK: "master/masterDark" + _AP + "_<EXPOSURE_{exposure}>",
             DARK_FLAT: "master/masterDarkFlat" + _AP + "_<EXPOSURE_{exposure}>",
-            FLAT: "master/masterFlat" + _AP + "[_EXPOSURE_{exposure}]_<DATE-OBS_{date}>_<FILTER_{filter}>",
+            FLAT: "master/masterFlat" + _AP + "[_EXPOSURE_{exposure}]_<DATE-OBS_{date}>_<FILTER_{filter}>"
+            "[_ROTATANG_{rotation}]",
         },
     ),
     Layout(
@@ -120,7 +121,7 @@ _ROWS = (
             + _WBPP
             + "_ROLE-DarkFlat",
             FLAT: "master/masterFlat_<BIN-{binning:short}>_{size}_FILTER-{filter:wbpp}_{colour}"
-            "[_EXPOSURE-{exposure:00}s]" + _WBPP + "[_DATE-{date}]",
+            "[_EXPOSURE-{exposure:00}s]" + _WBPP + "[_DATE-{date}][_ROTATANG-{rotation}]",
         },
         text=texts.WBPP,
     ),

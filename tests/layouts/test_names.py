@@ -167,6 +167,15 @@ def test_in_the_default_layout_common_differences_have_names_of_their_own(change
     assert plain.as_posix().casefold() != other.as_posix().casefold()
 
 
+@pytest.mark.parametrize("layout", ["ap", "wbpp"])
+def test_flats_of_two_angles_of_a_rotator_have_names_of_their_own(layout: str) -> None:
+    """Both may be taken in one night; without a rotator, the name is as it ever was."""
+    plain, zero, right = (render(layout, naming(FLAT, **S4, rotation=angle)).name for angle in (None, 0.2, 90.0))
+
+    assert "ROTATANG" not in plain
+    assert [name.split("ROTATANG")[1][1:] for name in (zero, right)] == ["0.xisf", "90.xisf"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "spelled"),
     [
