@@ -282,7 +282,8 @@ def describe(light: PlannedLight) -> str:
 def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
     """Write the result as a dated note into the library's ``notes`` and return its path (S0-26, S1-24).
 
-    Raises LibraryError where it cannot be written.
+    Masters stand in it by their places in the library, so that it holds wherever that is moved. Raises LibraryError
+    where it cannot be written.
     """
     served = sum(row.served for row in validation.rows)
     lines = [
@@ -294,8 +295,8 @@ def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
         "|---|---|--:|---|",
     ]
     for row in validation.rows:
-        flat = "" if row.flat is None else (row.flat.master or "missing")
-        cells = (row.description, row.dark.master or "missing", f"{row.dark.have}/{row.dark.need}", flat)
+        flat = "" if row.flat is None else _place(row.flat, library)
+        cells = (row.description, _place(row.dark, library), f"{row.dark.have}/{row.dark.need}", flat)
         lines.append("| " + " | ".join(markdown(cell) for cell in cells) + " |")
     path = library / "notes" / f"validation_{stamp(now)}.md"
     try:
@@ -307,3 +308,10 @@ def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
             "Mend the permissions or make room there, or ask without --note"
         ) from error
     return path
+
+
+def _place(coverage: Coverage, library: Path) -> str:
+    if coverage.master is None:
+        return "missing"
+    master = Path(coverage.master)
+    return (master.relative_to(library) if master.is_relative_to(library) else master).as_posix()

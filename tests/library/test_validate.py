@@ -304,6 +304,16 @@ def test_the_result_is_kept_as_a_dated_note(tmp_path: Path) -> None:
     assert "O\\|III" in text
 
 
+def test_a_note_names_masters_by_their_place_in_the_library(tmp_path: Path) -> None:
+    """So it holds wherever the library is moved or mirrored to, as the calibration index does (S1-23)."""
+    dark = master(path=tmp_path / "master" / "dark.xisf")
+    flat = master(FrameType.FLAT, path=tmp_path / "master" / "flat.xisf", filter="L")
+
+    text = write_note(tmp_path, plan(dark, flat, filter="L"), now=datetime(2026, 3, 1, tzinfo=UTC)).read_text("utf-8")
+
+    assert "| master/dark.xisf | 32/30 | master/flat.xisf |" in text
+
+
 def test_a_note_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     """A file stands where the folder of notes belongs: which, why, and what to do."""
     (tmp_path / "notes").write_text("mine", encoding="utf-8")
