@@ -111,7 +111,7 @@ def test_s0_34_a_label_chooses_the_masters_of_an_interim_run() -> None:
     """With labels asked for, only masters that carry them serve; without, labelled masters serve like others."""
     usual, interim = make_master(DARK, "usual.xisf"), make_master(DARK, "interim.xisf", labels=("interim",))
 
-    found = match_light(light(), [usual, interim], SETTINGS, labels=("interim",))
+    found = match_light(light(), [usual, interim], SETTINGS, labels=("Interim",))
 
     assert found.dark == interim
     assert decision(found.decisions, "usual.xisf").field == "label"

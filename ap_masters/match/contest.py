@@ -141,7 +141,7 @@ class Contest:
             return Difference("status", f"it is {master.status.told}; only published masters serve")
         if master.damaged:
             return Difference("file", "its file is not the one its record tells of: build it again, or restore it")
-        missing = [label for label in labels if label not in master.labels]
+        missing = [label for label in labels if label.lower() not in master.labels]
         return Difference("label", f"it is not labelled {', '.join(missing)}") if missing else None
 
     def _stand(
