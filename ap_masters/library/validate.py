@@ -188,7 +188,7 @@ def _planned_row(
             found = match_light(frame, [*masters, *flats], match, with_flat=with_flat)
             answers.append((found, _row(light, found, counts, with_flat=with_flat)))
     if not answers:
-        empty = LightMatch(problems=("no master of that camera, gain, offset, binning or readout mode",))
+        empty = LightMatch(problems=("no master of that camera, gain, offset, binning, readout mode or USB limit",))
         return _row(light, empty, counts, with_flat=with_flat)
 
     def merit(answer: tuple[LightMatch, Row]) -> tuple[float, ...]:
