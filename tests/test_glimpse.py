@@ -62,7 +62,7 @@ def test_a_colour_that_clips_drops_the_flat_and_is_named(tmp_path: Path) -> None
 
     (aside,) = unfit(FLAT, [frame], glimpses([frame]), *SETTINGS)
 
-    assert aside.detail == "the median of its blue pixels is 62,258 ADU (95.0% of full scale), above the limit of 90%"
+    assert aside.detail == "the median of its blue pixels is 62,258 ADU (95 % of full scale), above the limit of 90 %"
 
 
 def test_a_colour_that_is_dark_is_told_and_kept(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_colour_that_is_dark_is_told_and_kept(tmp_path: Path) -> None:
 
     assert unfit(FLAT, [frame], seen, *SETTINGS) == ()
     assert warning is not None
-    assert "blue 655 ADU (1.0% of full scale)" in warning
+    assert "blue 655 ADU (0.999 % of full scale)" in warning
     assert faint_colours(FrameType.DARK, seen, FlatSettings()) is None
 
 
@@ -163,6 +163,20 @@ def test_flats_saturated_below_65535_are_dropped(tmp_path: Path, white: int, ste
         assert "of its samples are saturated (limit 0.10%)" in detail
         assert f"they stand at {white:,} ADU, and none above" in detail
     assert third == ""
+
+
+@pytest.mark.parametrize(("level", "white", "hinted"), [(1300, 4095, True), (1300, 65535, False), (1600, 4095, False)])
+def test_a_dark_flat_group_may_be_one_of_a_camera_of_12_bits(
+    tmp_path: Path, level: int, white: int, hinted: bool
+) -> None:
+    """S3-21: a third of full well is 2 % of 65535 there; nothing in a header tells, so the setting is named."""
+    frame = flat_of(1, level, white=white)
+    frame[3, 5] = white  # a hot pixel
+
+    (detail,) = judged(tmp_path, [frame], IMAGETYP="FLAT")
+
+    assert ("12 bits" in detail) is hinted
+    assert ("of full scale), below the limit of 2 % (flat.drop_below)" in detail) is (level < 1500)
 
 
 def test_sound_flats_are_not_taken_for_saturated(tmp_path: Path) -> None:

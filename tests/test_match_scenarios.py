@@ -49,6 +49,40 @@ def test_s0_03_masters_of_two_set_points_coexist_and_each_light_gets_its_own() -
     assert found == library
 
 
+@pytest.mark.parametrize(
+    ("temperature", "first", "field"),
+    [
+        pytest.param(-10.0, "cold", "time", id="the same: the nearer in time"),
+        pytest.param(-10.3, "cold", "time", id="within what a cooler holds"),
+        pytest.param(-10.4, "exact", "temperature", id="beyond it"),
+        pytest.param(-9.2, "exact", "temperature", id="warmer"),
+    ],
+)
+def test_s0_03_of_two_darks_the_one_of_the_light_s_own_temperature_serves(
+    temperature: float, first: str, field: str
+) -> None:
+    """A degree is a tenth of the dark current, a month is nothing; where a cooler tells no difference time decides."""
+    cold = make_master(DARK, "cold.xisf", temperature=temperature, started=DUSK)
+    exact = make_master(DARK, "exact.xisf", temperature=-10.0)
+
+    found = match_light(light(set_temperature=-10.0), [cold, exact], SETTINGS)
+
+    assert found.dark == {"cold": cold, "exact": exact}[first]
+    assert [d.field for d in found.decisions] == [None, field]
+
+
+def test_s0_03_a_wider_tolerance_takes_the_nearest_set_point() -> None:
+    """Also where the other one was taken nearer in time; exposures come first, as S4-19 has it."""
+    library = [make_master(DARK, f"dark{t}.xisf", temperature=t) for t in (-15.0, -10.0)]
+
+    found = match_light(light(set_temperature=-12.0), library, settings(temperature_tolerance_c=3.0))
+
+    assert found.dark == library[1]
+    assert decision(found.decisions, "dark-15.0.xisf").reason == (
+        "temperature -15 °C; dark-10.0.xisf with -10 °C comes first: the light has -12 °C"
+    )
+
+
 def test_s0_05_a_dark_taken_through_a_filter_slot_is_a_dark_all_the_same() -> None:
     """The slot's name in FILTER neither splits darks nor keeps one from serving."""
     slot = make_master(DARK, "slot.xisf", filter="Dark")
@@ -77,7 +111,7 @@ def test_s0_34_a_label_chooses_the_masters_of_an_interim_run() -> None:
     """With labels asked for, only masters that carry them serve; without, labelled masters serve like others."""
     usual, interim = make_master(DARK, "usual.xisf"), make_master(DARK, "interim.xisf", labels=("interim",))
 
-    found = match_light(light(), [usual, interim], SETTINGS, labels=("interim",))
+    found = match_light(light(), [usual, interim], SETTINGS, labels=("Interim",))
 
     assert found.dark == interim
     assert decision(found.decisions, "usual.xisf").field == "label"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -27,7 +28,10 @@ def publish(screen: Screen, loaded: Loaded, words: Masters, reason: Why) -> None
     """Publish candidate, quarantined or superseded masters by hand, with a reason; each is told."""
     from ap_masters.library import status
 
-    _change_each(screen, loaded, "publish", words, reason, partial(status.publish, settings=loaded.settings))
+    status.need_reason(reason, "publish")
+    library, named = _library_of(words)
+    change = partial(status.publish, reason=reason, settings=loaded.settings)
+    _change_each(screen, loaded, "publish", library, named, change)
 
 
 @with_settings()
@@ -35,9 +39,10 @@ def quarantine(screen: Screen, loaded: Loaded, words: Masters, reason: Why) -> N
     """Take masters out of use, with a reason; each keeps its record."""
     from ap_masters.library import status
 
-    _change_each(
-        screen, loaded, "quarantine", words, reason, partial(status.quarantine, quality=loaded.settings.quality)
-    )
+    status.need_reason(reason, "quarantine")
+    library, named = _library_of(words)
+    change = partial(status.quarantine, reason=reason, quality=loaded.settings.quality)
+    _change_each(screen, loaded, "quarantine", library, named, change)
 
 
 @with_settings()
@@ -48,23 +53,22 @@ def label(
         list[str],
         typer.Argument(
             metavar="[DIR] MASTER [LABEL]",
-            help="A master, its library where it is not around it, and labels to give, such as interim.",
+            help="Masters (wildcards, too), before them their library where that is not a folder around them, and "
+            "labels to give, such as interim.",
             show_default=False,
         ),
     ],
     remove: Annotated[list[str] | None, typer.Option("--remove", help="A label to take away.")] = None,
 ) -> None:
-    """Give a master labels such as interim, or take them away; matching can ask for them."""
+    """Give masters labels such as interim, or take them away; matching can ask for them."""
+    from ap_masters.images import is_image_name
     from ap_masters.library import status
 
-    library, (master, *labels) = _library_of(words)
-    add = [str(label) for label in labels]
-    suffix, quality = loaded.settings.library.record_suffix, loaded.settings.quality
-    done = status.label(library, master, add, remove or (), now=datetime.now(UTC), suffix=suffix, quality=quality)
-    if screen.json:
-        screen.document("library label", change=done)
-    _changed(screen, done)
-    _index(screen, loaded, library)
+    library, (first, *rest) = _library_of(words)
+    more = list(takewhile(is_image_name, rest))  # of a wildcard that the shell has expanded
+    labels = [str(word) for word in rest[len(more) :]]
+    change = partial(status.label, add=labels, remove=remove or (), quality=loaded.settings.quality)
+    _change_each(screen, loaded, "label", library, [first, *more], change)
 
 
 @with_settings(flags.OUTPUT.only(flags.LAYOUT))
@@ -171,22 +175,20 @@ def prune(
 class _ChangeOne(Protocol):
     """Change one master by hand."""
 
-    def __call__(self, library: Path, master: Path, reason: str, *, now: datetime, suffix: str) -> "Change": ...
+    def __call__(self, library: Path, master: Path, *, now: datetime, suffix: str) -> "Change": ...
 
 
-def _change_each(screen: Screen, loaded: Loaded, verb: str, words: list[str], reason: str, change: _ChangeOne) -> None:
+def _change_each(
+    screen: Screen, loaded: Loaded, verb: str, library: Path, named: Sequence[Path], change: _ChangeOne
+) -> None:
     """Change each of the masters and tell it; where one of several is refused that is told, and the others go on."""
-    from ap_masters.library import status
-
-    status.need_reason(reason, verb)
     suffix = loaded.settings.library.record_suffix
-    library, named = _library_of(words)
     masters = _named(library, named)
     changes: list[Change] = []
     failures: list[tuple[Path, ApMastersError]] = []
     for master in masters:
         try:
-            changes.append(change(library, master, reason, now=datetime.now(UTC), suffix=suffix))
+            changes.append(change(library, master, now=datetime.now(UTC), suffix=suffix))
         except (ApMastersError, OSError) as error:
             if len(masters) == 1:
                 raise

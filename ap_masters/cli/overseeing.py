@@ -177,7 +177,7 @@ def _validation(screen: Screen, result: "Validation") -> None:
             (
                 str(gap.count),
                 gap.type,
-                gap.camera or "",
+                " ".join(filter(None, (gap.camera, gap.camera_id))),
                 gap.binning or "",
                 *("" if v is None else f"{v:g}" for v in (gap.exposure, gap.gain, gap.offset)),
                 "" if gap.temperature is None else degrees(gap.temperature, ""),

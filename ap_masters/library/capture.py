@@ -23,12 +23,14 @@ class PlannedLight(Noun):
 
     exposure: float = Field(ge=0, allow_inf_nan=False)
     camera: str | None = None
+    camera_id: str | None = None
     gain: float | None = None
     offset: float | None = None
     temperature: float | None = None
     x_binning: int | None = Field(None, ge=1)
     y_binning: int | None = Field(None, ge=1)
     readout_mode: str | None = None
+    usb_limit: float | None = None
     filter: str | None = None
     telescope: str | None = None
     count: int | None = Field(None, ge=1)  # frames wanted in the master
@@ -46,7 +48,9 @@ class Gap(Noun):
     temperature: float | None
     binning: str | None
     readout_mode: str | None
+    usb_limit: float | None
     camera: str | None
+    camera_id: str | None
     filter: str | None
     have: int
     need: int
@@ -101,6 +105,8 @@ _COLUMNS: Final = (
     _Column(frozenset({"count", "frames", "number"}), "count", _whole),
     _Column(frozenset({"filter"}), "filter", str),
     _Column(frozenset({"camera", "instrume"}), "camera", str),
+    _Column(frozenset({"camera_id", "cameraid"}), "camera_id", str),
+    _Column(frozenset({"usb_limit", "usblimit", "usb"}), "usb_limit", _number),
     _Column(frozenset({"telescope", "telescop"}), "telescope", str),
     _Column(frozenset({"readout", "readout_mode", "readoutm", "mode"}), "readout_mode", str),
     _Column(frozenset({"binning", "bin", "xbinning"}), "x_binning", _binning),
@@ -112,9 +118,9 @@ _COLUMNS: Final = (
 def read_plan(path: Path) -> tuple[PlannedLight, ...]:
     """Return the rows of a capture plan in CSV (comma or semicolon, headings in the first line).
 
-    ``exposure`` has to be there; gain, offset, temperature, count, filter, camera, telescope, readout, binning,
-    optional and name may. Other columns and lines that begin with ``#`` are passed over. Raises UsageError with
-    the line that cannot be read, and why; also for a column whose heading is nearly one of these.
+    ``exposure`` has to be there; gain, offset, temperature, count, filter, camera, camera_id, telescope, readout,
+    usb_limit, binning, optional and name may. Other columns and lines that begin with ``#`` are passed over. Raises
+    UsageError with the line that cannot be read, and why; also for a column whose heading is nearly one of these.
     """
     try:
         text = text_of(path.read_bytes())

@@ -106,7 +106,10 @@ def label(
     suffix: str = ".xrs",
     quality: QualitySettings | None = None,
 ) -> Change:
-    """Give a master labels such as ``interim``, or take them away. Raises UsageError for a label that is no word."""
+    """Give a master labels such as ``interim``, or take them away; they are kept in lower case.
+
+    Raises UsageError for a label that is no word.
+    """
     for word in (*add, *remove):
         if not _LABEL.fullmatch(word):
             raise UsageError(f"'{word}' is no label: use up to 40 letters, digits and . _ + -")
@@ -114,7 +117,7 @@ def label(
     with library_lock(library):
         source = locate(library, master)
         record = _record(library / source, library, now, suffix, quality)
-        labels = tuple(sorted((set(record.labels) | set(add)) - set(remove)))
+        labels = tuple(sorted(({*record.labels} | {word.lower() for word in add}) - {word.lower() for word in remove}))
         if labels != record.labels:
             reason = "labels: " + (", ".join(labels) or "none")
             record = _with_event(record, Event(at=now, status=record.status, reason=reason))

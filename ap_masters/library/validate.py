@@ -188,7 +188,7 @@ def _planned_row(
             found = match_light(frame, [*masters, *flats], match, with_flat=with_flat)
             answers.append((found, _row(light, found, counts, with_flat=with_flat)))
     if not answers:
-        empty = LightMatch(problems=("no master of that camera, gain, offset, binning or readout mode",))
+        empty = LightMatch(problems=("no master of that camera, gain, offset, binning, readout mode or USB limit",))
         return _row(light, empty, counts, with_flat=with_flat)
 
     def merit(answer: tuple[LightMatch, Row]) -> tuple[float, ...]:
@@ -259,7 +259,9 @@ def _gaps(row: Row) -> Iterable[Gap]:
                 temperature=light.temperature,
                 binning=f"{light.x_binning}x{light.y_binning or light.x_binning}" if light.x_binning else None,
                 readout_mode=light.readout_mode,
+                usb_limit=None if flat else light.usb_limit,
                 camera=light.camera,
+                camera_id=light.camera_id,
                 filter=light.filter if flat else None,
                 have=coverage.have,
                 need=coverage.need,
@@ -282,7 +284,8 @@ def describe(light: PlannedLight) -> str:
 def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
     """Write the result as a dated note into the library's ``notes`` and return its path (S0-26, S1-24).
 
-    Raises LibraryError where it cannot be written.
+    Masters stand in it by their places in the library, so that it holds wherever that is moved. Raises LibraryError
+    where it cannot be written.
     """
     served = sum(row.served for row in validation.rows)
     lines = [
@@ -294,8 +297,8 @@ def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
         "|---|---|--:|---|",
     ]
     for row in validation.rows:
-        flat = "" if row.flat is None else (row.flat.master or "missing")
-        cells = (row.description, row.dark.master or "missing", f"{row.dark.have}/{row.dark.need}", flat)
+        flat = "" if row.flat is None else _place(row.flat, library)
+        cells = (row.description, _place(row.dark, library), f"{row.dark.have}/{row.dark.need}", flat)
         lines.append("| " + " | ".join(markdown(cell) for cell in cells) + " |")
     path = library / "notes" / f"validation_{stamp(now)}.md"
     try:
@@ -307,3 +310,10 @@ def write_note(library: Path, validation: Validation, *, now: datetime) -> Path:
             "Mend the permissions or make room there, or ask without --note"
         ) from error
     return path
+
+
+def _place(coverage: Coverage, library: Path) -> str:
+    if coverage.master is None:
+        return "missing"
+    master = Path(coverage.master)
+    return (master.relative_to(library) if master.is_relative_to(library) else master).as_posix()

@@ -91,6 +91,7 @@ _ADVICE: Final = (Rule("telescope", lambda key: key.telescope), _FOCAL_LENGTH, _
 
 _NIGHT: Final = timedelta(days=1)  # noon to noon
 _SAME = 1e-6  # 100 and 100.0000001 are one gain
+_HELD_C: Final = 0.3  # what a cooler lets the sensor wander while frames are taken (S0-18, S1-04)
 
 
 def close(a: float, b: float, tolerance: float) -> bool:
@@ -159,6 +160,17 @@ def lies_otherwise(master: Master, want: Wanted) -> str | None:
     if mine is None or theirs is None or mine == theirs:
         return None
     return f"Bayer pattern {mine}, {want.have} {theirs}; their colours would be mixed up"
+
+
+def degrees_apart(key: GroupKey, want: Wanted) -> float:
+    """Return how far a master's temperature is from the one wanted, beyond what a cooler holds; 0 where unknown.
+
+    Dark current grows by a tenth with a degree: that is more than a sensor changes in weeks.
+    """
+    mine, theirs = key.temperature, want.key.temperature
+    if mine is None or theirs is None or within(mine, theirs, _HELD_C):
+        return 0.0
+    return round(abs(mine - theirs) - _HELD_C, 6)  # -10.5 and -9.5 are as far from -10
 
 
 def is_turned(key: GroupKey, want: Wanted) -> bool:

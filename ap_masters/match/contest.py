@@ -24,6 +24,7 @@ class Standing(NamedTuple):
     outside: bool  # a dark flat of which not every frame is within the window of hours
     higher: bool  # a dark to be scaled down: S4 takes the nearest lower or equal one first
     off: float  # a dark's exposure from the one wanted, s
+    apart: float  # a dark's temperature from the one wanted, °C, less what a cooler lets it wander
     zoomed: bool  # a flat of another focal length: its corners are darker, or less dark
     turned: bool  # a flat of another angle of the rotator: its dust lies elsewhere
     earlier: bool  # a dark flat before the flats, where later ones are preferred (S2-57: thermal drift)
@@ -140,7 +141,7 @@ class Contest:
             return Difference("status", f"it is {master.status.told}; only published masters serve")
         if master.damaged:
             return Difference("file", "its file is not the one its record tells of: build it again, or restore it")
-        missing = [label for label in labels if label not in master.labels]
+        missing = [label for label in labels if label.lower() not in master.labels]
         return Difference("label", f"it is not labelled {', '.join(missing)}") if missing else None
 
     def _stand(
@@ -158,6 +159,7 @@ class Contest:
             outside=dark_flat and not inside,
             higher=off > 0,
             off=abs(off),
+            apart=comparison.degrees_apart(master.key, self.want) if master.key.type is DARK else 0.0,
             zoomed=comparison.is_zoomed(master.key, self.want),
             turned=comparison.is_turned(master.key, self.want),
             earlier=dark_flat and inside and self.settings.prefer_later and gap is not None and gap < 0,

@@ -11,7 +11,7 @@ from typing import Final
 from ap_masters.match.comparison import RULES, show
 from ap_masters.match.contest import BIAS, DARK, Candidate, Contest, Standing
 from ap_masters.model import Decision, FrameType
-from ap_masters.wording import number
+from ap_masters.wording import degrees, number
 
 Taken = tuple[Candidate, str]
 """A candidate that was taken, and why."""
@@ -115,6 +115,13 @@ def _by_exposure(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     return f"exposure {mine}; {contest.name(winner)} with {theirs} comes first: nearest lower, else nearest higher"
 
 
+def _by_temperature(contest: Contest, loser: Candidate, winner: Candidate) -> str:
+    mine, theirs, wanted = (
+        degrees(k.temperature or 0.0) for k in (loser.master.key, winner.master.key, contest.want.key)
+    )
+    return f"temperature {mine}; {contest.name(winner)} with {theirs} comes first: {contest.want.have} {wanted}"
+
+
 def _by_unknown(contest: Contest, loser: Candidate, winner: Candidate) -> str:
     return f"{'; '.join(d.text for d in loser.passed)}; more is known of {contest.name(winner)}"
 
@@ -152,6 +159,7 @@ _LOST: Final[dict[str, tuple[str, Callable[[Contest, Candidate, Candidate], str]
     "outside": ("time", _by_window),
     "higher": ("exposure", _by_exposure),
     "off": ("exposure", _by_exposure),
+    "apart": ("temperature", _by_temperature),
     "zoomed": ("focal length", _by_focal_length),
     "turned": ("rotator angle", _by_angle),
     "earlier": ("time", _by_time),

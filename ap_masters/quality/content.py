@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ap_masters.images.scale import ADU
-from ap_masters.model import UNLIT, Rejection, inclusive
+from ap_masters.model import UNLIT, FrameType, Rejection, inclusive
 from ap_masters.quality import levels
 from ap_masters.quality.case import SIGNIFICANT, Case, beyond, told
 from ap_masters.quality.metrics import value_of
@@ -143,14 +143,28 @@ def flat_level(case: Case) -> Iterator[Finding]:
     level = case.value("flat level")
     if level is None:
         return
-    ranges: list[tuple[Severity, float, float]] = [("refuse", case.flat.drop_below, case.flat.drop_above)]
-    if case.record.recipe.target_median is None:  # PULSAR's 5000 ADU is no exposure to recommend another for
-        ranges.append(("note", case.flat.recommended_low, case.flat.recommended_high))
+    ranges: tuple[tuple[Severity, float, float], ...] = (
+        ("refuse", case.flat.drop_below, case.flat.drop_above),
+        ("note", case.flat.recommended_low, case.flat.recommended_high),
+    )
     for severity, low, high in ranges:
         if not 100 * low <= level <= 100 * high:
             message = f"flat level {level:.1f} % of full scale, outside {100 * low:g} to {percent(100 * high)}"
             yield Finding(severity=severity, metric="flat level", message=message, value=level, unit="%")
             return
+
+
+def target(case: Case) -> Iterator[Finding]:
+    """Yield a median that flats were scaled to and that can hardly be meant: beyond full scale, or a share of it."""
+    asked, most = case.record.recipe.target_median, case.flat.drop_above
+    if asked is None or case.type is not FrameType.FLAT:
+        return
+    if asked > most * ADU:
+        message = f"scaled to a median of {asked:g} ADU: what is brighter is beyond full scale"
+        yield Finding(severity="refuse", metric="median", message=message, value=asked, limit=most * ADU, unit="ADU")
+    elif asked < 1:
+        message = f"scaled to a median of {asked:g} ADU; {percent(100 * asked)} of full scale are {asked * ADU:.0f} ADU"
+        yield Finding(severity="warning", metric="median", message=message, value=asked, unit="ADU")
 
 
 def flat_shape(case: Case) -> Iterator[Finding]:

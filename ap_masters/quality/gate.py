@@ -23,6 +23,7 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     content.temperature,
     content.cooler_power,
     content.flat_level,
+    content.target,
     content.flat_shape,
     content.noise,
     content.gain,

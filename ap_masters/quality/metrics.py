@@ -6,7 +6,7 @@ Levels are in ADU of the 16-bit range (value in [0, 1] times 65535), whatever sc
 
 import math
 from collections.abc import Callable
-from statistics import fmean
+from statistics import fmean, median
 from typing import NamedTuple
 
 from ap_masters.images.scale import ADU
@@ -173,6 +173,14 @@ def _asymmetry(facts: Facts) -> Estimate | None:
     return Estimate(100 * grid.asymmetry(facts.blocks)) if usable else None
 
 
+def _flat_level(facts: Facts) -> Estimate | None:
+    """Return how bright the flats were; where each was scaled to a median that was asked for, only they tell it."""
+    if facts.record.recipe.target_median is None:
+        return Estimate(100 * facts.median / ADU)
+    known = frame_levels(facts.record)
+    return Estimate(100 * median(known) / ADU, note="of the frames, before they were scaled") if known else None
+
+
 def _flat_spread(facts: Facts) -> Estimate | None:
     return Estimate(_stddev(facts).value / ADU)
 
@@ -241,7 +249,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("amp glow", "ADU/s", DARKS, _glow, "brightest border zone above the centre", "e-/s"),
     Metric("row banding", "ADU", UNLIT, _row_banding, "scatter of row medians beyond white noise and plane", "e-"),
     Metric("column banding", "ADU", UNLIT, _column_banding, "the same of column medians", "e-"),
-    Metric("flat level", "%", _FLATS, lambda f: Estimate(100 * f.median / ADU), "median / full scale"),
+    Metric("flat level", "%", _FLATS, _flat_level, "median / full scale"),
     Metric("flat spread", "", _FLATS, _flat_spread, "standard deviation in [0, 1]"),
     Metric("fall-off", "%", _FLATS, _fall_off, "mean corner block against the centre blocks"),
     Metric("asymmetry", "%", _FLATS, _asymmetry, "larger difference of opposite halves / centre"),

@@ -13,10 +13,11 @@ from typing import Final, NamedTuple
 from ap_masters.config import FlatSettings, QualitySettings
 from ap_masters.images.scale import ADU
 from ap_masters.model import Frame, FrameType, Reason, SetAside
+from ap_masters.wording import percent
 
 _COLOURS: Final = {"R": "red", "G": "green", "B": "blue", "C": "cyan", "M": "magenta", "Y": "yellow"}
 
-
+_WHITE_OF_12_BITS: Final = 4095
 HOT_PIXELS: Final = 1e-4  # of the samples may stand at the greatest value without being looked into
 _STEEP: Final = 4.0  # times what stands one value below: a pile, where light falls off
 _FAR_BELOW_ZERO: Final = 0.02  # of full scale; more than anything that was subtracted by mistake
@@ -110,14 +111,23 @@ def _burnt_or_empty(glimpse: Glimpse, white: float, flat: FlatSettings) -> str |
         where = "" if white >= 1 else f": they stand at {white * ADU:,.0f} ADU, and none above"
         return f"{glimpse.at_peak:.2%} of its samples are saturated (limit {flat.saturated_fraction:.2%}){where}"
     if glimpse.level > flat.drop_above:
-        return f"its median is {_percent(glimpse.level)}, above the limit of {flat.drop_above:.0%}"
+        return f"its median is {_share(glimpse.level)}, above the limit of {percent(100 * flat.drop_above)}"
     if glimpse.level < flat.drop_below:
-        return f"its median is {_percent(glimpse.level)}, below the limit of {flat.drop_below:.0%}"
+        limit = f"the limit of {percent(100 * flat.drop_below)} (flat.drop_below)"
+        return f"its median is {_share(glimpse.level)}, below {limit}{_perhaps_12_bits(glimpse)}"
     for letter, level in glimpse.colours.items():
         if level > flat.drop_above:
             name = _COLOURS.get(letter, letter)
-            return f"the median of its {name} pixels is {_percent(level)}, above the limit of {flat.drop_above:.0%}"
+            limit = percent(100 * flat.drop_above)
+            return f"the median of its {name} pixels is {_share(level)}, above the limit of {limit}"
     return None
+
+
+def _perhaps_12_bits(glimpse: Glimpse) -> str:
+    """Return what to do where a third of full well may be 2 % of 65535 (S3-21): no header tells of a camera's bits."""
+    if glimpse.peak * ADU > _WHITE_OF_12_BITS:
+        return ""
+    return f"; a camera of 12 bits that does not scale its counts up ends at {_WHITE_OF_12_BITS} ADU: lower it for one"
 
 
 def faint_colours(frame_type: FrameType, seen: Sequence[Glimpse | None], flat: FlatSettings) -> str | None:
@@ -134,7 +144,7 @@ def faint_colours(frame_type: FrameType, seen: Sequence[Glimpse | None], flat: F
     faint = {letter: median(values) for letter, values in levels.items() if median(values) < flat.drop_below}
     if not faint:
         return None
-    told = ", ".join(f"{_COLOURS.get(letter, letter)} {_percent(level)}" for letter, level in faint.items())
+    told = ", ".join(f"{_COLOURS.get(letter, letter)} {_share(level)}" for letter, level in faint.items())
     return f"the light leaves a colour almost dark: {told}; the master is noise there"
 
 
@@ -142,7 +152,7 @@ def _lit(glimpse: Glimpse, centre: float, quality: QualitySettings) -> str | Non
     """A dark or bias far above its group has seen light, or is another frame with a wrong type."""
     if glimpse.level - centre > quality.lit_dark_fraction:
         return (
-            f"its median is {_percent(glimpse.level)}, its group's {_percent(centre)}: it has seen light, "
+            f"its median is {_share(glimpse.level)}, its group's {_share(centre)}: it has seen light, "
             "or is a light or flat with a wrong type"
         )
     return None
@@ -166,5 +176,5 @@ def _coloured(glimpse: Glimpse) -> str | None:
     return f"its pixels of 2 x 2 have medians of {told} ADU, as of light through colour filters: it has seen light"
 
 
-def _percent(level: float) -> str:
-    return f"{level * ADU:,.0f} ADU ({level:.1%} of full scale)"
+def _share(level: float) -> str:
+    return f"{level * ADU:,.0f} ADU ({percent(100 * level)} of full scale)"

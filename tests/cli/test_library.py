@@ -176,6 +176,19 @@ def test_labels_are_given_and_taken(run: Run, library: Path) -> None:
     assert run("library", "label", library, bias(library), "no good").code == 2
 
 
+@pytest.mark.parametrize("expanded", [False, True], ids=["as Windows leaves it", "as a shell expands it"])
+def test_a_label_is_given_to_several_masters_at_once(run: Run, library: Path, expanded: bool) -> None:
+    """S0-13: after new firmware, which no header tells of, all masters of a camera are due."""
+    masters = sorted((library / "master").glob("masterDark*.xisf"))
+    given = run("library", "label", library, *(masters if expanded else ["master/masterDark*"]), "refresh", "--json")
+    due = run("library", "due", library, "--policy", "never", "--json").document["due"]["items"]
+
+    assert given.code == 0
+    assert len(masters) == len(given.document["changes"]) > 1
+    assert {item["path"] for item in due} == {path.relative_to(library).as_posix() for path in masters}
+    assert run("library", "label", library, "master/none*", "refresh").code != 0
+
+
 def test_a_master_is_enough_where_its_library_is_around_it(run: Run, library: Path, tmp_path: Path) -> None:
     """`library label MASTER LABEL` finds the library by itself, and says so where there is none."""
     master = bias(library)

@@ -110,6 +110,14 @@ def test_labels_come_and_go(tmp_path: Path) -> None:
     assert [e.reason for e in record_of(master).history] == ["built", "labels: interim, summer", "labels: interim"]
 
 
+def test_labels_are_the_same_in_any_case(tmp_path: Path) -> None:
+    """Who writes Refresh means the request that makes a master due (S0-17), and Interim is no second interim."""
+    master = shelve(tmp_path, OUTPUT)
+
+    assert status.label(tmp_path, master, ["Refresh", "INTERIM", "interim"], now=NOW).labels == ("interim", "refresh")
+    assert status.label(tmp_path, master, [], ["Interim"], now=LATER).labels == ("refresh",)
+
+
 @pytest.mark.parametrize("word", ["", "two words", "a/b", "-dash", "x" * 41, "a\nb"])
 def test_labels_are_words(tmp_path: Path, word: str) -> None:
     """What could not be typed or shown safely is refused."""

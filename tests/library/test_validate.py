@@ -285,6 +285,25 @@ def test_what_lights_lack_becomes_a_capture_list() -> None:
     assert found.exit_code == 8
 
 
+@pytest.mark.parametrize("field", ["camera_id", "usb_limit"])
+def test_what_no_dark_of_another_camera_fills_is_a_row_of_its_own(field: str) -> None:
+    """S0-19, S1-11: two cameras of one model, or two USB limits, want a set each, and the list says of which."""
+    values: tuple[Any, ...] = {"camera_id": ("A1", "B2"), "usb_limit": (40.0, 80.0)}[field]
+    lights = [light(**{field: value}) for value in values]
+
+    found = validate_lights(lights, [], MATCH, COUNTS, CULL)
+
+    rows = list(csv.DictReader(io.StringIO(capture_csv(found.gaps))))
+    told = [row[field] for row in rows if row["type"] == "dark"]
+    assert told == [f"{value:g}" if isinstance(value, float) else value for value in values]
+    flats = [row[field] for row in rows if row["type"] == "flat"]
+    assert flats == {"camera_id": ["A1", "B2"], "usb_limit": [""]}[field], "a flat serves lights of any USB limit"
+
+    planned = [PlannedLight.model_validate({"exposure": 300.0, field: value}) for value in values]
+    served = validate_plan(planned, [master(**{field: values[1]})], MATCH, COUNTS)
+    assert [row.served for row in served.rows] == [False, True]
+
+
 def test_formulas_in_headers_stay_text_in_the_list() -> None:
     """A filter that a spreadsheet would run is quoted."""
     found = validate_lights([light(filter="=cmd()")], [master()], MATCH, COUNTS, CULL)
@@ -302,6 +321,16 @@ def test_the_result_is_kept_as_a_dated_note(tmp_path: Path) -> None:
     assert path.relative_to(tmp_path).as_posix() == "notes/validation_20260301_203000.md"
     assert "0 of 1 planned exposures" in text
     assert "O\\|III" in text
+
+
+def test_a_note_names_masters_by_their_place_in_the_library(tmp_path: Path) -> None:
+    """So it holds wherever the library is moved or mirrored to, as the calibration index does (S1-23)."""
+    dark = master(path=tmp_path / "master" / "dark.xisf")
+    flat = master(FrameType.FLAT, path=tmp_path / "master" / "flat.xisf", filter="L")
+
+    text = write_note(tmp_path, plan(dark, flat, filter="L"), now=datetime(2026, 3, 1, tzinfo=UTC)).read_text("utf-8")
+
+    assert "| master/dark.xisf | 32/30 | master/flat.xisf |" in text
 
 
 def test_a_note_that_cannot_be_written_says_so(tmp_path: Path) -> None:

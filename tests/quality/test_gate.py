@@ -360,13 +360,30 @@ def test_the_level_of_a_flat(level: float, found: list[str]) -> None:
     assert of(record.findings, "flat level") == found
 
 
-@pytest.mark.parametrize(("target", "found"), [(5000.0, []), (0.3, ["refuse"]), (64000.0, ["refuse"])])
-def test_a_target_median_is_no_flat_level(target: float, found: list[str]) -> None:
-    """PULSAR scales flats to 5000 ADU; that is the recipe's doing. What cannot be used is refused all the same."""
-    statistics = make_statistics(median=target, sigma=target / 100)
-    record = judged(FrameType.FLAT, statistics=statistics, recipe=Recipe(target_median=target))
+@pytest.mark.parametrize(
+    ("exposed", "found"),
+    [(0.25, []), (0.55, []), (0.24, ["note"]), (0.56, ["note"]), (0.019, ["refuse"]), (0.901, ["refuse"])],
+)
+def test_a_scaled_flat_has_the_level_that_its_frames_were_exposed_to(exposed: float, found: list[str]) -> None:
+    """S3-21: PULSAR scales flats to 5000 ADU, which is the recipe's doing and tells nothing of their exposure."""
+    statistics = make_statistics(median=5000.0, sigma=50)
+    inputs = make_inputs([65535 * exposed] * 5)
+    record = judged(FrameType.FLAT, statistics=statistics, recipe=Recipe(target_median=5000.0), inputs=inputs)
 
     assert of(record.findings, "flat level") == found
+
+
+@pytest.mark.parametrize(
+    ("target", "found"), [(1000.0, []), (1.0, []), (0.3, ["warning"]), (58000.0, []), (60000.0, ["refuse"])]
+)
+def test_a_target_median_that_can_hardly_be_meant_is_told(target: float, found: list[str]) -> None:
+    """Beyond full scale the bright parts are lost; a share of full scale in place of ADU loses nothing."""
+    statistics = make_statistics(median=target, sigma=target / 100)
+    inputs = make_inputs([30000.0] * 5)
+    record = judged(FrameType.FLAT, statistics=statistics, recipe=Recipe(target_median=target), inputs=inputs)
+
+    assert of(record.findings, "flat level") == []
+    assert of(record.findings, "median") == found
 
 
 def test_vignetting_is_expected_and_a_lopsided_flat_is_not() -> None:

@@ -33,6 +33,11 @@ _USUAL: Final[Mapping[str, tuple[str, ...]]] = {
         "/usr/local/bin/PixInsight",
     ),
 }
+_INSIDE: Final[Mapping[str, tuple[str, ...]]] = {  # of the folder that PixInsight is installed in
+    "win32": ("bin/PixInsight.exe", "PixInsight.exe"),
+    "darwin": ("Contents/MacOS/PixInsight", "PixInsight.app/Contents/MacOS/PixInsight"),
+    "linux": ("bin/PixInsight.sh", "bin/PixInsight"),
+}
 _NAMES: Final = ("PixInsight", "PixInsight.sh", "pixinsight")
 _FIRST_WITH_V8: Final = (1, 9, 4)
 _SLOT: Final = re.compile(r"^(?:-n|--new|--new-instance)=(\d{1,3})$")
@@ -67,13 +72,13 @@ def find_binary(
 ) -> Found:
     """Return PixInsight's program: the configured one alone if one is configured, else the usual places, then PATH.
 
-    On Linux the program itself cannot run without the environment that ``PixInsight.sh`` beside it sets up, so
-    that script is taken where it stands. ``which`` replaces the look-up in PATH (name -> place).
+    What is configured may be the folder that PixInsight is installed in. On Linux the program itself cannot run
+    without the environment that ``PixInsight.sh`` beside it sets up, so that script is taken where it stands.
+    ``which`` replaces the look-up in PATH (name -> place).
     """
     if configured is not None:
-        path = _launcher(configured.expanduser(), platform)
-        return Found(path if path.is_file() else None, (path,))
-    places = list(usual if usual is not None else map(Path, _USUAL.get(platform, _USUAL["linux"])))
+        return _configured(configured.expanduser(), platform)
+    places = list(usual if usual is not None else map(Path, _of(_USUAL, platform)))
     looked_at: list[Path] = []
     for place in places:
         looked_at.append(place)
@@ -85,6 +90,18 @@ def find_binary(
         if hit:
             return Found(_launcher(Path(hit), platform), tuple(looked_at))
     return Found(None, tuple(looked_at))
+
+
+def _configured(place: Path, platform: str) -> Found:
+    if not place.is_dir():
+        path = _launcher(place, platform)
+        return Found(path if path.is_file() else None, (path,))
+    inside = [place / name for name in _of(_INSIDE, platform)]
+    return Found(next((path for path in inside if path.is_file()), None), (place, *inside))
+
+
+def _of(places: Mapping[str, tuple[str, ...]], platform: str) -> tuple[str, ...]:
+    return places.get(platform, places["linux"])
 
 
 def _launcher(binary: Path, platform: str) -> Path:

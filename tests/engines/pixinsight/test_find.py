@@ -50,6 +50,36 @@ def test_launcher_on_linux(tmp_path: Path) -> None:
     assert find.find_binary(binary, platform="darwin").path == binary
 
 
+@pytest.mark.parametrize(
+    ("platform", "inside"),
+    [
+        ("win32", "bin/PixInsight.exe"),
+        ("darwin", "Contents/MacOS/PixInsight"),
+        ("darwin", "PixInsight.app/Contents/MacOS/PixInsight"),
+        ("linux", "bin/PixInsight.sh"),
+        ("linux", "bin/PixInsight"),
+    ],
+)
+def test_the_folder_that_pixinsight_is_installed_in_will_do(tmp_path: Path, platform: str, inside: str) -> None:
+    """A Mac shows the application itself as one thing, and it is a folder."""
+    folder = tmp_path / "Program Files" / "PixInsight"
+    binary = program(folder / inside)
+
+    assert find.find_binary(folder, platform=platform).path == binary
+
+
+@pytest.mark.parametrize("named", ["", ".", ".."])
+def test_a_folder_without_pixinsight_is_told_as_any_place_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """An empty variable in a shell, ``--pixinsight-binary "$PI"``, is the folder one is in."""
+    monkeypatch.chdir(tmp_path)
+    found = find.find_binary(Path(named))
+
+    assert found.path is None
+    assert found.looked_at[0] == Path(named)
+
+
 @pytest.mark.parametrize("platform", ["win32", "darwin", "linux"])
 def test_every_system_has_usual_places(platform: str) -> None:
     """Every system has places to look at, and they are told when nothing is there."""
