@@ -20,6 +20,7 @@ from ap_masters.errors import (
     UnwritableImage,
     UsageError,
 )
+from ap_masters.files import take_place
 from ap_masters.inspection import read_frame
 from ap_masters.library import store
 from ap_masters.library.places import library_around
@@ -312,7 +313,7 @@ def _finish(
     try:
         if record_suffix is not None:
             records.write(record, records.record_path(output, record_suffix))
-        result.path.replace(output)
+        take_place(result.path, output)
     except OSError as error:
         raise UnwritableImage(output, f"cannot be put in its place: {error.strerror or error}") from error
     return record

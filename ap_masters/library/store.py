@@ -2,13 +2,14 @@
 
 import os
 import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError
-from ap_masters.files import sha256
+from ap_masters.files import remove, sha256, take_place
 from ap_masters.model import HOUSEKEEPING, QUARANTINE, SUPERSEDED, MasterStatus
 from ap_masters.record import Event, Record
 from ap_masters.stamps import stamps
@@ -49,13 +50,19 @@ def publish(
             }
         )
         records.write(final, records.record_path(target, suffix))
-        work.replace(target)
+        take_place(work, target)
     except OSError as error:
         raise LibraryError(
             f"{target}: the master could not be put into the library ({error.strerror or error}). "
-            "Free some space or mend the permissions, then run the build again"
+            f"{_remedy(error)}, then run the build again"
         ) from error
     return target
+
+
+def _remedy(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return f"Close {Path(error.filename).name} in other programs, or mend its permissions"
+    return "Free some space or mend the permissions"
 
 
 def place(library: Path, output: Path) -> Path:
@@ -94,7 +101,7 @@ def make_way(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs"
         new = _free(library / SUPERSEDED / output, now, suffix)
         event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="its master was gone, and another took its place")
         _copy_record(master, new, event, suffix)
-        records.record_path(master, suffix).unlink()
+        remove(records.record_path(master, suffix))
     return None
 
 
@@ -116,10 +123,21 @@ def quarantine(library: Path, output: Path, reason: str, *, now: datetime, suffi
 
 
 def _move(master: Path, new: Path, event: Event, suffix: str) -> None:
-    """Move a master and its record, the record first and with ``event`` added to its history."""
+    """Move a master and its record, the record first and with ``event`` added to its history; both or none."""
     _copy_record(master, new, event, suffix)
-    master.replace(new)
-    records.record_path(master, suffix).unlink(missing_ok=True)
+    try:
+        take_place(master, new)
+        remove(records.record_path(master, suffix), missing_ok=True)
+    except OSError:  # on Windows, another program has one of them open
+        _move_back(new, master, suffix)
+        raise
+
+
+def _move_back(new: Path, master: Path, suffix: str) -> None:
+    with suppress(OSError):
+        if new.exists():
+            take_place(new, master)
+        remove(records.record_path(new, suffix), missing_ok=True)
 
 
 def _copy_record(master: Path, new: Path, event: Event, suffix: str) -> None:
