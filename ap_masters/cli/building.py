@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -156,16 +156,17 @@ def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: 
     masters = number(len(written.jobs), "master")
     screen.line(f"Run it in PixInsight with Script > Execute Script File. It builds {masters}")
     screen.line(f"and logs to {written.log}")
-    words = _quoted(output, *written.masters)
+    words = quoted(output, *written.masters)
     screen.line("Its masters are candidates; look at them, then make them serve:")
     screen.line(f'ap-masters library publish {words} --reason "made by hand, looked at"')
     raise typer.Exit(written.exit_code)
 
 
-def _quoted(*words: Path) -> str:
+def quoted(*words: PurePath) -> str:
     """Return words as a shell takes them; wildcards are left to this program, which looks for them in the library."""
     if sys.platform == "win32":
-        return " ".join(f'"{word}"' for word in words)
+        # A backslash before the closing quote, as in the name of a drive, would make that a letter.
+        return " ".join(f'"{word}\\"' if str(word).endswith("\\") else f'"{word}"' for word in words)
     return shlex.join(map(str, words))
 
 

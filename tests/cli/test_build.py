@@ -3,12 +3,13 @@
 import json
 import shutil
 import sys
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
 
 from ap_masters import record as records
+from ap_masters.cli import building
 from ap_masters.demo import NIGHT, write_night
 from ap_masters.images import read_image
 from tests.builders import noisy, write_frame
@@ -312,6 +313,15 @@ def test_a_script_is_written_and_nothing_is_started(
     assert "ImageIntegration" in script.read_text(encoding="ascii")
     assert len(json.loads(Path(done.document["plan_file"]).read_text(encoding="utf-8"))["stages"]) == 2
     assert not list(library.rglob("*.xisf"))
+
+
+def test_what_is_to_be_typed_next_is_quoted_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backslash before the closing quote, as in the name of a drive, would make that a letter."""
+    monkeypatch.setattr(sys, "platform", "win32")
+
+    words = building.quoted(PureWindowsPath("D:/"), PureWindowsPath("D:/my masters"), PureWindowsPath("master/*.xisf"))
+
+    assert words == r'"D:\\" "D:\my masters" "master\*.xisf"'
 
 
 def test_scripts_of_one_second_are_two(run: Run, small_night: Path, tmp_path: Path) -> None:
