@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import stat
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,11 +19,26 @@ FITS_MAGIC: Final = b"SIMPLE"
 XISF_MAGIC: Final = b"XISF0100"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 
+LONGEST_PATH: Final = 259  # characters, with the drive: what Windows takes unless it is told to take more
+
 _HEAD: Final = 1024  # bytes in which a text says who wrote it
 _KEPT_SUFFIXES: Final = {".xrs", ".toml"}  # records, or what users have stashed as such, and settings
 _PATIENCE_S: Final = 1.0  # with virus scanners and search indexes, which open what has just been written
 _PAUSE_S: Final = 0.05
 _PART_NAME: Final = re.compile(r"\..+\.\d+\.part", re.DOTALL)
+
+
+def takes_long_paths() -> bool:
+    """Say whether paths may be longer than ``LONGEST_PATH``: on Windows only where its registry says so."""
+    if sys.platform == "win32":
+        import winreg
+
+        try:
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem") as key:
+                return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
+        except OSError:
+            return False
+    return True
 
 
 def part_of(path: Path) -> Path:

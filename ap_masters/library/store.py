@@ -5,16 +5,18 @@ import shutil
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError
-from ap_masters.files import remove, sha256, take_place
+from ap_masters.files import LONGEST_PATH, remove, sha256, take_place, takes_long_paths
 from ap_masters.model import HOUSEKEEPING, QUARANTINE, SUPERSEDED, MasterStatus
 from ap_masters.record import Event, Record
 from ap_masters.stamps import stamps
 
 WORK = HOUSEKEEPING / "work"
+_ADDED: Final = 60  # characters at most, by which a path below superseded/ and a part of a file are longer
 
 
 def publish(
@@ -54,14 +56,17 @@ def publish(
     except OSError as error:
         raise LibraryError(
             f"{target}: the master could not be put into the library ({error.strerror or error}). "
-            f"{_remedy(error)}, then run the build again"
+            f"{_remedy(error, target)}, then run the build again"
         ) from error
     return target
 
 
-def _remedy(error: OSError) -> str:
+def _remedy(error: OSError, target: Path) -> str:
     if isinstance(error, PermissionError):
         return f"Close {Path(error.filename).name} in other programs, or mend its permissions"
+    longest = len(str(target.absolute())) + _ADDED
+    if isinstance(error, FileNotFoundError) and longest > LONGEST_PATH and not takes_long_paths():
+        return f"Give the library a shorter path: Windows takes {LONGEST_PATH} characters (see `ap-masters doctor`)"
     return "Free some space or mend the permissions"
 
 

@@ -120,6 +120,26 @@ def test_a_master_that_another_program_holds_stays_in_use(
     assert [path for path in (tmp_path / SUPERSEDED).rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize("long_ones", [True, False])
+def test_a_path_that_is_too_long_for_windows_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long_ones: bool
+) -> None:
+    """It says that there is no such path; names under superseded/ are the longest, so the second build fails."""
+    store.publish(work_master(tmp_path, b"first"), make_record(), tmp_path, OUTPUT, now=NOW)
+    monkeypatch.setattr(store, "LONGEST_PATH", len(str(tmp_path)))
+    monkeypatch.setattr(store, "takes_long_paths", lambda: long_ones)
+
+    def too_long(path: Path, target: Path) -> None:
+        raise FileNotFoundError(errno.ENOENT, "The system cannot find the path specified", str(path))
+
+    monkeypatch.setattr(Path, "replace", too_long)
+
+    with pytest.raises(LibraryError) as refused:
+        store.publish(tmp_path / "new.xisf", make_record(), tmp_path, OUTPUT, now=NOW)
+
+    assert ("Give the library a shorter path" in str(refused.value)) is not long_ones
+
+
 def test_the_record_of_a_master_that_is_gone_is_kept(tmp_path: Path) -> None:
     """It holds the master's history, and proves it should it come back; nothing is at fault with that."""
     target = store.publish(work_master(tmp_path / "", b"first"), make_record(), tmp_path, OUTPUT, now=NOW)
