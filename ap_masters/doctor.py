@@ -18,8 +18,8 @@ _PACKAGES: Final = ("astropy", "filelock", "jinja2", "lz4", "numpy", "psutil", "
 
 _LONG_PATHS: Final = (
     f"Windows takes no paths of more than {LONGEST_PATH} characters here, and masters have long names: keep the "
-    "library in a folder with a short path, or set LongPathsEnabled to 1 under HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\"
-    "Control\\FileSystem"
+    "library in a folder with a short path, or set LongPathsEnabled to 1 under "
+    r"HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\FileSystem"
 )
 
 
