@@ -23,7 +23,7 @@ LONGEST_PATH: Final = 259  # characters, with the drive: what Windows takes unle
 
 _HEAD: Final = 1024  # bytes in which a text says who wrote it
 _KEPT_SUFFIXES: Final = {".xrs", ".toml"}  # records, or what users have stashed as such, and settings
-_PATIENCE_S: Final = 1.0  # with virus scanners and search indexes, which open what has just been written
+_PATIENCE_S: Final = 5.0  # with virus scanners, and with whoever reads a master as an audit or a copy does
 _PAUSE_S: Final = 0.05
 _PART_NAME: Final = re.compile(r"\..+\.\d+\.part", re.DOTALL)
 

@@ -37,7 +37,7 @@ def test_what_cannot_take_its_place_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="elsewhere a file that is open may be replaced")
-def test_a_file_that_is_open_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+def test_a_file_that_is_open_for_a_moment_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A virus scanner and a search index look at what was just written."""
     old, new = tmp_path / "old", tmp_path / "new"
     old.write_text("old")
@@ -50,5 +50,6 @@ def test_a_file_that_is_open_for_a_moment_is_waited_for(tmp_path: Path) -> None:
 
     looking.join()
     assert old.read_text() == "new"
+    monkeypatch.setattr("ap_masters.files._PATIENCE_S", 0.1)
     with old.open(), pytest.raises(PermissionError):
         remove(old)
