@@ -11,9 +11,16 @@ import psutil
 from ap_masters import __version__, memory
 from ap_masters.config import Settings
 from ap_masters.engines.pixinsight.find import Facts, examine
+from ap_masters.files import LONGEST_PATH, takes_long_paths
 from ap_masters.model import EngineName, Noun
 
 _PACKAGES: Final = ("astropy", "filelock", "jinja2", "lz4", "numpy", "psutil", "pydantic", "rich", "typer", "zstandard")
+
+_LONG_PATHS: Final = (
+    f"Windows takes no paths of more than {LONGEST_PATH} characters here, and masters have long names: keep the "
+    "library in a folder with a short path, or set LongPathsEnabled to 1 under "
+    r"HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\FileSystem"
+)
 
 
 class Health(Noun):
@@ -29,6 +36,7 @@ class Health(Noun):
     pixinsight: Facts
     engine: EngineName
     ready: bool
+    notes: tuple[str, ...] = ()  # what to do about this machine, in words
 
 
 def examine_machine(settings: Settings) -> Health:
@@ -46,4 +54,5 @@ def examine_machine(settings: Settings) -> Health:
         pixinsight=facts,
         engine=engine,
         ready=engine == "numpy" or facts.binary is not None,
+        notes=() if takes_long_paths() else (_LONG_PATHS,),
     )

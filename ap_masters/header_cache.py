@@ -151,13 +151,13 @@ class HeaderCache:
 
     def __init__(self, place: Path) -> None:
         """Keep the cache in the folder ``place``, which need not exist and may be unwritable."""
-        self._place = place
+        self.place = place
 
     @classmethod
     def default(cls) -> Self:
         """Return this user's cache: in AP_MASTERS_CACHE_DIR, else where the system keeps caches of programs."""
         own = os.environ.get("AP_MASTERS_CACHE_DIR")
-        return cls((Path(own) if own else user_cache_path("ap-masters")) / "headers")
+        return cls((Path(own) if own else user_cache_path("ap-masters", appauthor=False)) / "headers")
 
     def load(self, folder: Path) -> dict[str, Entry]:
         """Return what is known of the files of ``folder``, by name; nothing where that is unreadable or outdated."""
@@ -186,7 +186,7 @@ class HeaderCache:
             _log.debug("header cache %s not written: %s", path, error)
 
     def _path(self, folder: Path) -> Path:
-        return self._place / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:32]}.json"
+        return self.place / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:32]}.json"
 
 
 @cache

@@ -88,6 +88,8 @@ def _listed(file: Path) -> Iterator[Path]:
     names = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     for name in _some([Path(name) for name in names], f"{file}: the list names no file"):
         path = file.parent / name
+        if not path.is_file() and str(name)[:1] == str(name)[-1:] == '"':  # as Windows' "Copy as path" has it
+            path = file.parent / str(name)[1:-1]
         if not path.is_file():
             raise UsageError(f"{file}: there is no such file: {name}")
         yield path

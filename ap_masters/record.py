@@ -256,7 +256,7 @@ def complete(record: Record, result: Integrated, hashes: Mapping[Path, str], *, 
             "refused": tuple(
                 _input(frame).model_copy(update={"sha256": hashes.get(frame.path)})
                 for frame in given
-                if frame.path not in outcomes
+                if frame.path not in outcomes and frame.path in hashes  # else nobody has seen its pixels
             ),
             "rejected": Rejected(
                 low=result.rejected_low,

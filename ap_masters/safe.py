@@ -1,13 +1,18 @@
-"""The one place that makes foreign text safe for a path, a terminal, Markdown or CSV.
+"""The one place that makes foreign text safe for a path, a terminal, a shell, Markdown or CSV.
 
 JavaScript values go through jinja2's ``tojson`` and HTML through its autoescape, both set up in
 ``rendering.py``; everything else a header could carry somewhere dangerous passes through here.
 """
 
 import re
+import shlex
+import sys
 import unicodedata
+from pathlib import PurePath
+from typing import Final
 
 _WINDOWS_RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
+_WHOLE_ON_WINDOWS: Final = re.compile(r"[\w.:\\/+-]+")  # words that no shell there takes apart
 LONGEST_COMPONENT = 180  # leaves room for a suffix below the 255 bytes of common file systems
 
 # Filters are called Hα and Hβ; without their Greek both would be H.
@@ -69,6 +74,20 @@ def one_line(text: str) -> str:
     if text.isprintable():  # as nearly every text is, of tens of thousands
         return text.strip()
     return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def shell_words(*words: str | PurePath, platform: str = sys.platform) -> str:
+    """Return ``words`` as the user types them in a shell of ``platform``; wildcards are left to the program."""
+    if platform == "win32":
+        return " ".join(map(_windows_word, map(str, words)))
+    return shlex.join(map(str, words))
+
+
+def _windows_word(word: str) -> str:
+    """Quote only what must be: PowerShell takes a command in quotes for a text, and says it."""
+    if _WHOLE_ON_WINDOWS.fullmatch(word):
+        return word
+    return f'"{word}\\"' if word.endswith("\\") else f'"{word}"'  # a quote behind one backslash would be a letter
 
 
 def markdown(text: str) -> str:

@@ -5,7 +5,7 @@ Polling, because capture folders are often network shares, where a system's own 
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -92,9 +92,13 @@ class Watcher:
         """Whether the new files are those that have just failed, as they were, and it is too early to try again."""
         return now < self._again and all(self._failed.get(path) == self._seen[path].stamp for path in self.new)
 
-    def begin(self) -> dict[Path, Stamp]:
-        """Remember everything as it is now, as built; return what of it was new."""
-        new = {path: self._seen[path].stamp for path in self.new}
+    def put_off(self, paths: Iterable[Path], now: float) -> None:
+        """Count from ``now`` on how long ``paths`` have been still, as if they had just changed."""
+        self._seen |= {path: self._seen[path]._replace(since=now) for path in paths}
+
+    def begin(self, *, but: Collection[Path] = ()) -> dict[Path, Stamp]:
+        """Remember everything as it is now, as built, ``but`` left out; return what of it was new."""
+        new = {path: self._seen[path].stamp for path in self.new if path not in but}
         self._built |= new
         return new
 
@@ -131,8 +135,9 @@ def watch(
     seconds that only grow, ``wait`` sleeps for so many of them and returns False to stop. What is there at the
     start counts as new. ``build`` returns what came of it. A folder that cannot be reached and a build that
     fails are told, and the watch goes on: what has failed is tried again after a pause that grows, or with the next
-    new file. ``exclude`` names folders not to look into, as the library. KeyboardInterrupt stops cleanly; only
-    during a build it goes through, after the build has put its things in order.
+    new file. A file that nobody may read just now is built once somebody may. ``exclude`` names folders not to look
+    into, as the library. KeyboardInterrupt stops cleanly; only during a build it goes through, after the build has put
+    its things in order.
     """
     watcher, builds = Watcher(settle), 0
     on_news(News("watching", ", ".join(str(path) for path in inputs)))
@@ -150,7 +155,10 @@ def watch(
                 watcher.observe(files, clock())
                 told = _tell_capturing(watcher, told, on_news)
                 if watcher.quiet(clock()) or _is_complete(watcher, complete, interval, clock()):
-                    builds += _build(build, watcher, clock, on_news)
+                    held = [path for path in watcher.new if is_held(path)]
+                    watcher.put_off(held, clock())
+                    if len(held) < len(watcher.new):
+                        builds += _build(build, watcher, clock, on_news, held)
             if not wait(interval):
                 break
     except _BuildInterrupted as interrupted:
@@ -186,10 +194,14 @@ class _BuildInterrupted(BaseException):
 
 
 def _build(
-    build: Callable[[], Built], watcher: Watcher, clock: Callable[[], float], on_news: Callable[[News], None]
+    build: Callable[[], Built],
+    watcher: Watcher,
+    clock: Callable[[], float],
+    on_news: Callable[[News], None],
+    held: Collection[Path],
 ) -> int:
-    """Build once; 1 if masters were made and nothing failed."""
-    begun = watcher.begin()  # before, so that what changes meanwhile is new again
+    """Build once; 1 if masters were made and nothing failed. What is ``held`` stays new."""
+    begun = watcher.begin(but=held)  # before, so that what changes meanwhile is new again
     count = len(begun)
     on_news(News("building", files=count))
     try:
@@ -219,6 +231,20 @@ def is_whole(path: Path) -> bool:
     except (ImageError, OSError):
         return False
     return True
+
+
+def is_held(path: Path) -> bool:
+    """Whether nobody may read a file just now: on Windows its writer may have it so, until it is closed.
+
+    That changes neither its size nor its time, so that it would not be seen.
+    """
+    try:
+        with path.open("rb"):
+            return False
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def _files(inputs: Sequence[Path], exclude: Sequence[Path]) -> Iterator[tuple[Path, Stamp]]:

@@ -1,7 +1,9 @@
 """Fixtures that several rooms share: a home of its own for every test, and the real frames where they are."""
 
+import errno
 import os
 import signal
+import stat
 import sys
 from itertools import count
 from pathlib import Path
@@ -50,3 +52,28 @@ def realdata() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real frames at {folder} (AP_MASTERS_REALDATA names another place)")
     return folder
+
+
+@pytest.fixture
+def windows_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no file that is marked read-only be replaced or removed, as is so on Windows and nowhere else."""
+    if sys.platform == "win32":
+        return
+    replace, unlink = Path.replace, Path.unlink
+
+    def refuse_read_only(path: Path) -> None:
+        if path.exists() and not path.stat().st_mode & stat.S_IWRITE:
+            error = PermissionError(errno.EACCES, "Access is denied", str(path))
+            error.winerror = 5  # type: ignore[attr-defined,unused-ignore]  # known on Windows only
+            raise error
+
+    def checked_replace(path: Path, target: Path) -> Path:
+        refuse_read_only(Path(target))
+        return replace(path, target)
+
+    def checked_unlink(path: Path, missing_ok: bool = False) -> None:
+        refuse_read_only(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "replace", checked_replace)
+    monkeypatch.setattr(Path, "unlink", checked_unlink)

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from ap_masters.config import RecipeSettings, Settings
+from ap_masters.engines.pixinsight.slots import state_folder
 from ap_masters.errors import ConfigError
+from ap_masters.header_cache import HeaderCache
 from ap_masters.model import FrameType, Recipe
 from ap_masters.profiles import PROFILES
 from ap_masters.settings_files import FILE_NAME, Given, Loaded, annotation, load, project_file, user_file, values
@@ -138,6 +140,15 @@ def test_the_users_folder_is_the_systems_unless_said(tmp_path: Path) -> None:
     """AP_MASTERS_CONFIG_DIR moves it; else it is where the operating system keeps settings."""
     assert user_file({"AP_MASTERS_CONFIG_DIR": str(tmp_path)}) == tmp_path / FILE_NAME
     assert user_file({}).parts[-2:] == ("ap-masters", FILE_NAME)
+
+
+def test_all_that_is_the_users_lies_in_one_folder_of_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has a folder for who wrote a program above the program's, unless that is declined."""
+    for name in ("CACHE", "STATE"):
+        monkeypatch.delenv(f"AP_MASTERS_{name}_DIR")
+
+    for place in (user_file({}).parent, HeaderCache.default().place, state_folder()):
+        assert place.parts.count("ap-masters") == 1
 
 
 @pytest.mark.parametrize("word", ["dark flat", "Dark Flat", "darkflat", "DARK-FLAT", "dark_flat"])

@@ -114,6 +114,13 @@ def test_a_list_names_files_beside_it(night: Path) -> None:
     assert names(expand([f"@{night / 'list.txt'}"])) == ["bias0002.fit", "dark0001.fit"]
 
 
+def test_names_in_a_list_may_stand_in_quotes(night: Path) -> None:
+    """As Explorer's "Copy as path" writes them."""
+    (night / "list.txt").write_text(f'"bias0002.fit"\n"{night / "dark0001.fit"}"\n', encoding="utf-8")
+
+    assert names(expand([f"@{night / 'list.txt'}"])) == ["bias0002.fit", "dark0001.fit"]
+
+
 def test_brackets_in_a_name_are_a_name(night: Path) -> None:
     """A file that is there is meant, though its name looks like a wildcard."""
     (night / "dark[1].fit").touch()

@@ -103,6 +103,20 @@ def test_a_damaged_frame_that_was_copied_again_rebuilds_its_master(tmp_path: Pat
     assert len(report.outcomes[0].record.inputs) == 6
 
 
+def test_a_frame_that_could_not_be_read_for_a_while_rebuilds_its_master(tmp_path: Path) -> None:
+    """Another program had it open, or its share was gone: the file is as it was, and its pixels were never seen."""
+    folder, library = darks(tmp_path / "night"), tmp_path / "library"
+    frame, away = folder / "dark 300 3.fits", tmp_path / "away.fits"
+    planned = survey([folder], library, Settings(), engine="numpy")
+    frame.rename(away)
+    stream.build(planned, Settings(), NumpyEngine(memory=64 << 20), quiet)
+    away.rename(frame)
+
+    report = run(folder, library)
+
+    assert report.plan.steps[0].reasons == ("1 new: dark 300 3.fits",)
+
+
 def test_a_frame_whose_pixels_are_mended_rebuilds_its_master(tmp_path: Path) -> None:
     """A dark that had seen light, taken anew under its old name."""
     folder = darks(tmp_path / "night")

@@ -127,3 +127,26 @@ def test_csv_comes_back_as_one_cell(text: str) -> None:
 def test_csv_defuses_formulas_only(text: str, cell: str) -> None:
     """A spreadsheet sees text where a header says a formula, and numbers where it says numbers."""
     assert safe.csv_cell(text) == cell
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        (PureWindowsPath("D:/"), "D:\\"),
+        (PureWindowsPath("D:/masters/2026-01-29"), r"D:\masters\2026-01-29"),
+        (PureWindowsPath("D:/my masters"), r'"D:\my masters"'),
+        (PureWindowsPath("//nas/my share/"), r'"\\nas\my share\\"'),
+        (PureWindowsPath("master/*.xisf"), r'"master\*.xisf"'),
+        (PureWindowsPath("R&D"), '"R&D"'),
+    ],
+)
+def test_words_for_a_shell_of_windows(path: PureWindowsPath, word: str) -> None:
+    """Quoted where it must be; there a backslash before the closing quote would make that a letter."""
+    assert safe.shell_words("build", path, platform="win32") == f"build {word}"
+
+
+def test_words_for_other_shells() -> None:
+    """Any text is one word, and the program expands its wildcards."""
+    assert (
+        safe.shell_words("build", PurePosixPath("my masters/*.xisf"), platform="linux") == "build 'my masters/*.xisf'"
+    )

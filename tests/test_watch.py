@@ -1,5 +1,6 @@
 """A watch builds when captures are finished, not before; and goes on whatever happens."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from ap_masters import images
 from ap_masters.errors import LibraryError, NothingToDo
 from ap_masters.model import FrameType, Grade, Group, GroupKey
-from ap_masters.watch import Built, News, Watcher, is_whole, sets_complete, watch
+from ap_masters.watch import Built, News, Watcher, is_held, is_whole, sets_complete, watch
 
 PIXELS = np.full((8, 8), 500, np.uint16)
 
@@ -100,6 +101,45 @@ def test_a_file_that_is_still_written_holds_everything_up(tmp_path: Path) -> Non
 
     night.run(tmp_path)
     assert night.builds == [100.0]
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_file_that_another_program_has_open_is_built_once_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """On Windows who writes a file may let nobody read it, and closes it without a change of size or time."""
+    held = {tmp_path / "dark é 000.fits"}
+    monkeypatch.setattr("ap_masters.watch.is_held", lambda path: path in held)
+    for number in range(others + 1):
+        frame(tmp_path, number)()
+    night = Night([*[nothing] * 5, held.clear, *[nothing] * 5])
+
+    night.run(tmp_path)
+
+    assert night.builds == ([30.0, 60.0] if others else [60.0])
+    assert [news.files for news in night.news if news.kind == "building"] == ([2, 1] if others else [1])
+
+
+def test_a_file_that_may_be_read_is_not_held(tmp_path: Path) -> None:
+    frame(tmp_path, 1)()
+    (name,) = tmp_path.iterdir()
+
+    assert not is_held(name)
+    assert not is_held(tmp_path / "gone.fits")
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="elsewhere no open file keeps others from reading it")
+def test_a_file_that_its_writer_shares_with_nobody_is_held(tmp_path: Path) -> None:
+    frame(tmp_path, 1)()
+    (name,) = tmp_path.iterdir()
+    if sys.platform == "win32":
+        import _winapi
+
+        handle = _winapi.CreateFile(str(name), _winapi.GENERIC_WRITE, 0, 0, _winapi.OPEN_EXISTING, 0, 0)
+        try:
+            assert is_held(name)
+        finally:
+            _winapi.CloseHandle(handle)
 
 
 def test_new_frames_after_a_build_are_built_again(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 
-from ap_masters.errors import ApMastersError, reason_of
+from ap_masters.errors import ApMastersError, UsageError, reason_of
 from ap_masters.safe import one_line
 
 _INTERRUPTED = 130
@@ -36,10 +37,12 @@ def main(argv: list[str] | None = None) -> None:
     except (ApMastersError, OSError, MemoryError, KeyboardInterrupt) as error:
         message, exit_code = _ending(error)
         _complain(arguments, message, exit_code)
+        _explain_quote(arguments, exit_code)
         raise SystemExit(exit_code) from error
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:
             _complain(arguments, _STOPPED, _INTERRUPTED)
+        _explain_quote(arguments, ended.code)
         raise
 
 
@@ -54,6 +57,23 @@ def _ending(error: BaseException) -> tuple[str, int]:
     # A disk or a permission that no room could say more about.
     where = f"{error.filename}: " if isinstance(error, OSError) and error.filename is not None else ""
     return f"{where}{reason_of(error)}; look at the path, its permissions and the free space", ApMastersError.exit_code
+
+
+def stray_quote(arguments: Sequence[str], *, platform: str = sys.platform) -> str | None:
+    r"""Return what to do about an argument with a quote in it, which on Windows is in no path; None where all is well.
+
+    ``"D:\my night\" masters`` arrives as ``D:\my night" masters``: a backslash makes the quote behind it a letter.
+    """
+    stray = next((argument for argument in arguments if '"' in argument), None) if platform == "win32" else None
+    if stray is None:
+        return None
+    return f"[{stray}] is one word with a quote in it: leave out the backslash before a closing quote"
+
+
+def _explain_quote(arguments: Sequence[str], exit_code: object) -> None:
+    advice = stray_quote(arguments) if exit_code == UsageError.exit_code else None
+    if advice is not None:
+        print(f"ap-masters: {one_line(advice)}", file=sys.stderr)
 
 
 def _end_like_ctrl_c() -> None:

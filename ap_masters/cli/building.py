@@ -1,17 +1,16 @@
 """Commands that build: demo, plan, build, script."""
 
-import re
-import shlex
 import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ap_masters import safe
 from ap_masters.cli import documents, flags, show
 from ap_masters.cli.arguments import Inputs, Output
 from ap_masters.cli.display import Screen
@@ -24,8 +23,6 @@ from ap_masters.wording import number
 
 if TYPE_CHECKING:
     from ap_masters.build import BuildReport
-
-_PLAIN: Final = re.compile(r"[\w.:\\/+-]+")  # words that no shell of Windows takes apart
 
 
 @with_settings(*flags.ALL)
@@ -106,7 +103,7 @@ def demo(
         screen.line(f"frames: {night}")
         screen.line(f"report: {page} (open it in a browser)")
         program = ["ap-masters"] if shutil.which("ap-masters") else [sys.executable, "-m", "ap_masters"]
-        screen.line(f"Once more, and nothing is built: {_quoted(*program, 'build', night, library)}")
+        screen.line(f"Once more, and nothing is built: {safe.shell_words(*program, 'build', night, library)}")
     raise typer.Exit(report.exit_code)
 
 
@@ -159,18 +156,10 @@ def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: 
     masters = number(len(written.jobs), "master")
     screen.line(f"Run it in PixInsight with Script > Execute Script File. It builds {masters}")
     screen.line(f"and logs to {written.log}")
-    words = _quoted(output, *written.masters)
+    words = safe.shell_words(output, *written.masters)
     screen.line("Its masters are candidates; look at them, then make them serve:")
     screen.line(f'ap-masters library publish {words} --reason "made by hand, looked at"')
     raise typer.Exit(written.exit_code)
-
-
-def _quoted(*words: str | Path) -> str:
-    """Return words as a shell takes them; wildcards are left to this program, which looks for them in the library."""
-    if sys.platform == "win32":
-        # Only where it must be: PowerShell takes a command in quotes for a text, and says it.
-        return " ".join(word if _PLAIN.fullmatch(word) else f'"{word}"' for word in map(str, words))
-    return shlex.join(map(str, words))
 
 
 def _labels(the_plan: Plan) -> dict[str, Label]:

@@ -54,7 +54,7 @@ def _print(screen: Screen, loaded: Loaded, health: "Health") -> None:
     screen.table(("", ""), rows)
     for name, origin in _changed(loaded).items():
         screen.line(f"set: {name} by {origin}")
-    for note in facts.notes:
+    for note in (*facts.notes, *health.notes):
         screen.line(f"- {note}")
 
 

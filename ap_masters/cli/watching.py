@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -20,6 +20,8 @@ from ap_masters.wording import number
 
 if TYPE_CHECKING:
     from ap_masters.watch import News
+
+_PATIENCE: Final = 0.2  # seconds after which a wait looks for Ctrl-C (Windows needs that)
 
 
 @with_settings(*flags.ALL)
@@ -57,7 +59,7 @@ def watch(
         settle=settle,
         interval=interval,
         clock=time.monotonic,
-        wait=lambda seconds: not stop.wait(seconds),
+        wait=lambda seconds: goes_on(stop, seconds),
         complete=lambda: _complete(settings, inputs, output),
         exclude=[output],
         on_news=lambda news: _tell(screen, news),
@@ -66,6 +68,14 @@ def watch(
         screen.document("watch", builds=watched.builds)
     if watched.failing:
         raise typer.Exit(SomeJobsFailed.exit_code)
+
+
+def goes_on(stop: threading.Event, seconds: float) -> bool:
+    """Wait for so many seconds, unless it is to stop; say whether it goes on. Ctrl-C ends the wait, on Windows too."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not stop.is_set():
+        stop.wait(min(left, _PATIENCE))
+    return not stop.is_set()
 
 
 def _complete(settings: Settings, inputs: list[Path], output: Path) -> bool:

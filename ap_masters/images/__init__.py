@@ -112,8 +112,10 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # Windows refuses what another program has open in the same words.
+        more = ", and that no other program has it open" if isinstance(error, PermissionError) else ""
         raise UnreadableImage(
-            path, f"cannot be read: {reason_of(error)}; check the path, its permissions and the disk"
+            path, f"cannot be read: {reason_of(error)}; check the path, its permissions and the disk{more}"
         ) from error
 
 

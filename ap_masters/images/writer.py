@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.errors import UnwritableImage, reason_of
+from ap_masters.files import take_place
 from ap_masters.images.files import PositionalFile
 from ap_masters.model import Keyword
 
@@ -116,7 +117,7 @@ class Part:
         """Put the file in its place, in one step, once it is safely on the disk."""
         self.sync()
         self._file.close()
-        self.path.replace(goal)
+        take_place(self.path, goal)
 
     def discard(self) -> None:
         """Remove the file."""

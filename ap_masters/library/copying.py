@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters.errors import LibraryError
-from ap_masters.files import part_of, sha256
+from ap_masters.files import part_of, remove, sha256, take_place
 
 _CHUNK: Final = 1 << 20
 
@@ -38,7 +38,7 @@ def copy_verified(source: Path, target: Path, *, make_way: Callable[[], None] = 
             raise LibraryError(f"{target}: what was written does not read back as it was. Check that disk")
         shutil.copystat(source, part)
         make_way()
-        part.replace(target)
+        take_place(part, target)
     finally:
-        part.unlink(missing_ok=True)
+        remove(part, missing_ok=True)  # of a source that is marked read-only it has that mark as well
     return digest.hexdigest()

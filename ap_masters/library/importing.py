@@ -11,7 +11,7 @@ from ap_masters import layouts
 from ap_masters import record as records
 from ap_masters.config import QualitySettings
 from ap_masters.errors import ApMastersError, AttentionNeeded, LibraryError, RecordError
-from ap_masters.files import original_first, sha256
+from ap_masters.files import original_first, remove, sha256
 from ap_masters.library import foreign, store
 from ap_masters.library.copying import copy_verified
 from ap_masters.library.entries import Entry, naming_of
@@ -212,7 +212,7 @@ def _take(
     except (ApMastersError, OSError, ValueError) as error:
         return item.model_copy(update={"action": "failed", "detail": one_line(str(error))})
     finally:
-        copy.unlink(missing_ok=True)
+        remove(copy, missing_ok=True)
     action = "quarantined" if record.status is MasterStatus.QUARANTINED else "imported"
     refusals = "; ".join(f.message for f in record.findings if f.severity == "refuse")
     detail = one_line("; ".join(filter(None, (item.detail, refusals))))

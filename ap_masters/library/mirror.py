@@ -29,7 +29,7 @@ from ap_masters.errors import (
     UsageError,
     reason_of,
 )
-from ap_masters.files import is_part, sha256, write_text
+from ap_masters.files import is_part, remove, sha256, write_text
 from ap_masters.images import is_image_name
 from ap_masters.library import store
 from ap_masters.library.contents import Contents
@@ -234,7 +234,7 @@ class _Run:
         try:
             if not copy.exists() or not self._is_intact(copy, self.copied[name]):
                 return None
-            copy.unlink()
+            remove(copy)
         except OSError as error:
             return Copy(path=name, action="failed", detail=reason_of(error))
         del self.copied[name]
@@ -377,7 +377,7 @@ def _clear_halves(target: Path) -> None:
         for path in map(Path(folder).joinpath, names):
             if is_part(path):
                 with suppress(OSError):
-                    path.unlink()
+                    remove(path)
 
 
 def _files(root: Path) -> Iterator[Path]:

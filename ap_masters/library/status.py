@@ -9,7 +9,7 @@ from typing import Final
 from ap_masters import record as records
 from ap_masters.config import QualitySettings, Settings
 from ap_masters.errors import LibraryError, RecordError, UsageError
-from ap_masters.files import sha256
+from ap_masters.files import remove, sha256, take_place
 from ap_masters.library import candidates, foreign, store
 from ap_masters.library.lock import library_lock
 from ap_masters.library.places import refuse_part
@@ -67,8 +67,8 @@ def publish(
         # The record first: a master that is in sight has one, whenever this is interrupted.
         records.write(final, records.record_path(target, suffix))
         if home != source:
-            (library / source).replace(target)
-            records.record_path(library / source, suffix).unlink(missing_ok=True)
+            take_place(library / source, target)
+            remove(records.record_path(library / source, suffix), missing_ok=True)
     findings = tuple(f"{f.severity}: {f.message}" for f in final.findings) if fresh else ()
     return _change(home, source, final, superseded).model_copy(update={"findings": findings})
 

@@ -2,18 +2,21 @@
 
 import os
 import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError, reason_of
-from ap_masters.files import sha256
+from ap_masters.files import LONGEST_PATH, remove, sha256, take_place, takes_long_paths
 from ap_masters.model import HOUSEKEEPING, QUARANTINE, SUPERSEDED, MasterStatus
 from ap_masters.record import Event, Record
 from ap_masters.stamps import stamps
 
 WORK = HOUSEKEEPING / "work"
+_ADDED: Final = 60  # characters at most, by which a path below superseded/ and a part of a file are longer
 
 
 def publish(
@@ -49,13 +52,22 @@ def publish(
             }
         )
         records.write(final, records.record_path(target, suffix))
-        work.replace(target)
+        take_place(work, target)
     except OSError as error:
         raise LibraryError(
             f"{target}: the master could not be put into the library ({reason_of(error)}). "
-            "Free some space or mend the permissions, then run the build again"
+            f"{_remedy(error, target)}, then run the build again"
         ) from error
     return target
+
+
+def _remedy(error: OSError, target: Path) -> str:
+    if isinstance(error, PermissionError):
+        return f"Close {Path(error.filename).name} in other programs, or mend its permissions"
+    longest = len(str(target.absolute())) + _ADDED
+    if isinstance(error, FileNotFoundError) and longest > LONGEST_PATH and not takes_long_paths():
+        return f"Give the library a shorter path: Windows takes {LONGEST_PATH} characters (see `ap-masters doctor`)"
+    return "Free some space or mend the permissions"
 
 
 def place(library: Path, output: Path) -> Path:
@@ -94,7 +106,7 @@ def make_way(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs"
         new = _free(library / SUPERSEDED / output, now, suffix)
         event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="its master was gone, and another took its place")
         _copy_record(master, new, event, suffix)
-        records.record_path(master, suffix).unlink()
+        remove(records.record_path(master, suffix))
     return None
 
 
@@ -116,10 +128,21 @@ def quarantine(library: Path, output: Path, reason: str, *, now: datetime, suffi
 
 
 def _move(master: Path, new: Path, event: Event, suffix: str) -> None:
-    """Move a master and its record, the record first and with ``event`` added to its history."""
+    """Move a master and its record, the record first and with ``event`` added to its history; both or none."""
     _copy_record(master, new, event, suffix)
-    master.replace(new)
-    records.record_path(master, suffix).unlink(missing_ok=True)
+    try:
+        take_place(master, new)
+        remove(records.record_path(master, suffix), missing_ok=True)
+    except OSError:  # on Windows, another program has one of them open
+        _move_back(new, master, suffix)
+        raise
+
+
+def _move_back(new: Path, master: Path, suffix: str) -> None:
+    with suppress(OSError):
+        if new.exists():
+            take_place(new, master)
+        remove(records.record_path(new, suffix), missing_ok=True)
 
 
 def _copy_record(master: Path, new: Path, event: Event, suffix: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from astropy.io import fits
 
 from ap_masters import record as records
+from ap_masters.cli import stray_quote
 from tests.builders import noisy, write_frame
 from tests.cli.conftest import Run
 
@@ -213,6 +214,30 @@ def test_a_file_that_claims_more_than_there_is_memory_ends_in_words(tmp_path: Pa
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("ap-masters: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "joined"),
+    [
+        pytest.param(r'scan "D:\my night\"', 'D:\\my night"', id="the last word"),
+        pytest.param(r'build "D:\my night\" "D:\masters"', 'D:\\my night" D:\\masters', id="two words made one"),
+    ],
+)
+def test_a_backslash_before_a_closing_quote_is_explained(words: str, joined: str) -> None:
+    """Windows takes the quote for a part of the path, and whatever follows it, which no name may hold."""
+    if sys.platform == "win32":
+        command = f'"{sys.executable}" -m ap_masters {words}'
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        assert done.returncode == 2
+        assert f"ap-masters: [{joined}]" in done.stderr
+        assert "leave out the backslash" in done.stderr
+
+    advice = stray_quote([words.split()[0], joined], platform="win32")
+
+    assert advice is not None
+    assert advice.startswith(f"[{joined}]")
+    assert stray_quote(["scan", 'a "night"'], platform="linux") is None
+    assert stray_quote(["scan", "D:\\my night"], platform="win32") is None
 
 
 def test_a_file_that_is_no_master_is_no_folder_of_masters(run: Run, small_night: Path, tmp_path: Path) -> None:

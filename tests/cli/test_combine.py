@@ -314,6 +314,30 @@ def test_an_output_that_is_there_stays(run: Run, night: Path) -> None:
     assert output.read_bytes() != precious
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_an_output_that_another_program_has_open_keeps_its_record(
+    run: Run, night: Path, monkeypatch: pytest.MonkeyPatch, recorded: bool
+) -> None:
+    """Windows replaces no file that is open; the record beside it goes on telling of what is there, if there is one."""
+    output = night.parent / "med.fit"
+    run("combine", night, output, *([] if recorded else ["--no-record"]))
+    before = {path.name: path.read_bytes() for path in night.parent.glob("med.*")}
+    replace = Path.replace
+
+    def refuse_output(path: Path, target: Path) -> Path:
+        if Path(target) == output:
+            raise PermissionError(errno.EACCES, "it is open in another program", str(path))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_output)
+
+    refused = run("combine", night, output, "--method", "average", "--overwrite")
+
+    assert refused.code == 1
+    assert "close it in other programs" in refused.err
+    assert {path.name: path.read_bytes() for path in night.parent.glob("med.*")} == before
+
+
 def test_what_stands_where_the_record_goes_stays(run: Run, night: Path) -> None:
     """A text of the user's own, or the record of a master that is gone."""
     output = night.parent / "master.fits"

@@ -195,6 +195,17 @@ def test_doctor_finds_the_program_that_was_named(run: Run, tmp_path: Path) -> No
     assert "set: pixinsight.binary by flag --pixinsight-binary" in done.out
 
 
+@pytest.mark.parametrize("long_ones", [True, False])
+def test_doctor_tells_where_windows_takes_no_long_paths(
+    run: Run, monkeypatch: pytest.MonkeyPatch, long_ones: bool
+) -> None:
+    """Masters have long names, and what fails says only that there is no such path."""
+    monkeypatch.setattr("ap_masters.doctor.takes_long_paths", lambda: long_ones)
+
+    assert ("LongPathsEnabled" in run("doctor").out) is not long_ones
+    assert bool(run("doctor", "--json").document["health"]["notes"]) is not long_ones
+
+
 # --- config -----------------------------------------------------------------------------------------------
 
 

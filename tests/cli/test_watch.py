@@ -3,10 +3,13 @@
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from ap_masters.cli.watching import goes_on
 from tests.builders import noisy, write_frame
 from tests.cli.conftest import Run
 
@@ -50,3 +53,22 @@ def test_a_file_where_masters_are_to_go_is_told_before_the_night(run: Run, tmp_p
 
     assert done.code != 0
     assert "is a file" in done.err
+
+
+def test_ctrl_c_need_not_wait_for_the_next_look() -> None:
+    """Windows lets no signal into a wait that is under way, nor does any system where another thread takes it."""
+    begun = time.monotonic()
+    threading.Timer(0.1, lambda: signal.raise_signal(signal.SIGINT)).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        goes_on(threading.Event(), 20.0)
+
+    assert time.monotonic() - begun < 10
+
+
+def test_a_service_that_is_stopped_looks_no_more() -> None:
+    stop = threading.Event()
+    assert goes_on(stop, 0.01)
+    threading.Timer(0.1, stop.set).start()
+
+    assert not goes_on(stop, 20.0)

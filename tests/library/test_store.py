@@ -1,5 +1,7 @@
 """Masters enter the library whole or not at all, and nothing ever replaces another master."""
 
+import errno
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +38,26 @@ def work_master(library: Path, content: bytes) -> Path:
     return path
 
 
+def hold(monkeypatch: pytest.MonkeyPatch, held: Path) -> None:
+    """Let ``held`` be neither moved, replaced nor removed, as Windows has it with what another program has open."""
+    replace, unlink = Path.replace, Path.unlink
+
+    def refuse(*paths: Path) -> None:
+        if held in paths:
+            raise PermissionError(errno.EACCES, "it is open in another program", str(held))
+
+    def checked_replace(path: Path, target: Path) -> Path:
+        refuse(path, target)
+        return replace(path, target)
+
+    def checked_unlink(path: Path, missing_ok: bool = False) -> None:
+        refuse(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "replace", checked_replace)
+    monkeypatch.setattr(Path, "unlink", checked_unlink)
+
+
 def test_a_published_master_stands_with_its_record_and_checksum(tmp_path: Path) -> None:
     """The record beside the master names it, its size and the SHA-256 of its bytes; the work copy is gone."""
     work = work_master(tmp_path, b"pixels")
@@ -64,6 +86,58 @@ def test_the_old_master_is_kept_as_superseded(tmp_path: Path) -> None:
     new = records.read(records.record_path(tmp_path / OUTPUT))
     assert new.supersedes == old[0].relative_to(tmp_path).as_posix()
     assert (tmp_path / OUTPUT).read_bytes() == b"second"
+
+
+@pytest.mark.usefixtures("windows_rules")
+def test_a_master_and_a_record_that_are_marked_read_only_give_way(tmp_path: Path) -> None:
+    """Windows removes no such record, and without that the library would be without its master for good."""
+    old = store.publish(work_master(tmp_path, b"first"), make_record(), tmp_path, OUTPUT, now=NOW)
+    for path in (old, records.record_path(old)):
+        path.chmod(stat.S_IREAD)
+    store.clear(tmp_path / store.WORK)
+
+    new = store.publish(work_master(tmp_path, b"second"), make_record(), tmp_path, OUTPUT, now=NOW)
+
+    assert new.read_bytes() == b"second"
+    assert [path.read_bytes() for path in (tmp_path / SUPERSEDED).rglob("*.xisf")] == [b"first"]
+    assert not [fault for fault in audit(tmp_path).faults if fault.kind == "orphan record"]
+
+
+@pytest.mark.parametrize("held", [".xisf", ".xrs"])
+def test_a_master_that_another_program_holds_stays_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    """PixInsight has it open, and Windows moves nothing that is: master and record stay as they are, and together."""
+    master = store.publish(work_master(tmp_path, b"first"), make_record(), tmp_path, OUTPUT, now=NOW)
+    record = records.record_path(master).read_bytes()
+    store.clear(tmp_path / store.WORK)
+    hold(monkeypatch, master.with_suffix(held))
+
+    with pytest.raises(LibraryError, match=rf"Close masterDark é 300{held} in other programs"):
+        store.publish(work_master(tmp_path, b"second"), make_record(), tmp_path, OUTPUT, now=NOW)
+
+    assert (master.read_bytes(), records.record_path(master).read_bytes()) == (b"first", record)
+    assert [path for path in (tmp_path / SUPERSEDED).rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("long_ones", [True, False])
+def test_a_path_that_is_too_long_for_windows_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long_ones: bool
+) -> None:
+    """It says that there is no such path; names under superseded/ are the longest, so the second build fails."""
+    store.publish(work_master(tmp_path, b"first"), make_record(), tmp_path, OUTPUT, now=NOW)
+    monkeypatch.setattr(store, "LONGEST_PATH", len(str(tmp_path)))
+    monkeypatch.setattr(store, "takes_long_paths", lambda: long_ones)
+
+    def too_long(path: Path, target: Path) -> None:
+        raise FileNotFoundError(errno.ENOENT, "The system cannot find the path specified", str(path))
+
+    monkeypatch.setattr(Path, "replace", too_long)
+
+    with pytest.raises(LibraryError) as refused:
+        store.publish(tmp_path / "new.xisf", make_record(), tmp_path, OUTPUT, now=NOW)
+
+    assert ("Give the library a shorter path" in str(refused.value)) is not long_ones
 
 
 def test_the_record_of_a_master_that_is_gone_is_kept(tmp_path: Path) -> None:

@@ -66,4 +66,4 @@ def state_folder() -> Path:
         return Path(chosen)
     import platformdirs  # needed only here
 
-    return platformdirs.user_state_path("ap-masters")
+    return platformdirs.user_state_path("ap-masters", appauthor=False)
