@@ -147,6 +147,6 @@ def test_words_for_a_shell_of_windows(path: PureWindowsPath, word: str) -> None:
 
 def test_words_for_other_shells() -> None:
     """Any text is one word, and the program expands its wildcards."""
-    assert (
-        safe.shell_words("build", PurePosixPath("my masters/*.xisf"), platform="linux") == "build 'my masters/*.xisf'"
-    )
+    words = safe.shell_words("build", PurePosixPath("my masters/*.xisf"), platform="linux")
+
+    assert words == "build 'my masters/*.xisf'"

@@ -52,7 +52,7 @@ class Tree:
             with suppress(*_GONE):
                 self._remember(process.children(recursive=True))
         if not _alive(self.root):
-            self._remember(list(_left_behind(self.root.pid)))
+            self._remember(list(_left_behind(self.root)))
         return [process for process in self._known.values() if _alive(process)]
 
     def _remember(self, processes: Sequence[psutil.Process]) -> None:
@@ -122,15 +122,20 @@ def _alive(process: psutil.Process) -> bool:
         return False
 
 
-def _left_behind(leader: int) -> Iterator[psutil.Process]:
+def _left_behind(leader: psutil.Popen) -> Iterator[psutil.Process]:
     """Yield what a program that has ended left: on POSIX all of its session, on Windows its children.
 
-    Windows gives the number of a program to no other as long as somebody holds a handle of it, as its Tree does.
+    Windows gives the number of a program to no other as long as somebody holds a handle of it, as its Tree does. Only
+    of what is younger it is asked whose child it is, as that takes a look at every process each time.
     """
+    born = leader.create_time()  # kept from when it began
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, PermissionError, *_GONE):
-            family = process.ppid() if sys.platform == "win32" else os.getsid(process.pid)
-            if process.pid != leader and family == leader:
+            if sys.platform == "win32":
+                is_family = process.create_time() >= born and process.ppid() == leader.pid
+            else:
+                is_family = process.pid != leader.pid and os.getsid(process.pid) == leader.pid
+            if is_family:
                 yield process
 
 
