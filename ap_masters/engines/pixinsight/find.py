@@ -150,10 +150,10 @@ def slots_in_use(command_lines: Iterable[Sequence[str]] | None = None) -> frozen
 
 
 def _command_lines() -> Iterable[Sequence[str]]:
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"]
-        if line:
-            yield line
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # Windows may answer with any error of its own about one that just ends
+            if line := process.cmdline():
+                yield line
 
 
 def version_of(binary: Path) -> str | None:

@@ -18,6 +18,7 @@ _GRACE: Final = 1.0  # seconds between asking to end and ending
 _SHELL_SIGNAL: Final = 128
 _OWN_GROUP: Final[int] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows: Ctrl-C is ours alone
 _GONE: Final = (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied)
+_UNSEEN: Final = (psutil.Error, OSError)  # Windows may answer with any error of its own about one that just ends
 
 # Programs that were left open on request: their handles are kept, so that nobody takes them for forgotten.
 _left_open: Final[list[psutil.Popen]] = []
@@ -49,7 +50,7 @@ class Tree:
     def members(self) -> list[psutil.Process]:
         """Return every living member, the first one started first."""
         for process in list(self._known.values()):
-            with suppress(*_GONE):
+            with suppress(*_UNSEEN):
                 self._remember(process.children(recursive=True))
         if not _alive(self.root):
             self._remember(list(_left_behind(self.root)))
@@ -62,7 +63,7 @@ class Tree:
     def work(self, members: Sequence[psutil.Process]) -> Work:
         """Return what all that was ever seen has done, given the living ``members``."""
         for process in members:
-            with suppress(*_GONE):
+            with suppress(*_UNSEEN):
                 times = process.cpu_times()
                 moved = 0
                 if hasattr(process, "io_counters"):  # not on macOS
@@ -75,7 +76,7 @@ class Tree:
         """Return the bytes of memory that ``members`` use now."""
         used = 0
         for process in members:
-            with suppress(*_GONE):
+            with suppress(*_UNSEEN):
                 used += process.memory_info().rss
         return used
 
@@ -130,7 +131,7 @@ def _left_behind(leader: psutil.Popen) -> Iterator[psutil.Process]:
     """
     born = leader.create_time()  # kept from when it began
     for process in psutil.process_iter():
-        with suppress(ProcessLookupError, PermissionError, *_GONE):
+        with suppress(*_UNSEEN):
             if sys.platform == "win32":
                 is_family = process.create_time() >= born and process.ppid() == leader.pid
             else:
