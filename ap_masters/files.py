@@ -25,6 +25,7 @@ _HEAD: Final = 1024  # bytes in which a text says who wrote it
 _KEPT_SUFFIXES: Final = {".xrs", ".toml"}  # records, or what users have stashed as such, and settings
 _PATIENCE_S: Final = 5.0  # with virus scanners, and with whoever reads a master as an audit or a copy does
 _PAUSE_S: Final = 0.05
+_ADDED_TO_PARTS: Final = 16  # characters at most, see ``part_of``
 _PART_NAME: Final = re.compile(r"\..+\.\d+\.part", re.DOTALL)
 
 
@@ -39,6 +40,11 @@ def takes_long_paths() -> bool:
         except OSError:
             return False
     return True
+
+
+def longest_path() -> int | None:
+    """Return how many characters the path of a file may have that is written by a part of it; None: any number."""
+    return None if takes_long_paths() else LONGEST_PATH - _ADDED_TO_PARTS
 
 
 def part_of(path: Path) -> Path:

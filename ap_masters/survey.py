@@ -10,6 +10,7 @@ from ap_masters import discover, group, plan
 from ap_masters.config import Settings
 from ap_masters.discover.duplicates import digest_of
 from ap_masters.errors import LibraryError, NothingToDo
+from ap_masters.files import longest_path
 from ap_masters.header_cache import HeaderCache
 from ap_masters.library import holdings, lock
 from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, SUPERSEDED, FrameType, Group, Job, Plan, SetAside
@@ -68,6 +69,7 @@ def survey(
         refuses=refuses,
         set_aside=(*found.set_aside, *grouping.set_aside),
         warnings=(*found.warnings, *grouping.warnings, *overlooked),
+        longest_path=longest_path(),
     )
     return the_plan.model_copy(update={"turn": turn})
 

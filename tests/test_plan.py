@@ -291,6 +291,18 @@ def test_s2_29_flats_through_other_optics_are_another_group(
     assert all(f"_{value:g}.xisf" in " ".join(outputs) for value in values if value is not None)
 
 
+@pytest.mark.parametrize("room", [0, -1])
+def test_a_path_that_the_system_does_not_take_is_a_conflict(room: int) -> None:
+    """Before anything is integrated; Windows takes 259 characters unless it is told to take more."""
+    group = make_group(FrameType.DARK)
+    length = len(str((LIBRARY / only(plan_of(group)).output).absolute()))
+
+    step = only(plan.make_plan([group], Holdings(), LIBRARY, Settings(), engine="numpy", longest_path=length + room))
+
+    assert (step.action is Action.CONFLICT) == (room < 0)
+    assert (f"would have {length} characters" in " ".join(step.reasons)) == (room < 0)
+
+
 @pytest.mark.parametrize("value", [248.0, 250.0, 257.0])
 def test_a_focal_length_that_was_solved_anew_is_no_other_group(value: float) -> None:
     """It comes out otherwise each night; and records of before do not tell it."""

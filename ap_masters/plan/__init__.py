@@ -27,6 +27,7 @@ from ap_masters.plan.drafts import (
     prepare,
     refuse_collisions,
     refuse_inconsistent_exposures,
+    refuse_long_paths,
     shortage,
     way_apart,
 )
@@ -62,18 +63,22 @@ def make_plan(
     set_aside: Sequence[SetAside] = (),
     warnings: Sequence[str] = (),
     refuses: Callable[[Job], str | None] | None = None,
+    longest_path: int | None = None,
 ) -> Plan:
     """Return what a build of ``groups`` into ``library`` would do.
 
     ``engine`` is "numpy" or "pixinsight"; PixInsight's own floor of 3 frames (5 for linear fit) cannot be
     lowered. Steps stand in stages: a stage's jobs use masters of earlier stages only. ``refuses`` says why the engine
-    cannot do a job, None where it can.
+    cannot do a job, None where it can. ``longest_path``: characters that the path of a master may have, where the
+    system sets a limit.
     """
     drafts = [prepare(group, settings, engine) for group in sorted(groups, key=lambda g: _ORDER.index(g.key.type))]
     advise_on_temperatures(drafts, settings)
     if settings.flat.consistent_exposures:
         refuse_inconsistent_exposures(drafts)
     refuse_collisions(drafts)
+    if longest_path is not None:
+        refuse_long_paths(drafts, library, longest_path)
     promised: dict[FrameType, list[Master]] = defaultdict(list)
     refused: dict[str, str] = {}
     steps: list[Step] = []

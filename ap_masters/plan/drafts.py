@@ -205,6 +205,18 @@ def refuse_inconsistent_exposures(drafts: Sequence[Draft]) -> None:
                 )
 
 
+def refuse_long_paths(drafts: Sequence[Draft], library: Path, longest: int) -> None:
+    """Refuse masters whose paths would have more than ``longest`` characters, before anything is integrated."""
+    for draft in drafts:
+        length = len(str((library / draft.output).absolute()))
+        if draft.action is None and length > longest:
+            draft.action = Action.CONFLICT
+            draft.reasons = (
+                f"its path would have {length} characters, and {longest} are the most that this system leaves a master "
+                "(see `ap-masters doctor`): choose a shorter OUTPUT, or another --layout",
+            )
+
+
 def way_apart(namings: Sequence[layouts.Naming]) -> str:
     """Return what gives each of several masters a place of its own: a layout that tells them apart, if there is one."""
     fitting = [name for name in layouts.LAYOUTS if len({_folded(name, naming) for naming in namings}) == len(namings)]
