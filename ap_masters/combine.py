@@ -3,7 +3,7 @@
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,7 +21,7 @@ from ap_masters.errors import (
     UsageError,
     reason_of,
 )
-from ap_masters.files import remove, take_place, write_text
+from ap_masters.files import take_place
 from ap_masters.inspection import read_frame
 from ap_masters.library import store
 from ap_masters.library.places import library_around
@@ -312,29 +312,9 @@ def _finish(
         }
     )
     try:
-        with _record_beside(record, output, record_suffix):
+        with records.written(record, records.record_path(output, record_suffix)) if record_suffix else nullcontext():
             take_place(result.path, output)
     except OSError as error:
         advice = "; close it in other programs, or mend its permissions" if isinstance(error, PermissionError) else ""
         raise UnwritableImage(output, f"cannot be put in its place: {reason_of(error)}{advice}") from error
     return record
-
-
-@contextmanager
-def _record_beside(record: records.Record, output: Path, suffix: str | None) -> Iterator[None]:
-    """Write the record, and put back the one that was there where ``output`` then is not replaced."""
-    if suffix is None:
-        yield
-        return
-    path = records.record_path(output, suffix)
-    before = path.read_text(encoding="utf-8") if path.is_file() else None
-    records.write(record, path)
-    try:
-        yield
-    except OSError:
-        with suppress(OSError):
-            if before is None:
-                remove(path)
-            else:
-                write_text(path, before)
-        raise

@@ -7,7 +7,8 @@ also stashed plain console logs under that suffix, so the reader says which of t
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from ap_masters import __version__
 from ap_masters.errors import RecordError, reason_of
-from ap_masters.files import write_text
+from ap_masters.files import remove, write_text
 from ap_masters.model import (
     RECORD_SCHEMA,
     Calibration,
@@ -374,6 +375,22 @@ def _text(path: Path) -> str:
 def write(record: Record, path: Path) -> None:
     """Write the record whole or not at all."""
     write_text(path, to_json(record))
+
+
+@contextmanager
+def written(record: Record, path: Path) -> Iterator[None]:
+    """Write the record before what it tells of takes its place; put the old one back where that fails (OSError)."""
+    before = path.read_text(encoding="utf-8") if path.is_file() else None
+    write(record, path)
+    try:
+        yield
+    except OSError:
+        with suppress(OSError):
+            if before is None:
+                remove(path)
+            else:
+                write_text(path, before)
+        raise
 
 
 def json_schema() -> dict[str, Any]:

@@ -53,6 +53,8 @@ def publish(
         if fresh:
             record = candidates.proved(record, library / source, library, settings or Settings())
         home = _home(source, record, library, suffix)
+        if home != source:
+            store.require_movable(library / source, suffix)
         before = store.make_way(library, home, now=now, suffix=suffix) if home != source else None
         superseded = before.relative_to(library).as_posix() if before else None
         event = Event(at=now, status=MasterStatus.PUBLISHED, reason=reason)
@@ -65,9 +67,9 @@ def publish(
         target = store.place(library, home)
         target.parent.mkdir(parents=True, exist_ok=True)
         # The record first: a master that is in sight has one, whenever this is interrupted.
-        records.write(final, records.record_path(target, suffix))
-        if home != source:
+        with records.written(final, records.record_path(target, suffix)):
             take_place(library / source, target)
+        if home != source:
             remove(records.record_path(library / source, suffix), missing_ok=True)
     findings = tuple(f"{f.severity}: {f.message}" for f in final.findings) if fresh else ()
     return _change(home, source, final, superseded).model_copy(update={"findings": findings})

@@ -118,6 +118,19 @@ def supersede(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs
     return new
 
 
+def require_movable(master: Path, suffix: str = ".xrs") -> None:
+    """Raise LibraryError where another program has a master or its record open, before anything is moved.
+
+    Windows then refuses to rename it, be it to its own name; elsewhere what is open may be moved.
+    """
+    for path in (master, records.record_path(master, suffix)):
+        if path.exists():
+            try:
+                take_place(path, path)
+            except OSError as error:
+                raise LibraryError(f"{path}: cannot be moved ({reason_of(error)}). {_remedy(error, path)}") from error
+
+
 def quarantine(library: Path, output: Path, reason: str, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``library / output`` and its record to the same path under ``quarantine/``."""
     new = library / QUARANTINE / output

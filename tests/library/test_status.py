@@ -12,7 +12,7 @@ from ap_masters.library import status
 from ap_masters.library.holdings import holdings
 from ap_masters.library.scan import scan
 from ap_masters.model import SUPERSEDED, Keyword, MasterStatus
-from tests.library.shelves import NOW, draft, keywords, record_of, shelve, write_pixels
+from tests.library.shelves import NOW, draft, hold, keywords, record_of, shelve, write_pixels
 
 LATER = NOW + timedelta(days=1)
 OUTPUT = "master/masterDark é 300.xisf"
@@ -37,6 +37,22 @@ def test_a_quarantined_master_is_published_with_a_reason(tmp_path: Path) -> None
     assert record.supersedes == change.superseded
     assert [e.reason for e in record.history] == ["built", "looked at it, the flat panel was on"]
     assert {e.status for e in scan(tmp_path).entries} == {MasterStatus.PUBLISHED, MasterStatus.SUPERSEDED}
+
+
+@pytest.mark.parametrize("held", [".xisf", ".xrs"])
+def test_a_master_that_another_program_holds_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    """Windows moves nothing that is open: the one in use stays that, and nothing has changed."""
+    shelve(tmp_path, OUTPUT, seed=1)
+    waiting = shelve(tmp_path, OUTPUT, seed=2, status=MasterStatus.QUARANTINED)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.x*")}
+    hold(monkeypatch, waiting.with_suffix(held))
+
+    with pytest.raises(LibraryError, match=rf"Close masterDark é 300{held} in other programs"):
+        status.publish(tmp_path, waiting, "looked at it", now=LATER)
+
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.x*")} == before
 
 
 def test_a_superseded_master_can_come_back(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ap_masters.library import store
 from ap_masters.library.audit import audit
 from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType, Grade, GroupKey, MasterStatus, Recipe
 from ap_masters.record import MasterFile, Record, Software
+from tests.library.shelves import hold
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OUTPUT = Path("master") / "masterDark é 300.xisf"
@@ -36,26 +37,6 @@ def work_master(library: Path, content: bytes) -> Path:
     path = work / "new.xisf"
     path.write_bytes(content)
     return path
-
-
-def hold(monkeypatch: pytest.MonkeyPatch, held: Path) -> None:
-    """Let ``held`` be neither moved, replaced nor removed, as Windows has it with what another program has open."""
-    replace, unlink = Path.replace, Path.unlink
-
-    def refuse(*paths: Path) -> None:
-        if held in paths:
-            raise PermissionError(errno.EACCES, "it is open in another program", str(held))
-
-    def checked_replace(path: Path, target: Path) -> Path:
-        refuse(path, target)
-        return replace(path, target)
-
-    def checked_unlink(path: Path, missing_ok: bool = False) -> None:
-        refuse(path)
-        unlink(path, missing_ok)
-
-    monkeypatch.setattr(Path, "replace", checked_replace)
-    monkeypatch.setattr(Path, "unlink", checked_unlink)
 
 
 def test_a_published_master_stands_with_its_record_and_checksum(tmp_path: Path) -> None:
