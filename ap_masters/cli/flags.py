@@ -32,6 +32,12 @@ WHAT: Final = Family(
         Flag("stages", ("--stage",), "Build only these stages: bias, dark (with dark flats), flat; as bias,dark."),
         Flag("types", ("--type",), "Build only these frame types: bias, dark, dark flat, flat; as bias,dark."),
         Flag("counts.min_frames", ("--min-frames",), "Fewest frames that make a master (default 3, linear fit 5)."),
+    ),
+)
+
+GROUPING: Final = Family(
+    "How frames are grouped",
+    (
         Flag(
             "cull.discard_first.bias",
             ("--discard-first",),
@@ -150,5 +156,5 @@ KEEPING: Final = Family("How the library is kept", (POLICY, INDEX_PATH))
 
 STACKING: Final = Family("Reading and writing", (_MEMORY, _THREADS, _SCALE, _COMPRESSION))
 
-ALL: Final = (WHAT, RECIPE, MATCH, OUTPUT, ENGINE, PIXINSIGHT)
+ALL: Final = (WHAT, GROUPING, RECIPE, MATCH, OUTPUT, ENGINE, PIXINSIGHT)
 EVERY: Final = (*ALL, KEEPING)

@@ -10,7 +10,7 @@ from ap_masters.errors import NothingToDo
 from ap_masters.settings_files import Loaded
 
 
-@with_settings(flags.WHAT)
+@with_settings(flags.GROUPING)
 def scan(screen: Screen, loaded: Loaded, inputs: Inputs) -> None:
     """Show what is there: frames by group, and what was set aside and why."""
     from ap_masters.header_cache import HeaderCache
