@@ -153,7 +153,9 @@ def prune(
 ) -> None:
     """List raw frames that no master in use here needs and that are older than a season; delete them with --apply."""
     from ap_masters.library.prune import prune as what_may_go
+    from ap_masters.library.scan import require_library
 
+    require_library(library)
     season = loaded.settings.library.season_days
     result = what_may_go(library, now=datetime.now(UTC), season_days=season, others=others or (), apply=apply)
     if screen.json:

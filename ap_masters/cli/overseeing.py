@@ -31,7 +31,9 @@ def index(
 ) -> None:
     """Write the calibration index, as JSON and Markdown, from masters and records alone."""
     from ap_masters.library.index import write_index
+    from ap_masters.library.scan import require_library
 
+    require_library(library)
     written = write_index(library, loaded.settings.library.index_path, overwrite=overwrite)
     if screen.json:
         screen.document("library index", index=written)
@@ -98,7 +100,9 @@ def audit(
 ) -> None:
     """Look for what is wrong: contradictions, orphans, missing records, duplicates, bad JSON, changed bytes."""
     from ap_masters.library.audit import audit as look
+    from ap_masters.library.scan import require_library
 
+    require_library(library)
     said = loaded.origins["layout"] != "default"
     result = look(library, checksums=checksums, layout=loaded.settings.layout if said else None)
     if screen.json:

@@ -28,8 +28,10 @@ def report(
     browse: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
     """Write the HTML page of a library: coverage, trends, the sensor, what is due, previews. It works offline."""
+    from ap_masters.library.scan import require_library
     from ap_masters.report import write_report
 
+    require_library(library)
     written = write_report(
         library,
         output,

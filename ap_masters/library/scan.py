@@ -14,11 +14,12 @@ from typing import Final, NamedTuple
 from ap_masters import headers, images
 from ap_masters import record as records
 from ap_masters.decoding import decode
-from ap_masters.errors import ImageError, RecordError
+from ap_masters.errors import ImageError, NothingToDo, RecordError
 from ap_masters.files import sha256
 from ap_masters.garbage import no_garbage
 from ap_masters.library import scan_cache
 from ap_masters.library.entries import Entry, entry_of, foreign_entry
+from ap_masters.library.lock import TURN
 from ap_masters.library.scan_cache import Known, Stamp
 from ap_masters.library.unproved import is_unproved, is_whole
 from ap_masters.model import HOUSEKEEPING, Frame, Noun
@@ -74,6 +75,16 @@ def scan(library: Path, *, believe: bool = False, complete: Complete | None = No
             entries=tuple(k.entry for _, k in known if k.entry),
             problems=tuple(Problem(path=p, detail=k.problem) for p, k in known if k.problem),
         )
+
+
+def require_library(library: Path) -> None:
+    """Raise NothingToDo for a folder that has no master and never was a library: another one will be meant."""
+    if (library / TURN).exists():
+        return
+    found = scan(library)
+    if not found.entries:
+        nearly = f"; {found.problems[0].path}: {found.problems[0].detail}" if found.problems else ""
+        raise NothingToDo(f"No master is in {library}: look whether that is the library{nearly}")
 
 
 def files(library: Path, found: Sequence[Found], *, mend: bool = False) -> Mapping[str, Known]:

@@ -406,3 +406,16 @@ def test_s1_23_a_change_by_hand_brings_the_index_up_to_date_where_it_is(run: Run
     assert done.code == 0
     assert "quarantine/" in (library / "ops" / "calibration-index.md").read_text(encoding="utf-8")
     assert not (library / "calibration-index.md").exists()
+
+
+@pytest.mark.parametrize("command", [("library", "index"), ("library", "audit"), ("library", "prune"), ("report",)])
+def test_a_folder_that_is_no_library_is_told_and_left_alone(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """One beside it was meant: nothing is written there, and no faults in no masters are no good news."""
+    shoot(tmp_path / "raws", "DARK", 300.0, 3)
+    before = sorted(tmp_path.rglob("*"))
+
+    done = run(*command, tmp_path / "raws")
+
+    assert done.code == 3
+    assert f"No master is in {tmp_path / 'raws'}" in done.err
+    assert sorted(tmp_path.rglob("*")) == before
