@@ -1,9 +1,7 @@
 """Fixtures that several rooms share: a home of its own for every test, and the real frames where they are."""
 
-import errno
 import os
 import signal
-import stat
 import sys
 from itertools import count
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.program import Run, program
+from tests.refusals import keep_read_only
 
 # No test is about how fast this machine is just now. CI repeats its examples, so that a red run stays red.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -57,23 +56,5 @@ def realdata() -> Path:
 @pytest.fixture
 def windows_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no file that is marked read-only be replaced or removed, as is so on Windows and nowhere else."""
-    if sys.platform == "win32":
-        return
-    replace, unlink = Path.replace, Path.unlink
-
-    def refuse_read_only(path: Path) -> None:
-        if path.exists() and not path.stat().st_mode & stat.S_IWRITE:
-            error = PermissionError(errno.EACCES, "Access is denied", str(path))
-            error.winerror = 5  # type: ignore[attr-defined,unused-ignore]  # known on Windows only
-            raise error
-
-    def checked_replace(path: Path, target: Path) -> Path:
-        refuse_read_only(Path(target))
-        return replace(path, target)
-
-    def checked_unlink(path: Path, missing_ok: bool = False) -> None:
-        refuse_read_only(path)
-        unlink(path, missing_ok)
-
-    monkeypatch.setattr(Path, "replace", checked_replace)
-    monkeypatch.setattr(Path, "unlink", checked_unlink)
+    if sys.platform != "win32":
+        keep_read_only(monkeypatch)

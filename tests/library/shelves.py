@@ -1,13 +1,11 @@
 """Libraries for tests: small masters with records, filed as a build files them."""
 
-import errno
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from ap_masters import images
 from ap_masters import record as records
@@ -113,23 +111,3 @@ def tree(root: Path) -> dict[str, bytes]:
     """Return every file below a library or its mirror, without housekeeping."""
     files = (p for p in root.rglob("*") if p.is_file() and ".ap-masters" not in p.parts)
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}
-
-
-def hold(monkeypatch: pytest.MonkeyPatch, held: Path) -> None:
-    """Let ``held`` be neither moved, replaced nor removed, as Windows has it with what another program has open."""
-    replace, unlink = Path.replace, Path.unlink
-
-    def refuse(*paths: Path) -> None:
-        if held in paths:
-            raise PermissionError(errno.EACCES, "it is open in another program", str(held))
-
-    def checked_replace(path: Path, target: Path) -> Path:
-        refuse(path, target)
-        return replace(path, target)
-
-    def checked_unlink(path: Path, missing_ok: bool = False) -> None:
-        refuse(path)
-        unlink(path, missing_ok)
-
-    monkeypatch.setattr(Path, "replace", checked_replace)
-    monkeypatch.setattr(Path, "unlink", checked_unlink)

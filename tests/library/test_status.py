@@ -12,7 +12,8 @@ from ap_masters.library import status
 from ap_masters.library.holdings import holdings
 from ap_masters.library.scan import scan
 from ap_masters.model import SUPERSEDED, Keyword, MasterStatus
-from tests.library.shelves import NOW, draft, hold, keywords, record_of, shelve, write_pixels
+from tests.library.shelves import NOW, draft, keywords, record_of, shelve, write_pixels
+from tests.refusals import hold
 
 LATER = NOW + timedelta(days=1)
 OUTPUT = "master/masterDark é 300.xisf"

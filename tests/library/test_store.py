@@ -14,7 +14,7 @@ from ap_masters.library import store
 from ap_masters.library.audit import audit
 from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType, Grade, GroupKey, MasterStatus, Recipe
 from ap_masters.record import MasterFile, Record, Software
-from tests.library.shelves import hold
+from tests.refusals import hold
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OUTPUT = Path("master") / "masterDark é 300.xisf"
