@@ -21,7 +21,6 @@ from ap_masters.errors import (
     UsageError,
     reason_of,
 )
-from ap_masters.files import take_place
 from ap_masters.inspection import read_frame
 from ap_masters.library import store
 from ap_masters.library.places import library_around
@@ -44,6 +43,7 @@ from ap_masters.model import (
     SetAside,
     differ,
 )
+from ap_masters.moving import take_place
 from ap_masters.wording import number
 
 _SAYS_A_TYPE: Final = {"IMAGETYP", "APMTYPE"}

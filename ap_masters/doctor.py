@@ -11,8 +11,8 @@ import psutil
 from ap_masters import __version__, memory
 from ap_masters.config import Settings
 from ap_masters.engines.pixinsight.find import Facts, examine
-from ap_masters.files import LONGEST_PATH, takes_long_paths
 from ap_masters.model import EngineName, Noun
+from ap_masters.moving import LONGEST_PATH, takes_long_paths
 
 _PACKAGES: Final = ("astropy", "filelock", "jinja2", "lz4", "numpy", "psutil", "pydantic", "rich", "typer", "zstandard")
 

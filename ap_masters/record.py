@@ -18,7 +18,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from ap_masters import __version__
 from ap_masters.errors import RecordError, reason_of
-from ap_masters.files import remove, write_text
+from ap_masters.files import write_text
 from ap_masters.model import (
     RECORD_SCHEMA,
     Calibration,
@@ -40,6 +40,7 @@ from ap_masters.model import (
     Statistics,
 )
 from ap_masters.model.orientation import in_pixinsight
+from ap_masters.moving import remove
 
 VERSION: Final = 1
 

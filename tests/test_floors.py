@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "ap_masters"
 
 # From the ground up. Rooms of one floor do not know each other; a package is one room, except for the engines.
 FLOORS: tuple[set[str], ...] = (
-    {"__init__", "errors", "safe", "decoding", "garbage", "memory", "profiles", "stamps", "wording"},
+    {"__init__", "errors", "safe", "decoding", "garbage", "memory", "moving", "profiles", "stamps", "wording"},
     {"model", "texts", "defect_lists"},
     {"files"},
     {"config", "record", "rendering"},
@@ -46,6 +46,7 @@ ENGINES_SEE = {
     "defect_lists",
     "wording",
     "files",
+    "moving",
     "model",
     "record",
     "rendering",

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ap_masters.errors import UnwritableImage, reason_of
-from ap_masters.files import take_place
 from ap_masters.images.files import PositionalFile
 from ap_masters.model import Keyword
+from ap_masters.moving import take_place
 
 PIECE: Final = 1 << 20  # bytes read or moved at once
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters.errors import LibraryError
-from ap_masters.files import part_of, remove, sha256, take_place
+from ap_masters.files import part_of, sha256
+from ap_masters.moving import remove, take_place
 
 _CHUNK: Final = 1 << 20
 

@@ -11,7 +11,7 @@ from ap_masters import layouts
 from ap_masters import record as records
 from ap_masters.config import QualitySettings
 from ap_masters.errors import ApMastersError, AttentionNeeded, LibraryError, RecordError
-from ap_masters.files import original_first, remove, sha256
+from ap_masters.files import original_first, sha256
 from ap_masters.library import foreign, store
 from ap_masters.library.copying import copy_verified
 from ap_masters.library.entries import Entry, naming_of
@@ -19,6 +19,7 @@ from ap_masters.library.lock import library_lock
 from ap_masters.library.scan import scan
 from ap_masters.library.told_by_path import completed
 from ap_masters.model import CALIBRATION_TYPES, QUARANTINE, GroupKey, MasterStatus, Noun
+from ap_masters.moving import remove
 from ap_masters.record import Event, Record
 from ap_masters.safe import one_line
 from ap_masters.stamps import stamp

@@ -29,7 +29,7 @@ from ap_masters.errors import (
     UsageError,
     reason_of,
 )
-from ap_masters.files import is_part, remove, sha256, write_text
+from ap_masters.files import is_part, sha256, write_text
 from ap_masters.images import is_image_name
 from ap_masters.library import store
 from ap_masters.library.contents import Contents
@@ -41,6 +41,7 @@ from ap_masters.library.scan import scan
 from ap_masters.library.status import home_of
 from ap_masters.library.vouching import objection
 from ap_masters.model import HOUSEKEEPING, Noun
+from ap_masters.moving import remove
 from ap_masters.safe import is_text
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,13 @@ from typing import Final
 from ap_masters import record as records
 from ap_masters.config import QualitySettings, Settings
 from ap_masters.errors import LibraryError, RecordError, UsageError
-from ap_masters.files import remove, sha256, take_place
+from ap_masters.files import sha256
 from ap_masters.library import candidates, foreign, store
 from ap_masters.library.lock import library_lock
 from ap_masters.library.places import refuse_part
 from ap_masters.library.unproved import is_unproved
 from ap_masters.model import QUARANTINE, SUPERSEDED, MasterStatus, Noun
+from ap_masters.moving import remove, take_place
 from ap_masters.quality import same_settings
 from ap_masters.record import Event, Record
 from ap_masters.stamps import without_stamp

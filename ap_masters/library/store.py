@@ -10,8 +10,9 @@ from typing import Final
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError, reason_of
-from ap_masters.files import LONGEST_PATH, remove, sha256, take_place, takes_long_paths
+from ap_masters.files import sha256
 from ap_masters.model import HOUSEKEEPING, QUARANTINE, SUPERSEDED, MasterStatus
+from ap_masters.moving import LONGEST_PATH, remove, take_place, takes_long_paths
 from ap_masters.record import Event, Record
 from ap_masters.stamps import stamps
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ap_masters.files import remove, take_place, write_text
+from ap_masters.files import write_text
+from ap_masters.moving import remove, take_place
 
 
 @pytest.mark.usefixtures("windows_rules")
