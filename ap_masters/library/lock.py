@@ -2,13 +2,11 @@
 
 import errno
 import logging
-import secrets
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-
-from filelock import FileLock, Timeout
 
 from ap_masters.errors import LibraryError, LibraryNotWritable, reason_of
 from ap_masters.model import HOUSEKEEPING
@@ -28,6 +26,8 @@ def library_lock(library: Path, *, patience: float = PATIENCE_S) -> Iterator[str
     have changed since. Waits ``patience`` seconds for another program to end. Raises LibraryError where it does not,
     LibraryNotWritable where the folder cannot be written to. Readers need no lock: whatever they see is whole.
     """
+    from filelock import FileLock, Timeout  # needed only here, and not by who only reads
+
     path = library / HOUSEKEEPING / "lock"
     lock = FileLock(path)
     try:
@@ -47,7 +47,7 @@ def library_lock(library: Path, *, patience: float = PATIENCE_S) -> Iterator[str
     try:
         yield _take_turn(library)
     finally:
-        _write_turn(library, secrets.token_hex(8))
+        _write_turn(library, os.urandom(8).hex())
         lock.release()
 
 
