@@ -21,7 +21,7 @@ stands for 1.0. What those programs leave to rounding is settled here, so that t
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from math import exp, lgamma, log, log1p, sqrt
 from typing import Literal, NamedTuple
@@ -315,6 +315,14 @@ def variance(r: Sequence[Sample]) -> Fraction:
     return sum((s.value - centre) ** 2 for s in r) / Fraction(len(r) - 1)
 
 
+def in_turn(values: Iterable[float]) -> float:
+    """Add up one after the other, rounding each time: from Python 3.12 on ``sum`` carries along what that loses."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
 def winsorized(r: list[float], cutoff: float) -> tuple[float, float]:
     """Return the Winsorized mean and deviation; samples beyond ``cutoff`` deviations (0: none) go to the centre."""
     v = list(r)
@@ -329,11 +337,11 @@ def winsorized(r: list[float], cutoff: float) -> tuple[float, float]:
                 v[i] = centre if cutoff > 0 and x <= centre - cutoff * deviation else lower
             elif x > upper:
                 v[i] = centre if cutoff > 0 and x >= centre + cutoff * deviation else upper
-        centre = sum(v) / n
+        centre = in_turn(v) / n
         differences = [x - centre for x in v]
         before = deviation
-        rest = sum(differences)
-        deviation = 1.134 * sqrt(max(0.0, (sum(d * d for d in differences) - rest * rest / n) / (n - 1)))
+        rest = in_turn(differences)
+        deviation = 1.134 * sqrt(max(0.0, (in_turn(d * d for d in differences) - rest * rest / n) / (n - 1)))
         turn += 1
         if turn > 1 and abs(before - deviation) / before < 0.0005:
             break

@@ -17,6 +17,7 @@ _UNITS = {
     **dict.fromkeys(("us", "µs", "μs", "microsecond", "microseconds"), 1e-6),
 }
 _OLD_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{2}|\d{4})")
+_HOUR_24 = re.compile(r"[Tt ] *24")
 _UNPADDED = re.compile(
     r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})"
     r"(?:[T ] *(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)? *(UTC?|Z|[+-]\d{1,2}:?\d{2})?)?",
@@ -144,6 +145,8 @@ def _iso(value: str, clock: Raw) -> datetime | None:
 
 
 def _stamp(value: str) -> datetime | None:
+    if _HOUR_24.search(value):
+        return None  # the midnight that follows, from Python 3.13 on; a mistake, before
     stamp: datetime | None
     try:
         stamp = datetime.fromisoformat(value)
