@@ -79,6 +79,7 @@ class _View:
         for entry in self.published:
             self.of_a_name[entry.key.type, entry.name].append(entry)
         self.retired = {e.sha256: e for e in entries if e.status is not MasterStatus.PUBLISHED and e.sha256}
+        self.replaced_by = {e.supersedes: e for e in entries if e.supersedes}
         # A quarantined master tells of drift too: it is the service alert that put it there.
         self.alarms: dict[_Camera, list[tuple[Entry, Finding]]] = defaultdict(list)
         for entry in entries:
@@ -241,10 +242,24 @@ def _depends(entry: Entry, view: _View) -> Iterator[Reason]:
         if use.sha256 is None or use.sha256 in view.in_use:
             continue
         other = view.retired.get(use.sha256)
+        if other is not None and _is_history(other, view):
+            continue
         if other is not None:
             yield Reason(cause="dependency", detail=f"its {use.type} {use.name} is {other.status} since: {_why(other)}")
         elif any(_may_be_later(alike, entry) for alike in view.of_a_name.get((use.type, use.name), ())):
             yield Reason(cause="dependency", detail=f"its {use.type} {use.name} was rebuilt")
+
+
+def _is_history(other: Entry, view: _View) -> bool:
+    """Whether a later set merely took the place of ``other``, as layouts without a date have one for all nights.
+
+    What was made with it was made with what its own night needed. Not so where the two sets share frames, which made
+    a better master of the same night, or where the later one has found a change (S1-31).
+    """
+    after = view.replaced_by.get(other.path)
+    if other.status is not MasterStatus.SUPERSEDED or after is None or after.started is None or other.taken is None:
+        return False
+    return after.started > other.taken and not any(f.severity in _DRIFTED for f in after.findings)
 
 
 def _may_be_later(other: Entry, entry: Entry) -> bool:

@@ -136,10 +136,15 @@ def left_stale(
 ) -> tuple[str, ...]:
     """Return a warning for each master that was made with one that the plan rebuilds and is not in the plan itself.
 
-    ``made_with`` holds the SHA-256 of what was subtracted from the frames of each published master.
+    ``made_with`` holds the SHA-256 of what was subtracted from the frames of each published master. A later set leaves
+    nothing stale: what was made with the one before was made with what its own night needed.
     """
-    rebuilt = [library / step.supersedes for step in steps if step.supersedes is not None]
-    digests = {records[path].master.sha256: path.name for path in rebuilt if path in records}
+    rebuilt = {library / step.supersedes: step.job for step in steps if step.supersedes is not None}
+    digests = {
+        records[path].master.sha256: path.name
+        for path, job in rebuilt.items()
+        if path in records and not (job and _is_later_set(job, records[path]))
+    }
     planned = {library / step.output for step in steps}
     return tuple(
         f"{path.name} was made with {digests[digest]}, which is rebuilt: it becomes stale. Build it anew too"
@@ -147,6 +152,13 @@ def left_stale(
         for digest in sorted(used & digests.keys())
         if path not in planned
     )
+
+
+def _is_later_set(job: Job, record: Record) -> bool:
+    """Whether every frame of ``job`` was taken after the last one of ``record``; not so where that is not known."""
+    days = _newest(job, record)
+    starts = [frame.started for frame in job.frames]
+    return days is not None and all(start is not None and start > days.recorded for start in starts)
 
 
 def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Path, str]) -> tuple[str, ...]:

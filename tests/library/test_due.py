@@ -313,6 +313,33 @@ def test_a_master_made_with_a_bias_that_is_out_of_use_is_due() -> None:
     assert not due([flat], NEVER, now=NOW).items, "a bias of another library is not missed"
 
 
+@pytest.mark.parametrize(
+    ("begun", "seen", "status", "is_due"),
+    [
+        pytest.param(20, (), MasterStatus.SUPERSEDED, False, id="a later set"),
+        pytest.param(40, (), MasterStatus.SUPERSEDED, True, id="frames that the old one had as well"),
+        pytest.param(None, (), MasterStatus.SUPERSEDED, True, id="nobody knows"),
+        pytest.param(20, ("refresh",), MasterStatus.SUPERSEDED, True, id="a later set that found a change"),
+        pytest.param(20, (), MasterStatus.QUARANTINED, True, id="the old one was found bad"),
+    ],
+)
+def test_a_flat_of_a_past_night_keeps_what_a_later_set_has_replaced(
+    begun: float | None, seen: tuple[Any, ...], status: MasterStatus, is_due: bool
+) -> None:
+    """Layouts without a date file the dark flats of every night under one name: those of January are no news."""
+    use = Use(type=FrameType.DARK_FLAT, name="dark flat.xisf", sha256="a" * 64)
+    flat = entry(FrameType.FLAT, days_ago=30, uses=(use,))
+    old = entry(FrameType.DARK_FLAT, days_ago=30, path="old.xisf", sha256="a" * 64, status=status)
+    started = None if begun is None else NOW - timedelta(days=begun)
+    told = tuple(Finding(severity=severity, metric="median", message="more") for severity in seen)
+    new = entry(FrameType.DARK_FLAT, sha256="b" * 64, started=started, supersedes="old.xisf", findings=told)
+    newest = entry(FrameType.DARK_FLAT, path="newest.xisf", sha256="c" * 64, supersedes="dark flat.xisf")
+
+    assert causes(due([flat, old, new], NEVER, now=NOW)).get("flat.xisf", []) == ["dependency"] * is_due
+    later = [flat, old, new.model_copy(update={"status": MasterStatus.SUPERSEDED}), newest]
+    assert causes(due(later, NEVER, now=NOW)).get("flat.xisf", []) == ["dependency"] * is_due
+
+
 def test_a_refresh_can_be_requested_by_label() -> None:
     """S0-17: a user has reasons of his own, such as new firmware that no header tells."""
     assert causes(due([entry(labels=("refresh",))], NEVER, now=NOW)) == {"dark.xisf": ["request"]}
