@@ -160,8 +160,10 @@ def due(
     view = _View(entries, frames, policy_of(settings), now.date(), change_c)
     items = []
     for entry in view.published:
-        refreshed = view.has_successor(entry)
-        rules = (rule for rule in _RULES if not (refreshed and rule in _MENDED_BY_A_REFRESH))
+        answered = _MENDED_BY_A_REFRESH if view.has_successor(entry) else frozenset()
+        if entry.key.type is FrameType.FLAT:
+            answered |= _OF_THE_CAMERA
+        rules = (rule for rule in _RULES if rule not in answered)
         reasons = tuple(reason for rule in rules for reason in rule(entry, view))
         if reasons:
             items.append(DueItem(path=entry.path, description=entry.key.describe(), reasons=reasons))
@@ -206,8 +208,6 @@ def last_anchor(anchors: Sequence[str], today: date) -> date | None:
 
 def _drifted(entry: Entry, view: _View) -> Iterator[Reason]:
     """A newer master of this camera has found a change: whatever was made before it is out of date (S0-16, S1-08)."""
-    if entry.key.type is FrameType.FLAT:  # its level is the lamp's, not the camera's
-        return
     for other, finding in view.alarms.get(_camera(entry.key), ()):
         if entry.taken and other.taken and other.taken - entry.taken > _CAMPAIGN:
             cause: Cause = "service" if finding.severity == "service" else "drift"
@@ -271,7 +271,8 @@ def _why(entry: Entry) -> str:
     return entry.history[-1].reason if entry.history else "no reason on record"
 
 
-_RULES: Final[tuple[Callable[[Entry, _View], Iterator[Reason]], ...]] = (
+_Rule = Callable[[Entry, _View], Iterator[Reason]]
+_RULES: Final[tuple[_Rule, ...]] = (
     _damaged,
     _requested,
     _aged,
@@ -280,8 +281,10 @@ _RULES: Final[tuple[Callable[[Entry, _View], Iterator[Reason]], ...]] = (
     _captured_otherwise,
     _depends,
 )
+# Flats are not asked for these: they serve the lights of their nights, whatever becomes of the camera after.
+_OF_THE_CAMERA: Final = frozenset[_Rule]({_drifted, _cooler, _captured_otherwise})
 # Once there is a later master of the same settings, these are that one's to answer.
-_MENDED_BY_A_REFRESH: Final = frozenset({_aged, _drifted, _cooler, _captured_otherwise})
+_MENDED_BY_A_REFRESH: Final = _OF_THE_CAMERA | {_aged}
 
 
 def _new_settings(view: _View) -> Iterator[DueItem]:

@@ -292,6 +292,24 @@ def test_a_second_camera_of_a_model_says_nothing_of_the_first(second: str | None
     assert (causes(own), causes(other)) == ({"dark.xisf": ["capture program"]}, {})
 
 
+@pytest.mark.parametrize("frame_type", [FrameType.DARK, FrameType.FLAT])
+def test_a_flat_of_a_past_night_is_not_asked_for_what_has_changed_in_the_camera(frame_type: FrameType) -> None:
+    """A new version of the program or a worn cooler ask for new darks; the lights of that night are taken."""
+    offset = Measure(name="cooler offset", value=0.0, unit="°C", method="mean")
+    old = entry(frame_type, key=make_key(frame_type, camera=CAMERA), capture="N.I.N.A. 3.1", measures=(offset,))
+    new = make_frame(
+        camera=CAMERA,
+        software="N.I.N.A. 3.2",
+        started=NOW,
+        set_temperature=old.key.temperature,
+        sensor_temperature=(old.key.temperature or 0) + 2,
+    )
+
+    found = causes(due([old], NEVER, now=NOW, frames=[new]))
+
+    assert found == ({} if frame_type is FrameType.FLAT else {old.path: ["cooler", "capture program"]})
+
+
 def test_a_master_made_with_a_bias_that_is_out_of_use_is_due() -> None:
     """S1-31: superseded, quarantined or rebuilt under the same name; a bias still in use is none of it."""
     use = Use(type=FrameType.BIAS, name="bias.xisf", sha256="a" * 64)
