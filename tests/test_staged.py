@@ -230,6 +230,20 @@ def test_dark_flats_of_another_night_make_no_flat_stale(run: Run, tmp_path: Path
     assert owed.document["due"]["items"] == []
 
 
+@pytest.mark.parametrize("profile", ["nina", "playbook", "anawbpps"])
+def test_seasons_that_are_filed_by_date_stay_apart_when_all_frames_are_built_at_once(
+    run: Run, tmp_path: Path, profile: str
+) -> None:
+    """Both in one master would stand under the first date, in the place of a master of that season alone."""
+    for season, days in (("spring", 0), ("summer", 90)):
+        shoot(tmp_path / "nights" / season, "DARK", 300.0, at=timedelta(days=days))
+        run("build", tmp_path / "nights" / season, tmp_path / "library", *NUMPY, "--profile", profile)
+
+    again = run("plan", tmp_path / "nights", tmp_path / "library", *NUMPY, "--profile", profile, "--json")
+
+    assert actions(again) == {"dark": ["up to date", "up to date"]}
+
+
 def test_frames_dropped_for_their_pixels_do_not_rebuild_for_ever(run: Run, tmp_path: Path) -> None:
     """Six biases of which two saw light: four are integrated by the rule for four, and a second plan knows that."""
     shoot(tmp_path / "night", "BIAS", count=4)
