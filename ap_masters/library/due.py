@@ -80,11 +80,6 @@ class _View:
             self.of_a_name[entry.key.type, entry.name].append(entry)
         self.retired = {e.sha256: e for e in entries if e.status is not MasterStatus.PUBLISHED and e.sha256}
         self.replaced_by = {e.supersedes: e for e in entries if e.supersedes}
-        # A quarantined master tells of drift too: it is the service alert that put it there.
-        self.alarms: dict[_Camera, list[tuple[Entry, Finding]]] = defaultdict(list)
-        for entry in entries:
-            if entry.status is not MasterStatus.SUPERSEDED and entry.key.type is not FrameType.FLAT:
-                self.alarms[_camera(entry.key)] += [(entry, f) for f in entry.findings if f.severity in _DRIFTED]
         self.offsets: dict[tuple[_Camera, float], list[float]] = defaultdict(list)
         self.newest: dict[_Camera, Frame] = {}
         self.modes: dict[tuple[object, ...], int] = defaultdict(int)
@@ -96,6 +91,14 @@ class _View:
             if entry.taken is not None:
                 alike, key = self._latest[entry.key.type, _mode(entry.key)], _of_any_night(entry.key)
                 alike[key] = max(entry.taken, alike.get(key, entry.taken))
+
+        # A quarantined master tells of drift too: it is the service alert that put it there. Not where a later one of
+        # its settings was let into use: what it had found is mended, or was no change.
+        self.alarms: dict[_Camera, list[tuple[Entry, Finding]]] = defaultdict(list)
+        for entry in entries:
+            past = entry.status is MasterStatus.QUARANTINED and self.has_successor(entry)
+            if entry.status is not MasterStatus.SUPERSEDED and entry.key.type is not FrameType.FLAT and not past:
+                self.alarms[_camera(entry.key)] += [(entry, f) for f in entry.findings if f.severity in _DRIFTED]
 
     def has_successor(self, entry: Entry) -> bool:
         """Say whether a later master of the same settings is published, as layouts with dates keep them all."""

@@ -358,6 +358,28 @@ def test_a_flat_of_a_past_night_keeps_what_a_later_set_has_replaced(
     assert causes(due(later, NEVER, now=NOW)).get("flat.xisf", []) == ["dependency"] * is_due
 
 
+@pytest.mark.parametrize(
+    ("status", "retaken", "is_due"),
+    [
+        pytest.param(MasterStatus.QUARANTINED, 20, True, id="the change is the last that is known"),
+        pytest.param(MasterStatus.QUARANTINED, 5, False, id="a set after it is in use"),
+        pytest.param(MasterStatus.PUBLISHED, 5, True, id="the change was accepted"),
+    ],
+)
+def test_a_change_that_was_kept_back_is_past_when_a_later_set_is_in_use(
+    status: MasterStatus, retaken: int, is_due: bool
+) -> None:
+    """A light leak of some weeks: when it is mended, masters of before are as good as they were."""
+    told = (Finding(severity="service", metric="median", message="more"),)
+    leak = entry(days_ago=10, path="leak.xisf", status=status, findings=told)
+    after = entry(days_ago=retaken, path="after.xisf")
+    other = entry(days_ago=200, path="other.xisf", key=make_key(exposure=60.0))
+
+    found = causes(due([leak, after, other], NEVER, now=NOW))
+
+    assert found.get("other.xisf", []) == ["service"] * is_due
+
+
 def test_a_refresh_can_be_requested_by_label() -> None:
     """S0-17: a user has reasons of his own, such as new firmware that no header tells."""
     assert causes(due([entry(labels=("refresh",))], NEVER, now=NOW)) == {"dark.xisf": ["request"]}
