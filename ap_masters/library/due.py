@@ -190,12 +190,16 @@ def _requested(entry: Entry, _view: _View) -> Iterator[Reason]:
 
 def _aged(entry: Entry, view: _View) -> Iterator[Reason]:
     rule = view.policy.of(entry.key.type)
+    ages = bool(rule.max_age_days or rule.anchors)
     if entry.taken is None:
-        if rule.max_age_days or rule.anchors:
+        if ages:
             yield Reason(cause="age", detail="nobody knows when its frames were taken")
         return
     taken = entry.taken.date()
     age = (view.today - taken).days
+    if ages and age < -1:  # a header without a time zone may be ahead by hours
+        told = f"nobody knows its age: its frames say {taken.isoformat()}, which is yet to come. Was the clock wrong?"
+        yield Reason(cause="age", detail=told)
     if rule.max_age_days is not None and age > rule.max_age_days:
         yield Reason(cause="age", detail=f"{age} days old, more than {rule.max_age_days}")
     anchor = last_anchor(rule.anchors, view.today)

@@ -43,6 +43,22 @@ def test_a_fresh_library_owes_nothing() -> None:
     assert (found.exit_code, found.masters, found.policy) == (0, 4, "nina-seasonal")
 
 
+@pytest.mark.parametrize(
+    ("frame_type", "days_ahead", "is_due"),
+    [
+        pytest.param(FrameType.DARK, 340, True, id="a clock that is a year fast"),
+        pytest.param(FrameType.DARK, 1, False, id="a clock of another time zone"),
+        pytest.param(FrameType.FLAT, 340, False, id="what does not age"),
+    ],
+)
+def test_a_master_of_days_to_come_has_no_age(frame_type: FrameType, days_ahead: int, is_due: bool) -> None:
+    """It would else be fresh for that much longer, and keep what is taken meanwhile out of its place."""
+    found = due([entry(frame_type, days_ago=-days_ahead)], LibrarySettings(), now=NOW)
+
+    assert causes(found) == ({f"{frame_type}.xisf": ["age"]} if is_due else {})
+    assert not is_due or "yet to come" in found.items[0].reasons[0].detail
+
+
 def test_a_master_with_a_successor_is_not_due_for_its_age() -> None:
     """Layouts with dates keep both published; of another gain there is none, and it stays due."""
     old, new = (entry(FrameType.BIAS, days_ago=days, path=f"{days}.xisf") for days in (700, 5))
