@@ -72,7 +72,7 @@ def test_s0_03_of_two_darks_the_one_of_the_light_s_own_temperature_serves(
 
 
 def test_s0_03_of_dark_flats_of_other_nights_the_one_of_the_flats_own_temperature_serves() -> None:
-    """Set-points change with the seasons: one of spring is nearer in time. Only in the hours of the flats that counts."""
+    """Set-points change with the seasons, and one of spring is nearer; only in the hours of the flats that counts."""
     spring = make_master(DARK_FLAT, "spring.xisf", temperature=-6.0, started=DUSK + timedelta(days=17))
     winter = make_master(DARK_FLAT, "winter.xisf", temperature=-10.0, started=DUSK - timedelta(days=66))
     tonight = make_master(DARK_FLAT, "tonight.xisf", temperature=-9.0, started=LAST_FLAT + timedelta(hours=1))
