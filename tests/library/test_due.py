@@ -43,6 +43,20 @@ def test_a_fresh_library_owes_nothing() -> None:
     assert (found.exit_code, found.masters, found.policy) == (0, 4, "nina-seasonal")
 
 
+@pytest.mark.parametrize(("frame_type", "is_refreshed"), [(FrameType.DARK_FLAT, True), (FrameType.FLAT, False)])
+def test_a_dark_flat_is_refreshed_by_one_for_the_flats_of_another_filter(
+    frame_type: FrameType, is_refreshed: bool
+) -> None:
+    """It carries the name of the filter whose flats are of its exposure, and has seen no light; a flat has."""
+    policy = LibrarySettings(
+        policy="mine", policies={"mine": RefreshPolicy(**{frame_type.replace(" ", "_"): RefreshRule(max_age_days=99)})}
+    )
+    old = entry(frame_type, days_ago=200, path="old.xisf", key=make_key(frame_type, filter="G"))
+    new = entry(frame_type, path="new.xisf", key=make_key(frame_type, filter="R"))
+
+    assert causes(due([old, new], policy, now=NOW)) == ({} if is_refreshed else {"old.xisf": ["age"]})
+
+
 @pytest.mark.parametrize(
     ("frame_type", "days_ahead", "is_due"),
     [
