@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _FRAME_TEMPERATURE: Final = {"warn_temperature_c": 0.3, "drop_temperature_c": 0.5}
+# Their documents file every refresh under its date. Frames of several in one master would stand under the first one's,
+# beside the masters of the others; a set takes some cloudy nights.
+_DATED: Final = {"epoch_days": 14}
 
 PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
     "default": {},
@@ -28,6 +31,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
             "dark": {"minimum": 30, "recommended": 40, "optimal": 50},
             "dark_flat": {"minimum": 30, "recommended": 40, "optimal": 50},
         },
+        "group": _DATED,
         "cull": {"discard_first": {"bias": 10}} | _FRAME_TEMPERATURE,
         "library": {"policy": "nina-biannual", "index_path": "ops/calibration-index.md"},
     },
@@ -36,6 +40,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
     "playbook": {
         "layout": "playbook",
         "counts": {"dark": {"minimum": 30, "recommended": 32, "optimal": 32}},
+        "group": _DATED,
         "cull": _FRAME_TEMPERATURE,
         "recipe": {"all": {"rejection": "winsorized", "sigma_low": 4.0, "sigma_high": 3.0}},
         "quality": {"refresh_percent": 10.0, "service_percent": 15.0, "cooler_change_c": 1.0},

@@ -71,6 +71,16 @@ def test_s0_03_of_two_darks_the_one_of_the_light_s_own_temperature_serves(
     assert [d.field for d in found.decisions] == [None, field]
 
 
+def test_s0_03_of_dark_flats_of_other_nights_the_one_of_the_flats_own_temperature_serves() -> None:
+    """Set-points change with the seasons, and one of spring is nearer; only in the hours of the flats that counts."""
+    spring = make_master(DARK_FLAT, "spring.xisf", temperature=-6.0, started=DUSK + timedelta(days=17))
+    winter = make_master(DARK_FLAT, "winter.xisf", temperature=-10.0, started=DUSK - timedelta(days=66))
+    tonight = make_master(DARK_FLAT, "tonight.xisf", temperature=-9.0, started=LAST_FLAT + timedelta(hours=1))
+
+    assert taken(match_flat(flats(), [spring, winter], SETTINGS)) == ["winter.xisf"]
+    assert taken(match_flat(flats(), [spring, winter, tonight], SETTINGS)) == ["tonight.xisf"]
+
+
 def test_s0_03_a_wider_tolerance_takes_the_nearest_set_point() -> None:
     """Also where the other one was taken nearer in time; exposures come first, as S4-19 has it."""
     library = [make_master(DARK, f"dark{t}.xisf", temperature=t) for t in (-15.0, -10.0)]

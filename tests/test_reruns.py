@@ -458,3 +458,22 @@ def test_a_quarantine_is_not_passed_by_another_name_or_layout(tmp_path: Path) ->
         (step,) = run(folder, library, settings).plan.steps
         assert step.action is Action.SKIPPED
         assert "is in quarantine (a leak)" in step.reasons[0]
+
+
+def test_frames_of_a_quarantined_master_do_not_come_back_unsaid(tmp_path: Path) -> None:
+    """A build of all frames puts them into one master with good ones; without the one that was bad nothing is said."""
+    bad, library = darks(tmp_path / "nights" / "bad"), tmp_path / "library"
+    (outcome,) = run(bad, library).outcomes
+    quarantine(library, outcome.step.output, "a leak", now=datetime(2026, 3, 2, tzinfo=UTC))
+    for i in range(6):
+        write_frame(tmp_path / "nights" / "good" / f"good {i}.fits", noisy(i, level=520))
+
+    (step,) = run(tmp_path / "nights", library).plan.steps
+    (again,) = run(tmp_path / "nights", library).plan.steps
+
+    assert step.action is Action.CREATE
+    assert "takes in all 6 frames of a master that is in quarantine (a leak)" in "\n".join(step.warnings)
+    assert (again.action, "quarantine" in "\n".join(again.warnings)) == (Action.UP_TO_DATE, False)
+    (bad / "dark 300 0.fits").unlink()
+    (mended,) = run(bad, tmp_path / "library").plan.steps
+    assert "takes in" not in "\n".join(mended.warnings)

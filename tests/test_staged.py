@@ -213,6 +213,37 @@ def test_a_flat_that_is_not_in_the_plan_becomes_stale_aloud(run: Run, tmp_path: 
     assert "which is rebuilt: it becomes stale" in warning
 
 
+def test_dark_flats_of_another_night_make_no_flat_stale(run: Run, tmp_path: Path) -> None:
+    """Layouts without a date file them in one place; the flats of each night keep what was taken for them."""
+    for night in ("first", "second"):
+        later = timedelta(days=30 * (night == "second"))
+        shoot_flats(tmp_path / night, at=later)
+        shoot(tmp_path / night, "DARKFLAT", 2.0, at=later + HOUR)
+    run("build", tmp_path / "first", tmp_path / "library", *NUMPY)
+
+    planned = run("plan", tmp_path / "second", tmp_path / "library", *NUMPY, "--json")
+    run("build", tmp_path / "second", tmp_path / "library", *NUMPY)
+
+    assert actions(planned) == {"dark flat": ["rebuild"], "flat": ["create"]}
+    assert planned.document["warnings"] == []
+    owed = run("library", "due", tmp_path / "library", "--json", "--policy", "never")
+    assert owed.document["due"]["items"] == []
+
+
+@pytest.mark.parametrize("profile", ["nina", "playbook", "anawbpps"])
+def test_seasons_that_are_filed_by_date_stay_apart_when_all_frames_are_built_at_once(
+    run: Run, tmp_path: Path, profile: str
+) -> None:
+    """Both in one master would stand under the first date, in the place of a master of that season alone."""
+    for season, days in (("spring", 0), ("summer", 90)):
+        shoot(tmp_path / "nights" / season, "DARK", 300.0, at=timedelta(days=days))
+        run("build", tmp_path / "nights" / season, tmp_path / "library", *NUMPY, "--profile", profile)
+
+    again = run("plan", tmp_path / "nights", tmp_path / "library", *NUMPY, "--profile", profile, "--json")
+
+    assert actions(again) == {"dark": ["up to date", "up to date"]}
+
+
 def test_frames_dropped_for_their_pixels_do_not_rebuild_for_ever(run: Run, tmp_path: Path) -> None:
     """Six biases of which two saw light: four are integrated by the rule for four, and a second plan knows that."""
     shoot(tmp_path / "night", "BIAS", count=4)

@@ -67,7 +67,7 @@ _POINT_AS_P = re.compile(rf"{_START}(\d+)p(\d+)s{_END}")  # 5p4s
 _TEXT_KEYS: Final = {"INSTRUME": "camera", "READOUTM": "readout_mode", "FILTER": "filter", "TELESCOP": "telescope"}
 _KEY = (
     r"(?:INSTRUME|SET-?TEMP|CCD-?TEMP|GAIN|OFFSET|READOUTM|EXPOSURE|EXPTIME|EXP|DATE(?:-OBS|OBS)?|FILTER|TELESCOP"
-    r"|USBLIMIT|XBINNING|BINNING|BIN|TYPE|CAMERAID|ISOSPEED|WINDOW)"
+    r"|USBLIMIT|XBINNING|BINNING|BIN|TYPE|CAMERAID|ISOSPEED|WINDOW|ROTATANG)"
 )
 _TEXT_PAIR = re.compile(  # this program puts the stamp of the run behind a name that is taken already
     rf"(?:^|_)(INSTRUME|READOUTM|FILTER|TELESCOP)(?:-([^_]+)|_(.+?)(?=_{_KEY}[_-]|_{stamps.PATTERN}$|$))",

@@ -79,11 +79,7 @@ class _View:
         for entry in self.published:
             self.of_a_name[entry.key.type, entry.name].append(entry)
         self.retired = {e.sha256: e for e in entries if e.status is not MasterStatus.PUBLISHED and e.sha256}
-        # A quarantined master tells of drift too: it is the service alert that put it there.
-        self.alarms: dict[_Camera, list[tuple[Entry, Finding]]] = defaultdict(list)
-        for entry in entries:
-            if entry.status is not MasterStatus.SUPERSEDED and entry.key.type is not FrameType.FLAT:
-                self.alarms[_camera(entry.key)] += [(entry, f) for f in entry.findings if f.severity in _DRIFTED]
+        self.replaced_by = {e.supersedes: e for e in entries if e.supersedes}
         self.offsets: dict[tuple[_Camera, float], list[float]] = defaultdict(list)
         self.newest: dict[_Camera, Frame] = {}
         self.modes: dict[tuple[object, ...], int] = defaultdict(int)
@@ -95,6 +91,14 @@ class _View:
             if entry.taken is not None:
                 alike, key = self._latest[entry.key.type, _mode(entry.key)], _of_any_night(entry.key)
                 alike[key] = max(entry.taken, alike.get(key, entry.taken))
+
+        # A quarantined master tells of drift too: it is the service alert that put it there. Not where a later one of
+        # its settings was let into use: what it had found is mended, or was no change.
+        self.alarms: dict[_Camera, list[tuple[Entry, Finding]]] = defaultdict(list)
+        for entry in entries:
+            past = entry.status is MasterStatus.QUARANTINED and self.has_successor(entry)
+            if entry.status is not MasterStatus.SUPERSEDED and entry.key.type is not FrameType.FLAT and not past:
+                self.alarms[_camera(entry.key)] += [(entry, f) for f in entry.findings if f.severity in _DRIFTED]
 
     def has_successor(self, entry: Entry) -> bool:
         """Say whether a later master of the same settings is published, as layouts with dates keep them all."""
@@ -159,8 +163,10 @@ def due(
     view = _View(entries, frames, policy_of(settings), now.date(), change_c)
     items = []
     for entry in view.published:
-        refreshed = view.has_successor(entry)
-        rules = (rule for rule in _RULES if not (refreshed and rule in _MENDED_BY_A_REFRESH))
+        answered = _MENDED_BY_A_REFRESH if view.has_successor(entry) else frozenset()
+        if entry.key.type is FrameType.FLAT:
+            answered |= _OF_THE_CAMERA
+        rules = (rule for rule in _RULES if rule not in answered)
         reasons = tuple(reason for rule in rules for reason in rule(entry, view))
         if reasons:
             items.append(DueItem(path=entry.path, description=entry.key.describe(), reasons=reasons))
@@ -184,12 +190,16 @@ def _requested(entry: Entry, _view: _View) -> Iterator[Reason]:
 
 def _aged(entry: Entry, view: _View) -> Iterator[Reason]:
     rule = view.policy.of(entry.key.type)
+    ages = bool(rule.max_age_days or rule.anchors)
     if entry.taken is None:
-        if rule.max_age_days or rule.anchors:
+        if ages:
             yield Reason(cause="age", detail="nobody knows when its frames were taken")
         return
     taken = entry.taken.date()
     age = (view.today - taken).days
+    if ages and age < -1:  # a header without a time zone may be ahead by hours
+        told = f"nobody knows its age: its frames say {taken.isoformat()}, which is yet to come. Was the clock wrong?"
+        yield Reason(cause="age", detail=told)
     if rule.max_age_days is not None and age > rule.max_age_days:
         yield Reason(cause="age", detail=f"{age} days old, more than {rule.max_age_days}")
     anchor = last_anchor(rule.anchors, view.today)
@@ -205,8 +215,6 @@ def last_anchor(anchors: Sequence[str], today: date) -> date | None:
 
 def _drifted(entry: Entry, view: _View) -> Iterator[Reason]:
     """A newer master of this camera has found a change: whatever was made before it is out of date (S0-16, S1-08)."""
-    if entry.key.type is FrameType.FLAT:  # its level is the lamp's, not the camera's
-        return
     for other, finding in view.alarms.get(_camera(entry.key), ()):
         if entry.taken and other.taken and other.taken - entry.taken > _CAMPAIGN:
             cause: Cause = "service" if finding.severity == "service" else "drift"
@@ -241,10 +249,24 @@ def _depends(entry: Entry, view: _View) -> Iterator[Reason]:
         if use.sha256 is None or use.sha256 in view.in_use:
             continue
         other = view.retired.get(use.sha256)
+        if other is not None and _is_history(other, view):
+            continue
         if other is not None:
             yield Reason(cause="dependency", detail=f"its {use.type} {use.name} is {other.status} since: {_why(other)}")
         elif any(_may_be_later(alike, entry) for alike in view.of_a_name.get((use.type, use.name), ())):
             yield Reason(cause="dependency", detail=f"its {use.type} {use.name} was rebuilt")
+
+
+def _is_history(other: Entry, view: _View) -> bool:
+    """Whether a later set merely took the place of ``other``, as layouts without a date have one for all nights.
+
+    What was made with it was made with what its own night needed. Not so where the two sets share frames, which made
+    a better master of the same night, or where the later one has found a change (S1-31).
+    """
+    after = view.replaced_by.get(other.path)
+    if other.status is not MasterStatus.SUPERSEDED or after is None or after.started is None or other.taken is None:
+        return False
+    return after.started > other.taken and not any(f.severity in _DRIFTED for f in after.findings)
 
 
 def _may_be_later(other: Entry, entry: Entry) -> bool:
@@ -256,7 +278,8 @@ def _why(entry: Entry) -> str:
     return entry.history[-1].reason if entry.history else "no reason on record"
 
 
-_RULES: Final[tuple[Callable[[Entry, _View], Iterator[Reason]], ...]] = (
+_Rule = Callable[[Entry, _View], Iterator[Reason]]
+_RULES: Final[tuple[_Rule, ...]] = (
     _damaged,
     _requested,
     _aged,
@@ -265,8 +288,10 @@ _RULES: Final[tuple[Callable[[Entry, _View], Iterator[Reason]], ...]] = (
     _captured_otherwise,
     _depends,
 )
+# Flats are not asked for these: they serve the lights of their nights, whatever becomes of the camera after.
+_OF_THE_CAMERA: Final = frozenset[_Rule]({_drifted, _cooler, _captured_otherwise})
 # Once there is a later master of the same settings, these are that one's to answer.
-_MENDED_BY_A_REFRESH: Final = frozenset({_aged, _drifted, _cooler, _captured_otherwise})
+_MENDED_BY_A_REFRESH: Final = _OF_THE_CAMERA | {_aged}
 
 
 def _new_settings(view: _View) -> Iterator[DueItem]:

@@ -24,7 +24,9 @@ class Standing(NamedTuple):
     outside: bool  # a dark flat of which not every frame is within the window of hours
     higher: bool  # a dark to be scaled down: S4 takes the nearest lower or equal one first
     off: float  # a dark's exposure from the one wanted, s
-    apart: float  # a dark's temperature from the one wanted, °C, less what a cooler lets it wander
+    apart: (
+        float  # temperature of a dark, or a dark flat of other hours, from the one wanted, °C, less a cooler's wander
+    )
     zoomed: bool  # a flat of another focal length: its corners are darker, or less dark
     turned: bool  # a flat of another angle of the rotator: its dust lies elsewhere
     earlier: bool  # a dark flat before the flats, where later ones are preferred (S2-57: thermal drift)
@@ -150,16 +152,17 @@ class Contest:
         seconds = float("inf") if gap is None else abs(gap)
         inside = reach is not None and reach <= self.settings.dark_flat_window_h * 3600
         dark_flat = master.key.type is DARK_FLAT
+        of_other_hours = dark_flat and not inside
         off = self._off(master)
         made = master.created or master.ended or master.started
         older = -comparison.aware(made).timestamp() if made else float("inf")
         return Standing(
             unknown=unknown,
             otherwise=otherwise,
-            outside=dark_flat and not inside,
+            outside=of_other_hours,
             higher=off > 0,
             off=abs(off),
-            apart=comparison.degrees_apart(master.key, self.want) if master.key.type is DARK else 0.0,
+            apart=comparison.degrees_apart(master.key, self.want) if master.key.type is DARK or of_other_hours else 0.0,
             zoomed=comparison.is_zoomed(master.key, self.want),
             turned=comparison.is_turned(master.key, self.want),
             earlier=dark_flat and inside and self.settings.prefer_later and gap is not None and gap < 0,

@@ -15,6 +15,7 @@ from ap_masters.plan.changes import (
     newer_frames,
     of_another_group,
     poorer,
+    takes_in,
     was_refused,
 )
 from ap_masters.plan.drafts import (
@@ -140,6 +141,9 @@ def _decide(
             )
         if not has_other_frames(job, record, holdings.hashes):
             otherwise.append(f"a master of these same frames {told}; this one is made otherwise: {'; '.join(news)}")
+        elif takes_in(job, record, holdings.hashes):
+            taken = number(len(record.inputs), "frame")
+            otherwise.append(f"it takes in all {taken} of a master that {told}: if they are at fault, leave them out")
     stands = holdings.standing(library / draft.output)
     if stands is None:
         step = draft.step(Action.CREATE, *_kept_waiting(job), job=job)

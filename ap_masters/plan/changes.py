@@ -136,10 +136,15 @@ def left_stale(
 ) -> tuple[str, ...]:
     """Return a warning for each master that was made with one that the plan rebuilds and is not in the plan itself.
 
-    ``made_with`` holds the SHA-256 of what was subtracted from the frames of each published master.
+    ``made_with`` holds the SHA-256 of what was subtracted from the frames of each published master. A later set leaves
+    nothing stale: what was made with the one before was made with what its own night needed.
     """
-    rebuilt = [library / step.supersedes for step in steps if step.supersedes is not None]
-    digests = {records[path].master.sha256: path.name for path in rebuilt if path in records}
+    rebuilt = {library / step.supersedes: step.job for step in steps if step.supersedes is not None}
+    digests = {
+        records[path].master.sha256: path.name
+        for path, job in rebuilt.items()
+        if path in records and not (job and _is_later_set(job, records[path]))
+    }
     planned = {library / step.output for step in steps}
     return tuple(
         f"{path.name} was made with {digests[digest]}, which is rebuilt: it becomes stale. Build it anew too"
@@ -149,7 +154,31 @@ def left_stale(
     )
 
 
+def _is_later_set(job: Job, record: Record) -> bool:
+    """Whether every frame of ``job`` was taken after the last one of ``record``; not so where that is not known."""
+    days = _newest(job, record)
+    starts = [frame.started for frame in job.frames]
+    return days is not None and all(start is not None and start > days.recorded for start in starts)
+
+
+class _Inputs(NamedTuple):
+    """The names of frames that are new, changed or gone since a master was built."""
+
+    new: list[str]
+    changed: list[str]
+    gone: list[str]
+
+
 def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Path, str]) -> tuple[str, ...]:
+    found = _inputs_since(frames, record, hashes)
+    return tuple(
+        f"{len(names)} {what}: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
+        for what, names in found._asdict().items()
+        if names
+    )
+
+
+def _inputs_since(frames: Sequence[Frame], record: Record, hashes: Mapping[Path, str]) -> _Inputs:
     built: dict[tuple[str, int], list[Input]] = defaultdict(list)
     for entry in record.inputs:
         built[entry.path.name, entry.size].append(entry)
@@ -172,16 +201,18 @@ def _changed_inputs(frames: Sequence[Frame], record: Record, hashes: Mapping[Pat
     gone = {entry.path: entry.path.name for twins in built.values() for entry in twins}
     changed = [path.name for path in others if path in gone]
     new = [path.name for path in others if gone.pop(path, None) is None]
-    return tuple(
-        f"{len(names)} {what}: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
-        for what, names in (("new", new), ("changed", changed), ("gone", [*gone.values()]))
-        if names
-    )
+    return _Inputs(new, changed, [*gone.values()])
 
 
 def has_other_frames(job: Job, record: Record, hashes: Mapping[Path, str]) -> bool:
     """Return whether ``job`` is of other frames than the master of ``record``, whatever becomes of them."""
     return bool(_changed_inputs(job.frames, record, hashes))
+
+
+def takes_in(job: Job, record: Record, hashes: Mapping[Path, str]) -> bool:
+    """Return whether ``job`` is of every frame of the master of ``record``, as they were, and of others besides."""
+    found = _inputs_since(job.frames, record, hashes)
+    return bool(found.new and record.inputs) and not (found.changed or found.gone)
 
 
 def was_refused(frame: Frame, record: Record, hashes: Mapping[Path, str]) -> bool:

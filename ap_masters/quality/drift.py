@@ -46,15 +46,19 @@ _SAME_FIELDS = (
     "y_origin",
     "readout_mode",
     "usb_limit",
-    "filter",
 )
 _SAME_TEMPERATURE = 0.5  # degrees; the set-point is one number, the centre of a cluster of readings is not
 _SAME_EXPOSURE = 0.001  # seconds
 
 
 def same_settings(a: GroupKey, b: GroupKey) -> bool:
-    """Whether two masters were taken with the same camera in the same mode, set-point and exposure."""
+    """Whether two masters were taken with the same camera in the same mode, set-point and exposure.
+
+    Flats through the same filter, too; a dark flat merely carries the name of one.
+    """
     if any(getattr(a, name) != getattr(b, name) for name in _SAME_FIELDS):
+        return False
+    if a.type is FrameType.FLAT and a.filter != b.filter:
         return False
     same_temperature = both_within(a.temperature, b.temperature, _SAME_TEMPERATURE)
     return same_temperature and both_within(a.exposure, b.exposure, _SAME_EXPOSURE)

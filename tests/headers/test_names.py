@@ -39,6 +39,11 @@ NAMES = {
         {},
         {"camera": "ASI294MC", "filter": "L"},
     ),
+    "masterFlat_INSTRUME_ASI294MC_DATE-OBS_2026-01-29_FILTER_Ha_ROTATANG_30": (
+        FrameType.FLAT,
+        {},
+        {"camera": "ASI294MC", "filter": "Ha"},
+    ),
     "masterFlat_INSTRUME_ASI294MC_DATE-OBS_2026-01-29_FILTER_Ha_OIII_20261121_165536_2": (
         FrameType.FLAT,
         {},

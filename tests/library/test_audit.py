@@ -112,6 +112,16 @@ def test_a_name_of_ours_is_no_contradiction(tmp_path: Path, band: str, suffix: s
     assert audit(tmp_path, layout="ap").faults == ()
 
 
+def test_the_angle_of_a_rotator_in_a_name_is_no_part_of_its_filter(tmp_path: Path) -> None:
+    """Who has a rotator would else be told of a fault in each master flat, month after month."""
+    record = draft(FrameType.FLAT, key=key(FrameType.FLAT, filter="Ha", rotation=30.0))
+    name = layouts.render("ap", layouts.Naming(key=record.key, filter="Ha")).as_posix()
+    shelve(tmp_path, name, record)
+
+    assert name.endswith("_FILTER_Ha_ROTATANG_30.xisf")
+    assert audit(tmp_path).faults == ()
+
+
 def test_a_header_that_contradicts_the_record_is_found(tmp_path: Path) -> None:
     """A master that was exchanged, or whose header was edited."""
     master = shelve(tmp_path, OUTPUT)

@@ -43,6 +43,36 @@ def test_a_fresh_library_owes_nothing() -> None:
     assert (found.exit_code, found.masters, found.policy) == (0, 4, "nina-seasonal")
 
 
+@pytest.mark.parametrize(("frame_type", "is_refreshed"), [(FrameType.DARK_FLAT, True), (FrameType.FLAT, False)])
+def test_a_dark_flat_is_refreshed_by_one_for_the_flats_of_another_filter(
+    frame_type: FrameType, is_refreshed: bool
+) -> None:
+    """It carries the name of the filter whose flats are of its exposure, and has seen no light; a flat has."""
+    policy = LibrarySettings(
+        policy="mine", policies={"mine": RefreshPolicy(**{frame_type.replace(" ", "_"): RefreshRule(max_age_days=99)})}
+    )
+    old = entry(frame_type, days_ago=200, path="old.xisf", key=make_key(frame_type, filter="G"))
+    new = entry(frame_type, path="new.xisf", key=make_key(frame_type, filter="R"))
+
+    assert causes(due([old, new], policy, now=NOW)) == ({} if is_refreshed else {"old.xisf": ["age"]})
+
+
+@pytest.mark.parametrize(
+    ("frame_type", "days_ahead", "is_due"),
+    [
+        pytest.param(FrameType.DARK, 340, True, id="a clock that is a year fast"),
+        pytest.param(FrameType.DARK, 1, False, id="a clock of another time zone"),
+        pytest.param(FrameType.FLAT, 340, False, id="what does not age"),
+    ],
+)
+def test_a_master_of_days_to_come_has_no_age(frame_type: FrameType, days_ahead: int, is_due: bool) -> None:
+    """It would else be fresh for that much longer, and keep what is taken meanwhile out of its place."""
+    found = due([entry(frame_type, days_ago=-days_ahead)], LibrarySettings(), now=NOW)
+
+    assert causes(found) == ({f"{frame_type}.xisf": ["age"]} if is_due else {})
+    assert not is_due or "yet to come" in found.items[0].reasons[0].detail
+
+
 def test_a_master_with_a_successor_is_not_due_for_its_age() -> None:
     """Layouts with dates keep both published; of another gain there is none, and it stays due."""
     old, new = (entry(FrameType.BIAS, days_ago=days, path=f"{days}.xisf") for days in (700, 5))
@@ -292,6 +322,24 @@ def test_a_second_camera_of_a_model_says_nothing_of_the_first(second: str | None
     assert (causes(own), causes(other)) == ({"dark.xisf": ["capture program"]}, {})
 
 
+@pytest.mark.parametrize("frame_type", [FrameType.DARK, FrameType.FLAT])
+def test_a_flat_of_a_past_night_is_not_asked_for_what_has_changed_in_the_camera(frame_type: FrameType) -> None:
+    """A new version of the program or a worn cooler ask for new darks; the lights of that night are taken."""
+    offset = Measure(name="cooler offset", value=0.0, unit="°C", method="mean")
+    old = entry(frame_type, key=make_key(frame_type, camera=CAMERA), capture="N.I.N.A. 3.1", measures=(offset,))
+    new = make_frame(
+        camera=CAMERA,
+        software="N.I.N.A. 3.2",
+        started=NOW,
+        set_temperature=old.key.temperature,
+        sensor_temperature=(old.key.temperature or 0) + 2,
+    )
+
+    found = causes(due([old], NEVER, now=NOW, frames=[new]))
+
+    assert found == ({} if frame_type is FrameType.FLAT else {old.path: ["cooler", "capture program"]})
+
+
 def test_a_master_made_with_a_bias_that_is_out_of_use_is_due() -> None:
     """S1-31: superseded, quarantined or rebuilt under the same name; a bias still in use is none of it."""
     use = Use(type=FrameType.BIAS, name="bias.xisf", sha256="a" * 64)
@@ -311,6 +359,55 @@ def test_a_master_made_with_a_bias_that_is_out_of_use_is_due() -> None:
     assert "superseded since: another master took its place" in item.reasons[0].detail
     assert causes(due([flat, rebuilt], NEVER, now=NOW)) == {"flat.xisf": ["dependency"]}
     assert not due([flat], NEVER, now=NOW).items, "a bias of another library is not missed"
+
+
+@pytest.mark.parametrize(
+    ("begun", "seen", "status", "is_due"),
+    [
+        pytest.param(20, (), MasterStatus.SUPERSEDED, False, id="a later set"),
+        pytest.param(40, (), MasterStatus.SUPERSEDED, True, id="frames that the old one had as well"),
+        pytest.param(None, (), MasterStatus.SUPERSEDED, True, id="nobody knows"),
+        pytest.param(20, ("refresh",), MasterStatus.SUPERSEDED, True, id="a later set that found a change"),
+        pytest.param(20, (), MasterStatus.QUARANTINED, True, id="the old one was found bad"),
+    ],
+)
+def test_a_flat_of_a_past_night_keeps_what_a_later_set_has_replaced(
+    begun: float | None, seen: tuple[Any, ...], status: MasterStatus, is_due: bool
+) -> None:
+    """Layouts without a date file the dark flats of every night under one name: those of January are no news."""
+    use = Use(type=FrameType.DARK_FLAT, name="dark flat.xisf", sha256="a" * 64)
+    flat = entry(FrameType.FLAT, days_ago=30, uses=(use,))
+    old = entry(FrameType.DARK_FLAT, days_ago=30, path="old.xisf", sha256="a" * 64, status=status)
+    started = None if begun is None else NOW - timedelta(days=begun)
+    told = tuple(Finding(severity=severity, metric="median", message="more") for severity in seen)
+    new = entry(FrameType.DARK_FLAT, sha256="b" * 64, started=started, supersedes="old.xisf", findings=told)
+    newest = entry(FrameType.DARK_FLAT, path="newest.xisf", sha256="c" * 64, supersedes="dark flat.xisf")
+
+    assert causes(due([flat, old, new], NEVER, now=NOW)).get("flat.xisf", []) == ["dependency"] * is_due
+    later = [flat, old, new.model_copy(update={"status": MasterStatus.SUPERSEDED}), newest]
+    assert causes(due(later, NEVER, now=NOW)).get("flat.xisf", []) == ["dependency"] * is_due
+
+
+@pytest.mark.parametrize(
+    ("status", "retaken", "is_due"),
+    [
+        pytest.param(MasterStatus.QUARANTINED, 20, True, id="the change is the last that is known"),
+        pytest.param(MasterStatus.QUARANTINED, 5, False, id="a set after it is in use"),
+        pytest.param(MasterStatus.PUBLISHED, 5, True, id="the change was accepted"),
+    ],
+)
+def test_a_change_that_was_kept_back_is_past_when_a_later_set_is_in_use(
+    status: MasterStatus, retaken: int, is_due: bool
+) -> None:
+    """A light leak of some weeks: when it is mended, masters of before are as good as they were."""
+    told = (Finding(severity="service", metric="median", message="more"),)
+    leak = entry(days_ago=10, path="leak.xisf", status=status, findings=told)
+    after = entry(days_ago=retaken, path="after.xisf")
+    other = entry(days_ago=200, path="other.xisf", key=make_key(exposure=60.0))
+
+    found = causes(due([leak, after, other], NEVER, now=NOW))
+
+    assert found.get("other.xisf", []) == ["service"] * is_due
 
 
 def test_a_refresh_can_be_requested_by_label() -> None:

@@ -187,6 +187,22 @@ def test_frames_that_are_gone_are_no_error(tmp_path: Path) -> None:
     assert sensor_measures(record, tmp_path / "master.xisf") == ()
 
 
+def test_raw_biases_that_were_deleted_are_not_told_with_every_flat(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Old raw frames go to save space (``library prune``), and their master serves on."""
+    rng = np.random.default_rng(3)
+    flats, biases = (
+        record_of(write_frames(tmp_path, [rng.normal(level, 9, (64, 64)) for _ in range(4)], name), frame_type)
+        for name, level, frame_type in (("flat", 30000, FrameType.FLAT), ("bias", 500, FrameType.BIAS))
+    )
+    for entry in biases.inputs:
+        entry.path.unlink()
+
+    assert sensor_measures(flats, tmp_path / "flat.xisf", reference=biases) == ()
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("stored", ["float32 from 0 to 1", "float32 counts", "uint32"])
 def test_frames_on_another_scale_are_as_noisy(tmp_path: Path, stored: str) -> None:
     """Levels and noise are in ADU of the 16-bit range, whatever scale the files have; so is the gain of flats."""
