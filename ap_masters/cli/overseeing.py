@@ -172,14 +172,14 @@ def _validation(screen: Screen, result: "Validation") -> None:
         for said in (*(row.problems if not row.served else ()), *row.warnings):
             screen.warning(f"{row.description}: {said}")
     screen.table(
-        ("capture", "type", "camera", "binning", "exposure", "gain", "offset", "set-point", "filter", "why"),
+        ("capture", "type", "camera", "binning", "exposure", "gain", "offset", "ISO", "set-point", "filter", "why"),
         [
             (
                 str(gap.count),
                 gap.type,
                 " ".join(filter(None, (gap.camera, gap.camera_id))),
                 gap.binning or "",
-                *("" if v is None else f"{v:g}" for v in (gap.exposure, gap.gain, gap.offset)),
+                *("" if v is None else f"{v:g}" for v in (gap.exposure, gap.gain, gap.offset, gap.iso)),
                 "" if gap.temperature is None else degrees(gap.temperature, ""),
                 gap.filter or "",
                 gap.reason,
