@@ -175,8 +175,16 @@ class FolderHint(NamedTuple):
 
 
 def folder_hint(folder: Path, root: Path) -> FolderHint | None:
-    """Return the nearest folder named for a frame type, from ``folder`` outwards to ``root``; nothing above counts."""
-    inside = (root.name, *folder.relative_to(root).parts) if folder.is_relative_to(root) else (folder.name,)
+    """Return the nearest folder named for a frame type, from ``folder`` outwards to ``root``; nothing above counts.
+
+    Where the root is only a date or a time, as SharpCap names a run, the first folder above that has a name counts.
+    """
+    if not folder.is_relative_to(root):
+        root = folder
+    within = folder.relative_to(root).parts
+    while root.name and not any(character.isalpha() for character in root.name):
+        within, root = (root.name, *within), root.parent
+    inside = (root.name, *within)
     for name in reversed(inside):
         kind = type_in_words(words(name))
         if kind is not None:

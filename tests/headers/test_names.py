@@ -225,6 +225,19 @@ def test_the_nearest_folder_counts() -> None:
     assert hint("/elsewhere/bias") is FrameType.BIAS
 
 
+def test_a_folder_of_a_time_is_not_the_last_word() -> None:
+    """SharpCap puts each run into a folder of its time: Light/21_30_00 given by itself is one of lights."""
+
+    def hint(folder: str) -> FrameType | None:
+        found = folder_hint(Path(folder), Path(folder))
+        return found.type if found else None
+
+    assert hint("/data/M31/Light/21_30_00") is FrameType.LIGHT
+    assert hint("/data/darks/2026-01-29/21_30_00") is FrameType.DARK
+    assert hint("/data/darks/M31/21_30_00") is None, "M31 is a name, and nothing above it counts"
+    assert hint("/21_30_00") is None
+
+
 @pytest.mark.parametrize(
     "name", ["LDN1235 Dark Shark", "Dark_Shark_0001", "DarkWolf", "Sh2-129 dark-tower 300s", "Horsehead Dark Nebula"]
 )
