@@ -57,8 +57,9 @@ NUMBERS: Final = (
     ),
     # Never EGAIN: that is electrons per ADU. XISF's Instrument:Camera:Gain is the same trap.
     Spelling("gain", ("GAIN",), low=0),
-    # Never PEDESTAL. SharpCap writes OFFSET and BLKLEVEL alike; of BRIGHTNESS and BLACKLEV no writer is known.
-    Spelling("offset", ("OFFSET", "BLKLEVEL", "QOFFSET", "CAMOFFS", "BRIGHTNESS", "BLACKLEV"), low=0),
+    # Never PEDESTAL. SharpCap writes OFFSET and BLKLEVEL alike; ASI drivers once called it brightness, which a
+    # keyword of eight letters cuts off. Of BLACKLEV no writer is known.
+    Spelling("offset", ("OFFSET", "BLKLEVEL", "QOFFSET", "CAMOFFS", "BRIGHTNE", "BRIGHTNESS", "BLACKLEV"), low=0),
     # QSI writes 'Low Gain' into ISOSPEED, which is no number and so says nothing here.
     Spelling("iso", ("ISOSPEED", "ISO", "Instrument:Camera:ISOSpeed"), low=1),  # ISO is SGPro with Canon
     # SharpCap's EGAIN is for the ADC's own bit depth, EGAINSAV for the samples in the file.

@@ -22,6 +22,11 @@ def test_iso_by_other_names(card: tuple[str, str | int]) -> None:
     assert read(card).iso == 400
 
 
+def test_the_brightness_of_old_asi_drivers_is_the_offset() -> None:
+    """Keywords have eight letters, so that it is cut off."""
+    assert read(("BRIGHTNE", 50)).offset == 50
+
+
 def test_microseconds_of_asicap() -> None:
     """It names no exposure but EXPOINUS."""
     assert read(("EXPOINUS", 10_000_000)).exposure == 10.0
