@@ -12,7 +12,7 @@ from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.errors import NothingToDo, UsageError
 from ap_masters.files import write_named
-from ap_masters.model import Frame
+from ap_masters.model import Frame, Reason
 from ap_masters.settings_files import Loaded
 from ap_masters.wording import degrees, number
 
@@ -154,10 +154,14 @@ def _lights(inputs: list[Path], library: Path) -> tuple[Frame, ...]:
     from ap_masters.discover import discover
     from ap_masters.header_cache import HeaderCache
 
-    found = discover(inputs, cache=HeaderCache.default(), exclude=[library]).lights
-    if not found:
-        raise NothingToDo(f"No light is in {', '.join(str(path) for path in inputs)}")
-    return found
+    found = discover(inputs, cache=HeaderCache.default(), exclude=[library])
+    if not found.lights:
+        told = f"No light is in {', '.join(str(path) for path in inputs)}"
+        if silent := sum(aside.reason is Reason.UNKNOWN_TYPE for aside in found.set_aside):
+            does = "does not say what it is" if silent == 1 else "do not say what they are"
+            told += f". {number(silent, 'file')} {does}: set IMAGETYP, or move lights to a folder named 'lights'"
+        raise NothingToDo(told)
+    return found.lights
 
 
 def _validation(screen: Screen, result: "Validation") -> None:
