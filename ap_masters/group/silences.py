@@ -28,7 +28,7 @@ def silence_warnings(groups: Sequence[Group], settings: GroupSettings) -> list[s
     """
     alike: dict[GroupKey, list[Group]] = defaultdict(list)
     for group in groups:
-        if group.key.type in UNLIT and group.frames:
+        if group.key.type in UNLIT and group.key.camera is not None and group.frames:
             alike[group.key.model_copy(update=dict.fromkeys((*_LEFT_OUT, *_CLOSE, "filter")))].append(group)
     pairs = (pair for candidates in alike.values() for pair in combinations(candidates, 2))
     return list(dict.fromkeys(told for one, other in pairs if (told := _told(one, other, settings))))
@@ -46,15 +46,14 @@ def _told(one: Group, other: Group, settings: GroupSettings) -> str | None:
         return None
     fuller, sparser = sorted((one, other), key=lambda group: -sum(getattr(group.key, f) is not None for f in apart))
     whose, others = _program(fuller), _program(sparser)
-    camera = one.key.camera or "a camera"
     if whose == others:
-        return f"frames of {camera} are kept apart: {_stand(apart)} in the headers of some alone; {_ADVICE}"
+        return f"frames of {one.key.camera} are kept apart: {_stand(apart)} in the headers of some alone; {_ADVICE}"
     stated = [
         f"{_stand(known)} in the headers of {_program(group)} alone"
         for group in (fuller, sparser)
         if (known := [field for field in apart if getattr(group.key, field) is not None])
     ]
-    return f"frames of {camera} by {whose} and by {others} are kept apart: {'; '.join(stated)}; {_ADVICE}"
+    return f"frames of {one.key.camera} by {whose} and by {others} are kept apart: {'; '.join(stated)}; {_ADVICE}"
 
 
 _ADVICE: Final = "the masters of each serve the lights of the other with --lenient-unknown"

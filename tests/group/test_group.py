@@ -463,6 +463,13 @@ def test_programs_that_tell_more_and_less_of_one_camera_are_reported() -> None:
     assert "--lenient-unknown" in told
 
 
+def test_frames_of_cameras_without_a_name_are_not_reported() -> None:
+    """They may be of two cameras."""
+    told = told_by("N.I.N.A. 3.1", range(3), camera=None)
+
+    assert grouped([*told, *told_by("other", range(3, 6), camera=None, readout_mode=None)]).warnings == ()
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -471,6 +478,7 @@ def test_programs_that_tell_more_and_less_of_one_camera_are_reported() -> None:
         {"camera": "another", "readout_mode": None},
         {"set_temperature": 0.0, "sensor_temperature": 0.0, "readout_mode": None},
         {"readout_mode": "High Gain"},
+        {"readout_mode": "Default"},
     ],
     ids=str,
 )
