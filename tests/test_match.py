@@ -247,6 +247,13 @@ def test_without_any_time_a_dark_flat_still_serves() -> None:
 # --- words ------------------------------------------------------------------------------------------------
 
 
+def test_a_flat_without_a_filter_is_told_as_such() -> None:
+    """A colour camera has none, and 'the filter none' is nobody's name."""
+    found = match_light(light(filter=None), [make_master(FLAT, path=Path("flat.xisf"), filter=None)], SETTINGS)
+
+    assert decision(found.decisions, "flat.xisf").reason.startswith("flat without a filter; ")
+
+
 def test_a_difference_of_spelling_alone_is_pointed_out() -> None:
     """Two spellings of one camera do not match (S2-51), and the message helps to see why."""
     dark = make_master(DARK, "dark.xisf", camera="Zwo  ASI2600MM pro")

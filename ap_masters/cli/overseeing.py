@@ -12,7 +12,7 @@ from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.errors import NothingToDo, UsageError
 from ap_masters.files import write_named
-from ap_masters.model import Frame
+from ap_masters.model import Frame, Reason
 from ap_masters.settings_files import Loaded
 from ap_masters.wording import degrees, number
 
@@ -158,10 +158,14 @@ def _lights(inputs: list[Path], library: Path) -> tuple[Frame, ...]:
     from ap_masters.discover import discover
     from ap_masters.header_cache import HeaderCache
 
-    found = discover(inputs, cache=HeaderCache.default(), exclude=[library]).lights
-    if not found:
-        raise NothingToDo(f"No light is in {', '.join(str(path) for path in inputs)}")
-    return found
+    found = discover(inputs, cache=HeaderCache.default(), exclude=[library])
+    if not found.lights:
+        told = f"No light is in {', '.join(str(path) for path in inputs)}"
+        if silent := sum(aside.reason is Reason.UNKNOWN_TYPE for aside in found.set_aside):
+            does = "does not say what it is" if silent == 1 else "do not say what they are"
+            told += f". {number(silent, 'file')} {does}: set IMAGETYP, or move lights to a folder named 'lights'"
+        raise NothingToDo(told)
+    return found.lights
 
 
 def _validation(screen: Screen, result: "Validation") -> None:
@@ -176,14 +180,14 @@ def _validation(screen: Screen, result: "Validation") -> None:
         for said in (*(row.problems if not row.served else ()), *row.warnings):
             screen.warning(f"{row.description}: {said}")
     screen.table(
-        ("capture", "type", "camera", "binning", "exposure", "gain", "offset", "set-point", "filter", "why"),
+        ("capture", "type", "camera", "binning", "exposure", "gain", "offset", "ISO", "set-point", "filter", "why"),
         [
             (
                 str(gap.count),
                 gap.type,
                 " ".join(filter(None, (gap.camera, gap.camera_id))),
                 gap.binning or "",
-                *("" if v is None else f"{v:g}" for v in (gap.exposure, gap.gain, gap.offset)),
+                *("" if v is None else f"{v:g}" for v in (gap.exposure, gap.gain, gap.offset, gap.iso)),
                 "" if gap.temperature is None else degrees(gap.temperature, ""),
                 gap.filter or "",
                 gap.reason,

@@ -12,6 +12,7 @@ from ap_masters.group.cull import cull as cull_frames
 from ap_masters.group.cull import in_time
 from ap_masters.group.dark_flats import conclusions, rig_of, with_dark_flats
 from ap_masters.group.remarks import remarks
+from ap_masters.group.silences import silence_warnings
 from ap_masters.group.spelling import spelling_warnings
 from ap_masters.model import (
     CALIBRATION_TYPES,
@@ -76,7 +77,7 @@ def group_frames(
     return Grouping(
         groups=tuple(sorted(_with_size_warnings(groups), key=_order)),
         set_aside=tuple(sorted(set_aside, key=lambda aside: aside.path)),
-        warnings=tuple(spelling_warnings(typed)),
+        warnings=(*spelling_warnings(typed), *silence_warnings(groups, group)),
     )
 
 

@@ -20,10 +20,16 @@ def spelling_warnings(frames: Sequence[Frame]) -> list[str]:
     for field, plural in _NAMES:
         spellings: dict[str, list[str]] = defaultdict(list)
         for name in sorted({name for frame in frames if (name := getattr(frame, field)) is not None}):
-            spellings["".join(character for character in name.casefold() if character.isalnum())].append(name)
+            spellings[_bare(name)].append(name)
         warnings += [
             f"{plural} spelt in {len(names)} ways are kept apart: {', '.join(map(repr, names))}"
             for names in spellings.values()
             if len(names) > 1
         ]
     return warnings
+
+
+def _bare(name: str) -> str:
+    """Return a name without capitals, signs and the word that INDI has in it: ``ZWO CCD ASI2600MM Pro``."""
+    words = (word for word in name.casefold().split() if word != "ccd")
+    return "".join(character for word in words for character in word if character.isalnum())

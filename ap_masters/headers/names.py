@@ -57,6 +57,7 @@ _PATTERNS: Final = (
     _pattern("binning", r"([1-9])x[1-9]"),
     _pattern("combined", r"stack[_-]?(\d+)"),  # ASIAIR's Stack20, DWARF's stack_8
     _pattern("combined", r"(\d+)x\d+(?:\.\d+)?s"),  # ASTAP's 32x300s
+    _pattern("combined", r"(\d+)_frames"),  # SharpCap's dark_20_frames
 )
 # A letter and a number at the end of a name that tells no other setting: g for green, and the frame's number.
 _COUNTER: Final = re.compile(rf"{_START}(?:G|OS?)\d+$", re.IGNORECASE)
@@ -85,6 +86,8 @@ _PART: Final = re.compile(r"[^\W_]+")
 _DWARF_STACK = re.compile(
     r"(?:(?:bias|flat)_gain_\d+_bin_\d(?:_ir_\d)?|dark_exp_[\d.]+_gain_\d+_bin_\d_-?\d+C_stack_\d+)"
 )
+# The darks and flats that SharpCap makes for its own use; their headers are those of single frames.
+_SHARPCAP_STACK = re.compile(r"(?:bias|dark|flat)_(?!1_)\d+_frames(?![^_])", re.IGNORECASE)
 _DWARF_FILTERS: Final = {"0": "VIS", "1": "Astro", "2": "Duo"}  # geeksville/starbash, dwarf3 header extension
 
 
@@ -126,7 +129,7 @@ def type_in(stem: str) -> FrameType | None:
 
 
 def is_master_name(stem: str) -> bool:
-    """Return whether a name is a master's: it begins or ends with the word, has it beside a type, or is DWARF's.
+    """Return whether a name is a master's: it begins or ends with the word, has it beside a type, or is a stack's.
 
     A name that only contains the letters is a target's or a telescope's: Chessmaster, SkyMaster.
     """
@@ -134,7 +137,9 @@ def is_master_name(stem: str) -> bool:
     if own[:1] in {("master",), ("superbias",)} or own[:2] == ("super", "bias"):
         return True
     parts = [words(part) for part in _PART.findall(stem)]
-    return any(_is_master(parts, i) for i in range(len(parts))) or _DWARF_STACK.fullmatch(stem) is not None
+    if any(_is_master(parts, i) for i in range(len(parts))):
+        return True
+    return _DWARF_STACK.fullmatch(stem) is not None or _SHARPCAP_STACK.match(stem) is not None
 
 
 def _is_master(parts: Sequence[Sequence[str]], i: int) -> bool:
@@ -175,8 +180,16 @@ class FolderHint(NamedTuple):
 
 
 def folder_hint(folder: Path, root: Path) -> FolderHint | None:
-    """Return the nearest folder named for a frame type, from ``folder`` outwards to ``root``; nothing above counts."""
-    inside = (root.name, *folder.relative_to(root).parts) if folder.is_relative_to(root) else (folder.name,)
+    """Return the nearest folder named for a frame type, from ``folder`` outwards to ``root``; nothing above counts.
+
+    Where the root is only a date or a time, as SharpCap names a run, the first folder above that has a name counts.
+    """
+    if not folder.is_relative_to(root):
+        root = folder
+    within = folder.relative_to(root).parts
+    while root.name and not any(character.isalpha() for character in root.name):
+        within, root = (root.name, *within), root.parent
+    inside = (root.name, *within)
     for name in reversed(inside):
         kind = type_in_words(words(name))
         if kind is not None:

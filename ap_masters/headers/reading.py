@@ -185,8 +185,8 @@ class Reading:
                 continue
             if spelling.field == "camera_id" and not value.strip("0-"):
                 continue  # a serial number of zeros is a driver's "none"
-            if spelling.field == "bayer_pattern" and number(value) is not None:
-                continue  # MaxIm numbers kinds of sensors in COLORTYP
+            if spelling.field == "bayer_pattern" and not spellings.PATTERN.fullmatch(value):
+                continue
             if spelling.field == "calibration_state" and not (value := letters_of(value)):
                 continue
             if spelling.field in {"bayer_pattern", "row_order"}:

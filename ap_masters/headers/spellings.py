@@ -56,9 +56,11 @@ NUMBERS: Final = (
         high=100,
     ),
     # Never EGAIN: that is electrons per ADU. XISF's Instrument:Camera:Gain is the same trap.
-    Spelling("gain", ("GAIN",), low=0),
-    # Never PEDESTAL. SharpCap writes OFFSET and BLKLEVEL alike; of BRIGHTNESS and BLACKLEV no writer is known.
-    Spelling("offset", ("OFFSET", "BLKLEVEL", "QOFFSET", "CAMOFFS", "BRIGHTNESS", "BLACKLEV"), low=0),
+    # GAINRAW is the setting, where GAIN beside it may be in electrons.
+    Spelling("gain", ("GAINRAW", "GAIN"), low=0),
+    # Never PEDESTAL. SharpCap writes OFFSET and BLKLEVEL alike; ASI drivers once called it brightness, which a
+    # keyword of eight letters cuts off. Of BLACKLEV no writer is known.
+    Spelling("offset", ("OFFSET", "BLKLEVEL", "QOFFSET", "CAMOFFS", "BRIGHTNE", "BRIGHTNESS", "BLACKLEV"), low=0),
     # QSI writes 'Low Gain' into ISOSPEED, which is no number and so says nothing here.
     Spelling("iso", ("ISOSPEED", "ISO", "Instrument:Camera:ISOSpeed"), low=1),  # ISO is SGPro with Canon
     # SharpCap's EGAIN is for the ADC's own bit depth, EGAINSAV for the samples in the file.
@@ -111,6 +113,9 @@ NOTHING: Final = {
     "filter": {"NONE", "NOFILTER", "NO FILTER"},
     "bayer_pattern": {"NO", "NONE", "MONO", "RGB", "FALSE", "F"},
 }
+
+# Colours of two rows of two, or X-Trans' six of six: MaxIm numbers kinds of sensors in COLORTYP, others name a format.
+PATTERN: Final = re.compile(r"(?:[RGBCMYWE]{4}){1,9}", re.IGNORECASE)
 
 BINNINGS: Final = (
     ("XBINNING", "YBINNING"),

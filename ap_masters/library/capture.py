@@ -30,6 +30,7 @@ class PlannedLight(Noun):
     x_binning: int | None = Field(None, ge=1)
     y_binning: int | None = Field(None, ge=1)
     readout_mode: str | None = None
+    iso: float | None = None
     usb_limit: float | None = None
     filter: str | None = None
     telescope: str | None = None
@@ -48,6 +49,7 @@ class Gap(Noun):
     temperature: float | None
     binning: str | None
     readout_mode: str | None
+    iso: float | None
     usb_limit: float | None
     camera: str | None
     camera_id: str | None
@@ -106,6 +108,7 @@ _COLUMNS: Final = (
     _Column(frozenset({"filter"}), "filter", str),
     _Column(frozenset({"camera", "instrume"}), "camera", str),
     _Column(frozenset({"camera_id", "cameraid"}), "camera_id", str),
+    _Column(frozenset({"iso", "isospeed"}), "iso", _number),
     _Column(frozenset({"usb_limit", "usblimit", "usb"}), "usb_limit", _number),
     _Column(frozenset({"telescope", "telescop"}), "telescope", str),
     _Column(frozenset({"readout", "readout_mode", "readoutm", "mode"}), "readout_mode", str),
@@ -118,7 +121,7 @@ _COLUMNS: Final = (
 def read_plan(path: Path) -> tuple[PlannedLight, ...]:
     """Return the rows of a capture plan in CSV (comma or semicolon, headings in the first line).
 
-    ``exposure`` has to be there; gain, offset, temperature, count, filter, camera, camera_id, telescope, readout,
+    ``exposure`` has to be there; gain, offset, temperature, count, filter, camera, camera_id, telescope, readout, iso,
     usb_limit, binning, optional and name may. Other columns and lines that begin with ``#`` are passed over. Raises
     UsageError with the line that cannot be read, and why; also for a column whose heading is nearly one of these.
     """

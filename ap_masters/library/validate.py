@@ -188,7 +188,9 @@ def _planned_row(
             found = match_light(frame, [*masters, *flats], match, with_flat=with_flat)
             answers.append((found, _row(light, found, counts, with_flat=with_flat)))
     if not answers:
-        empty = LightMatch(problems=("no master of that camera, gain, offset, binning, readout mode or USB limit",))
+        empty = LightMatch(
+            problems=("no master of that camera, gain, offset, ISO, binning, readout mode or USB limit",)
+        )
         return _row(light, empty, counts, with_flat=with_flat)
 
     def merit(answer: tuple[LightMatch, Row]) -> tuple[float, ...]:
@@ -259,6 +261,7 @@ def _gaps(row: Row) -> Iterable[Gap]:
                 temperature=light.temperature,
                 binning=f"{light.x_binning}x{light.y_binning or light.x_binning}" if light.x_binning else None,
                 readout_mode=light.readout_mode,
+                iso=None if flat else light.iso,
                 usb_limit=None if flat else light.usb_limit,
                 camera=light.camera,
                 camera_id=light.camera_id,
@@ -274,7 +277,7 @@ def _gaps(row: Row) -> Iterable[Gap]:
 def describe(light: PlannedLight) -> str:
     """Return one line: ``300 s, Ha, gain 100, offset 50, -10 °C``."""
     parts = [f"{light.exposure:g} s", light.filter, light.camera, light.readout_mode]
-    for name, value in (("gain", light.gain), ("offset", light.offset)):
+    for name, value in (("gain", light.gain), ("offset", light.offset), ("ISO", light.iso)):
         parts.append(f"{name} {value:g}" if value is not None else None)
     parts.append(degrees(light.temperature) if light.temperature is not None else None)
     parts.append(f"bin {light.x_binning}x{light.y_binning or light.x_binning}" if light.x_binning else None)

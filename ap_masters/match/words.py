@@ -269,4 +269,6 @@ def taken_bias(contest: Contest, bias: Candidate, why: str) -> Taken:
 
 def taken_flat(contest: Contest, flat: Candidate) -> Taken:
     """Return a flat with the reason why it was taken."""
-    return flat, f"flat of the filter {flat.master.key.filter or 'none'}; {when(contest, flat)}"
+    name = flat.master.key.filter
+    which = f"of the filter {name}" if name is not None else "without a filter"
+    return flat, f"flat {which}; {when(contest, flat)}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import write_frame
 from tests.cli.conftest import Run
 from tests.nights import shoot
 
@@ -262,6 +263,16 @@ def test_validate_wants_lights_or_a_plan(run: Run, library: Path, tmp_path: Path
     assert run("library", "validate", library).code == 2
     assert run("library", "validate", library, tmp_path, "--plan", tmp_path / "plan.csv").code == 2
     assert run("library", "validate", library, tmp_path / "empty").code == 3
+
+
+def test_validate_tells_what_lights_have_to_say(run: Run, library: Path, tmp_path: Path) -> None:
+    """SharpCap writes no IMAGETYP, and a target's folder does not say that its frames are lights."""
+    write_frame(tmp_path / "M31" / "21_30_00" / "Capture_00001.fits", IMAGETYP=None)
+
+    done = run("library", "validate", library, tmp_path / "M31")
+
+    assert done.code == 3
+    assert "1 file does not say what it is: set IMAGETYP, or move lights to a folder named 'lights'" in done.err
 
 
 def test_import_shows_first_and_then_does(run: Run, small_library: Path, tmp_path: Path) -> None:

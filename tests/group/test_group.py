@@ -433,6 +433,63 @@ def test_spellings_are_reported() -> None:
     assert grouping.warnings == ("cameras spelt in 2 ways are kept apart: 'ZWO ASI2600', 'Zwo ASI2600'",)
 
 
+def test_indi_has_a_word_more_in_the_name_of_a_camera() -> None:
+    """N.I.N.A. and ASIAIR write 'ZWO ASI2600MM Pro' for the camera that INDI names so."""
+    grouping = grouped([frame(1, camera="ZWO ASI2600MM Pro"), frame(2, camera="ZWO CCD ASI2600MM Pro")])
+
+    assert "'ZWO ASI2600MM Pro', 'ZWO CCD ASI2600MM Pro'" in grouping.warnings[0]
+
+
+def told_by(program: str, numbers: range, **changes: Any) -> list[Frame]:
+    return [frame(n, software=program, **changes) for n in numbers]
+
+
+def test_programs_that_tell_more_and_less_of_one_camera_are_reported() -> None:
+    """Darks of the field and of the desk stay apart: what one program leaves out may differ. The user is told why."""
+    nina = told_by("N.I.N.A. 3.1", range(3), camera_id="A1", readout_mode="Default", usb_limit=40.0)
+    asiair = told_by("ZWO ASIAIR Plus", range(3, 6), camera_id=None, readout_mode=None, usb_limit=None)
+
+    darks = [*nina, *asiair]
+    biases = [dark.model_copy(update={"type": BIAS, "exposure": 0.0}) for dark in darks]
+
+    grouping = grouped([*darks, *biases])
+
+    assert sizes(grouping) == [3, 3, 3, 3]
+    (told,) = grouping.warnings
+    assert told.startswith(
+        f"frames of {nina[0].camera} by N.I.N.A. 3.1 and by ZWO ASIAIR Plus are kept apart: "
+        "camera id, readout mode and USB limit stand in the headers of N.I.N.A. 3.1 alone"
+    )
+    assert "--lenient-unknown" in told
+
+
+def test_frames_of_cameras_without_a_name_are_not_reported() -> None:
+    """They may be of two cameras."""
+    told = told_by("N.I.N.A. 3.1", range(3), camera=None)
+
+    assert grouped([*told, *told_by("other", range(3, 6), camera=None, readout_mode=None)]).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gain": 0.0, "readout_mode": None},
+        {"exposure": 60.0, "readout_mode": None},
+        {"camera": "another", "readout_mode": None},
+        {"set_temperature": 0.0, "sensor_temperature": 0.0, "readout_mode": None},
+        {"readout_mode": "High Gain"},
+        {"readout_mode": "Default"},
+    ],
+    ids=str,
+)
+def test_frames_that_differ_anyway_are_not_reported(changes: dict[str, Any]) -> None:
+    """Nothing is said of frames that what is left out does not keep apart."""
+    told = told_by("N.I.N.A. 3.1", range(3), readout_mode="Default")
+    silent = told_by("ZWO ASIAIR Plus", range(3, 6), **changes)
+
+    assert grouped([*told, *silent]).warnings == ()
+
+
 # --- dark flats ---
 
 

@@ -22,6 +22,11 @@ def test_iso_by_other_names(card: tuple[str, str | int]) -> None:
     assert read(card).iso == 400
 
 
+def test_the_brightness_of_old_asi_drivers_is_the_offset() -> None:
+    """Keywords have eight letters, so that it is cut off."""
+    assert read(("BRIGHTNE", 50)).offset == 50
+
+
 def test_microseconds_of_asicap() -> None:
     """It names no exposure but EXPOINUS."""
     assert read(("EXPOINUS", 10_000_000)).exposure == 10.0
@@ -53,6 +58,20 @@ def test_kinds_of_sensors_are_no_pattern(value: str | int) -> None:
     """MaxIm's COLORTYP is zero for monochrome, a number for some sensors."""
     assert read(("COLORTYP", value)).bayer_pattern is None
     assert read(("COLORTYP", "RGGB")).bayer_pattern == "RGGB"
+
+
+@pytest.mark.parametrize("value", ["RAW16", "MONO16", "AUTO", "Unknown", "RG"])
+def test_what_is_no_pattern_of_colours_is_none(value: str) -> None:
+    """A pattern has the colours of two rows of two, or six of six; a word in its place would stand in the master."""
+    assert read(("BAYERPAT", value)).bayer_pattern is None
+    assert read(("BAYERPAT", "cygm")).bayer_pattern == "CYGM"
+    assert read(("BAYERPAT", "GGRGGBGGBGGRBRGRBGGGBGGRGGRGGBRBGBRG")).bayer_pattern is not None
+
+
+def test_a_raw_gain_is_the_setting() -> None:
+    """Where both are there, GAIN may be in electrons."""
+    assert read(("GAINRAW", 100)).gain == 100
+    assert read(("GAIN", 0.25), ("GAINRAW", 100)).gain == 100
 
 
 def test_offsets_that_repeat_the_pattern_say_nothing() -> None:
@@ -117,11 +136,22 @@ def test_combined_by_scripts_of_ccdproc(mark: str) -> None:
             ],
             "BD",
         ),
+        (
+            [
+                ("HISTORY", None, "Bias corrected with mbias.fits"),
+                ("HISTORY", None, "Dark corrected with mdark60.fits"),
+                ("HISTORY", None, "and exposure time scaling factor = 1.0"),
+            ],
+            "BD",
+        ),
+        ([("HISTORY", None, "Auto Dark Subtraction")], "D"),
+        ([("HISTORY", None, "Dark Subtraction")], "D"),
+        ([("HISTORY", None, "No Dark Subtraction")], None),
         ([("HISTORY", None, "a dark night")], None),
     ],
 )
 def test_frames_that_have_been_calibrated(cards: list[tuple[str, None, str]], state: str | None) -> None:
-    """By CALSTAT, or by what PixInsight and Siril write into the history."""
+    """By CALSTAT, or by what PixInsight, Siril, AstroImageJ and SBIG's CCDOPS write into the history."""
     frame = read(("IMAGETYP", "FLAT"), ("EXPTIME", 1.0), *cards)
 
     assert frame.calibration_state == state

@@ -116,6 +116,8 @@ def test_names_of_masters(name: str) -> None:
         "Chessmaster_dark_001",
         "Skymaster_flat_L",
         "SkyMaster_dark_001",
+        "dark_1_frames",
+        "dark_frames_0020",
         "dark_001_SkyMaster",
         "webmaster-2024",
         "dark_for_master_001",
@@ -228,6 +230,29 @@ def test_the_nearest_folder_counts() -> None:
     assert hint("/data/flats/2026-01-29") is FrameType.FLAT
     assert folder_hint(Path("/data/bias/night"), Path("/data/bias/night")) is None
     assert hint("/elsewhere/bias") is FrameType.BIAS
+
+
+@pytest.mark.parametrize("kind", ["dark", "flat", "bias"])
+def test_sharpcap_counts_what_it_has_stacked(kind: str) -> None:
+    """The name is all that tells the darks and flats that it makes for its own use from single frames."""
+    name = f"{kind}_20_frames_-10.0C_2026-01-30T03_00_00"
+
+    assert is_master_name(name)
+    assert numbers_in(name)["combined"].value == 20
+    assert numbers_in(name)["temperature"].value == -10
+
+
+def test_a_folder_of_a_time_is_not_the_last_word() -> None:
+    """SharpCap puts each run into a folder of its time: Light/21_30_00 given by itself is one of lights."""
+
+    def hint(folder: str) -> FrameType | None:
+        found = folder_hint(Path(folder), Path(folder))
+        return found.type if found else None
+
+    assert hint("/data/M31/Light/21_30_00") is FrameType.LIGHT
+    assert hint("/data/darks/2026-01-29/21_30_00") is FrameType.DARK
+    assert hint("/data/darks/M31/21_30_00") is None, "M31 is a name, and nothing above it counts"
+    assert hint("/21_30_00") is None
 
 
 @pytest.mark.parametrize(

@@ -285,10 +285,10 @@ def test_what_lights_lack_becomes_a_capture_list() -> None:
     assert found.exit_code == 8
 
 
-@pytest.mark.parametrize("field", ["camera_id", "usb_limit"])
+@pytest.mark.parametrize("field", ["camera_id", "iso", "usb_limit"])
 def test_what_no_dark_of_another_camera_fills_is_a_row_of_its_own(field: str) -> None:
-    """S0-19, S1-11: two cameras of one model, or two USB limits, want a set each, and the list says of which."""
-    values: tuple[Any, ...] = {"camera_id": ("A1", "B2"), "usb_limit": (40.0, 80.0)}[field]
+    """S0-19, S1-11: two cameras of one model, two ISO or two USB limits want a set each, and the list says of which."""
+    values: tuple[Any, ...] = {"camera_id": ("A1", "B2"), "iso": (1600.0, 3200.0), "usb_limit": (40.0, 80.0)}[field]
     lights = [light(**{field: value}) for value in values]
 
     found = validate_lights(lights, [], MATCH, COUNTS, CULL)
@@ -297,7 +297,7 @@ def test_what_no_dark_of_another_camera_fills_is_a_row_of_its_own(field: str) ->
     told = [row[field] for row in rows if row["type"] == "dark"]
     assert told == [f"{value:g}" if isinstance(value, float) else value for value in values]
     flats = [row[field] for row in rows if row["type"] == "flat"]
-    assert flats == {"camera_id": ["A1", "B2"], "usb_limit": [""]}[field], "a flat serves lights of any USB limit"
+    assert flats == (["A1", "B2"] if field == "camera_id" else [""]), "a flat serves lights of any ISO and USB limit"
 
     planned = [PlannedLight.model_validate({"exposure": 300.0, field: value}) for value in values]
     served = validate_plan(planned, [master(**{field: values[1]})], MATCH, COUNTS)
