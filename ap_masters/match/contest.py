@@ -24,9 +24,7 @@ class Standing(NamedTuple):
     outside: bool  # a dark flat of which not every frame is within the window of hours
     higher: bool  # a dark to be scaled down: S4 takes the nearest lower or equal one first
     off: float  # a dark's exposure from the one wanted, s
-    apart: (
-        float  # temperature of a dark, or a dark flat of other hours, from the one wanted, °C, less a cooler's wander
-    )
+    apart: float  # a dark's temperature, or of a dark flat of other hours, from the one wanted, see degrees_apart
     zoomed: bool  # a flat of another focal length: its corners are darker, or less dark
     turned: bool  # a flat of another angle of the rotator: its dust lies elsewhere
     earlier: bool  # a dark flat before the flats, where later ones are preferred (S2-57: thermal drift)
