@@ -51,6 +51,6 @@ def test_a_file_that_is_open_for_a_moment_is_waited_for(tmp_path: Path, monkeypa
 
     looking.join()
     assert old.read_text() == "new"
-    monkeypatch.setattr("ap_masters.files._PATIENCE_S", 0.1)
+    monkeypatch.setattr("ap_masters.moving._PATIENCE_S", 0.1)
     with old.open(), pytest.raises(PermissionError):
         remove(old)
