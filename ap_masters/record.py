@@ -381,7 +381,7 @@ def write(record: Record, path: Path) -> None:
 @contextmanager
 def written(record: Record, path: Path) -> Iterator[None]:
     """Write the record before what it tells of takes its place; put the old one back where that fails (OSError)."""
-    before = path.read_text(encoding="utf-8") if path.is_file() else None
+    before = path.read_bytes() if path.is_file() else None
     write(record, path)
     try:
         yield
@@ -390,7 +390,7 @@ def written(record: Record, path: Path) -> Iterator[None]:
             if before is None:
                 remove(path)
             else:
-                write_text(path, before)
+                path.write_bytes(before)
         raise
 
 

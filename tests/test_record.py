@@ -195,3 +195,19 @@ def test_a_text_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> 
         write_text(path, "new, with half a character: \ud800")
 
     assert [(p.name, p.read_text(encoding="utf-8")) for p in tmp_path.iterdir()] == [("m.xrs", "old")]
+
+
+def test_what_no_text_is_gives_way_and_comes_back(tmp_path: Path) -> None:
+    """Something stands under the record's name: it is replaced, or stands there again where the master is not."""
+    path = tmp_path / "m.xrs"
+    path.write_bytes(b"\xff\xfe garbage \x80")
+
+    with pytest.raises(OSError, match="full"), records.written(records.draft(make_job(), "numpy"), path):
+        raise OSError("the disk is full")
+
+    assert path.read_bytes() == b"\xff\xfe garbage \x80"
+
+    with records.written(records.draft(make_job(), "numpy"), path):
+        pass
+
+    assert records.read(path).master.name == "masterDark.xisf"
