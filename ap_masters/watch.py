@@ -5,6 +5,7 @@ Polling, because capture folders are often network shares, where a system's own 
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -236,13 +237,14 @@ def is_whole(path: Path) -> bool:
 def is_held(path: Path) -> bool:
     """Whether nobody may read a file just now: on Windows its writer may have it so, until it is closed.
 
-    That changes neither its size nor its time, so that it would not be seen.
+    That changes neither its size nor its time, so that it would not be seen. Elsewhere who may not read a file may not
+    read it later either: it is for the build to tell of.
     """
     try:
         with path.open("rb"):
             return False
     except PermissionError:
-        return True
+        return sys.platform == "win32"
     except OSError:
         return False
 

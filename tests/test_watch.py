@@ -1,5 +1,6 @@
 """A watch builds when captures are finished, not before; and goes on whatever happens."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -126,6 +127,16 @@ def test_a_file_that_may_be_read_is_not_held(tmp_path: Path) -> None:
 
     assert not is_held(name)
     assert not is_held(tmp_path / "gone.fits")
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="needs a user who can be refused")
+def test_a_file_that_nobody_may_ever_read_is_not_waited_for(tmp_path: Path) -> None:
+    """The build sets it aside and says why."""
+    frame(tmp_path, 1)()
+    (name,) = tmp_path.iterdir()
+    name.chmod(0)
+
+    assert not is_held(name)
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="elsewhere no open file keeps others from reading it")
