@@ -69,7 +69,8 @@ def publish(
         target.parent.mkdir(parents=True, exist_ok=True)
         # The record first: a master that is in sight has one, whenever this is interrupted.
         with records.written(final, records.record_path(target, suffix)):
-            take_place(library / source, target)
+            if home != source:
+                take_place(library / source, target)
         if home != source:
             remove(records.record_path(library / source, suffix), missing_ok=True)
     findings = tuple(f"{f.severity}: {f.message}" for f in final.findings) if fresh else ()

@@ -68,6 +68,18 @@ def test_a_superseded_master_can_come_back(tmp_path: Path) -> None:
     assert len(list((tmp_path / SUPERSEDED).rglob("*.xisf"))) == 1
 
 
+def test_a_master_in_its_place_may_be_open_while_it_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that is just being looked at: nothing has to be moved."""
+    master = shelve(tmp_path, OUTPUT)
+    hold(monkeypatch, master)
+
+    status.publish(tmp_path, master, "looked at it", now=LATER)
+
+    assert record_of(master).history[-1].reason == "looked at it"
+
+
 def test_publishing_what_is_published_changes_its_history_only(tmp_path: Path) -> None:
     """The master stays where it is and keeps its bytes."""
     master = shelve(tmp_path, OUTPUT)
