@@ -68,10 +68,12 @@ def publish(
         target = store.place(library, home)
         target.parent.mkdir(parents=True, exist_ok=True)
         # The record first: a master that is in sight has one, whenever this is interrupted.
-        with records.written(final, records.record_path(target, suffix)):
-            if home != source:
+        told = records.record_path(target, suffix)
+        if home == source:
+            records.write(final, told)
+        else:
+            with records.written(final, told):
                 take_place(library / source, target)
-        if home != source:
             remove(records.record_path(library / source, suffix), missing_ok=True)
     findings = tuple(f"{f.severity}: {f.message}" for f in final.findings) if fresh else ()
     return _change(home, source, final, superseded).model_copy(update={"findings": findings})
