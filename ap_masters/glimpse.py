@@ -1,4 +1,4 @@
-"""What the pixels of single frames show before they are integrated: level, greatest value, phases, blank rows."""
+"""What the pixels of single frames show before they are integrated: level, shape, greatest value, blank rows."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +9,8 @@ from ap_masters.config import FlatSettings, QualitySettings
 from ap_masters.errors import ImageError
 from ap_masters.images.scale import full_scale
 from ap_masters.model import Frame, Group
+from ap_masters.quality.grid import CELLS
+from ap_masters.quality.shapes import unlike_the_others
 from ap_masters.quality.single_frames import HOT_PIXELS, Glimpse, faint_colours, unfit
 
 if TYPE_CHECKING:
@@ -18,28 +20,32 @@ if TYPE_CHECKING:
 
 _BANDS: Final = 32  # bands of rows, spread evenly over the frame ...
 _ROWS: Final = 4  # ... of this many rows each; even, so that every colour of a CFA is seen
+_SMALLEST_CELL: Final = 8  # pixels to each side; of fewer a median is mostly noise
 
 
 def looked_at(group: Group, flat: FlatSettings, quality: QualitySettings) -> Group:
-    """Return ``group`` without the frames that contradict its type, and with a warning on colours left dark."""
+    """Return ``group`` without the frames that contradict its type, and with warnings on those that look odd."""
     seen = glimpses(group.frames)
     dropped = unfit(group.key.type, group.frames, seen, flat, quality)
     gone = {aside.path for aside in dropped}
-    stay = tuple((f, g) for f, g in zip(group.frames, seen, strict=True) if f.path not in gone)
-    faint = faint_colours(group.key.type, [g for _, g in stay], flat)
-    if not dropped and not faint:
+    stay = [index for index, frame in enumerate(group.frames) if frame.path not in gone]
+    frames, seen = tuple(group.frames[i] for i in stay), [seen[i] for i in stay]
+    faint = faint_colours(group.key.type, seen, flat)
+    odd = unlike_the_others(group.key.type, frames, seen, quality.gradient_percent)
+    warnings = (*((faint,) if faint else ()), *odd)
+    if not dropped and not warnings:
         return group
     return group.model_copy(
         update={
-            "frames": tuple(frame for frame, _ in stay),
+            "frames": frames,
             "dropped": (*group.dropped, *dropped),
-            "warnings": (*group.warnings, *((faint,) if faint else ())),
+            "warnings": (*group.warnings, *warnings),
         }
     )
 
 
 def glimpses(frames: Sequence[Frame]) -> list[Glimpse | None]:
-    """Return the level of each frame from some of its rows; None where it cannot be read (the engine will tell)."""
+    """Return what some rows of each frame show; None where it cannot be read (the engine will tell)."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(_glimpse, frames))
 
@@ -65,6 +71,7 @@ def _glimpse(frame: Frame) -> Glimpse | None:
         below_peak=below_peak,
         blank=blank,
         phases=tuple(median / full for median in _phases(samples)),
+        cells=tuple(median / full for median in _cells(samples)),
         colours={letter: float(np.median(part)) / full for letter, part in _colours(frame, samples[0])},
     )
 
@@ -95,13 +102,26 @@ def _phases(samples: "NDArray[Any]") -> tuple[float, ...]:
     """Return the medians of the four phases of 2 x 2 pixels, row by row, in the samples' unit; of a mosaic or not."""
     import numpy as np
 
-    from ap_masters.engines.medians import medians_in_memory
-
     mosaic = samples[0][:, : samples.shape[2] // 2 * 2]
     if len(samples) != 1 or len(mosaic) < 2 or not mosaic.shape[1]:
         return ()
     parts = [mosaic[y : len(mosaic) // 2 * 2 : 2, x::2].ravel() for y in (0, 1) for x in (0, 1)]
-    medians: list[float] = medians_in_memory(np.stack(parts)).tolist()
+    return _medians(np.stack(parts))
+
+
+def _cells(samples: "NDArray[Any]") -> tuple[float, ...]:
+    """Return the medians of 4 x 4 parts of bands that are spread over the frame; none of a tiny frame."""
+    channels, height, width = (side // part for side, part in zip(samples.shape, (1, CELLS, CELLS), strict=True))
+    if height < _SMALLEST_CELL or width < _SMALLEST_CELL:
+        return ()
+    parts = samples[:, : height * CELLS, : width * CELLS].reshape(channels, CELLS, height, CELLS, width)
+    return _medians(parts.transpose(1, 3, 0, 2, 4).reshape(CELLS * CELLS, -1))
+
+
+def _medians(rows: "NDArray[Any]") -> tuple[float, ...]:
+    from ap_masters.engines.medians import medians_in_memory
+
+    medians: list[float] = medians_in_memory(rows).tolist()
     return tuple(medians)
 
 

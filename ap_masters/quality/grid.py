@@ -18,6 +18,7 @@ MEDIAN_ERROR = math.sqrt(math.pi / 2)
 # Theil-Sen slopes scatter about 5 % more than least squares where the noise is normal (Sen 1968).
 _THEIL_SEN_ERROR = 1.05
 
+CELLS = 4  # to each side, of the coarsest division that tells a border from a centre
 _DOWN = ("top", "upper", "lower", "bottom")
 _ACROSS = ("left", "left of centre", "right of centre", "right")
 
@@ -49,9 +50,14 @@ class Glow(NamedTuple):
     error: float
 
 
+def zone(down: int, across: int) -> str:
+    """Return in words where a cell of a 4 x 4 division lies, counted from the first row of the file, and its left."""
+    return f"{_DOWN[down]} {_ACROSS[across]}"
+
+
 def is_usable(grid: Grid) -> bool:
     """Whether the grid is rectangular and large enough to tell a border from a centre."""
-    return len(grid) >= 4 and len(grid[0]) >= 4 and all(len(row) == len(grid[0]) for row in grid)
+    return len(grid) >= CELLS and len(grid[0]) >= CELLS and all(len(row) == len(grid[0]) for row in grid)
 
 
 def fit_plane(grid: Grid, block_error: float) -> Plane:
@@ -101,16 +107,16 @@ def border_glow(grid: Grid, block_error: float) -> Glow:
     inner: list[float] = []
     for i, row in enumerate(grid):
         for j, value in enumerate(row):
-            cell = (4 * i // height, 4 * j // width)
+            cell = (CELLS * i // height, CELLS * j // width)
             if i in {0, height - 1} or j in {0, width - 1}:
                 border.setdefault(cell, []).append(value)
-            elif 0 < cell[0] < 3 and 0 < cell[1] < 3:
+            elif all(0 < place < CELLS - 1 for place in cell):
                 inner.append(value)
     centre = median(inner)
     cell = max(border, key=lambda c: fmean(border[c]))
-    zone = border[cell]
-    error = block_error * math.sqrt(1 / len(zone) + MEDIAN_ERROR**2 / len(inner))
-    return Glow(fmean(zone) - centre, f"{_DOWN[cell[0]]} {_ACROSS[cell[1]]}", error)
+    brightest = border[cell]
+    error = block_error * math.sqrt(1 / len(brightest) + MEDIAN_ERROR**2 / len(inner))
+    return Glow(fmean(brightest) - centre, zone(*cell), error)
 
 
 def fall_off(grid: Grid) -> float:

@@ -33,7 +33,8 @@ class Glimpse(NamedTuple):
     exactly there and ``below_peak`` that at the next value below, looked for where more than hot pixels stand at the
     peak. ``blank`` is the share of rows whose bytes are all zero, at the frame's end or beginning.
     ``phases`` has the medians of the four pixels of each 2 x 2 of a frame of one channel, row by row, and ``colours``
-    the median of each colour of a colour filter array, by its letter in the pattern.
+    the median of each colour of a colour filter array, by its letter in the pattern. ``cells`` has the medians of 4 x 4
+    parts of the frame, row by row.
     """
 
     level: float
@@ -43,6 +44,7 @@ class Glimpse(NamedTuple):
     blank: float = 0.0
     phases: tuple[float, ...] = ()
     colours: Mapping[str, float] = MappingProxyType({})
+    cells: tuple[float, ...] = ()
 
 
 def unfit(
