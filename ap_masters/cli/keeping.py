@@ -54,13 +54,13 @@ def label(
         typer.Argument(
             metavar="[DIR] MASTER [LABEL]",
             help="Masters (wildcards, too), before them their library where that is not a folder around them, and "
-            "labels to give, such as interim.",
+            "labels to give, such as interim or retired.",
             show_default=False,
         ),
     ],
     remove: Annotated[list[str] | None, typer.Option("--remove", help="A label to take away.")] = None,
 ) -> None:
-    """Give masters labels such as interim, or take them away; matching can ask for them."""
+    """Give masters labels such as interim, or take them away; matching can ask for them, retired ones are never due."""
     from ap_masters.images import is_image_name
     from ap_masters.library import status
 

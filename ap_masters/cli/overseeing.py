@@ -82,7 +82,8 @@ def due(
         ]
         screen.table(("master", "what", "cause", "why"), rows)
         masters = number(result.masters, "master")
-        screen.line(f"{len(result.items)} due of {masters} on {result.day} by policy {result.policy}")
+        retired = f" ({result.retired} retired)" if result.retired else ""
+        screen.line(f"{len(result.items)} due of {masters}{retired} on {result.day} by policy {result.policy}")
     raise typer.Exit(result.exit_code)
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from ap_masters.config import LibrarySettings, QualitySettings, RefreshPolicy, RefreshRule
 from ap_masters.errors import AttentionNeeded, ConfigError
-from ap_masters.library.entries import REQUEST_LABEL, Entry
+from ap_masters.library.entries import REQUEST_LABEL, RETIRED_LABEL, Entry
 from ap_masters.model import Frame, FrameType, GroupKey, MasterStatus, Noun, within
 from ap_masters.quality import same_settings
 from ap_masters.record import Finding
@@ -59,6 +59,7 @@ class Due(Noun):
     day: date
     items: tuple[DueItem, ...] = ()
     masters: int = 0
+    retired: int = 0  # of them
 
     @property
     def exit_code(self) -> int:
@@ -78,7 +79,7 @@ class _View:
         self.of_a_name: dict[tuple[FrameType, str], list[Entry]] = defaultdict(list)
         for entry in self.published:
             self.of_a_name[entry.key.type, entry.name].append(entry)
-        self.retired = {e.sha256: e for e in entries if e.status is not MasterStatus.PUBLISHED and e.sha256}
+        self.out_of_use = {e.sha256: e for e in entries if e.status is not MasterStatus.PUBLISHED and e.sha256}
         self.replaced_by = {e.supersedes: e for e in entries if e.supersedes}
         self.offsets: dict[tuple[_Camera, float], list[float]] = defaultdict(list)
         self.newest: dict[_Camera, Frame] = {}
@@ -166,12 +167,15 @@ def due(
         answered = _MENDED_BY_A_REFRESH if view.has_successor(entry) else frozenset()
         if entry.key.type is FrameType.FLAT:
             answered |= _OF_THE_CAMERA
+        if RETIRED_LABEL in entry.labels:
+            answered |= _OF_WHAT_IS_IN_USE
         rules = (rule for rule in _RULES if rule not in answered)
         reasons = tuple(reason for rule in rules for reason in rule(entry, view))
         if reasons:
             items.append(DueItem(path=entry.path, description=entry.key.describe(), reasons=reasons))
     items += list(_new_settings(view))
-    return Due(policy=settings.policy, day=view.today, items=tuple(items), masters=len(view.published))
+    retired = sum(RETIRED_LABEL in entry.labels for entry in view.published)
+    return Due(policy=settings.policy, day=view.today, items=tuple(items), masters=len(view.published), retired=retired)
 
 
 # --- rules: each looks at one published master ------------------------------------------------------------
@@ -248,7 +252,7 @@ def _depends(entry: Entry, view: _View) -> Iterator[Reason]:
     for use in entry.uses:
         if use.sha256 is None or use.sha256 in view.in_use:
             continue
-        other = view.retired.get(use.sha256)
+        other = view.out_of_use.get(use.sha256)
         if other is not None and _is_history(other, view):
             continue
         if other is not None:
@@ -292,6 +296,8 @@ _RULES: Final[tuple[_Rule, ...]] = (
 _OF_THE_CAMERA: Final = frozenset[_Rule]({_drifted, _cooler, _captured_otherwise})
 # Once there is a later master of the same settings, these are that one's to answer.
 _MENDED_BY_A_REFRESH: Final = _OF_THE_CAMERA | {_aged}
+# Of a camera or mode that is not used any more nobody takes other frames.
+_OF_WHAT_IS_IN_USE: Final = _MENDED_BY_A_REFRESH | {_depends}
 
 
 def _new_settings(view: _View) -> Iterator[DueItem]:

@@ -22,6 +22,7 @@ from ap_masters.quality import Level, value_of
 from ap_masters.record import Brief, Event, Finding, Input, Measure, Record, record_path
 
 REQUEST_LABEL: Final = "refresh"  # a user's own request (S0-13, S0-17): `ap-masters library label MASTER refresh`
+RETIRED_LABEL: Final = "retired"  # a camera or mode that is not used any more; its masters still serve old lights
 
 _STATUS_OF: Final = {QUARANTINE.name: MasterStatus.QUARANTINED, SUPERSEDED.name: MasterStatus.SUPERSEDED}
 

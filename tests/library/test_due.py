@@ -415,6 +415,18 @@ def test_a_refresh_can_be_requested_by_label() -> None:
     assert causes(due([entry(labels=("refresh",))], NEVER, now=NOW)) == {"dark.xisf": ["request"]}
 
 
+def test_masters_of_a_camera_that_is_not_used_any_more_are_not_due() -> None:
+    """They serve old lights; only what is wrong with their files, and what a user asks for, still counts."""
+    old = entry(FrameType.BIAS, days_ago=4000, labels=("retired",))
+    broken, asked = (entry(path=name, days_ago=4000, labels=("retired", name)) for name in ("broken", "refresh"))
+    broken = broken.model_copy(update={"damaged": True})
+
+    found = due([old, broken, asked, entry()], LibrarySettings(), now=NOW)
+
+    assert causes(found) == {"broken": ["damage"], "refresh": ["request"]}
+    assert (found.masters, found.retired) == (4, 3)
+
+
 def test_settings_in_use_without_a_master_are_told() -> None:
     """S0-10, S0-14: lights with a (gain, offset) that no bias or dark has; flats of the same do not help."""
     lights = [make_frame(FrameType.LIGHT, camera=CAMERA, gain=gain, readout_mode="High Gain") for gain in (100, 0, 0)]
