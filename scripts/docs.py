@@ -12,11 +12,11 @@ from typing import Any, Final, get_args, get_origin
 
 import typer.main
 
-from ap_masters import record, settings_files
+from ap_masters import record
 from ap_masters.cli import flags
 from ap_masters.cli.app import application
-from ap_masters.config import Section, Settings
-from ap_masters.profiles import PROFILES
+from ap_masters.config import Section, Settings, sources
+from ap_masters.config.profiles import PROFILES
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 _FLAG_OF: Final = {
@@ -80,7 +80,7 @@ def settings() -> Iterator[str]:
 
 
 def _table(section: type[Section], prefix: str) -> Iterator[str]:
-    inner = {n: f.annotation for n, f in section.model_fields.items() if settings_files.section(f.annotation)}
+    inner = {n: f.annotation for n, f in section.model_fields.items() if sources.section(f.annotation)}
     own = [name for name in section.model_fields if name not in inner]
     if own:
         yield from (f"### `[{prefix.rstrip('.')}]`" if prefix else "### Top level", "")
@@ -90,7 +90,7 @@ def _table(section: type[Section], prefix: str) -> Iterator[str]:
             "| setting | values | default | option |",
             "|---|---|---|---|",
         )
-        defaults = settings_files.values(Settings())
+        defaults = sources.values(Settings())
         for name in own:
             dotted = prefix + name
             default = defaults[dotted]
@@ -99,7 +99,7 @@ def _table(section: type[Section], prefix: str) -> Iterator[str]:
             yield f"| `{name}` | {_values(section.model_fields[name].annotation)} | {shown} | {flag} |"
         yield ""
     for name, annotation in inner.items():
-        nested = settings_files.section(annotation)
+        nested = sources.section(annotation)
         assert nested is not None
         yield from _table(nested, f"{prefix}{name}.")
 

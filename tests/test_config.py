@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from ap_masters.config import RecipeSettings, Settings
+from ap_masters.config.profiles import PROFILES
+from ap_masters.config.sources import FILE_NAME, Given, Loaded, annotation, load, project_file, user_file, values
 from ap_masters.engines.pixinsight.slots import state_folder
 from ap_masters.errors import ConfigError
 from ap_masters.header_cache import HeaderCache
 from ap_masters.model import FrameType, Recipe
-from ap_masters.profiles import PROFILES
-from ap_masters.settings_files import FILE_NAME, Given, Loaded, annotation, load, project_file, user_file, values
 
 
 class Place:

@@ -14,7 +14,7 @@ import typer.main
 
 from ap_masters import errors
 from ap_masters.cli.app import application
-from ap_masters.profiles import PROFILES
+from ap_masters.config.profiles import PROFILES
 
 CHECKOUT = Path(__file__).parent.parent
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")

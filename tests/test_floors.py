@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "ap_masters"
 
 # From the ground up. Rooms of one floor do not know each other; a package is one room, except for the engines.
 FLOORS: tuple[set[str], ...] = (
-    {"__init__", "errors", "safe", "decoding", "garbage", "memory", "moving", "profiles", "stamps", "wording"},
+    {"__init__", "errors", "safe", "decoding", "garbage", "memory", "moving", "stamps", "wording"},
     {"model", "texts", "defect_lists"},
     {"files"},
     {"config", "record", "rendering"},
@@ -24,7 +24,6 @@ FLOORS: tuple[set[str], ...] = (
         "quality",
         "defects",
         "engines",
-        "settings_files",
         "header_cache",
         "inputs",
     },

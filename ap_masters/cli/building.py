@@ -17,8 +17,8 @@ from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen, with_settings
 from ap_masters.cli.progress import Label, shown
 from ap_masters.config import Settings
+from ap_masters.config.sources import Loaded
 from ap_masters.model import Plan
-from ap_masters.settings_files import Loaded
 from ap_masters.wording import number
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from ap_masters.cli import flags
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.cli.progress import Label, shown
+from ap_masters.config.sources import Loaded
 from ap_masters.model import (
     LARGEST_SIGMA,
     Combination,
@@ -18,7 +19,6 @@ from ap_masters.model import (
     Rejection,
     named_type,
 )
-from ap_masters.settings_files import Loaded
 
 if TYPE_CHECKING:
     from ap_masters.record import Record

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ap_masters import settings_files
 from ap_masters.cli import flags
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
+from ap_masters.config import sources
+from ap_masters.config.sources import Loaded
 from ap_masters.errors import PixInsightError
-from ap_masters.settings_files import Loaded
 
 if TYPE_CHECKING:
     from ap_masters.doctor import Health
@@ -34,7 +34,7 @@ def doctor(screen: Screen, loaded: Loaded) -> None:
 def _print(screen: Screen, loaded: Loaded, health: "Health") -> None:
     facts = health.pixinsight
     slots = ", ".join(map(str, facts.slots_in_use)) or "none"
-    project = settings_files.project_file(Path.cwd())
+    project = sources.project_file(Path.cwd())
     rows = [
         ("ap-masters", health.version),
         ("Python", health.python),
@@ -47,7 +47,7 @@ def _print(screen: Screen, loaded: Loaded, health: "Health") -> None:
         ("version", facts.version or "not known before it has run once"),
         ("slots in use", slots),
         ("display", facts.display or ("virtual, by xvfb-run" if facts.xvfb_run else "none")),
-        ("your settings", str(settings_files.user_file(os.environ))),
+        ("your settings", str(sources.user_file(os.environ))),
         ("project settings", str(project or "none")),
         ("profile", loaded.settings.profile),
     ]

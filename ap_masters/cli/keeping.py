@@ -15,8 +15,8 @@ from ap_masters.cli import flags
 from ap_masters.cli.arguments import Library, Masters, Why, each_there, there
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
+from ap_masters.config.sources import Loaded
 from ap_masters.errors import ApMastersError, LibraryError, NothingToDo, UsageError, reason_of
-from ap_masters.settings_files import Loaded
 from ap_masters.wording import numbers
 
 if TYPE_CHECKING:

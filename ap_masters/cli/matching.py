@@ -10,10 +10,10 @@ from ap_masters.cli.arguments import there
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.config import MatchSettings
+from ap_masters.config.sources import Loaded
 from ap_masters.errors import AttentionNeeded, UsageError
 from ap_masters.garbage import no_garbage
 from ap_masters.model import Decision, Frame, FrameType, Master
-from ap_masters.settings_files import Loaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

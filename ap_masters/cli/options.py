@@ -10,10 +10,10 @@ from typing import Annotated, Any, Concatenate, Final, ParamSpec
 
 import typer
 
-from ap_masters import settings_files
 from ap_masters.cli.display import Screen
 from ap_masters.cli.flags import Family, Flag
-from ap_masters.settings_files import Given, Loaded
+from ap_masters.config import sources
+from ap_masters.config.sources import Given, Loaded
 
 P = ParamSpec("P")
 
@@ -77,7 +77,7 @@ def with_settings(*families: Family) -> Callable[[Callable[Concatenate[Screen, L
             screen = _screen(kwargs)
             profile, config = kwargs.pop("profile"), kwargs.pop("config")
             given = {row.setting: (row, kwargs.pop(parameter)) for parameter, (_, row) in rows.items()}
-            loaded = settings_files.load(flags=_said(profile, given), file=config)
+            loaded = sources.load(flags=_said(profile, given), file=config)
             command(screen, loaded, *args, **kwargs)
 
         _declare(run, command, taken=2, added=flags | _SETTINGS | _SCREEN)
@@ -103,7 +103,7 @@ def _screen(kwargs: dict[str, Any]) -> Screen:
 def _option(row: Flag, title: str) -> Any:
     """Return the annotation typer reads a flag from; its type is that of the setting."""
     option = typer.Option(*row.names, help=row.help, rich_help_panel=title, show_default=False)
-    return Annotated[_typed(settings_files.annotation(row.setting)) | None, option]
+    return Annotated[_typed(sources.annotation(row.setting)) | None, option]
 
 
 def _typed(annotation: Any) -> Any:

@@ -10,10 +10,10 @@ from ap_masters.cli import documents, flags
 from ap_masters.cli.arguments import Library
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
+from ap_masters.config.sources import Loaded
 from ap_masters.errors import NothingToDo, UsageError
 from ap_masters.files import write_named
 from ap_masters.model import Frame, Reason
-from ap_masters.settings_files import Loaded
 from ap_masters.wording import degrees, number
 
 if TYPE_CHECKING:

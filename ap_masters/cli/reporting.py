@@ -11,7 +11,7 @@ from ap_masters.cli import flags
 from ap_masters.cli.arguments import Library
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
-from ap_masters.settings_files import Loaded
+from ap_masters.config.sources import Loaded
 from ap_masters.wording import number
 
 

@@ -6,8 +6,8 @@ from ap_masters.cli import documents, flags, show
 from ap_masters.cli.arguments import Inputs
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
+from ap_masters.config.sources import Loaded
 from ap_masters.errors import NothingToDo
-from ap_masters.settings_files import Loaded
 
 
 @with_settings(flags.GROUPING)

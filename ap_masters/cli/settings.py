@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ap_masters import settings_files
 from ap_masters.cli import flags
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_screen, with_settings
-from ap_masters.settings_files import Loaded
+from ap_masters.config import sources
+from ap_masters.config.sources import Loaded
 
 app = typer.Typer(no_args_is_help=True, help="Settings: what is in force, and the files it comes from.")
 
@@ -23,7 +23,7 @@ def show(
     origin: Annotated[bool, typer.Option("--origin", help="Show where each value was said.")] = False,
 ) -> None:
     """Show the settings in force, after flags, environment, files and profile."""
-    values = settings_files.values(loaded.settings)
+    values = sources.values(loaded.settings)
     if screen.json:
         entries = {name: {"value": value, "origin": loaded.origins[name]} for name, value in values.items()}
         screen.document("config show", settings=entries, files=loaded.files)
@@ -44,8 +44,8 @@ def _text(value: Any) -> str:
 @with_screen
 def path(screen: Screen) -> None:
     """Show where settings files are looked for, and which of them are there."""
-    user, project = settings_files.user_file(os.environ), settings_files.project_file(Path.cwd())
-    places = {"user": user, "project": project or Path.cwd() / settings_files.FILE_NAME}
+    user, project = sources.user_file(os.environ), sources.project_file(Path.cwd())
+    places = {"user": user, "project": project or Path.cwd() / sources.FILE_NAME}
     if screen.json:
         files = {name: {"path": place, "exists": place.is_file()} for name, place in places.items()}
         screen.document("config path", files=files)

@@ -14,8 +14,8 @@ from ap_masters.cli.building import carry_out
 from ap_masters.cli.display import Screen
 from ap_masters.cli.options import with_settings
 from ap_masters.config import Settings
+from ap_masters.config.sources import Loaded
 from ap_masters.errors import SomeJobsFailed
-from ap_masters.settings_files import Loaded
 from ap_masters.wording import number
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple, get_args, get_origin
 from pydantic import ValidationError
 
 from ap_masters.config import RecipesSettings, Section, Settings
+from ap_masters.config.profiles import PROFILES
 from ap_masters.decoding import text_of
 from ap_masters.errors import ConfigError
-from ap_masters.profiles import PROFILES
 
 _QUOTES: Final = r". Words stand in quotes, as in memory = '4G', and paths in single ones, as in 'C:\Program Files'"
 FILE_NAME: Final = "ap-masters.toml"

@@ -1,4 +1,4 @@
-"""Settings: one model; flags over environment over project file over user file over profile over defaults."""
+"""Settings: one model of all there are. ``profiles`` are named sets of values, ``sources`` where values come from."""
 
 from datetime import date
 from pathlib import Path
