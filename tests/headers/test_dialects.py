@@ -149,9 +149,10 @@ def test_combined_by_scripts_of_ccdproc(mark: str) -> None:
         ([("HISTORY", None, "No Dark Subtraction")], None),
         ([("HISTORY", None, "a dark night")], None),
     ],
+        ([("HISTORY", None, " Bias Subtraction (Bias 1, 4864 x 3232, Bin1 x 1, Temp -35C,")], "B"),
 )
 def test_frames_that_have_been_calibrated(cards: list[tuple[str, None, str]], state: str | None) -> None:
-    """By CALSTAT, or by what PixInsight, Siril, AstroImageJ and SBIG's CCDOPS write into the history."""
+    """By CALSTAT, or by what PixInsight, Siril, AstroImageJ, MaxIm DL and SBIG's CCDOPS write into the history."""
     frame = read(("IMAGETYP", "FLAT"), ("EXPTIME", 1.0), *cards)
 
     assert frame.calibration_state == state
