@@ -1,6 +1,7 @@
 """Peculiarities of programs whose headers are seldom met: each is read as its writer meant it."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,10 @@ from tests.headers.samples import image_with
 
 def read(
     *cards: tuple[str, str | int | float | bool | None] | tuple[str, str | int | float | bool | None, str],
+    path: str = "night/frame.fits",
 ) -> Frame:
-    return frame_from(image_with(tuple(Keyword(*card) for card in cards)), size=1, mtime_ns=1)
+    info = image_with(tuple(Keyword(*card) for card in cards), path)
+    return frame_from(info, size=1, mtime_ns=1, root=Path(path).parent)
 
 
 @pytest.mark.parametrize("card", [("ISO", 400), ("ISO", "400"), ("ISOSPEED", "ISO 400"), ("ISOSPEED", "iso400")])
@@ -166,3 +169,11 @@ def test_frames_that_have_been_calibrated(cards: list[tuple[str, None, str]], st
 def test_a_master_of_offsets(name: str, kind: FrameType | None) -> None:
     """DeepSkyStacker calls its bias so; elsewhere the word is a setting."""
     assert type_in_words(words(name)) is kind
+
+
+@pytest.mark.parametrize("name", ["PHD2_dark_lib_1", "PHD2_dark_lib_2_1"])
+def test_the_dark_library_of_phd2_is_made_of_masters(name: str) -> None:
+    """One image for each exposure, each the mean of several frames, of which nothing tells but the name."""
+    frame = read(("EXPOSURE", 2.5, "Exposure time in seconds"), path=f"darks_defects/{name}.fit")
+
+    assert (frame.type, frame.master, frame.exposure) == (FrameType.DARK, True, 2.5)
