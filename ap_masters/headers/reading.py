@@ -118,9 +118,11 @@ class Reading:
         stated = []
         for keyword in (spellings.OWN_TYPE, *spellings.TYPE_KEYWORDS):
             spelling = text(self._header.get(keyword))
-            # FRAME may be a running number, or a time
-            if spelling is not None and number(spelling) is None and moment(spelling) is None:
-                stated.append(_StatedType(f"keyword {keyword}", spelling, *read_type(spelling)))
+            if spelling is None or number(spelling) is not None or spelling.upper() in spellings.NOTHING["type"]:
+                continue
+            kind, master = read_type(spelling)
+            if kind is not None or keyword not in spellings.TYPE_AMONG_OTHERS:
+                stated.append(_StatedType(f"keyword {keyword}", spelling, kind, master))
         picture = whole(self._header.get("PICTTYPE"))
         if picture in spellings.PICTURE_TYPES:
             stated.append(_StatedType("keyword PICTTYPE", str(picture), spellings.PICTURE_TYPES[picture], False))

@@ -130,6 +130,7 @@ ORIGINS: Final = ("XORGSUBF", "YORGSUBF")
 BAYER_OFFSETS: Final = (("XBAYROFF", "YBAYROFF"), ("BAYOFFX", "BAYOFFY"))
 # INDIGO writes the true pattern, and beside it offsets of that pattern from RGGB (indigo_ccd_driver.c).
 OFFSETS_SAY_NOTHING: Final = "INDIGO"
+    "type": {"UNKNOWN", "UNKNOW"},  # RTS2 leaves out the last letter
 
 STARTED: Final = ("DATE-OBS", "DATE_OBS", "DATEOBS", "DATE-BEG", "Observation:Time:Start")
 FRAME_TIME: Final = "FRAME"  # the start, by Andor Solis; elsewhere the type or a running number
@@ -142,8 +143,22 @@ ENDED: Final = ("DATE-END", "Observation:Time:End")
 JULIAN_START: Final = "EXPSTART"  # Siril's stacks
 JULIAN_END: Final = "EXPEND"
 
-# Frame type: what the file calls it. PICTTYPE is a number.
-TYPE_KEYWORDS: Final = ("IMAGETYP", "FRAME", "FRAMETYP", "OBSTYPE", "CALFRAME")
+# Frame type: what the file calls it. IMGTYPE is Rubin, IMG_TYPE is FOXSI, DATA-TYP is Subaru, OBS_TYPE is Hida.
+TYPE_KEYWORDS: Final = (
+    "IMAGETYP",
+    "FRAME",
+    "FRAMETYP",
+    "OBSTYPE",
+    "CALFRAME",
+    "IMGTYPE",
+    "IMG_TYPE",
+    "DATA-TYP",
+    "OBS_TYPE",
+)
+# Those that hold other things elsewhere (a running number, a time, a system of coordinates) and count where they name
+# a type.
+TYPE_AMONG_OTHERS: Final = {"FRAME", "DATA-TYP", "OBS_TYPE"}
+# TheSkyX gives the type as a number too.
 PICTURE_TYPES: Final = {1: FrameType.LIGHT, 2: FrameType.BIAS, 3: FrameType.DARK, 4: FrameType.FLAT}
 
 # How many frames went into it: more than one makes it a master. SNAPSHOT is SBIG's and APT's, usually 1.

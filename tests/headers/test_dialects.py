@@ -177,3 +177,36 @@ def test_the_dark_library_of_phd2_is_made_of_masters(name: str) -> None:
     frame = read(("EXPOSURE", 2.5, "Exposure time in seconds"), path=f"darks_defects/{name}.fit")
 
     assert (frame.type, frame.master, frame.exposure) == (FrameType.DARK, True, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("card", "kind"),
+    [
+        (("IMGTYPE", "flat"), FrameType.FLAT),
+        (("IMG_TYPE", "LIGHT"), FrameType.LIGHT),
+        (("DATA-TYP", "DOMEFLAT"), FrameType.FLAT),
+        (("OBS_TYPE", "DARK"), FrameType.DARK),
+        (("IMAGETYP", "obj"), FrameType.LIGHT),
+        (("OBSTYPE", "TARGET"), FrameType.LIGHT),
+    ],
+)
+def test_types_of_observatories(card: tuple[str, str], kind: FrameType) -> None:
+    """Of Rubin, FOXSI, Subaru, Hida, SCORPIO at the BTA, and the WHT."""
+    assert read(card).type is kind
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        ("IMAGETYP", "unknow"),
+        ("IMAGETYP", "UNKNOWN"),
+        ("FRAME", "FK5"),
+        ("OBS_TYPE", "FG (simple)"),
+        ("DATA-TYP", "MOSAIC"),
+    ],
+)
+def test_what_says_no_type_leaves_it_to_the_folder(card: tuple[str, str]) -> None:
+    """RTS2 writes 'unknow'; and keywords that mean something else elsewhere count only where they name a type."""
+    frame = read(card, path="night/darks/0001.fits")
+
+    assert (frame.type, frame.type_text) == (FrameType.DARK, None)
