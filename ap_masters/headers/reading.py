@@ -13,7 +13,7 @@ from ap_masters.headers.integrated import calibrated_before, evidence_of, letter
 from ap_masters.headers.spellings import Spelling
 from ap_masters.headers.targets import may_be_a_target
 from ap_masters.headers.traps import traps
-from ap_masters.headers.values import local_moment, longitude, moment, number, pair, seconds, text, whole
+from ap_masters.headers.values import julian, local_moment, longitude, moment, number, pair, seconds, text, whole
 from ap_masters.model import DARKS, Decision, Frame, FrameType, ImageInfo
 from ap_masters.wording import degrees
 
@@ -272,13 +272,21 @@ class Reading:
             raw = self._header.get(keyword)
             started = moment(raw, clock)
             if started is not None:
-                self._decide("started", started, _source(keyword), verdict=started.isoformat())
-                return started
+                return self._decide_start(started, keyword)
             if raw is not None:
                 self._warnings.append(f"{keyword} '{text(raw)}' is no time that can be")
         started = moment(self._header.get(spellings.FRAME_TIME))
         if started is not None:
-            self._decide("started", started, _source(spellings.FRAME_TIME), verdict=started.isoformat())
+            return self._decide_start(started, spellings.FRAME_TIME)
+        for keyword, days in spellings.JULIAN_STARTED.items():
+            date = number(self._header.get(keyword))
+            started = julian(date + days) if date is not None else None
+            if started is not None:
+                return self._decide_start(started, keyword)
+        return None
+
+    def _decide_start(self, started: datetime, keyword: str) -> datetime:
+        self._decide("started", started, _source(keyword), verdict=started.isoformat())
         return started
 
     def _decide_night(self, stamp: datetime, source: str) -> None:

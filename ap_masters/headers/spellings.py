@@ -132,9 +132,12 @@ BAYER_OFFSETS: Final = (("XBAYROFF", "YBAYROFF"), ("BAYOFFX", "BAYOFFY"))
 OFFSETS_SAY_NOTHING: Final = "INDIGO"
     "type": {"UNKNOWN", "UNKNOW"},  # RTS2 leaves out the last letter
 
-STARTED: Final = ("DATE-OBS", "DATE_OBS", "DATEOBS", "DATE-BEG", "Observation:Time:Start")
-FRAME_TIME: Final = "FRAME"  # the start, by Andor Solis; elsewhere the type or a running number
-CLOCKS: Final = ("TIME-OBS", "UT", "UTSTART", "UTC", "TIME-BEG")  # the time, where DATE-OBS is only a date
+STARTED: Final = ("DATE-OBS", "DATE_OBS", "DATEOBS", "DATE-BEG", "UTDATE", "Observation:Time:Start")
+FRAME_TIME: Final = "FRAME"  # the start, by Andor Solis; elsewhere the type
+# The time, where DATE-OBS is only a date. TIME-OBS and TIME-BEG should be of the same clock; SCORPIO's is Moscow's.
+CLOCKS: Final = ("UT", "UTSTART", "UTC", "TIME-OBS", "TIME-BEG")
+# Days to be added to a Julian date of the start, where no date tells it. JD is MaxIm's; those of other moments are not.
+JULIAN_STARTED: Final = {"MJD-OBS": 2_400_000.5, "MJD-BEG": 2_400_000.5, "JD": 0.0}
 LOCAL: Final = ("DATE-LOC", "LOCALTIM")
 # Degrees east of Greenwich; OBSGEO-L is the standard's. SBIG's SITELONG counts west, as its comment tells.
 LONGITUDES: Final = ("OBSGEO-L", "SITELONG", "LONG-OBS", "Observation:Location:Longitude")

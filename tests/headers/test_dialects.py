@@ -210,3 +210,41 @@ def test_what_says_no_type_leaves_it_to_the_folder(card: tuple[str, str]) -> Non
     frame = read(card, path="night/darks/0001.fits")
 
     assert (frame.type, frame.type_text) == (FrameType.DARK, None)
+
+
+def test_universal_time_by_its_name_comes_first() -> None:
+    """TIME-OBS of SCORPIO is the time in Moscow, which the FITS standard does not allow for; UT is what it says."""
+    frame = read(("DATE-OBS", "2024/04/12"), ("TIME-OBS", "16:00:05.030"), ("UT", "13:00:04.12"))
+
+    assert frame.started == datetime(2024, 4, 12, 13, 0, 4, 120_000, tzinfo=UTC)
+
+
+def test_a_date_of_universal_time() -> None:
+    """Spectral Instruments' program at Maidanak has no DATE-OBS."""
+    frame = read(("UTDATE", "2015-05-22"), ("UTSTART", "23:13:45"))
+
+    assert frame.started == datetime(2015, 5, 22, 23, 13, 45, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        ("MJD-OBS", 57164.967881944445),
+        ("MJD-BEG", "57164.967881944445"),
+        ("JD", 2457165.467881944445, "Julian Date at start of exposure"),
+    ],
+)
+def test_a_start_that_only_a_julian_date_tells(card: tuple[str, str | float]) -> None:
+    """As the FITS standard and MaxIm have them, where no date is there, or none that can be."""
+    for date_keyword in ((), (("DATE-OBS", "0001-01-01T00:00:00"),)):
+        frame = read(*date_keyword, card)
+
+        assert frame.started == datetime(2015, 5, 22, 23, 13, 45, tzinfo=UTC)
+        assert frame.night == date(2015, 5, 22)
+    assert read(card, ("DATE-OBS", "2015-05-23")).started == datetime(2015, 5, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("card", [("JD", 57164.97), ("MJD-OBS", 0.0), ("MJD-OBS", 2457165.5), ("JD", "soon")])
+def test_what_is_no_julian_date_is_no_start(card: tuple[str, str | float]) -> None:
+    """A date that lacks its first digits, or has too many, would be of another century."""
+    assert read(card).started is None
