@@ -155,9 +155,9 @@ class Reading:
         raw = self._header.get(keyword)
         if field == "exposure" and (timed := seconds(raw)) is not None:
             return timed
-        prefix = spellings.PREFIXES.get(field)
-        if prefix is not None and isinstance(raw, str):
-            raw = raw.strip(" '").upper().removeprefix(prefix)
+        if isinstance(raw, str):
+            around = spellings.PREFIXES.get(field, ""), spellings.SUFFIXES.get(field, "")
+            raw = raw.strip(" '").upper().removeprefix(around[0]).removesuffix(around[1])
         value = number(raw)
         if value is None:
             return None
@@ -193,8 +193,16 @@ class Reading:
                 continue
             if spelling.field in {"bayer_pattern", "row_order"}:
                 value = value.upper()
+            if keyword in spellings.WHEELS:
+                value = self._through_all_wheels(value, keyword)
             self._decide(spelling.field, value, _source(keyword))
             return
+
+    def _through_all_wheels(self, value: str, keyword: str) -> str:
+        """Return the name of a filter with those in the wheels behind it, as the WHT writes them: CLEAR+V400."""
+        behind = spellings.WHEELS[spellings.WHEELS.index(keyword) + 1 :]
+        others = (text(self._header.get(wheel)) for wheel in behind)
+        return "+".join((value, *(name for name in others if name and name.upper() not in spellings.NOTHING["filter"])))
 
     def _doubt_gain(self) -> None:
         """Forget a gain of 0 from Astro Pixel Processor, which means "gain or ISO not known" there."""

@@ -149,10 +149,10 @@ def test_combined_by_scripts_of_ccdproc(mark: str) -> None:
         ),
         ([("HISTORY", None, "Auto Dark Subtraction")], "D"),
         ([("HISTORY", None, "Dark Subtraction")], "D"),
+        ([("HISTORY", None, " Bias Subtraction (Bias 1, 4864 x 3232, Bin1 x 1, Temp -35C,")], "B"),
         ([("HISTORY", None, "No Dark Subtraction")], None),
         ([("HISTORY", None, "a dark night")], None),
     ],
-        ([("HISTORY", None, " Bias Subtraction (Bias 1, 4864 x 3232, Bin1 x 1, Temp -35C,")], "B"),
 )
 def test_frames_that_have_been_calibrated(cards: list[tuple[str, None, str]], state: str | None) -> None:
     """By CALSTAT, or by what PixInsight, Siril, AstroImageJ, MaxIm DL and SBIG's CCDOPS write into the history."""
@@ -171,12 +171,55 @@ def test_a_master_of_offsets(name: str, kind: FrameType | None) -> None:
     assert type_in_words(words(name)) is kind
 
 
-@pytest.mark.parametrize("name", ["PHD2_dark_lib_1", "PHD2_dark_lib_2_1"])
-def test_the_dark_library_of_phd2_is_made_of_masters(name: str) -> None:
-    """One image for each exposure, each the mean of several frames, of which nothing tells but the name."""
-    frame = read(("EXPOSURE", 2.5, "Exposure time in seconds"), path=f"darks_defects/{name}.fit")
+def test_a_frame_of_pyobs() -> None:
+    """Its set-point has a name of its own; without it, a cooler that drifts would divide one night into groups."""
+    frame = read(("IMAGETYP", "skyflat"), ("DET-TEMP", -19.6), ("DET-TSET", -20.0), ("XBINNING", 2), ("DET-BIN1", 2))
 
-    assert (frame.type, frame.master, frame.exposure) == (FrameType.DARK, True, 2.5)
+    assert (frame.type, frame.x_binning) == (FrameType.FLAT, 2)
+    assert (frame.set_temperature, frame.sensor_temperature) == (-20.0, -19.6)
+
+
+def test_a_frame_of_audela() -> None:
+    """Of a French observatory: biases are offsets, and binning is counted along axes 1 and 2."""
+    frame = read(("IMAGETYP", "Offset"), ("SET_TEMP", -10.0), ("CCD_TEMP", -9.8), ("BIN1", 2), ("BIN2", 3))
+
+    assert (frame.type, frame.set_temperature, frame.sensor_temperature) == (FrameType.BIAS, -10.0, -9.8)
+    assert (frame.x_binning, frame.y_binning) == (2, 3)
+
+
+@pytest.mark.parametrize("pair", [("CCDBIN1", "CCDBIN2"), ("XBIN", "YBIN")])
+def test_binning_of_observatories(pair: tuple[str, str]) -> None:
+    """The Dark Energy Camera's and that of the CFHT."""
+    frame = read((pair[0], 2), (pair[1], 1))
+
+    assert (frame.x_binning, frame.y_binning) == (2, 1)
+
+
+def test_a_frame_of_lvmcam() -> None:
+    """Its camera has a name and a number, and no INSTRUME; the first of two EXPTIME is the one that was asked for."""
+    frame = read(
+        ("CAMNAME", "sci.agw"),
+        ("CAMUID", 19283193),
+        ("IMAGETYP", "dark"),
+        ("EXPTIME", 0.1),
+        ("EXPTIME", 0.099996),
+        ("CAMTEMP", 38.5, "Camera Temperature (C)"),
+    )
+
+    assert (frame.camera, frame.camera_id) == ("sci.agw", "19283193")
+    assert (frame.exposure, frame.sensor_temperature) == (0.1, 38.5)
+
+
+def test_the_serial_number_of_a_camera() -> None:
+    """ForthASI's; two cameras of one model share INSTRUME."""
+    assert read(("INSTRUME", "ZWO ASI6200MM Pro"), ("INSTRSN", "1e20123400a1")).camera_id == "1e20123400a1"
+
+
+def test_a_frame_of_the_rubin_observatory() -> None:
+    """As of other cameras whose program calls the type IMGTYPE (ZTF, SEDM, Robo-AO)."""
+    frame = read(("IMGTYPE", "BIAS"), ("TEMP_SET", -95.0), ("CCDTEMP", -94.7), ("BINX", 1), ("BINY", 1))
+
+    assert (frame.type, frame.set_temperature, frame.sensor_temperature) == (FrameType.BIAS, -95.0, -94.7)
 
 
 @pytest.mark.parametrize(
@@ -248,3 +291,39 @@ def test_a_start_that_only_a_julian_date_tells(card: tuple[str, str | float]) ->
 def test_what_is_no_julian_date_is_no_start(card: tuple[str, str | float]) -> None:
     """A date that lacks its first digits, or has too many, would be of another century."""
     assert read(card).started is None
+
+
+def test_a_gain_of_so_many_times_is_a_number() -> None:
+    """The preamplifier of an Andor iKon; frames of 1x and 4x were one group."""
+    assert read(("GAIN", "4x")).gain == 4
+    assert read(("GAIN", "2.5 X")).gain == 2.5
+    assert read(("GAIN", "x")).gain is None
+
+
+@pytest.mark.parametrize(
+    ("wheels", "name"),
+    [
+        ([("FILTER1", "clear"), ("FILTER2", "V")], "clear+V"),
+        ([("FILTER1", "R"), ("FILTER2", "None"), ("FILTER3", "ND1")], "R+ND1"),
+        ([("FILTER1", "None"), ("FILTER2", "V")], "V"),
+        ([("FILTER1", "r"), ("FILTER2", " ")], "r"),
+        ([("FILTER1", "clear"), ("FILTER2", "V"), ("FILTER", "V")], "V"),
+    ],
+)
+def test_the_filters_of_several_wheels_are_one(wheels: list[tuple[str, str]], name: str) -> None:
+    """Flats through V and R were one group where the first wheel was clear; the WHT writes CLEAR+V400 itself."""
+    assert read(*wheels).filter == name
+
+
+@pytest.mark.parametrize("seconds", ["EXP_TIME", "EXPTIME"])
+def test_the_exposure_with_a_bar(seconds: str) -> None:
+    """Mount Lemmon's LOAO, UKIRT and SCUBA give it so, in seconds."""
+    assert read((seconds, 60.0, "Length of Exposure")).exposure == 60.0
+
+
+@pytest.mark.parametrize("name", ["PHD2_dark_lib_1", "PHD2_dark_lib_2_1"])
+def test_the_dark_library_of_phd2_is_made_of_masters(name: str) -> None:
+    """One image for each exposure, each the mean of several frames, of which nothing tells but the name."""
+    frame = read(("EXPOSURE", 2.5, "Exposure time in seconds"), path=f"darks_defects/{name}.fit")
+
+    assert (frame.type, frame.master, frame.exposure) == (FrameType.DARK, True, 2.5)
