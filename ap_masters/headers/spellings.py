@@ -162,8 +162,9 @@ CLOCKS: Final = ("UT", "UTSTART", "UTC", "TIME-OBS", "TIME-BEG")
 # Days to be added to a Julian date of the start, where no date tells it. JD is MaxIm's; those of other moments are not.
 JULIAN_STARTED: Final = {"MJD-OBS": 2_400_000.5, "MJD-BEG": 2_400_000.5, "JD": 0.0}
 LOCAL: Final = ("DATE-LOC", "LOCALTIM")
-# Degrees east of Greenwich; OBSGEO-L is the standard's. SBIG's SITELONG counts west, as its comment tells.
-LONGITUDES: Final = ("OBSGEO-L", "SITELONG", "LONG-OBS", "Observation:Location:Longitude")
+# Degrees east of Greenwich; OBSGEO-L is the standard's, OBSLONG is SharpCap's. SBIG's SITELONG counts west, as its
+# comment tells.
+LONGITUDES: Final = ("OBSGEO-L", "SITELONG", "LONG-OBS", "OBSLONG", "OBS-LONG", "Observation:Location:Longitude")
 WEST: Final = re.compile(r"^(?!.*negative).*\bwest of\b", re.IGNORECASE)
 ENDED: Final = ("DATE-END", "Observation:Time:End")
 JULIAN_START: Final = "EXPSTART"  # Siril's stacks

@@ -111,6 +111,14 @@ def test_longitudes_that_count_west(site: tuple[tuple[str, str | float], ...]) -
     assert nights == {date(2020, 5, 29)}
 
 
+@pytest.mark.parametrize("site", [("OBSLONG", "-120.08"), ("OBSLONG", "-120:04:54"), ("OBS-LONG", -120.08)])
+def test_longitudes_of_an_observatory(site: tuple[str, str | float]) -> None:
+    """SharpCap's, Maidanak's and Rubin's count east: flats of dusk and of dawn in California are of one night."""
+    nights = {read(("DATE-OBS", f"2020-05-30T{clock}"), site).night for clock in ("03:36:00", "12:40:00")}
+
+    assert nights == {date(2020, 5, 29)}
+
+
 @pytest.mark.parametrize("mark", ["COMBINED", "MASTER"])
 def test_combined_by_scripts_of_ccdproc(mark: str) -> None:
     """They say so by a truth value, and leave the rest of a frame's header as it was."""
