@@ -20,7 +20,9 @@ _SPELLINGS: Final = {
     FrameType.DARK: ("DARK", "DARKS"),
     FrameType.DARK_FLAT: ("DARKFLAT", "FLATDARK", "DARKFLATS", "FLATDARKS"),
     FrameType.FLAT: ("FLAT", "FLATS", "SKYFLAT", "SFLAT", "TWIFLAT", "TWILIGHTFLAT", "DOMEFLAT", "DFLAT", "LAMPFLAT"),
-    FrameType.LIGHT: ("LIGHT", "LIGHTS", "SNAPSHOT", "SCIENCE", "OBJECT", "EXPOSE", "TRICOLOR", "STACK"),
+    FrameType.LIGHT: (
+        *("LIGHT", "LIGHTS", "SNAPSHOT", "SCIENCE", "OBJECT", "OBJ", "TARGET", "EXPOSE", "TRICOLOR", "STACK"),
+    ),
 }
 _TYPE_OF: Final = {spelling: kind for kind, spellings in _SPELLINGS.items() for spelling in spellings}
 

@@ -56,7 +56,7 @@ _CALIBRATED: Final = (
     re.compile(r"ImageCalibration\.master(Bias|Dark|Flat)\.enabled:\s*(?:true|1)\b", re.IGNORECASE),
     re.compile(r"\bCalibrated with a (?:master|synthetic) (bias|dark|flat)\b"),  # Siril
     re.compile(r"^(Bias|Dark|Flat) corrected with "),  # AstroImageJ
-    re.compile(r"^(?:Auto )?(Dark) Subtraction\b"),  # SBIG's CCDOPS
+    re.compile(r"^(?:Auto )?(Bias|Dark) Subtraction\b"),  # MaxIm DL, and SBIG's CCDOPS
 )
 
 
@@ -72,7 +72,7 @@ def letters_of(state: str) -> str:
 
 def calibrated_before(remarks: Iterable[str]) -> tuple[str, str]:
     """Return the CALSTAT letters that HISTORY lines of calibrating programs stand for, and the first such line."""
-    found = [match for line in remarks for pattern in _CALIBRATED if (match := pattern.search(line))]
+    found = [match for line in remarks for pattern in _CALIBRATED if (match := pattern.search(line.lstrip()))]
     return calstat({match[1][0].upper() for match in found}), found[0][0] if found else ""
 
 

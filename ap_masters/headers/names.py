@@ -88,6 +88,8 @@ _DWARF_STACK = re.compile(
 )
 # The darks and flats that SharpCap makes for its own use; their headers are those of single frames.
 _SHARPCAP_STACK = re.compile(r"(?:bias|dark|flat)_(?!1_)\d+_frames(?![^_])", re.IGNORECASE)
+# PHD2's darks for guiding: one image for each exposure, each of several frames.
+_PHD2_STACKS = re.compile(r"PHD2_dark_lib(?:_\d+)+")
 _DWARF_FILTERS: Final = {"0": "VIS", "1": "Astro", "2": "Duo"}  # geeksville/starbash, dwarf3 header extension
 
 
@@ -139,7 +141,9 @@ def is_master_name(stem: str) -> bool:
     parts = [words(part) for part in _PART.findall(stem)]
     if any(_is_master(parts, i) for i in range(len(parts))):
         return True
-    return _DWARF_STACK.fullmatch(stem) is not None or _SHARPCAP_STACK.match(stem) is not None
+    return _SHARPCAP_STACK.match(stem) is not None or any(
+        stacks.fullmatch(stem) for stacks in (_DWARF_STACK, _PHD2_STACKS)
+    )
 
 
 def _is_master(parts: Sequence[Sequence[str]], i: int) -> bool:

@@ -13,7 +13,7 @@ from ap_masters.headers.integrated import calibrated_before, evidence_of, letter
 from ap_masters.headers.spellings import Spelling
 from ap_masters.headers.targets import may_be_a_target
 from ap_masters.headers.traps import traps
-from ap_masters.headers.values import local_moment, longitude, moment, number, pair, seconds, text, whole
+from ap_masters.headers.values import julian, local_moment, longitude, moment, number, pair, seconds, text, whole
 from ap_masters.model import DARKS, Decision, Frame, FrameType, ImageInfo
 from ap_masters.wording import degrees
 
@@ -118,9 +118,11 @@ class Reading:
         stated = []
         for keyword in (spellings.OWN_TYPE, *spellings.TYPE_KEYWORDS):
             spelling = text(self._header.get(keyword))
-            # FRAME may be a running number, or a time
-            if spelling is not None and number(spelling) is None and moment(spelling) is None:
-                stated.append(_StatedType(f"keyword {keyword}", spelling, *read_type(spelling)))
+            if spelling is None or number(spelling) is not None or spelling.upper() in spellings.NOTHING["type"]:
+                continue
+            kind, master = read_type(spelling)
+            if kind is not None or keyword not in spellings.TYPE_AMONG_OTHERS:
+                stated.append(_StatedType(f"keyword {keyword}", spelling, kind, master))
         picture = whole(self._header.get("PICTTYPE"))
         if picture in spellings.PICTURE_TYPES:
             stated.append(_StatedType("keyword PICTTYPE", str(picture), spellings.PICTURE_TYPES[picture], False))
@@ -153,9 +155,9 @@ class Reading:
         raw = self._header.get(keyword)
         if field == "exposure" and (timed := seconds(raw)) is not None:
             return timed
-        prefix = spellings.PREFIXES.get(field)
-        if prefix is not None and isinstance(raw, str):
-            raw = raw.strip(" '").upper().removeprefix(prefix)
+        if isinstance(raw, str):
+            around = spellings.PREFIXES.get(field, ""), spellings.SUFFIXES.get(field, "")
+            raw = raw.strip(" '").upper().removeprefix(around[0]).removesuffix(around[1])
         value = number(raw)
         if value is None:
             return None
@@ -191,8 +193,16 @@ class Reading:
                 continue
             if spelling.field in {"bayer_pattern", "row_order"}:
                 value = value.upper()
+            if keyword in spellings.WHEELS:
+                value = self._through_all_wheels(value, keyword)
             self._decide(spelling.field, value, _source(keyword))
             return
+
+    def _through_all_wheels(self, value: str, keyword: str) -> str:
+        """Return the name of a filter with those in the wheels behind it, as the WHT writes them: CLEAR+V400."""
+        behind = spellings.WHEELS[spellings.WHEELS.index(keyword) + 1 :]
+        others = (text(self._header.get(wheel)) for wheel in behind)
+        return "+".join((value, *(name for name in others if name and name.upper() not in spellings.NOTHING["filter"])))
 
     def _doubt_gain(self) -> None:
         """Forget a gain of 0 from Astro Pixel Processor, which means "gain or ISO not known" there."""
@@ -270,13 +280,21 @@ class Reading:
             raw = self._header.get(keyword)
             started = moment(raw, clock)
             if started is not None:
-                self._decide("started", started, _source(keyword), verdict=started.isoformat())
-                return started
+                return self._decide_start(started, keyword)
             if raw is not None:
                 self._warnings.append(f"{keyword} '{text(raw)}' is no time that can be")
         started = moment(self._header.get(spellings.FRAME_TIME))
         if started is not None:
-            self._decide("started", started, _source(spellings.FRAME_TIME), verdict=started.isoformat())
+            return self._decide_start(started, spellings.FRAME_TIME)
+        for keyword, days in spellings.JULIAN_STARTED.items():
+            date = number(self._header.get(keyword))
+            started = julian(date + days) if date is not None else None
+            if started is not None:
+                return self._decide_start(started, keyword)
+        return None
+
+    def _decide_start(self, started: datetime, keyword: str) -> datetime:
+        self._decide("started", started, _source(keyword), verdict=started.isoformat())
         return started
 
     def _decide_night(self, stamp: datetime, source: str) -> None:

@@ -25,22 +25,32 @@ _TEN_DAYS_S: Final = 864_000.0
 
 # What a number below `low` means: -1 for gain and offset is "not known" (N.I.N.A., ASCOM), 0 mm is "not set" (MaxIm).
 NUMBERS: Final = (
-    # EXP is DWARF II, EXPOINUS is ASICAP. EXPTIME and EXPOSURE may both be there; see `traps._two_exposures`.
+    # EXP is DWARF II, EXP_TIME is LOAO and UKIRT, EXPOINUS is ASICAP. EXPTIME and EXPOSURE may both be there; see
+    # `traps._two_exposures`.
     Spelling(
         "exposure",
-        ("EXPTIME", "EXPOSURE", "EXP", "EXPOINUS", "DARKTIME", "Instrument:ExposureTime"),
+        ("EXPTIME", "EXPOSURE", "EXP", "EXP_TIME", "EXPOINUS", "DARKTIME", "Instrument:ExposureTime"),
         low=0,
         high=_TEN_DAYS_S,
     ),
     Spelling(
         "set_temperature",
-        ("SET-TEMP", "SETTEMP", "SET_TEMP", "CCDSTEMP", "Instrument:Sensor:TargetTemperature"),
+        # CCDSTEMP is LCO, DET-TSET is pyobs, TEMP_SET is Rubin.
+        (
+            "SET-TEMP",
+            "SETTEMP",
+            "SET_TEMP",
+            "CCDSTEMP",
+            "DET-TSET",
+            "TEMP_SET",
+            "Instrument:Sensor:TargetTemperature",
+        ),
         low=-200,
         high=100,
     ),
     Spelling(
         "sensor_temperature",
-        # DET-TEMP is DWARF 3, CCDATEMP is LCO, TEMP is Andor Solis.
+        # DET-TEMP is DWARF 3 and pyobs, CCDATEMP is LCO, TEMP is Andor Solis, CAMTEMP is lvmcam.
         (
             "CCD-TEMP",
             "CCD_TEMP",
@@ -50,6 +60,7 @@ NUMBERS: Final = (
             "CCDATEMP",
             "DET-TEMP",
             "TEMP",
+            "CAMTEMP",
             "Instrument:Sensor:Temperature",
         ),
         low=-200,
@@ -93,14 +104,23 @@ COMMENTED_FACTORS: Final = {
 
 # Words that may stand before a number: 'ISO 400'.
 PREFIXES: Final = {"iso": "ISO"}
+# Signs that may stand behind it: '4x', the preamplifier of an Andor.
+SUFFIXES: Final = {"gain": "X"}
+
+# Each names the filter in one of several wheels: light passes through all of them.
+WHEELS: Final = ("FILTER1", "FILTER2", "FILTER3")
 
 TEXTS: Final = (
-    Spelling("camera", ("INSTRUME", "INSTRUMENT", "CAMERA", "DETECTOR", "CAM_ID", "HEAD", "Instrument:Camera:Name")),
+    # HEAD is Andor Solis; CAMNAME is lvmcam and pyscope, beside INSTRUME the name of a driver or a lens.
+    Spelling(
+        "camera",
+        ("INSTRUME", "INSTRUMENT", "CAMERA", "DETECTOR", "CAM_ID", "HEAD", "CAMNAME", "Instrument:Camera:Name"),
+    ),
     # Two cameras of one model share INSTRUME; only these tell them apart.
-    Spelling("camera_id", ("CAMERAID", "CAMID", "CAM_SN", "Instrument:Camera:SerialNumber")),
+    Spelling("camera_id", ("CAMERAID", "CAMID", "CAM_SN", "CAMUID", "INSTRSN", "Instrument:Camera:SerialNumber")),
     # SGPro, APT and ASIAIR write the mount here: good enough for flats, never for bias and dark.
     Spelling("telescope", ("TELESCOP", "TELESCOPE", "Instrument:Telescope:Name")),
-    Spelling("filter", ("FILTER", "INSFLNAM", "FILT-1", "FILTER1", "FILTERS", "Instrument:Filter:Name")),
+    Spelling("filter", ("FILTER", "INSFLNAM", "FILT-1", *WHEELS, "FILTERS", "Instrument:Filter:Name")),
     Spelling("readout_mode", ("READOUTM", "READMODE", "READOUT", "QREADOUT", "CAMMODE", "CONFMODE")),
     Spelling("bayer_pattern", ("BAYERPAT", "COLORTYP", "CFAIMAGE", "PCL:CFASourcePattern")),
     Spelling("row_order", ("ROWORDER",)),
@@ -110,6 +130,7 @@ TEXTS: Final = (
 
 # Values that say "there is none", per property, in upper case.
 NOTHING: Final = {
+    "type": {"UNKNOWN", "UNKNOW"},  # RTS2 leaves out the last letter
     "filter": {"NONE", "NOFILTER", "NO FILTER"},
     "bayer_pattern": {"NO", "NONE", "MONO", "RGB", "FALSE", "F"},
 }
@@ -122,7 +143,10 @@ BINNINGS: Final = (
     ("CCDXBIN", "CCDYBIN"),
     ("CCDBINX", "CCDBINY"),
     ("BINX", "BINY"),
-    ("HBIN", "VBIN"),
+    ("CCDBIN1", "CCDBIN2"),  # DECam
+    ("HBIN", "VBIN"),  # Andor Solis
+    ("BIN1", "BIN2"),  # AudeLA
+    ("XBIN", "YBIN"),  # CFHT
 )
 BINNING_PAIRS: Final = ("BINNING", "CCDSUM")  # '2*2' (DWARF II), 1 (PixInsight of 2020), '1 1' (NOAO, LCO)
 BINNING_PROPERTIES: Final = ("Instrument:Camera:XBinning", "Instrument:Camera:YBinning")
@@ -131,19 +155,37 @@ BAYER_OFFSETS: Final = (("XBAYROFF", "YBAYROFF"), ("BAYOFFX", "BAYOFFY"))
 # INDIGO writes the true pattern, and beside it offsets of that pattern from RGGB (indigo_ccd_driver.c).
 OFFSETS_SAY_NOTHING: Final = "INDIGO"
 
-STARTED: Final = ("DATE-OBS", "DATE_OBS", "DATEOBS", "DATE-BEG", "Observation:Time:Start")
-FRAME_TIME: Final = "FRAME"  # the start, by Andor Solis; elsewhere the type or a running number
-CLOCKS: Final = ("TIME-OBS", "UT", "UTSTART", "UTC", "TIME-BEG")  # the time, where DATE-OBS is only a date
+STARTED: Final = ("DATE-OBS", "DATE_OBS", "DATEOBS", "DATE-BEG", "UTDATE", "Observation:Time:Start")
+FRAME_TIME: Final = "FRAME"  # the start, by Andor Solis; elsewhere the type
+# The time, where DATE-OBS is only a date. TIME-OBS and TIME-BEG should be of the same clock; SCORPIO's is Moscow's.
+CLOCKS: Final = ("UT", "UTSTART", "UTC", "TIME-OBS", "TIME-BEG")
+# Days to be added to a Julian date of the start, where no date tells it. JD is MaxIm's; those of other moments are not.
+JULIAN_STARTED: Final = {"MJD-OBS": 2_400_000.5, "MJD-BEG": 2_400_000.5, "JD": 0.0}
 LOCAL: Final = ("DATE-LOC", "LOCALTIM")
-# Degrees east of Greenwich; OBSGEO-L is the standard's. SBIG's SITELONG counts west, as its comment tells.
-LONGITUDES: Final = ("OBSGEO-L", "SITELONG", "LONG-OBS", "Observation:Location:Longitude")
+# Degrees east of Greenwich; OBSGEO-L is the standard's, OBSLONG is SharpCap's. SBIG's SITELONG counts west, as its
+# comment tells.
+LONGITUDES: Final = ("OBSGEO-L", "SITELONG", "LONG-OBS", "OBSLONG", "OBS-LONG", "Observation:Location:Longitude")
 WEST: Final = re.compile(r"^(?!.*negative).*\bwest of\b", re.IGNORECASE)
 ENDED: Final = ("DATE-END", "Observation:Time:End")
 JULIAN_START: Final = "EXPSTART"  # Siril's stacks
 JULIAN_END: Final = "EXPEND"
 
-# Frame type: what the file calls it. PICTTYPE is a number.
-TYPE_KEYWORDS: Final = ("IMAGETYP", "FRAME", "FRAMETYP", "OBSTYPE", "CALFRAME")
+# Frame type: what the file calls it. IMGTYPE is Rubin, IMG_TYPE is FOXSI, DATA-TYP is Subaru, OBS_TYPE is Hida.
+TYPE_KEYWORDS: Final = (
+    "IMAGETYP",
+    "FRAME",
+    "FRAMETYP",
+    "OBSTYPE",
+    "CALFRAME",
+    "IMGTYPE",
+    "IMG_TYPE",
+    "DATA-TYP",
+    "OBS_TYPE",
+)
+# Those that hold other things elsewhere (a running number, a time, a system of coordinates) and count where they name
+# a type.
+TYPE_AMONG_OTHERS: Final = {"FRAME", "DATA-TYP", "OBS_TYPE"}
+# TheSkyX gives the type as a number too.
 PICTURE_TYPES: Final = {1: FrameType.LIGHT, 2: FrameType.BIAS, 3: FrameType.DARK, 4: FrameType.FLAT}
 
 # How many frames went into it: more than one makes it a master. SNAPSHOT is SBIG's and APT's, usually 1.
