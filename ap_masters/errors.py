@@ -48,7 +48,7 @@ class NothingToDo(ApMastersError):
 
 
 class SomeJobsFailed(ApMastersError):
-    """Some masters were built and others were not: a report's exit code, never raised."""
+    """Some masters stand and others cannot be made."""
 
     exit_code = 4
 

@@ -11,7 +11,7 @@ from ap_masters.engines.pixinsight.find import dialect, find_binary
 from ap_masters.engines.pixinsight.masters import usable
 from ap_masters.engines.pixinsight.paths import RunPaths
 from ap_masters.engines.pixinsight.script import render
-from ap_masters.errors import LibraryError, NothingToDo, SomeJobsFailed, UsageError, reason_of
+from ap_masters.errors import AllJobsFailed, LibraryError, NothingToDo, SomeJobsFailed, reason_of
 from ap_masters.files import write_text
 from ap_masters.memory import parse
 from ap_masters.model import Action, Job, Plan, Step
@@ -23,7 +23,7 @@ class Manual(NamedTuple):
     """What was written: the script, the plan beside it, and where the script's own log will be.
 
     ``rebuilt`` are steps whose master stands in the library already; the script never writes over it. ``refused`` are
-    those that no script can do. ``masters`` are wildcards, below the library, of what the script will make.
+    those that were wanted and are left out. ``masters`` are wildcards, below the library, of what the script will make.
     """
 
     script: Path
@@ -44,13 +44,16 @@ def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:
     """Write the script that builds the masters of ``the_plan``, and the plan as JSON; start nothing.
 
     Masters that PixInsight could not subtract as they are get copies for the script in the library's housekeeping.
-    Raises NothingToDo where everything is up to date, UsageError where PixInsight can do none of the jobs, ImageError
-    for a master that cannot be read, LibraryError where the files cannot be written.
+    Raises NothingToDo where everything is up to date, AllJobsFailed where none of what is wanted can be made
+    (SomeJobsFailed, as a build ends, where the rest is up to date), ImageError for a master that cannot be read,
+    LibraryError where the files cannot be written.
     """
     jobs = tuple(step.job for step in the_plan.steps if step.job is not None)
-    refused = tuple(step for step in the_plan.steps if step.action is Action.CONFLICT)
+    refused = tuple(step for step in the_plan.steps if step.blocked)
     if not jobs and refused:
-        raise UsageError("; ".join(f"{step.key.describe()}: {' '.join(step.reasons)}" for step in refused))
+        current = any(step.action is Action.UP_TO_DATE for step in the_plan.steps)
+        reasons = "; ".join(f"{step.key.describe()}: {' '.join(step.reasons)}" for step in refused)
+        raise (SomeJobsFailed if current else AllJobsFailed)(reasons)
     if not jobs:
         have = numbers(run_log.counts(the_plan))
         raise NothingToDo(f"There is no master to build in {the_plan.library}: {have}")

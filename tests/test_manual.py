@@ -14,6 +14,7 @@ from ap_masters import images
 from ap_masters import record as records
 from ap_masters.files import sha256
 from tests.builders import noisy, write_frame
+from tests.nights import shoot, shoot_flats
 from tests.program import Run, program
 from tests.simulator import COMMAND
 
@@ -86,7 +87,7 @@ def test_groups_that_no_script_can_do_are_told(run: Run, tmp_path: Path) -> None
     library = tmp_path / "masters"
 
     none = run("script", tmp_path / "night", library)
-    assert none.code == 2
+    assert none.code == 5
     assert "counts of the 16-bit range" in none.err
     assert not library.exists()
 
@@ -94,6 +95,22 @@ def test_groups_that_no_script_can_do_are_told(run: Run, tmp_path: Path) -> None
     some = run("script", tmp_path / "night", library)
     assert some.code == 4
     assert "counts of the 16-bit range" in some.out
+    assert "builds 1 master" in some.out
+
+
+def test_flats_that_nothing_calibrates_are_a_failure_as_in_a_build(run: Run, tmp_path: Path) -> None:
+    """A script that leaves them out ends with 4; where they are all there is, none is written and it ends with 5."""
+    flats, library = tmp_path / "flats", tmp_path / "masters"
+    shoot_flats(flats, count=3)
+
+    none = run("script", flats, library)
+    assert none.code == 5
+    assert "No dark flat, dark or bias serves" in none.err
+    assert not library.exists()
+
+    shoot(tmp_path / "biases", "BIAS", count=3, OFFSET=77)
+    some = run("script", flats, tmp_path / "biases", library)
+    assert some.code == 4
     assert "builds 1 master" in some.out
 
 
