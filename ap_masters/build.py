@@ -32,7 +32,6 @@ from ap_masters.model import (
     Calibration,
     CalibrationMaster,
     Failed,
-    Frame,
     Integrated,
     Job,
     JobResult,
@@ -237,7 +236,7 @@ class _Run:
             else:
                 ready.append((step, job))
         for batch in self._batches(ready):
-            hashes = hash_files([frame.path for step, _ in batch for frame in _given(step)])
+            hashes = hash_files([frame.path for _, job in batch for frame in (*job.frames, *job.group.refused)])
             try:
                 results = self._integrate([job for _, job in batch], work)
             except Interrupted as stopped:
@@ -290,7 +289,7 @@ class _Run:
     def _looked_at(self, job: Job) -> Job:
         """Drop the frames whose pixels contradict what they are said to be, before anything is integrated."""
         group = glimpse.looked_at(job.group, self.settings.flat, self.settings.quality)
-        return job if group is job.group else plan.with_frames(job, group, self.settings)
+        return plan.with_frames(job, group, self.settings)
 
     def _resolve(self, job: Job) -> Job:
         """Fill in what the masters are that will be subtracted: made by this run, or of other programs."""
@@ -352,7 +351,7 @@ class _Run:
             traces = {"dropped": result.dropped, "script": result.script, "log": result.log}
             return self._fail(step, job, Failed(job_id=job.id, reason=reason, **traces))
         restored = proof.restore_keywords(job, result.path)
-        record = records.complete(records.draft(job, result.engine.name), result, hashes, given=_given(step))
+        record = records.complete(records.draft(job, result.engine.name), result, hashes)
         notes = [warning for warning in step.warnings if warning not in record.warnings]
         if restored:
             notes.append(f"keywords put back by this program: {', '.join(restored)}")
@@ -394,11 +393,6 @@ class _Run:
         """Whether a list of hot pixels belongs beside this master: PULSAR mends flats with that of their dark."""
         wanted = self.settings.library.defects_beside_darks or layouts.has_cosmetic_lists(self.settings.layout)
         return wanted and step.key.type in DARKS
-
-
-def _given(step: Step) -> tuple[Frame, ...]:
-    """Return the frames of a step as it was planned, before any was looked at."""
-    return step.job.frames if step.job else ()
 
 
 def _missing_list(job: Job) -> str | None:

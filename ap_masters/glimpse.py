@@ -39,6 +39,7 @@ def looked_at(group: Group, flat: FlatSettings, quality: QualitySettings) -> Gro
         update={
             "frames": frames,
             "dropped": (*group.dropped, *dropped),
+            "refused": (*group.refused, *(frame for frame in group.frames if frame.path in gone)),
             "warnings": (*group.warnings, *warnings),
         }
     )

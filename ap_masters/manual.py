@@ -2,10 +2,11 @@
 
 import shutil
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from ap_masters import run_log
+from ap_masters import glimpse, plan, run_log
 from ap_masters.config import Settings
 from ap_masters.engines.pixinsight.find import dialect, find_binary
 from ap_masters.engines.pixinsight.masters import usable
@@ -38,6 +39,15 @@ class Manual(NamedTuple):
     def exit_code(self) -> int:
         """0 where the script does all, 4 where something had to be left out."""
         return SomeJobsFailed.exit_code if self.refused else 0
+
+
+def looked_at(the_plan: Plan, settings: Settings) -> Plan:
+    """Return the plan without the frames whose pixels contradict what they are said to be: a script takes all it names.
+
+    So a build drops them too, before anything is integrated.
+    """
+    look = partial(glimpse.looked_at, flat=settings.flat, quality=settings.quality)
+    return plan.screened(the_plan, look, settings, engine="pixinsight")
 
 
 def write_script(the_plan: Plan, settings: Settings, now: datetime) -> Manual:

@@ -202,6 +202,7 @@ def draft(job: Job, engine: EngineName) -> Record:
         calibration=job.calibration,
         inputs=tuple(_input(frame) for frame in group.frames),
         dropped=group.dropped,
+        refused=tuple(_input(frame) for frame in group.refused),
         grade=group.grade,
         decisions=(
             *_overruled_types(first),
@@ -237,12 +238,13 @@ def _input(frame: Frame) -> Input:
     )
 
 
-def complete(record: Record, result: Integrated, hashes: Mapping[Path, str], *, given: Sequence[Frame] = ()) -> Record:
+def complete(record: Record, result: Integrated, hashes: Mapping[Path, str]) -> Record:
     """Return the record with what the engine found; frames that the engine dropped leave the inputs.
 
-    ``given`` are all frames of the group as it was planned, before any was looked at.
+    ``hashes`` are the SHA-256 of the frames; whose pixels could not be read, and so not decide, has none.
     """
     outcomes = {outcome.path: outcome for outcome in result.frames}
+    left_out = (entry for entry in record.inputs if entry.path not in outcomes)
     inputs = tuple(
         entry.model_copy(update={"outcome": outcomes[entry.path], "sha256": hashes.get(entry.path)})
         for entry in record.inputs
@@ -256,9 +258,9 @@ def complete(record: Record, result: Integrated, hashes: Mapping[Path, str], *, 
             "inputs": inputs,
             "dropped": (*record.dropped, *result.dropped),
             "refused": tuple(
-                _input(frame).model_copy(update={"sha256": hashes.get(frame.path)})
-                for frame in given
-                if frame.path not in outcomes and frame.path in hashes  # else nobody has seen its pixels
+                entry.model_copy(update={"sha256": hashes[entry.path]})
+                for entry in (*record.refused, *left_out)
+                if entry.path in hashes
             ),
             "rejected": Rejected(
                 low=result.rejected_low,

@@ -197,3 +197,38 @@ def test_a_broken_candidate_is_built_again(run: Run, tmp_path: Path, spoil: Call
     assert run("build", night, library, "--engine", "numpy").code == 0
     assert records.read(records.record_path(master)).status == "published"
     assert "up to date" in run("plan", night, library, "--engine", "numpy").out
+
+
+def test_frames_that_a_build_would_drop_are_left_out_of_a_script(run: Run, tmp_path: Path) -> None:
+    """A script takes all it names. What was left out stands in the record of the master, and is no news to a plan."""
+    night, library = frames(tmp_path / "flats", 6, level=25_000, **FLATS), tmp_path / "masters"
+    burnt = write_frame(night / "burnt.fits", noisy(9, level=65_535, sigma=0, shape=(24, 32)), **FLATS)
+    asked = (night, library, "--allow-uncalibrated")
+
+    written = run("script", *asked, "--json")
+    carry_out(written.document["script"])
+    (made,) = (library / "master").glob("*.xisf")
+    published = run("library", "publish", library, made, "--reason", "looked at")
+
+    assert published.code == 0, published.err
+    record = records.read(records.record_path(made))
+    assert len(record.inputs) == 6
+    assert [aside.path for aside in record.dropped] == [burnt]
+    assert "up to date" in run("plan", *asked).out
+
+
+def test_a_script_leaves_out_groups_of_which_too_few_frames_are_fit(run: Run, tmp_path: Path) -> None:
+    """And what was to be calibrated with their masters; each with the reason, and the exit code is that of a build."""
+    night = frames(tmp_path / "night", IMAGETYP="BIAS", EXPTIME=0.0, EXPOSURE=0.0)
+    frames(night, level=25_000, **FLATS)
+    frames(night, 2, **DARK_FLATS)
+    write_frame(night / "lit.fits", noisy(9, level=30_000, shape=(24, 32)), **DARK_FLATS)
+
+    written = run("script", night, tmp_path / "masters")
+
+    assert written.code == 4
+    assert "2 frames" in written.out
+    assert "lit.fits: " in written.out
+    assert "it has seen light" in written.out
+    assert "which cannot be built" in written.out
+    assert "builds 1 master" in written.out

@@ -141,6 +141,7 @@ def _script(screen: Screen, settings: Settings, inputs: Sequence[Path], output: 
 
     refuses = engines.script_refuses
     the_plan = survey(inputs, output, settings, engine="pixinsight", refuses=refuses, cache=HeaderCache.default())
+    the_plan = manual.looked_at(the_plan, settings)
     written = manual.write_script(the_plan, settings, datetime.now(UTC))
     if screen.json:
         files = {"script": written.script, "plan_file": written.plan, "log": written.log}

@@ -168,11 +168,15 @@ class Grade(StrEnum):
 
 
 class Group(Noun):
-    """Frames that may be integrated together, in order of time (then path), and those culled from them."""
+    """Frames that may be integrated together, in order of time (then path), and those culled from them.
+
+    ``refused`` are those of the ``dropped`` whose pixels decided.
+    """
 
     key: GroupKey
     frames: tuple[Frame, ...]
     dropped: tuple[SetAside, ...] = ()
+    refused: tuple[Frame, ...] = ()
     grade: Grade = Grade.RECOMMENDED
     notes: tuple[str, ...] = ()  # what was concluded of them and should be seen, though nothing is wrong
     warnings: tuple[str, ...] = ()

@@ -47,6 +47,7 @@ __all__ = [
     "make_plan",
     "masters_to_hash",
     "output_path",
+    "screened",
     "shortage",
     "with_frames",
 ]
@@ -87,7 +88,8 @@ def make_plan(
         step = _decide(draft, holdings, promised, library, settings)
         if step.job is not None:
             promised[step.key.type].append(promise(step.job, library))  # refused or not: what needs it waits for it
-            step = _without_refused(step, step.job, refuses(step.job) if refuses else None, refused)
+            reason = refuses(step.job) if refuses else None
+            step = _without_refused(step, step.job, (reason,) if reason else (), refused)
         steps.append(step)
     return Plan(
         library=library,
@@ -97,19 +99,46 @@ def make_plan(
     )
 
 
-def _without_refused(step: Step, job: Job, reason: str | None, refused: dict[str, str]) -> Step:
-    """Return ``step``, without its job where the engine cannot do that, or one that it waits for.
+def screened(the_plan: Plan, look: Callable[[Group], Group], settings: Settings, *, engine: str) -> Plan:
+    """Return the plan without the frames that ``look`` leaves out of their groups; a build looks as it goes.
+
+    Jobs with too few frames left are left out themselves, and those that wait for their masters.
+    """
+    refused: dict[str, str] = {}
+    stages = (tuple(_screened(step, look, settings, engine, refused) for step in stage) for stage in the_plan.stages)
+    return the_plan.model_copy(update={"stages": tuple(stages)})
+
+
+def _screened(
+    step: Step, look: Callable[[Group], Group], settings: Settings, engine: str, refused: dict[str, str]
+) -> Step:
+    if step.job is None:
+        return step
+    before = step.job.group
+    job = with_frames(step.job, look(before), settings)
+    warnings = (*step.warnings, *job.group.warnings[len(before.warnings) :])
+    step = step.model_copy(update={"job": job, "frames": len(job.frames), "warnings": warnings})
+    lack = shortage(job, settings, engine)
+    dropped = (f"{aside.path}: {aside.reason}: {aside.detail}" for aside in job.group.dropped[len(before.dropped) :])
+    return _without_refused(step, job, (lack, *dropped) if lack else (), refused, action=Action.SKIPPED)
+
+
+def _without_refused(
+    step: Step, job: Job, reasons: tuple[str, ...], refused: dict[str, str], *, action: Action = Action.CONFLICT
+) -> Step:
+    """Return ``step``, without its job where there are ``reasons`` against it, or against one that it waits for.
 
     ``refused`` holds the masters of such jobs by id, and gains that of this one.
     """
     missing = [refused[other] for other in job.waits_for if other in refused]
-    if reason is None and not missing:
+    if not reasons and not missing:
         return step
     refused[job.id] = job.output.name
-    action = Action.SKIPPED if reason is None else Action.CONFLICT
-    why = reason or f"it needs {', '.join(missing)}, which cannot be built"
-    update = {"action": action, "reasons": (why,), "job": None, "supersedes": None, "blocked": True}
-    return step.model_copy(update=update)
+    if not reasons:
+        action, reasons = Action.SKIPPED, (f"it needs {', '.join(missing)}, which cannot be built",)
+    return step.model_copy(
+        update={"action": action, "reasons": reasons, "job": None, "supersedes": None, "blocked": True}
+    )
 
 
 def _decide(

@@ -29,6 +29,8 @@ def job_of(draft: Draft, calibration: Calibration | None, settings: Settings) ->
 
 def with_frames(job: Job, group: Group, settings: Settings) -> Job:
     """Return ``job`` for fewer frames of its group, with the recipe and the keywords that belong to that number."""
+    if group is job.group:
+        return job
     recipe = recipe_of(group, settings)
     keywords: tuple[Keyword, ...] = ()
     if group.frames:

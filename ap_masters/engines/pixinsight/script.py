@@ -134,6 +134,7 @@ def _draft(job: Job, paths: RunPaths) -> tuple[list[tuple[str, Any]], list[dict[
         script = beside if paths.script.parent == paths.log.parent else for_pixinsight(paths.script)
         known = known.model_copy(update={"log": f"{paths.log.parent.name}/{paths.log.name}", "script": script})
     data = known.model_dump(mode="json", by_alias=True)
+    data["refused"] = [_without_loss(entry) for entry in data["refused"]]
     inputs = [_without_loss(entry) for entry in data.pop("inputs")]
     return list(data.items()), inputs
 
