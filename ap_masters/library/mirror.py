@@ -197,13 +197,13 @@ class _Run:
         if not copy.exists():
             return self._copy(name, source, copy, "copied")
         known = self.copied.get(name)
-        if known is None:
+        if known is None or not self._is_intact(copy, known):
             digest = sha256(copy)
-            if digest != sha256(source):
+            if digest == sha256(source):  # killed before it was noted, or put there by somebody else
+                self._remember(name, copy, digest)
+                return Copy(path=name, action="adopted")
+            if known is None:
                 return Copy(path=name, action="mismatch", detail="another file of this name stood there before")
-            self._remember(name, copy, digest)
-            return Copy(path=name, action="adopted")
-        if not self._is_intact(copy, known):
             return self._mismatch(name, source, copy)
         if self._is_current(source, known):
             return Copy(path=name, action="up to date")
