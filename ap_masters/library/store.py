@@ -1,9 +1,12 @@
 """How a master enters and leaves its place in the library: whole or not at all, and never over another."""
 
+import logging
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from glob import escape
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +19,11 @@ from ap_masters.moving import LONGEST_PATH, remove, take_place, takes_long_paths
 from ap_masters.record import Event, Record
 from ap_masters.stamps import stamps
 
+log = logging.getLogger(__name__)
+
 WORK = HOUSEKEEPING / "work"
+_REPLACED: Final = "another master took its place"
+_GONE: Final = "its master was not there any more, and another took its place"
 _ADDED: Final = 60  # characters at most, by which a path below superseded/ and a part of a file are longer
 
 
@@ -35,25 +42,24 @@ def publish(
     A master that stands there already, in whatever format, is moved to ``superseded/`` first, with its record. The
     record is written before the master appears, so a master is never seen without one; both appear by one rename each.
     ``reason`` goes into its history, unless that tells it already. ``work`` must be on the library's file
-    system. Raises LibraryError with what to do; then the new master is still at ``work`` and the old one in one
-    of its two places.
+    system. Raises LibraryError with what to do; then the new master is still at ``work``, and the old one in use.
     """
     target = place(library, output)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        previous = make_way(library, output, now=now, suffix=suffix)
-        events = () if reason is None else (Event(at=now, status=record.status, reason=reason),)
-        final = record.model_copy(
-            update={
-                "master": record.master.model_copy(
-                    update={"name": target.name, "size": work.stat().st_size, "sha256": sha256(work)}
-                ),
-                "supersedes": previous.relative_to(library).as_posix() if previous else record.supersedes,
-                "history": (*record.history, *events),
-            }
-        )
-        records.write(final, records.record_path(target, suffix))
-        take_place(work, target)
+        with way_made(library, output, now=now, suffix=suffix) as previous:
+            events = () if reason is None else (Event(at=now, status=record.status, reason=reason),)
+            final = record.model_copy(
+                update={
+                    "master": record.master.model_copy(
+                        update={"name": target.name, "size": work.stat().st_size, "sha256": sha256(work)}
+                    ),
+                    "supersedes": previous.relative_to(library).as_posix() if previous else record.supersedes,
+                    "history": (*record.history, *events),
+                }
+            )
+            with records.written(final, records.record_path(target, suffix)):
+                take_place(work, target)
     except OSError as error:
         raise LibraryError(
             f"{target}: the master could not be put into the library ({reason_of(error)}). "
@@ -95,26 +101,64 @@ def sharing(master: Path) -> list[Path]:
     return sorted(path for path in there if images.is_image_name(path) and records.shared_name(path) == name)
 
 
-def make_way(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path | None:
-    """Free the place ``library / output``; return where the master went that stood there, if one did.
+@contextmanager
+def way_made(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Iterator[Path | None]:
+    """Free the place ``library / output`` for the block; yield where the master went that stood there, if one did.
 
-    The record of one that is gone is kept all the same: it proves that master, should it come back.
+    It is put back where the block fails (OSError). Its record stays in its place, for the block to replace: by that
+    the next run knows it where this one is killed. The record of one that is gone is kept all the same: it proves that
+    master, should it come back.
     """
-    if before := master_at(library, output):
-        return supersede(library, before, now=now, suffix=suffix)
+    before = master_at(library, output)
+    if before is None:
+        yield _left_aside(library, output, now, suffix)
+        return
+    master, new = place(library, before), _free(library / SUPERSEDED / before, now, suffix)
+    _copy_record(master, new, Event(at=now, status=MasterStatus.SUPERSEDED, reason=_REPLACED), suffix)
+    try:
+        take_place(master, new)
+        yield new
+    except OSError:
+        _move_back(new, master, suffix)
+        raise
+
+
+def _left_aside(library: Path, output: Path, now: datetime, suffix: str) -> Path | None:
+    """See to the record of a master that is not beside it; return where in ``superseded/`` that stands, if it does."""
     master = place(library, output)
-    if records.record_path(master, suffix).exists():
-        new = _free(library / SUPERSEDED / output, now, suffix)
-        event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="its master was gone, and another took its place")
-        _copy_record(master, new, event, suffix)
-        remove(records.record_path(master, suffix))
+    if not records.record_path(master, suffix).exists():
+        return None
+    found = _elsewhere(library, output, suffix)
+    if found is None:
+        event = Event(at=now, status=MasterStatus.SUPERSEDED, reason=_GONE)
+        _copy_record(master, _free(library / SUPERSEDED / output, now, suffix), event, suffix)
+    return found if found and found.is_relative_to(library / SUPERSEDED) else None
+
+
+def _elsewhere(library: Path, output: Path, suffix: str) -> Path | None:
+    """Return where the master stands that the record at ``output`` tells of, with a record of its own.
+
+    A run that was killed between two renames has left the one at ``output``.
+    """
+    own = records.record_path(library / output, suffix)
+    home = output.relative_to(QUARANTINE) if output.is_relative_to(QUARANTINE) else output
+    homes = (records.record_path(library / each, suffix) for each in (home, QUARANTINE / home))
+    aside = (library / SUPERSEDED / output.parent).glob(f"{escape(own.stem)}_*{suffix}")
+    try:
+        digest = records.read(own).master.sha256
+        for record in (*(each for each in homes if each != own and each.exists()), *sorted(aside)):
+            told = records.read(record).master
+            if digest is not None and told.sha256 == digest and record.with_name(told.name).exists():
+                return record.with_name(told.name)
+    except RecordError as error:  # of one that cannot be read nobody can tell
+        log.debug("%s", error)
     return None
 
 
 def supersede(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``library / output`` and its record to ``superseded/``; return its new place."""
     new = _free(library / SUPERSEDED / output, now, suffix)
-    event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="another master took its place")
+    event = Event(at=now, status=MasterStatus.SUPERSEDED, reason=_REPLACED)
     _move(place(library, output), new, event, suffix)
     return new
 
@@ -135,9 +179,9 @@ def require_movable(master: Path, suffix: str = ".xrs") -> None:
 def quarantine(library: Path, output: Path, reason: str, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``library / output`` and its record to the same path under ``quarantine/``."""
     new = library / QUARANTINE / output
-    make_way(library, QUARANTINE / output, now=now, suffix=suffix)
     event = Event(at=now, status=MasterStatus.QUARANTINED, reason=reason)
-    _move(place(library, output), new, event, suffix)
+    with way_made(library, QUARANTINE / output, now=now, suffix=suffix):
+        _move(place(library, output), new, event, suffix)
     return new
 
 
@@ -153,8 +197,11 @@ def _move(master: Path, new: Path, event: Event, suffix: str) -> None:
 
 
 def _move_back(new: Path, master: Path, suffix: str) -> None:
+    """Undo the move of a master, and of its record; never over another one."""
     with suppress(OSError):
         if new.exists():
+            if master.exists():
+                return
             take_place(new, master)
         remove(records.record_path(new, suffix), missing_ok=True)
 
