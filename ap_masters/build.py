@@ -126,7 +126,7 @@ def build(
             the_plan = replan()
             _announce(the_plan, on_progress)
         run = _Run(the_plan, settings, engine, on_progress, clock, started)
-        with _work_folder(the_plan.library, started) as work:
+        with store.work_of_a_run(the_plan.library, stamp(started)) as work:
             run.log.write(run_log.head(the_plan, engine.name, started))
             with run.told():
                 outcomes = [outcome for stage in the_plan.stages for outcome in run.stage(stage, work)]
@@ -171,16 +171,6 @@ def _write_index(library: Path, settings: Settings) -> None:
         index.write_index(library, settings.library.index_path)
     except (LibraryError, UsageError) as error:
         log.warning("%s. Run `ap-masters library index` once that is mended", error)
-
-
-@contextmanager
-def _work_folder(library: Path, started: datetime) -> Iterator[Path]:
-    store.clear(library / store.WORK)  # the lock is ours: whatever is there was left by a run that was killed
-    folder = store.work_folder(library, stamp(started))
-    try:
-        yield folder
-    finally:
-        store.clear(folder)
 
 
 class _Run:

@@ -102,7 +102,7 @@ def import_masters(
         screen.table(("action", "master", "in the library", "why"), rows)
         if not apply:
             screen.line("Nothing was done; --apply does it")
-    if any(item.action in {"imported", "quarantined"} for item in report.items):
+    if any(item.action in {"imported", "quarantined", "already there"} for item in report.items) and apply:
         _index(screen, loaded, library)
     raise typer.Exit(report.exit_code)
 

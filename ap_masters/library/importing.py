@@ -82,22 +82,18 @@ def import_masters(
     _refuse_nesting(source, library)
     items = sorted(_plan(source, library, layout), key=lambda item: item.source)
     if apply:
-        with library_lock(library):
-            work = store.work_folder(library, f"import-{stamp(now)}")
-            try:
-                take = partial(
-                    _take,
-                    root=source,
-                    library=library,
-                    work=work,
-                    now=now,
-                    suffix=suffix,
-                    layout=layout,
-                    quality=quality or QualitySettings(),
-                )
-                items = [take(item) if item.action == "import" else item for item in items]
-            finally:
-                store.clear(work)
+        with library_lock(library), store.work_of_a_run(library, f"import-{stamp(now)}") as work:
+            take = partial(
+                _take,
+                root=source,
+                library=library,
+                work=work,
+                now=now,
+                suffix=suffix,
+                layout=layout,
+                quality=quality or QualitySettings(),
+            )
+            items = [take(item) if item.action == "import" else item for item in items]
     return ImportReport(source=source, library=library, items=tuple(items), applied=apply)
 
 

@@ -66,9 +66,10 @@ def _take_turn(library: Path) -> str:
 
 def _read_turn(library: Path) -> str:
     try:
-        return (library / TURN).read_text(encoding="ascii", errors="replace").strip()
+        word = (library / TURN).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
+    return word or _AT_WORK  # empty where a program died, or had no room, as it wrote
 
 
 def _write_turn(library: Path, word: str) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError, reason_of
-from ap_masters.files import sha256
+from ap_masters.files import sha256, write_bytes
 from ap_masters.model import HOUSEKEEPING, QUARANTINE, SUPERSEDED, MasterStatus
 from ap_masters.moving import LONGEST_PATH, remove, take_place, takes_long_paths
 from ap_masters.record import Event, Record
@@ -213,7 +213,7 @@ def _copy_record(master: Path, new: Path, event: Event, suffix: str) -> None:
         try:
             told = records.read(old_record)
         except RecordError:
-            shutil.copyfile(old_record, new_record)  # a console log or a broken record goes along as it is
+            write_bytes(new_record, old_record.read_bytes())  # a console log or a broken record goes along as it is
         else:
             renamed = told.master.model_copy(update={"name": new.name})
             update = {"status": event.status, "master": renamed, "history": (*told.history, event)}
@@ -237,6 +237,17 @@ def work_folder(library: Path, stamp: str) -> Path:
             "or mend its permissions"
         ) from error
     return folder
+
+
+@contextmanager
+def work_of_a_run(library: Path, stamp: str) -> Iterator[Path]:
+    """Give a work folder to who holds the library's lock; it is gone afterwards. Raises LibraryError."""
+    clear(library / WORK)  # nobody else is at work: whatever is there was left by a run that was killed
+    folder = work_folder(library, stamp)
+    try:
+        yield folder
+    finally:
+        clear(folder)
 
 
 def clear(folder: Path) -> None:

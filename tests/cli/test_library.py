@@ -288,6 +288,20 @@ def test_import_shows_first_and_then_does(run: Run, small_library: Path, tmp_pat
     assert run("library", "audit", target).code == 0
 
 
+def test_an_import_that_was_killed_before_it_wrote_the_index_writes_it_the_next_time(
+    run: Run, small_library: Path, tmp_path: Path
+) -> None:
+    """All masters are there already by then."""
+    target = tmp_path / "imported"
+    run("library", "import", small_library / "master", target, "--apply")
+    index = target / "calibration-index.json"
+    before = index.read_bytes()
+    index.unlink()
+
+    assert run("library", "import", small_library / "master", target, "--apply").code == 0
+    assert index.read_bytes() == before
+
+
 def test_mirror_answers_a_timer(run: Run, library: Path, tmp_path: Path) -> None:
     """S0-30, S0-31: a copy, verified; a changed byte in it is a mismatch that is not written over."""
     target = tmp_path / "nas"

@@ -13,6 +13,7 @@ from ap_masters.config import QualitySettings
 from ap_masters.errors import LibraryError
 from ap_masters.files import sha256
 from ap_masters.images import write_image
+from ap_masters.library import store
 from ap_masters.library.audit import audit
 from ap_masters.library.importing import ImportReport, import_masters
 from ap_masters.library.scan import scan
@@ -88,6 +89,17 @@ def test_importing_twice_adds_nothing(source: Path, tmp_path: Path) -> None:
 
     assert again.count("already there") == 3
     assert tree(library) == before
+
+
+def test_what_a_killed_import_has_left_is_cleared_away(source: Path, tmp_path: Path) -> None:
+    """A copy that was never published is as large as a master."""
+    library = tmp_path / "library"
+    left = store.work_folder(library, "import-20260301_200000") / "MasterDark_300s.xisf"
+    left.write_bytes(b"half")
+
+    import_masters(source, library, now=LATER, apply=True)
+
+    assert not left.exists()
 
 
 def test_a_record_comes_along(tmp_path: Path) -> None:
