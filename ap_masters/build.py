@@ -119,6 +119,8 @@ def build(
     started = clock()
     _announce(the_plan, on_progress)
     if not _has_jobs(the_plan):
+        if index.is_outdated(the_plan.library, settings.library.index_path):
+            _write_index(the_plan.library, settings)
         outcomes = [Outcome(step=step, state=JobState.SKIPPED) for step in the_plan.steps]
         return _report(the_plan, engine, outcomes, started, clock)
     with lock.library_lock(the_plan.library) as turn:

@@ -369,6 +369,21 @@ def test_frames_may_lie_inside_the_library(tmp_path: Path) -> None:
 # --- what fails beside the masters ------------------------------------------------------------------------
 
 
+def test_a_build_that_was_killed_before_it_wrote_the_index_writes_it_the_next_time(tmp_path: Path) -> None:
+    """Nothing is left to build by then; an index that is right is not touched."""
+    night, library = darks(tmp_path / "night"), tmp_path / "library"
+    run(night, library)
+    index = library / "calibration-index.json"
+    right, written = index.read_bytes(), index.stat().st_mtime_ns
+
+    assert run(night, library).exit_code == 0
+    assert index.stat().st_mtime_ns == written
+
+    index.write_bytes(b"{}")
+    assert run(night, library).exit_code == 0
+    assert index.read_bytes() == right
+
+
 def test_a_log_that_cannot_be_written_costs_no_master(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A file stands where the folder of logs should be: the master is built all the same, and that is told once."""
     folder = darks(darks(tmp_path / "night"), exposure=60.0)

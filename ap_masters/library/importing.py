@@ -10,7 +10,7 @@ from typing import Literal
 from ap_masters import layouts
 from ap_masters import record as records
 from ap_masters.config import QualitySettings
-from ap_masters.errors import ApMastersError, AttentionNeeded, LibraryError, RecordError
+from ap_masters.errors import ApMastersError, AttentionNeeded, LibraryError, RecordError, reason_of
 from ap_masters.files import original_first, sha256
 from ap_masters.library import foreign, store
 from ap_masters.library.copying import copy_verified
@@ -207,13 +207,19 @@ def _take(
             return item.model_copy(update={"action": "conflict", "detail": "another master stands there"})
         store.publish(copy, record, library, output, now=now, suffix=suffix, reason=None)
     except (ApMastersError, OSError, ValueError) as error:
-        return item.model_copy(update={"action": "failed", "detail": one_line(str(error))})
+        return item.model_copy(update={"action": "failed", "detail": one_line(_told(error))})
     finally:
         remove(copy, missing_ok=True)
     action = "quarantined" if record.status is MasterStatus.QUARANTINED else "imported"
     refusals = "; ".join(f.message for f in record.findings if f.severity == "refuse")
     detail = one_line("; ".join(filter(None, (item.detail, refusals))))
     return item.model_copy(update={"action": action, "output": output.as_posix(), "detail": detail})
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError):  # of a file in the making, whose name means nothing to a user
+        return f"{reason_of(error)}: look at this file, and at the library's free space and permissions"
+    return str(error)
 
 
 def _record(
