@@ -351,7 +351,8 @@ class _Run:
         log_path = None if self.log.broken else self.log.path.relative_to(self.library).as_posix()
         script = self._in_library(result.script) if result.script else None
         record = record.model_copy(update={"log": log_path, "script": script, "warnings": (*record.warnings, *notes)})
-        record = with_labels_of(self.known, step.supersedes, record)
+        replaced = step.supersedes or store.moved_from(self.library, step.output, self.settings.library.record_suffix)
+        record = with_labels_of(self.known, replaced, record)
         record = examine(record, result.path, self.library, self.known, self.settings)
         output = step.output
         if record.status is MasterStatus.QUARANTINED:

@@ -10,7 +10,7 @@ from typing import Final
 
 from ap_masters.errors import UsageError
 from ap_masters.model import HOUSEKEEPING, RECORD_SCHEMA
-from ap_masters.moving import LONGEST_PATH, take_place, takes_long_paths
+from ap_masters.moving import LONGEST_PATH, remove, take_place, takes_long_paths
 
 # How files of images begin.
 FITS_MAGIC: Final = b"SIMPLE"
@@ -41,6 +41,16 @@ def original_first(path: Path) -> tuple[int, Path]:
 def is_part(path: Path) -> bool:
     """Say whether this is what a killed run left of a file."""
     return _PART_NAME.fullmatch(path.name) is not None
+
+
+def clear_parts(root: Path) -> None:
+    """Remove what killed runs have left of files, anywhere below ``root`` but in its housekeeping."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name != HOUSEKEEPING.name]
+        for path in map(Path(folder).joinpath, names):
+            if is_part(path):
+                with suppress(OSError):
+                    remove(path)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from ap_masters.engines import Engine
 from ap_masters.engines.numpy import NumpyEngine
 from ap_masters.errors import NothingToDo
 from ap_masters.library.status import label, quarantine
+from ap_masters.library.store import way_made
 from ap_masters.model import Action, ImageFormat, Job, JobResult, JobState, OnProgress, Plan, Progress
 from ap_masters.survey import survey
 from tests.builders import noisy, write_frame
@@ -76,6 +77,23 @@ def cut(path: Path) -> bytes:
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     return whole
+
+
+def test_labels_stay_where_a_rebuild_was_killed_before_the_new_master_stood(tmp_path: Path) -> None:
+    """The old one is out of the way by then, and the next build knows it."""
+    library = tmp_path / "library"
+    (first,) = run(darks(tmp_path / "night", 5), library).outcomes
+    assert first.master is not None
+    output, now = first.master.relative_to(library), datetime(2026, 3, 2, tzinfo=UTC)
+    label(library, output, add=["interim"], now=now)
+    with pytest.raises(KeyboardInterrupt), way_made(library, output, now=now):
+        raise KeyboardInterrupt
+
+    (again,) = run(darks(tmp_path / "night", 6), library).outcomes
+
+    assert again.record is not None
+    assert again.record.labels == ("interim",)
+    assert again.record.supersedes is not None
 
 
 def test_a_frame_that_is_still_damaged_rebuilds_nothing(tmp_path: Path) -> None:

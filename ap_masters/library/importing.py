@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -209,7 +210,8 @@ def _take(
     except (ApMastersError, OSError, ValueError) as error:
         return item.model_copy(update={"action": "failed", "detail": one_line(_told(error))})
     finally:
-        remove(copy, missing_ok=True)
+        with suppress(OSError):  # it goes with the work folder
+            remove(copy, missing_ok=True)
     action = "quarantined" if record.status is MasterStatus.QUARANTINED else "imported"
     refusals = "; ".join(f.message for f in record.findings if f.severity == "refuse")
     detail = one_line("; ".join(filter(None, (item.detail, refusals))))

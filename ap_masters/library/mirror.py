@@ -29,7 +29,7 @@ from ap_masters.errors import (
     UsageError,
     reason_of,
 )
-from ap_masters.files import is_part, sha256, write_text
+from ap_masters.files import clear_parts, is_part, sha256, write_text
 from ap_masters.images import is_image_name
 from ap_masters.library import store
 from ap_masters.library.contents import Contents
@@ -137,7 +137,7 @@ def mirror(
             run.files += [*run.follow_moves(), *run.kept]
         finally:
             run.keep()  # also when it is interrupted: what was copied need not be read again
-        _clear_halves(target)
+        clear_parts(target)  # it is locked, so that none is being written
         extra = sum(1 for path in _files(target) if not (library / path).exists())
     notes = [
         MirrorNote(target=str(target), path=f.path, detail=f.detail)
@@ -369,16 +369,6 @@ def _read_state(target: Path) -> dict[str, _Copied]:
                 line = _LINE.validate_json(text)
                 copied[line.path] = line.copied
     return copied
-
-
-def _clear_halves(target: Path) -> None:
-    """Remove what killed mirrors have left of files; the target is locked, so that none is being written."""
-    for folder, folders, names in os.walk(target):
-        folders[:] = [name for name in folders if name != HOUSEKEEPING.name]
-        for path in map(Path(folder).joinpath, names):
-            if is_part(path):
-                with suppress(OSError):
-                    remove(path)
 
 
 def _files(root: Path) -> Iterator[Path]:

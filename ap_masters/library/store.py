@@ -111,7 +111,7 @@ def way_made(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs"
     """
     before = master_at(library, output)
     if before is None:
-        yield _left_aside(library, output, now, suffix)
+        yield _left_alone(library, output, now, suffix)
         return
     master, new = place(library, before), _free(library / SUPERSEDED / before, now, suffix)
     _copy_record(master, new, Event(at=now, status=MasterStatus.SUPERSEDED, reason=_REPLACED), suffix)
@@ -123,33 +123,40 @@ def way_made(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs"
         raise
 
 
-def _left_aside(library: Path, output: Path, now: datetime, suffix: str) -> Path | None:
-    """See to the record of a master that is not beside it; return where in ``superseded/`` that stands, if it does."""
+def moved_from(library: Path, output: Path, suffix: str = ".xrs") -> Path | None:
+    """Return where in the library the master went that a killed run moved from ``output``, with none in its place."""
+    found = _elsewhere(library, output, suffix)
+    return found if found is not None and found.is_relative_to(SUPERSEDED) else None
+
+
+def _left_alone(library: Path, output: Path, now: datetime, suffix: str) -> Path | None:
+    """See to a record whose master is not beside it; return where that went, if another was to take its place."""
     master = place(library, output)
     if not records.record_path(master, suffix).exists():
         return None
-    found = _elsewhere(library, output, suffix)
-    if found is None:
+    if _elsewhere(library, output, suffix) is None:
         event = Event(at=now, status=MasterStatus.SUPERSEDED, reason=_GONE)
         _copy_record(master, _free(library / SUPERSEDED / output, now, suffix), event, suffix)
-    return found if found and found.is_relative_to(library / SUPERSEDED) else None
+    moved = moved_from(library, output, suffix)
+    return library / moved if moved else None
 
 
 def _elsewhere(library: Path, output: Path, suffix: str) -> Path | None:
-    """Return where the master stands that the record at ``output`` tells of, with a record of its own.
+    """Return where in the library the master stands, with a record of its own, that the record at ``output`` tells of.
 
     A run that was killed between two renames has left the one at ``output``.
     """
-    own = records.record_path(library / output, suffix)
+    own = records.record_path(output, suffix)
     home = output.relative_to(QUARANTINE) if output.is_relative_to(QUARANTINE) else output
-    homes = (records.record_path(library / each, suffix) for each in (home, QUARANTINE / home))
+    homes = (records.record_path(each, suffix) for each in (home, QUARANTINE / home))
     aside = (library / SUPERSEDED / output.parent).glob(f"{escape(own.stem)}_*{suffix}")
+    others = (*(library / each for each in homes if each != own), *sorted(aside))
     try:
-        digest = records.read(own).master.sha256
-        for record in (*(each for each in homes if each != own and each.exists()), *sorted(aside)):
+        digest = records.read(library / own).master.sha256
+        for record in filter(Path.exists, others):
             told = records.read(record).master
             if digest is not None and told.sha256 == digest and record.with_name(told.name).exists():
-                return record.with_name(told.name)
+                return record.with_name(told.name).relative_to(library)
     except RecordError as error:  # of one that cannot be read nobody can tell
         log.debug("%s", error)
     return None

@@ -116,6 +116,21 @@ def test_a_program_that_died_while_it_left_its_word_was_at_work(tmp_path: Path) 
         assert before != planned
 
 
+def test_what_a_program_that_was_killed_has_left_is_cleared_away_by_the_next(tmp_path: Path) -> None:
+    """Also of a file that is never written again, as a record is that has the time in its name."""
+    part = tmp_path / "superseded" / ".masterDark_20260301_120000.xrs.4711.part"
+    part.parent.mkdir()
+    part.write_bytes(b"half")
+    with library_lock(tmp_path):
+        pass
+    with library_lock(tmp_path):
+        assert part.exists()  # nobody was killed
+    (tmp_path / TURN).write_text("at work", encoding="ascii")
+
+    with library_lock(tmp_path):
+        assert not part.exists()
+
+
 def test_every_turn_leaves_a_word_of_its_own(tmp_path: Path) -> None:
     """Whoever comes next can tell whether another program was at work since; one that was killed was."""
     assert turn(tmp_path) == ""
