@@ -161,7 +161,7 @@ def prune(
     if screen.json:
         screen.document("library prune", prune=result)
         raise typer.Exit(result.exit_code)
-    shown = [frame for frame in result.frames if screen.verbose or frame.verdict in {"droppable", "dropped"}]
+    shown = [frame for frame in result.frames if screen.verbose or frame.verdict in {"droppable", "dropped", "failed"}]
     screen.table(("verdict", "frame", "why"), [(frame.verdict, str(frame.path), frame.detail) for frame in shown])
     screen.line(numbers(result.counts) or "no frame on record")
     size = f"{result.freed_bytes >> 20} MiB"
