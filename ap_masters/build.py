@@ -118,6 +118,8 @@ def build(
     started = clock()
     _announce(the_plan, on_progress)
     if not _has_jobs(the_plan):
+        if index.is_outdated(the_plan.library, settings.library.index_path):
+            _write_index(the_plan.library, settings)
         outcomes = [Outcome(step=step, state=JobState.SKIPPED) for step in the_plan.steps]
         return _report(the_plan, engine, outcomes, started, clock)
     with lock.library_lock(the_plan.library) as turn:
@@ -125,7 +127,7 @@ def build(
             the_plan = replan()
             _announce(the_plan, on_progress)
         run = _Run(the_plan, settings, engine, on_progress, clock, started)
-        with _work_folder(the_plan.library, started) as work:
+        with store.work_of_a_run(the_plan.library, stamp(started)) as work:
             run.log.write(run_log.head(the_plan, engine.name, started))
             with run.told():
                 outcomes = [outcome for stage in the_plan.stages for outcome in run.stage(stage, work)]
@@ -170,16 +172,6 @@ def _write_index(library: Path, settings: Settings) -> None:
         index.write_index(library, settings.library.index_path)
     except (LibraryError, UsageError) as error:
         log.warning("%s. Run `ap-masters library index` once that is mended", error)
-
-
-@contextmanager
-def _work_folder(library: Path, started: datetime) -> Iterator[Path]:
-    store.clear(library / store.WORK)  # the lock is ours: whatever is there was left by a run that was killed
-    folder = store.work_folder(library, stamp(started))
-    try:
-        yield folder
-    finally:
-        store.clear(folder)
 
 
 class _Run:
@@ -358,7 +350,8 @@ class _Run:
         log_path = None if self.log.broken else self.log.path.relative_to(self.library).as_posix()
         script = self._in_library(result.script) if result.script else None
         record = record.model_copy(update={"log": log_path, "script": script, "warnings": (*record.warnings, *notes)})
-        record = with_labels_of(self.known, step.supersedes, record)
+        replaced = step.supersedes or store.moved_from(self.library, step.output, self.settings.library.record_suffix)
+        record = with_labels_of(self.known, replaced, record)
         record = examine(record, result.path, self.library, self.known, self.settings)
         output = step.output
         if record.status is MasterStatus.QUARANTINED:

@@ -4,12 +4,13 @@ import hashlib
 import os
 import re
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import Final
 
 from ap_masters.errors import UsageError
 from ap_masters.model import HOUSEKEEPING, RECORD_SCHEMA
-from ap_masters.moving import LONGEST_PATH, take_place, takes_long_paths
+from ap_masters.moving import LONGEST_PATH, remove, take_place, takes_long_paths
 
 # How files of images begin.
 FITS_MAGIC: Final = b"SIMPLE"
@@ -19,7 +20,7 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 _HEAD: Final = 1024  # bytes in which a text says who wrote it
 _KEPT_SUFFIXES: Final = {".xrs", ".toml"}  # records, or what users have stashed as such, and settings
 _ADDED_TO_PARTS: Final = 16  # characters at most, see ``part_of``
-_PART_NAME: Final = re.compile(r"\..+\.\d+\.part", re.DOTALL)
+_PART_NAME: Final = re.compile(r"\..+\.(\d{1,9})\.part", re.DOTALL)
 
 
 def longest_path() -> int | None:
@@ -42,6 +43,16 @@ def is_part(path: Path) -> bool:
     return _PART_NAME.fullmatch(path.name) is not None
 
 
+def clear_parts(root: Path) -> None:
+    """Remove what killed runs have left of files, anywhere below ``root`` but in its housekeeping."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name != HOUSEKEEPING.name]
+        for path in map(Path(folder).joinpath, names):
+            if is_part(path):
+                with suppress(OSError):
+                    remove(path)
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace ``path`` by ``text`` in one step, so that a reader never sees half of it.
 
@@ -50,10 +61,16 @@ def write_text(path: Path, text: str) -> None:
     """
     if begins_as_image(path):
         raise UsageError(f"{path}: is an image, and no text replaces one; choose another name")
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace ``path`` by ``data`` in one step, whatever stands there. Raises OSError that names ``path``."""
+    _clear_parts(path)
     part = part_of(path)
     try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         take_place(part, path)
@@ -62,6 +79,17 @@ def write_text(path: Path, text: str) -> None:
     finally:
         with suppress(OSError):  # a disk that can only be read refuses to remove what is not there, too
             part.unlink(missing_ok=True)  # still there after Ctrl-C, or where the disk is full
+
+
+def _clear_parts(path: Path) -> None:
+    """Remove what killed runs have left of a file; a process that lives may be writing its own."""
+    for part in path.parent.glob(f".{escape(path.name)}.*.part"):
+        if found := _PART_NAME.fullmatch(part.name):
+            from psutil import pid_exists  # there is hardly ever one to ask for
+
+            if not pid_exists(int(found[1])):
+                with suppress(OSError):
+                    part.unlink()
 
 
 def write_named(path: Path, text: str, *, known_by: str | None = None, overwrite: bool = False) -> None:

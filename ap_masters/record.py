@@ -18,7 +18,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from ap_masters import __version__
 from ap_masters.errors import RecordError, reason_of
-from ap_masters.files import write_text
+from ap_masters.files import write_bytes, write_text
 from ap_masters.model import (
     RECORD_SCHEMA,
     Calibration,
@@ -392,7 +392,7 @@ def written(record: Record, path: Path) -> Iterator[None]:
             if before is None:
                 remove(path)
             else:
-                path.write_bytes(before)
+                write_bytes(path, before)
         raise
 
 

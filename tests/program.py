@@ -44,11 +44,13 @@ def program(capsys: pytest.CaptureFixture[str]) -> Run:
 def left_running() -> set[int]:
     """Return the processes below this one that live.
 
-    Not that which multiprocessing starts with the first spawned process, in whatever test, and keeps to the end.
+    Not those which multiprocessing starts with the first process of its own, in whatever test, and keeps to the end.
     """
     found = set()
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if child.status() != psutil.STATUS_ZOMBIE and not any("resource_tracker" in p for p in child.cmdline()):
+            if child.status() != psutil.STATUS_ZOMBIE and not any(
+                "resource_tracker" in p or "forkserver" in p for p in child.cmdline()
+            ):
                 found.add(child.pid)
     return found

@@ -16,6 +16,7 @@ from ap_masters.engines import Engine
 from ap_masters.engines.numpy import NumpyEngine
 from ap_masters.errors import NothingToDo
 from ap_masters.library.status import label, quarantine
+from ap_masters.library.store import way_made
 from ap_masters.model import Action, ImageFormat, Job, JobResult, JobState, OnProgress, Plan, Progress
 from ap_masters.survey import survey
 from tests.builders import noisy, write_frame
@@ -76,6 +77,23 @@ def cut(path: Path) -> bytes:
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     return whole
+
+
+def test_labels_stay_where_a_rebuild_was_killed_before_the_new_master_stood(tmp_path: Path) -> None:
+    """The old one is out of the way by then, and the next build knows it."""
+    library = tmp_path / "library"
+    (first,) = run(darks(tmp_path / "night", 5), library).outcomes
+    assert first.master is not None
+    output, now = first.master.relative_to(library), datetime(2026, 3, 2, tzinfo=UTC)
+    label(library, output, add=["interim"], now=now)
+    with pytest.raises(KeyboardInterrupt), way_made(library, output, now=now):
+        raise KeyboardInterrupt
+
+    (again,) = run(darks(tmp_path / "night", 6), library).outcomes
+
+    assert again.record is not None
+    assert again.record.labels == ("interim",)
+    assert again.record.supersedes is not None
 
 
 def test_a_frame_that_is_still_damaged_rebuilds_nothing(tmp_path: Path) -> None:
@@ -367,6 +385,21 @@ def test_frames_may_lie_inside_the_library(tmp_path: Path) -> None:
 
 
 # --- what fails beside the masters ------------------------------------------------------------------------
+
+
+def test_a_build_that_was_killed_before_it_wrote_the_index_writes_it_the_next_time(tmp_path: Path) -> None:
+    """Nothing is left to build by then; an index that is right is not touched."""
+    night, library = darks(tmp_path / "night"), tmp_path / "library"
+    run(night, library)
+    index = library / "calibration-index.json"
+    right, written = index.read_bytes(), index.stat().st_mtime_ns
+
+    assert run(night, library).exit_code == 0
+    assert index.stat().st_mtime_ns == written
+
+    index.write_bytes(b"{}")
+    assert run(night, library).exit_code == 0
+    assert index.read_bytes() == right
 
 
 def test_a_log_that_cannot_be_written_costs_no_master(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -102,7 +102,7 @@ def import_masters(
         screen.table(("action", "master", "in the library", "why"), rows)
         if not apply:
             screen.line("Nothing was done; --apply does it")
-    if any(item.action in {"imported", "quarantined"} for item in report.items):
+    if any(item.action in {"imported", "quarantined", "already there"} for item in report.items) and apply:
         _index(screen, loaded, library)
     raise typer.Exit(report.exit_code)
 
@@ -161,7 +161,7 @@ def prune(
     if screen.json:
         screen.document("library prune", prune=result)
         raise typer.Exit(result.exit_code)
-    shown = [frame for frame in result.frames if screen.verbose or frame.verdict in {"droppable", "dropped"}]
+    shown = [frame for frame in result.frames if screen.verbose or frame.verdict in {"droppable", "dropped", "failed"}]
     screen.table(("verdict", "frame", "why"), [(frame.verdict, str(frame.path), frame.detail) for frame in shown])
     screen.line(numbers(result.counts) or "no frame on record")
     size = f"{result.freed_bytes >> 20} MiB"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Literal
 from ap_masters import layouts
 from ap_masters import record as records
 from ap_masters.config import QualitySettings
-from ap_masters.errors import ApMastersError, AttentionNeeded, LibraryError, RecordError
+from ap_masters.errors import ApMastersError, AttentionNeeded, LibraryError, RecordError, reason_of
 from ap_masters.files import original_first, sha256
 from ap_masters.library import foreign, store
 from ap_masters.library.copying import copy_verified
@@ -82,22 +83,18 @@ def import_masters(
     _refuse_nesting(source, library)
     items = sorted(_plan(source, library, layout), key=lambda item: item.source)
     if apply:
-        with library_lock(library):
-            work = store.work_folder(library, f"import-{stamp(now)}")
-            try:
-                take = partial(
-                    _take,
-                    root=source,
-                    library=library,
-                    work=work,
-                    now=now,
-                    suffix=suffix,
-                    layout=layout,
-                    quality=quality or QualitySettings(),
-                )
-                items = [take(item) if item.action == "import" else item for item in items]
-            finally:
-                store.clear(work)
+        with library_lock(library), store.work_of_a_run(library, f"import-{stamp(now)}") as work:
+            take = partial(
+                _take,
+                root=source,
+                library=library,
+                work=work,
+                now=now,
+                suffix=suffix,
+                layout=layout,
+                quality=quality or QualitySettings(),
+            )
+            items = [take(item) if item.action == "import" else item for item in items]
     return ImportReport(source=source, library=library, items=tuple(items), applied=apply)
 
 
@@ -211,13 +208,20 @@ def _take(
             return item.model_copy(update={"action": "conflict", "detail": "another master stands there"})
         store.publish(copy, record, library, output, now=now, suffix=suffix, reason=None)
     except (ApMastersError, OSError, ValueError) as error:
-        return item.model_copy(update={"action": "failed", "detail": one_line(str(error))})
+        return item.model_copy(update={"action": "failed", "detail": one_line(_told(error))})
     finally:
-        remove(copy, missing_ok=True)
+        with suppress(OSError):  # it goes with the work folder
+            remove(copy, missing_ok=True)
     action = "quarantined" if record.status is MasterStatus.QUARANTINED else "imported"
     refusals = "; ".join(f.message for f in record.findings if f.severity == "refuse")
     detail = one_line("; ".join(filter(None, (item.detail, refusals))))
     return item.model_copy(update={"action": action, "output": output.as_posix(), "detail": detail})
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError):  # of a file in the making, whose name means nothing to a user
+        return f"{reason_of(error)}: look at this file, and at the library's free space and permissions"
+    return str(error)
 
 
 def _record(

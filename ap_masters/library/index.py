@@ -14,9 +14,9 @@ from pydantic_core import to_json as to_json_bytes
 from ap_masters.errors import LibraryError, reason_of
 from ap_masters.files import write_named, write_text
 from ap_masters.library.entries import Entry
-from ap_masters.library.lock import library_lock
+from ap_masters.library.lock import TURN, library_lock
 from ap_masters.library.notes import MirrorNote, read_mirror_notes
-from ap_masters.library.places import refuse_part
+from ap_masters.library.places import refuse_part, whole_of
 from ap_masters.library.scan import Problem, Scan, scan
 from ap_masters.model import Noun
 from ap_masters.quality import DarkSeries, Doubling, dark_series, doublings
@@ -91,6 +91,21 @@ def write_index(library: Path, path: Path | None = None, *, overwrite: bool = Fa
                 f"{error.filename or markdown_path}: the index cannot be written: {reason_of(error)}"
             ) from error
     return index
+
+
+def is_outdated(library: Path, path: Path | None = None) -> bool:
+    """Say whether a library has an index of before, or none: a run was killed when its masters stood, or had no room.
+
+    ``path`` as in ``write_index``. Of a folder where this program was never at work it says no.
+    """
+    if whole_of(library) is not None or not (library / TURN).exists():
+        return False
+    home = _home(library)
+    index = build_index(scan(library), library / (path or home or _MARKDOWN_NAME), home)
+    try:
+        return index.json_path.read_text(encoding="utf-8") != to_json(index)
+    except (OSError, UnicodeDecodeError):
+        return True
 
 
 def _home(library: Path) -> Path | None:

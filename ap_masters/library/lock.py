@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ap_masters.errors import LibraryError, LibraryNotWritable, reason_of
+from ap_masters.files import clear_parts
 from ap_masters.model import HOUSEKEEPING
 
 log = logging.getLogger(__name__)
@@ -58,17 +59,20 @@ def turn(library: Path) -> str:
 
 
 def _take_turn(library: Path) -> str:
-    """Return whose turn it was; one that was killed in its turn has left the library to be looked at anew."""
+    """Return whose turn it was; where that one was killed, tidy up after it: the library is to be looked at anew."""
     before = _read_turn(library)
     _write_turn(library, _AT_WORK)
+    if before == _AT_WORK:
+        clear_parts(library)
     return before
 
 
 def _read_turn(library: Path) -> str:
     try:
-        return (library / TURN).read_text(encoding="ascii", errors="replace").strip()
+        word = (library / TURN).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
+    return word or _AT_WORK  # empty where a program died, or had no room, as it wrote
 
 
 def _write_turn(library: Path, word: str) -> None:

@@ -29,7 +29,7 @@ from ap_masters.errors import (
     UsageError,
     reason_of,
 )
-from ap_masters.files import is_part, sha256, write_text
+from ap_masters.files import clear_parts, is_part, sha256, write_text
 from ap_masters.images import is_image_name
 from ap_masters.library import store
 from ap_masters.library.contents import Contents
@@ -137,7 +137,7 @@ def mirror(
             run.files += [*run.follow_moves(), *run.kept]
         finally:
             run.keep()  # also when it is interrupted: what was copied need not be read again
-        _clear_halves(target)
+        clear_parts(target)  # it is locked, so that none is being written
         extra = sum(1 for path in _files(target) if not (library / path).exists())
     notes = [
         MirrorNote(target=str(target), path=f.path, detail=f.detail)
@@ -197,13 +197,13 @@ class _Run:
         if not copy.exists():
             return self._copy(name, source, copy, "copied")
         known = self.copied.get(name)
-        if known is None:
+        if known is None or not self._is_intact(copy, known):
             digest = sha256(copy)
-            if digest != sha256(source):
+            if digest == sha256(source):  # killed before it was noted, or put there by somebody else
+                self._remember(name, copy, digest)
+                return Copy(path=name, action="adopted")
+            if known is None:
                 return Copy(path=name, action="mismatch", detail="another file of this name stood there before")
-            self._remember(name, copy, digest)
-            return Copy(path=name, action="adopted")
-        if not self._is_intact(copy, known):
             return self._mismatch(name, source, copy)
         if self._is_current(source, known):
             return Copy(path=name, action="up to date")
@@ -369,16 +369,6 @@ def _read_state(target: Path) -> dict[str, _Copied]:
                 line = _LINE.validate_json(text)
                 copied[line.path] = line.copied
     return copied
-
-
-def _clear_halves(target: Path) -> None:
-    """Remove what killed mirrors have left of files; the target is locked, so that none is being written."""
-    for folder, folders, names in os.walk(target):
-        folders[:] = [name for name in folders if name != HOUSEKEEPING.name]
-        for path in map(Path(folder).joinpath, names):
-            if is_part(path):
-                with suppress(OSError):
-                    remove(path)
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -54,29 +54,34 @@ def publish(
         if fresh:
             record = candidates.proved(record, library / source, library, settings or Settings())
         home = _home(source, record, library, suffix)
-        if home != source:
-            store.require_movable(library / source, suffix)
-        before = store.make_way(library, home, now=now, suffix=suffix) if home != source else None
-        superseded = before.relative_to(library).as_posix() if before else None
-        event = Event(at=now, status=MasterStatus.PUBLISHED, reason=reason)
-        final = _with_event(record, event).model_copy(
+        published = _with_event(record, Event(at=now, status=MasterStatus.PUBLISHED, reason=reason))
+        if home == source:
+            records.write(published, records.record_path(library / source, suffix))
+            change = _change(home, source, published)
+        else:
+            change = _brought_home(library, source, home, published, now, suffix)
+    findings = tuple(f"{f.severity}: {f.message}" for f in record.findings) if fresh else ()
+    return change.model_copy(update={"findings": findings})
+
+
+def _brought_home(library: Path, source: Path, home: Path, record: Record, now: datetime, suffix: str) -> Change:
+    """Move a master with its record to the place it was made for; the record first, so that it is never without one."""
+    store.require_movable(library / source, suffix)
+    target = store.place(library, home)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with store.way_made(library, home, now=now, suffix=suffix) as before:
+        is_another = before is not None and before != library / source  # a killed run may have left its record here
+        superseded = before.relative_to(library).as_posix() if before and is_another else None
+        final = record.model_copy(
             update={
                 "master": record.master.model_copy(update={"name": home.name}),
                 "supersedes": superseded or record.supersedes,
             }
         )
-        target = store.place(library, home)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # The record first: a master that is in sight has one, whenever this is interrupted.
-        told = records.record_path(target, suffix)
-        if home == source:
-            records.write(final, told)
-        else:
-            with records.written(final, told):
-                take_place(library / source, target)
-            remove(records.record_path(library / source, suffix), missing_ok=True)
-    findings = tuple(f"{f.severity}: {f.message}" for f in final.findings) if fresh else ()
-    return _change(home, source, final, superseded).model_copy(update={"findings": findings})
+        with records.written(final, records.record_path(target, suffix)):
+            take_place(library / source, target)
+    remove(records.record_path(library / source, suffix), missing_ok=True)
+    return _change(home, source, final, superseded)
 
 
 def quarantine(

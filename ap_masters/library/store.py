@@ -1,22 +1,29 @@
 """How a master enters and leaves its place in the library: whole or not at all, and never over another."""
 
+import logging
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from glob import escape
 from pathlib import Path
 from typing import Final
 
 from ap_masters import images
 from ap_masters import record as records
 from ap_masters.errors import LibraryError, RecordError, reason_of
-from ap_masters.files import sha256
+from ap_masters.files import sha256, write_bytes
 from ap_masters.model import HOUSEKEEPING, QUARANTINE, SUPERSEDED, MasterStatus
 from ap_masters.moving import LONGEST_PATH, remove, take_place, takes_long_paths
 from ap_masters.record import Event, Record
 from ap_masters.stamps import stamps
 
+log = logging.getLogger(__name__)
+
 WORK = HOUSEKEEPING / "work"
+_REPLACED: Final = "another master took its place"
+_GONE: Final = "its master was not there any more, and another took its place"
 _ADDED: Final = 60  # characters at most, by which a path below superseded/ and a part of a file are longer
 
 
@@ -35,25 +42,24 @@ def publish(
     A master that stands there already, in whatever format, is moved to ``superseded/`` first, with its record. The
     record is written before the master appears, so a master is never seen without one; both appear by one rename each.
     ``reason`` goes into its history, unless that tells it already. ``work`` must be on the library's file
-    system. Raises LibraryError with what to do; then the new master is still at ``work`` and the old one in one
-    of its two places.
+    system. Raises LibraryError with what to do; then the new master is still at ``work``, and the old one in use.
     """
     target = place(library, output)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        previous = make_way(library, output, now=now, suffix=suffix)
-        events = () if reason is None else (Event(at=now, status=record.status, reason=reason),)
-        final = record.model_copy(
-            update={
-                "master": record.master.model_copy(
-                    update={"name": target.name, "size": work.stat().st_size, "sha256": sha256(work)}
-                ),
-                "supersedes": previous.relative_to(library).as_posix() if previous else record.supersedes,
-                "history": (*record.history, *events),
-            }
-        )
-        records.write(final, records.record_path(target, suffix))
-        take_place(work, target)
+        with way_made(library, output, now=now, suffix=suffix) as previous:
+            events = () if reason is None else (Event(at=now, status=record.status, reason=reason),)
+            final = record.model_copy(
+                update={
+                    "master": record.master.model_copy(
+                        update={"name": target.name, "size": work.stat().st_size, "sha256": sha256(work)}
+                    ),
+                    "supersedes": previous.relative_to(library).as_posix() if previous else record.supersedes,
+                    "history": (*record.history, *events),
+                }
+            )
+            with records.written(final, records.record_path(target, suffix)):
+                take_place(work, target)
     except OSError as error:
         raise LibraryError(
             f"{target}: the master could not be put into the library ({reason_of(error)}). "
@@ -95,26 +101,71 @@ def sharing(master: Path) -> list[Path]:
     return sorted(path for path in there if images.is_image_name(path) and records.shared_name(path) == name)
 
 
-def make_way(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path | None:
-    """Free the place ``library / output``; return where the master went that stood there, if one did.
+@contextmanager
+def way_made(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Iterator[Path | None]:
+    """Free the place ``library / output`` for the block; yield where the master went that stood there, if one did.
 
-    The record of one that is gone is kept all the same: it proves that master, should it come back.
+    It is put back where the block fails (OSError). Its record stays in its place, for the block to replace: by that
+    the next run knows it where this one is killed. The record of one that is gone is kept all the same: it proves that
+    master, should it come back.
     """
-    if before := master_at(library, output):
-        return supersede(library, before, now=now, suffix=suffix)
+    before = master_at(library, output)
+    if before is None:
+        yield _left_alone(library, output, now, suffix)
+        return
+    master, new = place(library, before), _free(library / SUPERSEDED / before, now, suffix)
+    _copy_record(master, new, Event(at=now, status=MasterStatus.SUPERSEDED, reason=_REPLACED), suffix)
+    try:
+        take_place(master, new)
+        yield new
+    except OSError:
+        _move_back(new, master, suffix)
+        raise
+
+
+def moved_from(library: Path, output: Path, suffix: str = ".xrs") -> Path | None:
+    """Return where in the library the master went that a killed run moved from ``output``, with none in its place."""
+    found = _elsewhere(library, output, suffix)
+    return found if found is not None and found.is_relative_to(SUPERSEDED) else None
+
+
+def _left_alone(library: Path, output: Path, now: datetime, suffix: str) -> Path | None:
+    """See to a record whose master is not beside it; return where that went, if another was to take its place."""
     master = place(library, output)
-    if records.record_path(master, suffix).exists():
-        new = _free(library / SUPERSEDED / output, now, suffix)
-        event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="its master was gone, and another took its place")
-        _copy_record(master, new, event, suffix)
-        remove(records.record_path(master, suffix))
+    if not records.record_path(master, suffix).exists():
+        return None
+    if _elsewhere(library, output, suffix) is None:
+        event = Event(at=now, status=MasterStatus.SUPERSEDED, reason=_GONE)
+        _copy_record(master, _free(library / SUPERSEDED / output, now, suffix), event, suffix)
+    moved = moved_from(library, output, suffix)
+    return library / moved if moved else None
+
+
+def _elsewhere(library: Path, output: Path, suffix: str) -> Path | None:
+    """Return where in the library the master stands, with a record of its own, that the record at ``output`` tells of.
+
+    A run that was killed between two renames has left the one at ``output``.
+    """
+    own = records.record_path(output, suffix)
+    home = output.relative_to(QUARANTINE) if output.is_relative_to(QUARANTINE) else output
+    homes = (records.record_path(each, suffix) for each in (home, QUARANTINE / home))
+    aside = (library / SUPERSEDED / output.parent).glob(f"{escape(own.stem)}_*{suffix}")
+    others = (*(library / each for each in homes if each != own), *sorted(aside))
+    try:
+        digest = records.read(library / own).master.sha256
+        for record in filter(Path.exists, others):
+            told = records.read(record).master
+            if digest is not None and told.sha256 == digest and record.with_name(told.name).exists():
+                return record.with_name(told.name).relative_to(library)
+    except RecordError as error:  # of one that cannot be read nobody can tell
+        log.debug("%s", error)
     return None
 
 
 def supersede(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``library / output`` and its record to ``superseded/``; return its new place."""
     new = _free(library / SUPERSEDED / output, now, suffix)
-    event = Event(at=now, status=MasterStatus.SUPERSEDED, reason="another master took its place")
+    event = Event(at=now, status=MasterStatus.SUPERSEDED, reason=_REPLACED)
     _move(place(library, output), new, event, suffix)
     return new
 
@@ -135,9 +186,9 @@ def require_movable(master: Path, suffix: str = ".xrs") -> None:
 def quarantine(library: Path, output: Path, reason: str, *, now: datetime, suffix: str = ".xrs") -> Path:
     """Move the master at ``library / output`` and its record to the same path under ``quarantine/``."""
     new = library / QUARANTINE / output
-    make_way(library, QUARANTINE / output, now=now, suffix=suffix)
     event = Event(at=now, status=MasterStatus.QUARANTINED, reason=reason)
-    _move(place(library, output), new, event, suffix)
+    with way_made(library, QUARANTINE / output, now=now, suffix=suffix):
+        _move(place(library, output), new, event, suffix)
     return new
 
 
@@ -153,8 +204,11 @@ def _move(master: Path, new: Path, event: Event, suffix: str) -> None:
 
 
 def _move_back(new: Path, master: Path, suffix: str) -> None:
+    """Undo the move of a master, and of its record; never over another one."""
     with suppress(OSError):
         if new.exists():
+            if master.exists():
+                return
             take_place(new, master)
         remove(records.record_path(new, suffix), missing_ok=True)
 
@@ -166,7 +220,7 @@ def _copy_record(master: Path, new: Path, event: Event, suffix: str) -> None:
         try:
             told = records.read(old_record)
         except RecordError:
-            shutil.copyfile(old_record, new_record)  # a console log or a broken record goes along as it is
+            write_bytes(new_record, old_record.read_bytes())  # a console log or a broken record goes along as it is
         else:
             renamed = told.master.model_copy(update={"name": new.name})
             update = {"status": event.status, "master": renamed, "history": (*told.history, event)}
@@ -190,6 +244,17 @@ def work_folder(library: Path, stamp: str) -> Path:
             "or mend its permissions"
         ) from error
     return folder
+
+
+@contextmanager
+def work_of_a_run(library: Path, stamp: str) -> Iterator[Path]:
+    """Give a work folder to who holds the library's lock; it is gone afterwards. Raises LibraryError."""
+    clear(library / WORK)  # nobody else is at work: whatever is there was left by a run that was killed
+    folder = work_folder(library, stamp)
+    try:
+        yield folder
+    finally:
+        clear(folder)
 
 
 def clear(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ap_masters import images
 from ap_masters.errors import ImageError
+from ap_masters.files import write_bytes
 from ap_masters.library.places import whole_of
 from ap_masters.model import HOUSEKEEPING, ROBUST_SIGMA
 
@@ -49,9 +50,7 @@ def preview(library: Path, path: str, digest: str | None) -> bytes | None:
 def _keep(path: Path, picture: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_bytes(picture)
-        part.replace(path)
+        write_bytes(path, picture)
     except OSError as error:  # a library on a read-only share
         log.debug("%s: not kept: %s", path, error)
 

@@ -9,6 +9,7 @@ import pytest
 from tests.builders import write_frame
 from tests.cli.conftest import Run
 from tests.nights import shoot
+from tests.refusals import hold
 
 
 @pytest.fixture
@@ -288,6 +289,20 @@ def test_import_shows_first_and_then_does(run: Run, small_library: Path, tmp_pat
     assert run("library", "audit", target).code == 0
 
 
+def test_an_import_that_was_killed_before_it_wrote_the_index_writes_it_the_next_time(
+    run: Run, small_library: Path, tmp_path: Path
+) -> None:
+    """All masters are there already by then."""
+    target = tmp_path / "imported"
+    run("library", "import", small_library / "master", target, "--apply")
+    index = target / "calibration-index.json"
+    before = index.read_bytes()
+    index.unlink()
+
+    assert run("library", "import", small_library / "master", target, "--apply").code == 0
+    assert index.read_bytes() == before
+
+
 def test_mirror_answers_a_timer(run: Run, library: Path, tmp_path: Path) -> None:
     """S0-30, S0-31: a copy, verified; a changed byte in it is a mismatch that is not written over."""
     target = tmp_path / "nas"
@@ -344,6 +359,27 @@ def test_prune_lists_and_keeps_what_is_needed(run: Run, library: Path, small_nig
     assert done.code == 0
     assert done.out.startswith("74 needed")
     assert all(path.is_file() for path in small_night.rglob("*.fits"))
+
+
+def test_prune_names_the_frames_that_it_could_not_delete(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the reason, and without being asked to say more."""
+    for night in ("old", "new"):
+        for i in range(4):
+            date = f"2025-01-{6 if night == 'new' else 5:02}T20:{i:02}:00"
+            write_frame(tmp_path / night / f"{night}_{i}.fits", DATE_OBS=date)
+        assert run("build", tmp_path / night, tmp_path / "library", "--engine", "numpy").code == 0
+    held = tmp_path / "old" / "old_2.fits"
+    hold(monkeypatch, held)
+
+    done = run("library", "prune", tmp_path / "library", "--apply")
+
+    assert done.code == 8
+    assert [line.split(maxsplit=2) for line in done.out.splitlines() if line.startswith("failed")] == [
+        ["failed", str(held), "it is open in another program"]
+    ]
+    assert [path.name for path in (tmp_path / "old").iterdir()] == [held.name]
 
 
 def test_a_library_that_is_not_there_is_a_slip(run: Run, tmp_path: Path) -> None:

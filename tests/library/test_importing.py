@@ -1,5 +1,6 @@
 """Masters of any origin come into the library as verified copies; the source is only read."""
 
+import errno
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from ap_masters.config import QualitySettings
 from ap_masters.errors import LibraryError
 from ap_masters.files import sha256
 from ap_masters.images import write_image
+from ap_masters.library import store
 from ap_masters.library.audit import audit
 from ap_masters.library.importing import ImportReport, import_masters
 from ap_masters.library.scan import scan
@@ -88,6 +90,36 @@ def test_importing_twice_adds_nothing(source: Path, tmp_path: Path) -> None:
 
     assert again.count("already there") == 3
     assert tree(library) == before
+
+
+def test_what_a_killed_import_has_left_is_cleared_away(source: Path, tmp_path: Path) -> None:
+    """A copy that was never published is as large as a master."""
+    library = tmp_path / "library"
+    left = store.work_folder(library, "import-20260301_200000") / "MasterDark_300s.xisf"
+    left.write_bytes(b"half")
+
+    import_masters(source, library, now=LATER, apply=True)
+
+    assert not left.exists()
+
+
+def test_a_library_without_room_is_told_with_what_to_do(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file in the making its name would tell nothing, and the source is as it was."""
+    before = tree(source)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        report = import_masters(source, tmp_path / "library", now=LATER, apply=True)
+
+    assert {(item.action, item.detail) for item in report.items} == {
+        ("failed", "No space left on device: look at this file, and at the library's free space and permissions")
+    }
+    assert (report.exit_code, tree(source)) == (8, before)
 
 
 def test_a_record_comes_along(tmp_path: Path) -> None:

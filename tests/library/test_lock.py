@@ -9,7 +9,7 @@ import pytest
 
 from ap_masters.errors import LibraryError
 from ap_masters.library.audit import audit
-from ap_masters.library.lock import library_lock, turn
+from ap_masters.library.lock import TURN, library_lock, turn
 from ap_masters.library.mirror import mirror
 from ap_masters.library.scan import scan
 from ap_masters.model import MasterStatus
@@ -104,6 +104,31 @@ def test_a_library_that_cannot_be_locked_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(LibraryError, match="cannot be made"), library_lock(tmp_path / "library"):
         pass
+
+
+def test_a_program_that_died_while_it_left_its_word_was_at_work(tmp_path: Path) -> None:
+    """Its file is empty then: whoever planned meanwhile plans anew."""
+    with library_lock(tmp_path):
+        planned = turn(tmp_path)
+    (tmp_path / TURN).write_bytes(b"")
+
+    with library_lock(tmp_path) as before:
+        assert before != planned
+
+
+def test_what_a_program_that_was_killed_has_left_is_cleared_away_by_the_next(tmp_path: Path) -> None:
+    """Also of a file that is never written again, as a record is that has the time in its name."""
+    part = tmp_path / "superseded" / ".masterDark_20260301_120000.xrs.4711.part"
+    part.parent.mkdir()
+    part.write_bytes(b"half")
+    with library_lock(tmp_path):
+        pass
+    with library_lock(tmp_path):
+        assert part.exists()  # nobody was killed
+    (tmp_path / TURN).write_text("at work", encoding="ascii")
+
+    with library_lock(tmp_path):
+        assert not part.exists()
 
 
 def test_every_turn_leaves_a_word_of_its_own(tmp_path: Path) -> None:

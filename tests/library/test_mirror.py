@@ -279,6 +279,19 @@ def test_what_changes_after_a_mirror_was_killed_follows(library: Path, target: P
     assert tree(target) == tree(library)
 
 
+def test_a_copy_that_was_updated_and_not_noted_any_more_is_one(library: Path, target: Path) -> None:
+    """A mirror that is killed between a copy and its line in the journal has written what the library holds."""
+    mirror(library, target)
+    shelve(library, OUTPUT, seed=1)
+    shutil.copy2(library / OUTPUT, target / OUTPUT)
+
+    report = mirror(library, target)
+
+    assert (report.exit_code, tree(target)) == (0, tree(library))
+    assert [file.path for file in report.files if file.action == "adopted"] == [OUTPUT]
+    assert actions(mirror(library, target)) == {"up to date"}
+
+
 def test_a_line_that_was_cut_short_by_a_kill_is_passed_over(library: Path, target: Path) -> None:
     """What it would have told is compared anew."""
     kill_after(2, library, target)

@@ -9,7 +9,7 @@ import pytest
 
 from ap_masters import record as records
 from ap_masters.errors import LibraryError
-from ap_masters.files import sha256
+from ap_masters.files import part_of, sha256
 from ap_masters.library import store
 from ap_masters.library.audit import audit
 from ap_masters.model import QUARANTINE, SUPERSEDED, FrameType, Grade, GroupKey, MasterStatus, Recipe
@@ -18,6 +18,10 @@ from tests.refusals import hold
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OUTPUT = Path("master") / "masterDark é 300.xisf"
+
+
+class Killed(BaseException):
+    """What nothing catches, so that a run breaks off here."""
 
 
 def make_record(status: MasterStatus = MasterStatus.PUBLISHED) -> Record:
@@ -146,12 +150,44 @@ def test_no_way_into_a_place_loses_the_record_there(tmp_path: Path) -> None:
     (tmp_path / OUTPUT).unlink()
     (old,) = (tmp_path / SUPERSEDED).rglob("*.xisf")
 
-    assert store.make_way(tmp_path, OUTPUT, now=NOW) is None
+    with store.way_made(tmp_path, OUTPUT, now=NOW) as before:
+        assert before is None
 
     assert old.exists()
     kept = [records.read(path).master.sha256 for path in (tmp_path / SUPERSEDED).rglob("*.xrs")]
     assert lost in kept
-    assert not records.record_path(tmp_path / OUTPUT).exists()
+
+
+@pytest.mark.parametrize("full", ["record", "master"])
+def test_a_disk_that_fails_while_a_master_is_replaced_leaves_the_old_one_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    """What was moved out of the way is put back with its record, so that matching finds it as before."""
+    old = store.publish(work_master(tmp_path, b"first"), make_record(), tmp_path, OUTPUT, now=NOW)
+    record = records.record_path(old).read_bytes()
+    store.clear(tmp_path / store.WORK)
+    new = work_master(tmp_path, b"second")
+    hold(monkeypatch, new if full == "master" else part_of(records.record_path(old)))
+
+    with pytest.raises(LibraryError, match="could not be put into the library"):
+        store.publish(new, make_record(), tmp_path, OUTPUT, now=NOW)
+
+    assert (old.read_bytes(), records.record_path(old).read_bytes()) == (b"first", record)
+    assert [path for path in (tmp_path / SUPERSEDED).rglob("*") if path.is_file()] == []
+
+
+def test_a_master_that_a_killed_run_moved_out_of_the_way_is_the_one_that_is_replaced(tmp_path: Path) -> None:
+    """Its record still stands in its place: the next run tells where the master went, and keeps no second record."""
+    store.publish(work_master(tmp_path, b"first"), make_record(), tmp_path, OUTPUT, now=NOW)
+    store.clear(tmp_path / store.WORK)
+    with pytest.raises(Killed), store.way_made(tmp_path, OUTPUT, now=NOW):
+        raise Killed
+    (aside,) = (tmp_path / SUPERSEDED).rglob("*.xisf")
+
+    new = store.publish(work_master(tmp_path, b"second"), make_record(), tmp_path, OUTPUT, now=NOW)
+
+    assert records.read(records.record_path(new)).supersedes == aside.relative_to(tmp_path).as_posix()
+    assert list((tmp_path / SUPERSEDED).rglob("*.xrs")) == [records.record_path(aside)]
 
 
 def test_two_masters_superseded_in_one_second_are_both_kept(tmp_path: Path) -> None:
