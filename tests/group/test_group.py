@@ -443,6 +443,26 @@ def test_spellings_are_reported() -> None:
     assert grouping.warnings == ("cameras spelt in 2 ways are kept apart: 'ZWO ASI2600', 'Zwo ASI2600'",)
 
 
+@pytest.mark.parametrize(
+    ("field", "plural"), [("telescope", "telescopes"), ("filter", "filters"), ("readout_mode", "readout modes")]
+)
+def test_spellings_of_other_names_are_reported(field: str, plural: str) -> None:
+    """S2-51: what else has a name and keeps flats apart."""
+    grouping = grouped([frame(n, FLAT, **{field: name}) for n, name in enumerate(["H alpha", "H-Alpha"])])
+
+    assert sizes(grouping) == [1, 1]
+    assert grouping.warnings == (f"{plural} spelt in 2 ways are kept apart: 'H alpha', 'H-Alpha'",)
+
+
+@pytest.mark.parametrize("field", ["telescope", "filter"])
+def test_spellings_that_keep_nothing_apart_are_not_reported(field: str) -> None:
+    """Programs write the wheel's slot and the mount on darks too, which are one group all the same."""
+    grouping = grouped([frame(n, DARK, **{field: name}) for n, name in enumerate(["Dark", "DARK"])])
+
+    assert sizes(grouping) == [2]
+    assert grouping.warnings == ()
+
+
 def test_indi_has_a_word_more_in_the_name_of_a_camera() -> None:
     """N.I.N.A. and ASIAIR write 'ZWO ASI2600MM Pro' for the camera that INDI names so."""
     grouping = grouped([frame(1, camera="ZWO ASI2600MM Pro"), frame(2, camera="ZWO CCD ASI2600MM Pro")])
