@@ -515,7 +515,7 @@ def test_what_gives_two_groups_a_place_each_is_told_whether_they_come_together_o
 ) -> None:
     """The layouts that tell a group from one that has its master already are those that tell the two apart."""
     settings = Settings(match=MatchSettings(allow_uncalibrated=True), layout="masters/{{ type }}")
-    first, second = (make_group(FrameType.FLAT, **{field: value}) for value in values)
+    first, second = (make_group(FrameType.FLAT, 20, **{field: value}) for value in values)
 
     later = only(plan_of(second, holdings=after(plan_of(first, settings=settings)), settings=settings))
     at_once = plan_of(first, second, settings=settings).steps
