@@ -10,7 +10,7 @@ import pytest
 
 from ap_masters import plan
 from ap_masters import record as records
-from ap_masters.config import CountSettings, MatchSettings, RecipeSettings, RecipesSettings, Settings
+from ap_masters.config import CountSettings, GroupSettings, MatchSettings, RecipeSettings, RecipesSettings, Settings
 from ap_masters.model import (
     Action,
     EngineInfo,
@@ -484,6 +484,17 @@ def test_masters_that_pixinsight_would_take_upside_down_are_warned_of(
     step = only(plan_of(make_group(FrameType.DARK, row_order=order), settings=settings, engine=engine))
 
     assert any("bottom-up" in warning for warning in step.warnings) is warned
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_flats_of_many_exposures_are_told_of_what_puts_them_together(mixed: bool) -> None:
+    """C-18: sky flats have an exposure each, so no group is large enough; not where they are together already."""
+    settings = Settings(group=GroupSettings(mixed_exposure_flats=mixed), match=MatchSettings(allow_uncalibrated=True))
+
+    step = only(plan_of(make_group(FrameType.FLAT, 2), settings=settings))
+
+    assert step.action is Action.SKIPPED
+    assert ("--mixed-exposure-flats" in step.reasons[0]) is not mixed
 
 
 def test_a_value_that_differs_by_case_alone_is_not_recommended() -> None:
