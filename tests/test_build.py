@@ -415,7 +415,7 @@ def test_a_library_that_cannot_be_written_is_an_error_that_says_so(night: Path, 
     """A file where the library should be: one clear message, no traceback."""
     (tmp_path / "library").write_text("in the way", encoding="utf-8")
 
-    with pytest.raises(LibraryError, match="library"):
+    with pytest.raises(LibraryError, match="is a file; OUTPUT is the folder"):
         run(night, tmp_path / "library")
 
 

@@ -250,7 +250,7 @@ def test_siril_needs_the_size_of_the_frames(tmp_path: Path) -> None:
     """Without it nobody knows which row is meant."""
     path = write_defects(make_map(), tmp_path / "list", "siril")
 
-    with pytest.raises(UsageError, match="size"):
+    with pytest.raises(UsageError, match="give the size of the frames"):
         read_defects(path)
 
 

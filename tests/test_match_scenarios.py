@@ -158,6 +158,8 @@ def test_s1_09_no_recycling_across_gain_offset_readout_or_set_point(
     ("change", "field"),
     [
         pytest.param({"x_binning": 2, "y_binning": 2}, "binning", id="binning"),
+        pytest.param({"x_binning": 2, "y_binning": 1}, "binning", id="binning of columns alone"),
+        pytest.param({"y_binning": 2}, "binning", id="binning of rows alone"),
         pytest.param({"usb_limit": 40.0}, "USB limit", id="usb"),
         pytest.param({"camera_id": "b"}, "camera id", id="camera id"),
         pytest.param({"camera": "ZWO ASI6200MM Pro"}, "camera", id="camera"),
@@ -277,7 +279,10 @@ def test_s2_26_long_flats_without_dark_flats_are_warned_of(exposure: float, warn
     """Beyond 2 s a dark flat is critical."""
     found = match_flat(flats(exposure=exposure), [make_master(DARK, exposure=exposure)], SETTINGS)
 
+    with_one = match_flat(flats(exposure=exposure), [make_master(DARK_FLAT, exposure=exposure)], SETTINGS)
+
     assert any("deserve dark flats" in warning for warning in found.warnings) is warned
+    assert with_one.warnings == ()
 
 
 def test_s2_29_a_flat_has_the_filter_of_the_light_and_differences_of_the_telescope_are_warned_of() -> None:
@@ -420,6 +425,28 @@ def test_s2_43_a_dark_that_contains_the_bias_is_subtracted_alone() -> None:
     assert flat.calibration is not None and flat.calibration.bias is None
     assert of_light.dark is not None and of_light.bias is None
     assert "contains the bias" in decision(flat.decisions, "bias.xisf").reason
+
+
+def test_the_bias_is_subtracted_from_a_light_where_no_dark_takes_it_along() -> None:
+    """Alone where no dark serves; with the dark where the bias was removed from that."""
+    bias, bare = make_master(BIAS, "bias.xisf"), make_master(DARK, "bare.xisf", calibration_state="B")
+
+    alone, both = match_light(light(), [bias], SETTINGS), match_light(light(), [bias, bare], SETTINGS)
+
+    assert (alone.bias, alone.dark) == (bias, None)
+    assert (both.bias, both.dark, both.scale_dark) == (bias, bare, False)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_dark_of_another_exposure_serves_a_light_only_scaled_and_with_a_bias(allowed: bool) -> None:
+    """S4-19: what is scaled is the dark current alone, and only where the settings allow it."""
+    bias, shorter = make_master(BIAS, "bias.xisf"), make_master(DARK, "shorter.xisf", exposure=120.0)
+    chosen = settings(scale_dark=allowed)
+
+    found, without = match_light(light(), [bias, shorter], chosen), match_light(light(), [shorter], chosen)
+
+    assert (found.bias, found.dark, found.scale_dark) == (bias, shorter if allowed else None, allowed)
+    assert (without.dark, without.scale_dark) == (None, False)
 
 
 def test_s2_57_a_later_dark_flat_is_preferred_to_a_nearer_earlier_one() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ap_masters import plan
 from ap_masters import record as records
-from ap_masters.config import CountSettings, MatchSettings, RecipeSettings, RecipesSettings, Settings
+from ap_masters.config import CountSettings, GroupSettings, MatchSettings, RecipeSettings, RecipesSettings, Settings
 from ap_masters.model import (
     Action,
     EngineInfo,
@@ -239,6 +239,22 @@ def test_a_record_of_before_windows_were_known_is_of_the_same_group() -> None:
     assert only(with_key()).reasons == ("window: unknown -> 320,0",)
     assert only(with_key(x_origin=None, y_origin=None)).action is Action.CONFLICT
     assert only(with_key(x_origin=320, y_origin=None)).action is Action.UP_TO_DATE
+
+
+def test_a_dark_flat_takes_the_place_of_a_dark_of_its_exposure() -> None:
+    """Darks are dark flats once their flats are there: one master under two words, where the path has neither."""
+    settings = Settings(layout="masters/{{ exposure }}")
+    dark, dark_flat = (make_group(kind, exposure=2.0) for kind in (FrameType.DARK, FrameType.DARK_FLAT))
+
+    step = only(plan_of(dark_flat, holdings=after(plan_of(dark, settings=settings)), settings=settings))
+
+    assert step.action is Action.REBUILD
+
+
+@pytest.mark.parametrize("frame_type", [FrameType.BIAS, FrameType.DARK, FrameType.DARK_FLAT])
+def test_from_what_is_no_flat_nothing_is_subtracted(frame_type: FrameType) -> None:
+    """Unless the settings ask for it: a calibrated master is judged, and its record read, as one around zero."""
+    assert job_of(plan_of(make_group(frame_type), make_group(FrameType.FLAT)), frame_type).calibration is None
 
 
 def test_a_master_of_calibrated_frames_says_so_or_is_rebuilt() -> None:
@@ -470,6 +486,17 @@ def test_masters_that_pixinsight_would_take_upside_down_are_warned_of(
     assert any("bottom-up" in warning for warning in step.warnings) is warned
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_flats_of_many_exposures_are_told_of_what_puts_them_together(mixed: bool) -> None:
+    """C-18: sky flats have an exposure each, so no group is large enough; not where they are together already."""
+    settings = Settings(group=GroupSettings(mixed_exposure_flats=mixed), match=MatchSettings(allow_uncalibrated=True))
+
+    step = only(plan_of(make_group(FrameType.FLAT, 2), settings=settings))
+
+    assert step.action is Action.SKIPPED
+    assert ("--mixed-exposure-flats" in step.reasons[0]) is not mixed
+
+
 def test_a_value_that_differs_by_case_alone_is_not_recommended() -> None:
     """A path that holds it would be the same on Windows and macOS."""
     settings = Settings(match=MatchSettings(allow_uncalibrated=True))
@@ -491,6 +518,22 @@ def test_two_groups_on_one_path_are_refused_with_both_named() -> None:
     named = "(ap or anawbpps or playbook or nina or wbpp or siril or livestack)"
     assert all(f"Choose another --layout {named}, or another library" in step.reasons[0] for step in conflicts)
     assert [step.action for step in steps if step.key.type is FrameType.BIAS] == [Action.CREATE]
+
+
+@pytest.mark.parametrize(("field", "values"), [("telescope", ("RedCat 51", "C11")), ("filter", ("L", "Ha"))])
+def test_what_gives_two_groups_a_place_each_is_told_whether_they_come_together_or_later(
+    field: str, values: tuple[str, str]
+) -> None:
+    """The layouts that tell a group from one that has its master already are those that tell the two apart."""
+    settings = Settings(match=MatchSettings(allow_uncalibrated=True), layout="masters/{{ type }}")
+    first, second = (make_group(FrameType.FLAT, 20, **{field: value}) for value in values)
+
+    later = only(plan_of(second, holdings=after(plan_of(first, settings=settings)), settings=settings))
+    at_once = plan_of(first, second, settings=settings).steps
+
+    assert {step.action for step in (later, *at_once)} == {Action.CONFLICT}
+    assert all("Choose another --layout (" in step.reasons[0] for step in (later, *at_once))
+    assert len({step.reasons[0].partition(". ")[2] for step in (later, *at_once)}) == 1
 
 
 def test_groups_under_one_name_are_told_apart() -> None:
@@ -542,6 +585,26 @@ def test_flats_without_any_master_are_refused_unless_allowed() -> None:
     assert allowed.job.calibration.decisions[-1].verdict == "none"
 
 
+def test_fewer_frames_are_integrated_by_the_recipe_of_their_number() -> None:
+    """Frames may be dropped after the plan was made; what is left is not clipped as if all were there."""
+    few, many = make_group(FrameType.DARK, 5), make_group(FrameType.DARK, 20)
+    (planned, whole) = (job_of(plan_of(group), FrameType.DARK) for group in (few, many))
+
+    left = plan.with_frames(whole, few, Settings())
+
+    assert left.recipe == planned.recipe != whole.recipe
+    assert left.keywords == planned.keywords
+
+
+@pytest.mark.parametrize(("layout", "word"), [("ap", "Master Dark"), ("livestack", "DARK")])
+def test_a_master_says_its_type_in_the_word_of_its_tool_chain(layout: str, word: str) -> None:
+    """WBPP's for all but those that know no such word; no other keyword is touched."""
+    job = job_of(plan_of(make_group(FrameType.DARK), settings=Settings(layout=layout)), FrameType.DARK)
+    carried = {keyword.name: keyword.value for keyword in job.keywords}
+
+    assert (carried["IMAGETYP"], carried["EXPTIME"]) == (word, 300.0)
+
+
 def test_a_rebuilt_dark_flat_makes_its_flats_stale() -> None:
     """A flat whose dark flat is rebuilt in this run is rebuilt after it, and the plan says why."""
     flat, dark_flat = make_group(FrameType.FLAT), make_group(FrameType.DARK_FLAT)
@@ -552,6 +615,9 @@ def test_a_rebuilt_dark_flat_makes_its_flats_stale() -> None:
 
     assert steps[FrameType.FLAT].action is Action.REBUILD
     assert "is rebuilt" in steps[FrameType.FLAT].reasons[0]
+    job = steps[FrameType.FLAT].job
+    assert job and job.calibration and job.calibration.dark
+    assert job.calibration.dark.sha256 is None  # not that of the one which stands there still
     assert unchanged[FrameType.FLAT].action is Action.UP_TO_DATE
 
 

@@ -41,6 +41,14 @@ def test_lost_keywords_are_put_back(tmp_path: Path, suffix: str, scale: str) -> 
     assert sorted(tmp_path.iterdir()) == sorted([master, whole])
 
 
+def test_a_keyword_without_a_value_is_lost(tmp_path: Path) -> None:
+    """Its name alone tells nothing."""
+    master = _master(tmp_path / "m.fits", Keyword("GAIN", None, "sensor gain"))
+
+    assert restore_keywords(make_job(keywords=(GAIN,)), master) == ("GAIN",)
+    assert lost_keywords(make_job(keywords=(GAIN,)), master) == ()
+
+
 @pytest.mark.parametrize(("own", "proved"), [("0123456789abcdef", True), ("fedcba9876543210", False), (None, True)])
 def test_a_master_of_other_frames_proves_nothing(tmp_path: Path, own: str | None, proved: bool) -> None:
     """It carries the fingerprint of another job; one that lost it gets it back."""

@@ -12,6 +12,7 @@ from ap_masters import record as records
 from ap_masters.errors import RecordError, UsageError
 from ap_masters.files import write_text
 from ap_masters.model import (
+    Decision,
     EngineInfo,
     EngineName,
     FrameOutcome,
@@ -153,6 +154,39 @@ def test_a_wrong_field_is_named_whoever_reads(change: dict[str, Any], field: str
     for read in (records.parse, records.parse_outline):
         with pytest.raises(RecordError, match=rf"field '{field}'"):
             read(text, where=Path("x.xrs"))
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '"a record"', "7"])
+def test_json_that_is_no_object_is_no_record(text: str) -> None:
+    """Whoever reads: a library holds files of other programs."""
+    for read in (records.parse, records.parse_outline):
+        with pytest.raises(RecordError, match="not a record of this program"):
+            read(text, where=Path("x.xrs"))
+
+
+def test_a_record_is_taken_back_where_its_master_did_not_come(tmp_path: Path) -> None:
+    """What was there before stands again; nothing, where there was nothing."""
+    record = records.draft(make_job(), "numpy")
+    new, old = tmp_path / "new.xrs", tmp_path / "old.xrs"
+    old.write_bytes(b"\xffnot even text")
+
+    for path in (new, old):
+        with pytest.raises(OSError, match="the master is open"), records.written(record, path):
+            raise OSError("the master is open")
+
+    assert not new.exists()
+    assert old.read_bytes() == b"\xffnot even text"
+
+
+def test_a_record_says_why_its_frames_are_not_what_their_headers_say() -> None:
+    """Of all that was decided of them, the types after the first."""
+    subjects = [("exposure", "2"), ("type", "dark"), ("gain", "100"), ("type", "dark flat")]
+    told = tuple(Decision(subject=subject, verdict=verdict, reason="r") for subject, verdict in subjects)
+    job = make_job()
+    frames = tuple(frame.model_copy(update={"decisions": told}) for frame in job.frames)
+    job = job.model_copy(update={"group": job.group.model_copy(update={"frames": frames})})
+
+    assert records.draft(job, "numpy").decisions == (told[-1],)
 
 
 def test_an_outline_tells_all_but_the_details_of_frames(tmp_path: Path) -> None:

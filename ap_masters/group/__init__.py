@@ -77,7 +77,7 @@ def group_frames(
     return Grouping(
         groups=tuple(sorted(_with_size_warnings(groups), key=_order)),
         set_aside=tuple(sorted(set_aside, key=lambda aside: aside.path)),
-        warnings=(*spelling_warnings(typed), *silence_warnings(groups, group)),
+        warnings=(*spelling_warnings([each.key for each in groups]), *silence_warnings(groups, group)),
     )
 
 

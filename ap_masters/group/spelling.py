@@ -1,10 +1,10 @@
 """Names that differ only in spelling split groups; whether they mean the same thing only the user knows."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Final
 
-from ap_masters.model import Frame
+from ap_masters.model import GroupKey
 
 _NAMES: Final = (
     ("camera", "cameras"),
@@ -14,12 +14,15 @@ _NAMES: Final = (
 )
 
 
-def spelling_warnings(frames: Sequence[Frame]) -> list[str]:
-    """Return a warning for each name that is spelt in several ways: capitals, blanks and signs aside, the same."""
+def spelling_warnings(keys: Collection[GroupKey]) -> list[str]:
+    """Return a warning for each name that is spelt in several ways: capitals, blanks and signs aside, the same.
+
+    Of keys, not of frames: the filter that a program writes on darks keeps none of them apart.
+    """
     warnings = []
     for field, plural in _NAMES:
         spellings: dict[str, list[str]] = defaultdict(list)
-        for name in sorted({name for frame in frames if (name := getattr(frame, field)) is not None}):
+        for name in sorted({name for key in keys if (name := getattr(key, field)) is not None}):
             spellings[_bare(name)].append(name)
         warnings += [
             f"{plural} spelt in {len(names)} ways are kept apart: {', '.join(map(repr, names))}"

@@ -192,9 +192,8 @@ def folder_hint(folder: Path, root: Path) -> FolderHint | None:
         root = folder
     within = folder.relative_to(root).parts
     while root.name and not any(character.isalpha() for character in root.name):
-        within, root = (root.name, *within), root.parent
-    inside = (root.name, *within)
-    for name in reversed(inside):
+        root = root.parent
+    for name in reversed((root.name, *within)):
         kind = type_in_words(words(name))
         if kind is not None:
             return FolderHint(kind, name)

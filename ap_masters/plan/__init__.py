@@ -201,7 +201,8 @@ def _instead_of(
     if record is None:
         reasons: tuple[str, ...] = ("a master without a readable record stands there; it is kept as superseded",)
     elif other := of_another_group(job.group.key, record.key, settings.group):
-        naming, theirs = naming_of(draft.group), {"key": record.key, "filter": record.key.filter}
+        naming = naming_of(draft.group)
+        theirs = {"key": record.key, "filter": record.key.filter, "telescope": record.telescope}
         return draft.step(
             Action.CONFLICT,
             f"{draft.output.as_posix()} is the master of another group, {record.key.describe()}: {other}. "

@@ -116,13 +116,16 @@ def test_samples_of_another_type_are_dropped() -> None:
 
     assert [(aside.path.stem, aside.reason) for aside in culled.dropped] == [("odd", Reason.GEOMETRY)]
     assert culled.dropped[0].detail == "uint8 samples, where the group has uint16"
+    assert culled.warnings == ()
 
 
 def test_rows_in_another_order_are_dropped() -> None:
     """A frame that stands on its head is not integrated with the others."""
     mixed = [*frames(3, row_order="TOP-DOWN"), make_frame(DARK, path=Path("n/odd.fits"), row_order="BOTTOM-UP")]
+    culled = cull(DARK, mixed, CullSettings())
 
-    assert [aside.path.stem for aside in cull(DARK, mixed, CullSettings()).dropped] == ["odd"]
+    assert [aside.path.stem for aside in culled.dropped] == ["odd"]
+    assert culled.warnings == ()
 
 
 def test_an_unstated_row_order_is_warned_of() -> None:

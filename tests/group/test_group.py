@@ -185,6 +185,7 @@ def test_many_days_without_a_frame_begin_a_new_group(
         pytest.param([0.0, 26.0], [[0.0], [26.0]], id="of two nights"),
         pytest.param([0.0, 26.0, 60.0 * 24], [[0.0], [26.0], [60.0 * 24]], id="of three"),
         pytest.param([17.0, 19.0, 22.0], [[17.0, 19.0, 22.0]], id="across noon, within the window"),
+        pytest.param([15.0, 17.0, 19.0], [[15.0, 17.0, 19.0]], id="across noon, within the window of the last before"),
         pytest.param([17.0, 20.1], [[17.0], [20.1]], id="across noon, beyond it"),
         pytest.param([0.0, 11.0], [[0.0, 11.0]], id="dusk and dawn of one night: no layout could tell them apart"),
     ],
@@ -203,6 +204,14 @@ def test_s2_39_dark_flats_are_split_beyond_their_window(hours: list[float], epoc
     assert sorted(found) == epochs
     assert sum(len(group.frames) for group in groups) == len(hours) + 1
     assert sizes(grouped(frames)) == [len(hours)]
+
+
+def test_dark_flats_whose_hours_are_not_known_are_of_their_night_alone() -> None:
+    """C-15: where only the night is known, on either side of noon, nothing says that it is within the window."""
+    starts = {29: None, 30: DUSK + timedelta(hours=19), 31: None}
+    frames = [frame(day, DARK_FLAT, night=date(2026, 1, day), started=start) for day, start in starts.items()]
+
+    assert sizes(grouped(frames, epoch_days=7)) == [1, 1, 1]
 
 
 def test_biases_are_grouped_by_temperature() -> None:
@@ -268,9 +277,10 @@ def test_sizes_are_kept_apart_with_a_warning() -> None:
 
 def test_windows_are_other_sizes() -> None:
     """A window of the sensor is the ordinary reason for another size, and may lie elsewhere."""
-    grouping = grouped([frame(1), frame(2, width=8, height=6, x_origin=4), frame(3, width=8, height=6, x_origin=8)])
+    windows = [frame(n, width=8, height=6, x_origin=x, y_origin=y) for n, (x, y) in enumerate([(4, 0), (8, 2)])]
+    grouping = grouped([frame(9), *windows])
 
-    assert "frames of other sizes are kept apart: 16x12, 8x6 at 8,0" in [w for g in grouping.groups for w in g.warnings]
+    assert "frames of other sizes are kept apart: 16x12, 8x6 at 8,2" in [w for g in grouping.groups for w in g.warnings]
 
 
 def test_mono_and_colour_of_one_size_can_be_told_apart() -> None:
@@ -433,6 +443,26 @@ def test_spellings_are_reported() -> None:
     assert grouping.warnings == ("cameras spelt in 2 ways are kept apart: 'ZWO ASI2600', 'Zwo ASI2600'",)
 
 
+@pytest.mark.parametrize(
+    ("field", "plural"), [("telescope", "telescopes"), ("filter", "filters"), ("readout_mode", "readout modes")]
+)
+def test_spellings_of_other_names_are_reported(field: str, plural: str) -> None:
+    """S2-51: what else has a name and keeps flats apart."""
+    grouping = grouped([frame(n, FLAT, **{field: name}) for n, name in enumerate(["H alpha", "H-Alpha"])])
+
+    assert sizes(grouping) == [1, 1]
+    assert grouping.warnings == (f"{plural} spelt in 2 ways are kept apart: 'H alpha', 'H-Alpha'",)
+
+
+@pytest.mark.parametrize("field", ["telescope", "filter"])
+def test_spellings_that_keep_nothing_apart_are_not_reported(field: str) -> None:
+    """Programs write the wheel's slot and the mount on darks too, which are one group all the same."""
+    grouping = grouped([frame(n, DARK, **{field: name}) for n, name in enumerate(["Dark", "DARK"])])
+
+    assert sizes(grouping) == [2]
+    assert grouping.warnings == ()
+
+
 def test_indi_has_a_word_more_in_the_name_of_a_camera() -> None:
     """N.I.N.A. and ASIAIR write 'ZWO ASI2600MM Pro' for the camera that INDI names so."""
     grouping = grouped([frame(1, camera="ZWO ASI2600MM Pro"), frame(2, camera="ZWO CCD ASI2600MM Pro")])
@@ -511,6 +541,15 @@ def test_dark_flats_at_the_edge_of_the_tolerance_carry_the_filter_of_the_flats_t
     flat, dark = frame(1, FLAT, exposure=0.5, filter="Ha"), frame(2, exposure=0.501)
 
     assert [(g.key.type, g.key.filter) for g in grouped([flat, dark]).groups] == [(DARK_FLAT, "Ha"), (FLAT, "Ha")]
+
+
+def test_dark_flats_never_carry_the_filter_of_another_camera() -> None:
+    """Two cameras beside each other take flats of one exposure in the same hour; each has its own wheel."""
+    flats = [frame(1, FLAT, camera="a", filter="Ha"), frame(2, FLAT, camera="b", filter="OIII")]
+    darks = [frame(3, DARK_FLAT, camera="a"), frame(4, DARK_FLAT, camera="b")]
+    groups = grouped([*flats, *darks]).groups
+
+    assert {g.key.camera: g.key.filter for g in groups if g.key.type is DARK_FLAT} == {"a": "Ha", "b": "OIII"}
 
 
 def test_dark_flats_that_serve_several_filters_name_none() -> None:

@@ -19,6 +19,76 @@ def read(
     return frame_from(info, size=1, mtime_ns=1, root=Path(path).parent)
 
 
+@pytest.mark.parametrize(
+    ("program", "card", "field"),
+    [
+        ("N.I.N.A.", ("XPIXSZ", 3.76), "pixel_size"),
+        ("N.I.N.A.", ("ROTATANG", 90.0), "rotation"),
+        ("INDI", ("PIXSIZE1", 3.76), "pixel_size"),
+        ("INDI with a QHY", ("READMODE", "1"), "readout_mode"),
+        ("SharpCap", ("BLKLEVEL", 30.0), "offset"),
+        ("SharpCap", ("CAMID", "1a2b"), "camera_id"),
+        ("SharpCap", ("COLORTYP", "RGGB"), "bayer_pattern"),
+        ("Siril", ("CVF", 0.25), "electrons_per_adu"),
+        ("DWARF II", ("EXP", 15.0), "exposure"),
+        ("DWARF II", ("CAMERA", "TELE"), "camera"),
+        ("DWARF 3", ("DET-TEMP", 21.5), "sensor_temperature"),
+        ("LCO", ("CCDATEMP", -99.5), "sensor_temperature"),
+        ("LCO", ("CCDSTEMP", -100.0), "set_temperature"),
+        ("LCO", ("CONFMODE", "full_frame"), "readout_mode"),
+        ("Astro Pixel Processor", ("FILT-1", "L"), "filter"),
+        ("Astro Pixel Processor", ("CFAIMAGE", "RGGB"), "bayer_pattern"),
+        ("Astro Pixel Processor", ("SOFTWARE", "Astro Pixel Processor"), "software"),
+        ("PixInsight", ("Instrument:Camera:ISOSpeed", 800.0), "iso"),
+        ("PixInsight", ("Instrument:Camera:SerialNumber", "A1"), "camera_id"),
+        ("PixInsight", ("Instrument:Sensor:XPixelSize", 3.76), "pixel_size"),
+        ("PixInsight", ("Instrument:Telescope:Name", "RedCat 51"), "telescope"),
+    ],
+)
+def test_every_program_has_its_own_word_for_it(program: str, card: tuple[str, str | float], field: str) -> None:
+    """What real files have, whatever the tables hold; a colon is in the name of a property of XISF."""
+    name, value = card
+    image = image_with(() if ":" in name else (Keyword(name, value),))
+    frame = frame_from(image._replace(properties=((name, str(value)),) if ":" in name else ()), size=1, mtime_ns=1)
+
+    assert getattr(frame, field) == value, program
+
+
+@pytest.mark.parametrize(
+    ("card", "kind"),
+    [
+        (("FRAME", "Dark"), FrameType.DARK),  # INDI of 2020
+        (("OBSTYPE", "BIAS"), FrameType.BIAS),  # LCO
+        (("FRAMETYP", "Flat"), FrameType.FLAT),  # Siril
+        (("PICTTYPE", 1), FrameType.LIGHT),  # MaxIm and TheSkyX
+        (("PICTTYPE", 2), FrameType.BIAS),
+        (("PICTTYPE", 3), FrameType.DARK),
+        (("PICTTYPE", 4), FrameType.FLAT),
+    ],
+)
+def test_where_the_type_stands_without_imagetyp(card: tuple[str, str | int], kind: FrameType) -> None:
+    """Not every program writes IMAGETYP, and two number the types."""
+    assert read(card).type is kind
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        [("XBINNING", 2), ("YBINNING", 2)],
+        [("CCDXBIN", 2), ("CCDYBIN", 2)],  # SGPro, Seestar
+        [("CCDBINX", 2), ("CCDBINY", 2)],  # old PixInsight
+        [("BINX", 2), ("BINY", 2)],  # Siril
+        [("BINNING", "2*2")],  # DWARF II
+        [("CCDSUM", "2 2")],  # LCO
+    ],
+)
+def test_binning_by_many_names(cards: list[tuple[str, str | int]]) -> None:
+    """In two keywords, or in one for both axes."""
+    frame = read(*cards)
+
+    assert (frame.x_binning, frame.y_binning) == (2, 2)
+
+
 @pytest.mark.parametrize("card", [("ISO", 400), ("ISO", "400"), ("ISOSPEED", "ISO 400"), ("ISOSPEED", "iso400")])
 def test_iso_by_other_names(card: tuple[str, str | int]) -> None:
     """SGPro with a Canon writes ISO; others write the word before the number."""

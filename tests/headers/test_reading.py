@@ -378,6 +378,15 @@ def test_imagetyp_rules_over_frame_and_says_so() -> None:
     assert frame.warnings == ("keyword IMAGETYP says light, keyword FRAME says dark: taken as light",)
 
 
+def test_an_xisf_file_has_no_other_word_for_a_dark_flat() -> None:
+    """Its imageType says dark of both, which contradicts no keyword; of a flat it does."""
+    dark_flat = (Keyword("IMAGETYP", "DARKFLAT"),)
+    told = [read(image_with(dark_flat, format=ImageFormat.XISF, image_type=kind)) for kind in ("Dark", "Flat")]
+
+    assert [frame.type for frame in told] == [DARK_FLAT, DARK_FLAT]
+    assert ["XISF imageType says" in " ".join(frame.warnings) for frame in told] == [False, True]
+
+
 def test_picttype_names_the_type_by_number() -> None:
     """TheSkyX's PICTTYPE is asked where no words name the type."""
     assert frame_with(PICTTYPE=3).type is DARK

@@ -12,6 +12,7 @@ from ap_masters.headers import frame_from, master_from, master_keywords
 from ap_masters.model import (
     Calibration,
     CalibrationMaster,
+    Decision,
     Frame,
     FrameType,
     GroupKey,
@@ -50,6 +51,12 @@ def run(frame_type: FrameType, count: int = 3, **changes: Any) -> list[Frame]:
 def cards_of(frames: list[Frame], calibration: Calibration | None = None, **options: Any) -> dict[str, Any]:
     keywords = master_keywords(GroupKey.of(frames[0]), frames, Recipe(), calibration, **({"scale": "unit"} | options))
     return {keyword.name: keyword.value for keyword in keywords if keyword.name != "HISTORY"}
+
+
+def fingerprint(frames: list[Frame], recipe: Recipe | None = None, calibration: Calibration | None = None) -> object:
+    """Return what a master of these frames carries to be told from that of another job."""
+    keywords = master_keywords(GroupKey.of(frames[0]), frames, recipe or Recipe(), calibration, scale="unit")
+    return next(keyword.value for keyword in keywords if keyword.name == "APMINPUT")
 
 
 def read_back(key: GroupKey, keywords: tuple[Keyword, ...]) -> Master:
@@ -201,19 +208,39 @@ def test_no_set_point_is_invented() -> None:
     assert cards["CCD-TEMP"] == -19.87654321
 
 
+def test_the_local_start_is_that_of_the_first_frame() -> None:
+    """Which is not the least where clocks were set back in the night."""
+    first, second = run(DARK, count=2)
+    later = second.model_copy(update={"local_started": datetime(2026, 1, 29, 23, 11)})
+
+    assert cards_of([first, later])["DATE-LOC"] == "2026-01-30T00:10:00"
+
+
 def test_the_fingerprint_knows_frames_and_settings_not_places() -> None:
     """The same frames elsewhere give the same fingerprint; another frame or setting gives another."""
     frames = run(DARK)
     moved = [frame.model_copy(update={"path": Path("elsewhere") / frame.path.name}) for frame in frames]
-    key = GroupKey.of(frames[0])
 
-    def fingerprint(inputs: list[Frame], recipe: Recipe) -> object:
-        keywords = master_keywords(key, inputs, recipe, None, scale="unit")
-        return next(keyword.value for keyword in keywords if keyword.name == "APMINPUT")
+    assert fingerprint(frames) == fingerprint(moved[::-1])
+    assert fingerprint(frames) != fingerprint(frames[:2])
+    assert fingerprint(frames) != fingerprint(frames, Recipe(sigma_low=5.0))
+    assert fingerprint(frames) != fingerprint(frames, calibration=Calibration(constant=500.0))
 
-    assert fingerprint(frames, Recipe()) == fingerprint(moved[::-1], Recipe())
-    assert fingerprint(frames, Recipe()) != fingerprint(frames[:2], Recipe())
-    assert fingerprint(frames, Recipe()) != fingerprint(frames, Recipe(sigma_low=5.0))
+
+@pytest.mark.parametrize("change", [{"path": Path("night/other.fits")}, {"size": 1}, {"mtime_ns": 1}], ids=str)
+def test_a_frame_that_is_another_file_changes_the_fingerprint(change: dict[str, Any]) -> None:
+    """By name, size or time of change: a master found in a work folder may be of the frames of before."""
+    frames = run(DARK)
+
+    assert fingerprint(frames) != fingerprint([frames[0].model_copy(update=change), *frames[1:]])
+
+
+def test_the_fingerprint_does_not_know_why_a_master_was_subtracted() -> None:
+    """The reasons speak of every other candidate too, whatever comes to the library."""
+    plain = Calibration(constant=500.0)
+    told = plain.model_copy(update={"decisions": (Decision(subject="dark.xisf", verdict="refused", reason="gain"),)})
+
+    assert fingerprint(run(DARK), calibration=plain) == fingerprint(run(DARK), calibration=told)
 
 
 def test_history_names_the_frames_up_to_a_limit() -> None:

@@ -220,6 +220,13 @@ def test_a_damaged_log_is_no_json(tmp_path: Path) -> None:
     assert audit(tmp_path).faults == ()
 
 
+def test_an_empty_log_is_no_json(tmp_path: Path) -> None:
+    """Wherever it lies: a console that had nothing to say."""
+    (tmp_path / "night.log").touch()
+
+    assert audit(tmp_path).faults == ()
+
+
 def test_other_json_files_are_parsed_as_well(tmp_path: Path) -> None:
     """A template export with NaN in it would stop ``jq empty``."""
     (tmp_path / "export.json").write_text('{"median": NaN}', encoding="utf-8")

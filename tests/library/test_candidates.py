@@ -13,7 +13,7 @@ from ap_masters.errors import LibraryError
 from ap_masters.files import sha256
 from ap_masters.library import status
 from ap_masters.library.scan import scan
-from ap_masters.model import MasterStatus
+from ap_masters.model import Keyword, MasterStatus
 from ap_masters.quality import value_of
 from tests.library.shelves import NOW, SIZE, draft, keywords, record_of, shelve, write_pixels
 
@@ -50,6 +50,26 @@ def test_a_candidate_is_measured_when_it_is_published(tmp_path: Path) -> None:
     assert median is not None
     assert median.value == pytest.approx(500, abs=2)
     assert scan(tmp_path).entries[0].value("median") == median.value
+
+
+@pytest.mark.parametrize(("told", "levels"), [(32, [0.01, 0.02]), (31, [None, None])], ids=["of all", "of fewer"])
+def test_the_history_of_a_candidate_tells_the_levels_of_its_frames(
+    tmp_path: Path, told: int, levels: list[float | None]
+) -> None:
+    """A script cannot measure them; ImageIntegration has, and writes them into the master, in the frames' order."""
+    master = candidate(tmp_path)
+    record = record_of(master)
+    silent = tuple(entry.model_copy(update={"outcome": None}) for entry in record.inputs)
+    records.write(record.model_copy(update={"inputs": silent}), records.record_path(master))
+    lines = (f"ImageIntegration.locationEstimates_{i}: {0.01 * (i + 1):e}" for i in range(told))
+    history = (Keyword("HISTORY", None, line) for line in lines)
+    info, pixels = images.read_image(master)
+    images.write_image(master, pixels, (*info.keywords, *history), image_type="MasterDark")
+
+    status.publish(tmp_path, master, "made by hand", now=LATER)
+
+    outcomes = [entry.outcome for entry in record_of(master).inputs[:2]]
+    assert [outcome and outcome.level for outcome in outcomes] == levels
 
 
 def test_what_speaks_against_a_candidate_is_told_and_kept(tmp_path: Path) -> None:

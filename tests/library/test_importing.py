@@ -60,6 +60,17 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(source: Path, tmp_pa
     assert not (source / ".ap-masters").exists()
 
 
+def test_a_point_in_a_name_begins_no_suffix(source: Path, tmp_path: Path) -> None:
+    """Temperatures and exposures have decimals."""
+    (dark,) = source.rglob("MasterDark_300s.xisf")
+    dark.rename(dark.with_name("MasterDark_-10.5C.xisf"))
+
+    outputs = [item.output for item in import_masters(source, tmp_path / "library", layout="siril", now=LATER).items]
+
+    assert {Path(output or "").suffix for output in outputs} == {".xisf", ".fits"}
+    assert not any(".5C" in (output or "") for output in outputs)
+
+
 def test_masters_are_copied_verified_and_recorded(source: Path, tmp_path: Path) -> None:
     """Each stands in the library with the same bytes and a record of what is known; the source is as it was."""
     before, library = tree(source), tmp_path / "library"

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from ap_masters import record as records
+from ap_masters.files import sha256
+from ap_masters.library import store
+from ap_masters.library.contents import Contents
 from ap_masters.library.mirror import MirrorReport
 from ap_masters.library.mirror import mirror as mirror_at
 from ap_masters.library.notes import read_mirror_notes
@@ -50,6 +54,19 @@ def kept(report: MirrorReport) -> list[str]:
 
 def beside(master: str) -> str:
     return records.record_path(Path(master)).as_posix()
+
+
+@pytest.mark.parametrize("out_of_use", [store.supersede, partial(store.quarantine, reason="lit")])
+def test_a_master_that_went_out_of_use_a_moment_ago_is_held(library: Path, out_of_use: Callable[..., Path]) -> None:
+    """A build may be at work in the library while it is mirrored."""
+    master = library / DARK
+    size, digest = master.stat().st_size, sha256(master)
+    contents = Contents(library)
+    assert not contents.hold(DARK, size + 1, digest)  # the library has been looked at
+
+    out_of_use(library, Path(DARK), now=NOW)
+
+    assert contents.hold(DARK, size, digest)
 
 
 def test_a_library_that_died_and_began_anew_takes_no_master_with_it(library: Path, target: Path) -> None:

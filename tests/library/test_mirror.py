@@ -123,6 +123,21 @@ def test_a_damaged_source_is_never_copied(library: Path, target: Path) -> None:
     assert not (target.with_name("other") / OUTPUT).exists()
 
 
+@pytest.mark.parametrize("later", [0, 3], ids=["of another size", "of another time"])
+def test_quick_sees_a_source_that_is_another(library: Path, target: Path, later: int) -> None:
+    """By its size, however soon after the last run it was written, or by its time beyond what FAT rounds off."""
+    index = library / "calibration-index.md"
+    mirror(library, target)
+    stat = index.stat()
+    index.write_text("x" * (stat.st_size + (not later)), encoding="utf-8")
+    os.utime(index, ns=(stat.st_atime_ns, stat.st_mtime_ns + later * 10**9))
+
+    again = mirror(library, target, quick=True)
+
+    assert [file.path for file in again.files if file.action == "updated"] == [index.name]
+    assert (target / index.name).read_bytes() == index.read_bytes()
+
+
 def test_quick_believes_size_and_time(library: Path, target: Path) -> None:
     """A silent change of one byte is found by checksum only; the report says which of the two was done."""
     mirror(library, target)

@@ -76,11 +76,12 @@ def test_frames_needed_for_a_rebuild_stay(tmp_path: Path, status: MasterStatus) 
     """S0-27: whatever their age, as long as a master that is not superseded was made of them."""
     inputs = raws(tmp_path / "raws")
     library = tmp_path / "library"
-    shelve(library, record=made_of(inputs), status=status)
+    master = shelve(library, record=made_of(inputs), status=status)
 
     found = prune(library, now=NOW, season_days=SEASON, apply=True)
 
     assert found.counts == {"needed": 3}
+    assert {frame.detail for frame in found.frames} == {f"to rebuild {master.name}"}
     assert all(e.path.exists() for e in inputs)
 
 

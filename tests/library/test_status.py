@@ -122,7 +122,7 @@ def test_a_master_with_other_bytes_than_recorded_is_not_published(tmp_path: Path
     data[-1] ^= 1
     master.write_bytes(data)
 
-    with pytest.raises(LibraryError, match="bytes"):
+    with pytest.raises(LibraryError, match="not those of its record"):
         status.publish(tmp_path, master, "fine by me", now=LATER)
     assert master.exists()
 
@@ -152,7 +152,7 @@ def test_labels_are_words(tmp_path: Path, word: str) -> None:
     """What could not be typed or shown safely is refused."""
     master = shelve(tmp_path, OUTPUT)
 
-    with pytest.raises(UsageError, match="label"):
+    with pytest.raises(UsageError, match="is no label"):
         status.label(tmp_path, master, [word], now=NOW)
 
 

@@ -113,9 +113,15 @@ def test_a_handful_of_hot_pixels_may_flicker() -> None:
         {"temperature": -15.0},
         {"readout_mode": "Low Noise"},
         {"camera": "ZWO ASI2600MM Pro"},
+        {"camera_id": "A2"},
+        {"iso": 800.0},
         {"x_binning": 2},
+        {"y_binning": 2},
+        {"width": 9000},
+        {"height": 9000},
         {"usb_limit": 40.0},
         {"x_origin": 800},
+        {"y_origin": 600},
         {"temperature": None},
     ],
     ids=str,
@@ -159,6 +165,15 @@ def test_the_number_of_frames_is_reckoned_with_where_the_noise_is_known() -> Non
 
     assert of(judge(sound, before, SETTINGS).findings, "stddev") == []
     assert of(judge(worse, before, SETTINGS).findings, "stddev") == ["refresh"]
+
+
+@pytest.mark.parametrize("bare", ["the master", "its predecessor"])
+def test_what_was_measured_on_one_of_two_masters_does_not_drift(bare: str) -> None:
+    """A record without statistics, as one of before or of another program, has nothing to compare."""
+    whole, empty = judged(), judged().model_copy(update={"statistics": None, "measures": ()})
+    new, old = (empty, whole) if bare == "the master" else (whole, empty)
+
+    assert not {f.metric for f in judge(new, old, SETTINGS).findings} & {"median", "mean", "stddev", "hot pixels"}
 
 
 def test_growing_amp_glow_advises_a_refresh() -> None:

@@ -29,6 +29,21 @@ def test_the_first_frames_of_a_camera_that_settles_are_found(sign: int) -> None:
     assert levels.warm_up([float(v) for v in run]) == 4
 
 
+@pytest.mark.parametrize(
+    ("level", "excess", "found"),
+    [(100.0, 1.9, 0), (100.0, 2.1, 1), (2000.0, 9.9, 0), (2000.0, 10.1, 1)],
+    ids=["less than 2 ADU", "more", "less than half a per cent", "more of it"],
+)
+def test_a_step_that_no_camera_regulates_better_is_no_warm_up(level: float, excess: float, found: int) -> None:
+    """However quiet the other frames are: 2 ADU, and half a per cent of the level."""
+    assert levels.warm_up([level + excess, *[level] * 13]) == found
+
+
+def test_six_frames_are_enough_for_a_warm_up() -> None:
+    """From there on the noise of the settled ones is known."""
+    assert levels.warm_up([540.0, *[500.0] * 5]) == 1
+
+
 def test_a_warm_up_never_takes_more_than_half() -> None:
     """What has not settled by the second half is no warm-up."""
     assert levels.warm_up([float(v) for v in range(60, 0, -1)]) <= 30

@@ -106,6 +106,18 @@ def test_gain_comes_out_within_two_per_cent(tmp_path: Path, gain: float, drift: 
     assert abs(found.value - gain) < 4 * found.error
 
 
+def test_the_noise_of_reading_is_not_taken_for_light(tmp_path: Path) -> None:
+    """A noisy sensor in dim light: both flats of the pair bring their read noise along."""
+    sensor = Sensor(gain=1.0, read_noise=40.0)
+    flats = write_frames(tmp_path, [sensor.expose(seed, light=5000) for seed in (1, 2)], "flat")
+    biases = write_frames(tmp_path, [sensor.expose(seed) for seed in (3, 4)], "bias")
+
+    found = electrons_per_adu((flats[0], flats[1]), (biases[0], biases[1]))
+
+    assert found is not None
+    assert found[0] == pytest.approx(1.0, rel=0.04)
+
+
 def test_saturated_or_unlit_flats_give_no_gain(tmp_path: Path) -> None:
     """Samples at the end of the range hold no noise, and without light there is no signal."""
     sensor = Sensor()
