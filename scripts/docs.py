@@ -16,12 +16,10 @@ from ap_masters import record
 from ap_masters.cli import flags
 from ap_masters.cli.app import application
 from ap_masters.config import Section, Settings, sources
-from ap_masters.config.profiles import PROFILES
+from ap_masters.config.profiles import DESCRIPTIONS, PROFILES
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
-_FLAG_OF: Final = {
-    name: row.names[0] for family in flags.EVERY for row in family.flags for name in (row.setting, *row.also)
-}
+_FLAG_OF: Final = {name: row for family in flags.EVERY for row in family.flags for name in (row.setting, *row.also)}
 _GENERAL: Final = {"json", "quiet", "verbose", "profile", "config", "help"}
 
 
@@ -40,28 +38,54 @@ def _commands(group: Any, name: str) -> Iterator[str]:
 
 def _command(command: Any, name: str) -> Iterator[str]:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    shared = {setting.replace(".", "__") for setting in _FLAG_OF}
+    shared = {_dest(row) for row in _FLAG_OF.values()}
     options = [
         p for p in command.params if p.param_type_name == "option" and p.name not in shared and p.name not in _GENERAL
     ]
     usage = " ".join(f"{p.metavar or p.name.upper()}{'...' if p.nargs == -1 else ''}" for p in arguments)
-    families = [family.title for family in flags.EVERY if _has(command, family)]
-    if not families and _has(command, flags.STACKING):
-        families = [" ".join(row.names[0] for row in flags.STACKING.flags)]
+    families = [family for family in flags.EVERY if _has(command, family)]
+    single = [
+        f"`{row.names[0]}`"
+        for family in flags.EVERY
+        for row in family.flags
+        if family not in families and _dest(row) in {p.name for p in command.params}
+    ]
+    taken = [f"the options of: {', '.join(family.title for family in families)}"] if families else []
+    taken += [", ".join(single)] if single else []
     yield from (f"### {name}", "", "```", f"{name} {usage} [OPTIONS]".replace("  ", " "), "```", "")
     yield from (inspect.cleandoc(command.help or ""), "")
     if arguments or options:
         yield from ("| | |", "|---|---|")
-        yield from (f"| `{p.metavar or p.name.upper()}` | {p.help} |" for p in arguments)
-        yield from (f"| `{' / '.join([*p.opts, *p.secondary_opts])}` | {p.help} |" for p in options)
+        yield from (f"| `{p.metavar or p.name.upper()}` | {p.help}{_default(p)} |" for p in arguments)
+        yield from (f"| `{' / '.join([*p.opts, *p.secondary_opts])}` | {p.help}{_default(p)} |" for p in options)
         yield ""
-    if families:
-        yield from (f"Takes the options of: {', '.join(families)}.", "")
+    if taken:
+        yield from (f"Takes {'; '.join(taken)}.", "")
 
 
 def _has(command: Any, family: flags.Family) -> bool:
     names = {p.name for p in command.params}
-    return all(row.setting.replace(".", "__") in names for row in family.flags)
+    return all(_dest(row) in names for row in family.flags)
+
+
+def _dest(row: flags.Flag) -> str:
+    """Return the name of the parameter that a flag gives its value to."""
+    return row.setting.replace(".", "__")
+
+
+def _default(parameter: Any) -> str:
+    """Return what holds where the argument or option is left out, as its ``--help`` says it."""
+    value = parameter.default
+    if isinstance(value, bool):
+        on, off = parameter.opts[0], next(iter(parameter.secondary_opts), None)
+        value = on if value else off
+    return (
+        ""
+        if value is None or value == ()
+        else f" Default: `{value:g}`."
+        if isinstance(value, float)
+        else (f" Default: `{value}`.")
+    )
 
 
 def options() -> Iterator[str]:
@@ -75,33 +99,39 @@ def options() -> Iterator[str]:
 
 
 def settings() -> Iterator[str]:
-    """Yield every setting with its type, its default and its option, by table."""
-    yield from _table(Settings, "")
+    """Yield every setting with its type, its default, its option and what it does, by table."""
+    yield from _table(Settings, "", {})
 
 
-def _table(section: type[Section], prefix: str) -> Iterator[str]:
+def _table(section: type[Section], prefix: str, shown: dict[tuple[tuple[str, ...], ...], str]) -> Iterator[str]:
+    """Yield a table and those in it; ``shown`` holds those there were, as that of a recipe is there for each type."""
     inner = {n: f.annotation for n, f in section.model_fields.items() if sources.section(f.annotation)}
     own = [name for name in section.model_fields if name not in inner]
     if own:
-        yield from (f"### `[{prefix.rstrip('.')}]`" if prefix else "### Top level", "")
-        yield from (
-            inspect.cleandoc(section.__doc__ or ""),
-            "",
-            "| setting | values | default | option |",
-            "|---|---|---|---|",
-        )
-        defaults = sources.values(Settings())
-        for name in own:
-            dotted = prefix + name
-            default = defaults[dotted]
-            shown = "" if default is None else f"`{json.dumps(default, default=str)}`"
-            flag = f"`{_FLAG_OF[dotted].partition('/')[0]}`" if dotted in _FLAG_OF else ""
-            yield f"| `{name}` | {_values(section.model_fields[name].annotation)} | {shown} | {flag} |"
+        title = f"`[{prefix.rstrip('.')}]`" if prefix else "Top level"
+        rows = tuple(_row(section, prefix, name) for name in own)
+        same = shown.setdefault(rows, title)
+        yield from (f"### {title}", "", inspect.cleandoc(section.__doc__ or ""), "")
+        if same == title:
+            yield from ("| setting | values | default | option | |", "|---|---|---|---|---|")
+            for name, (values, default, told) in zip(own, rows, strict=True):
+                flag = _FLAG_OF.get(prefix + name)
+                option = f"`{flag.names[0].partition('/')[0]}`" if flag else ""
+                yield f"| `{name}` | {values} | {default} | {option} | {told or (flag.help if flag else '')} |"
+        else:
+            yield f"Settings and defaults are those of {same}."
         yield ""
     for name, annotation in inner.items():
         nested = sources.section(annotation)
         assert nested is not None
-        yield from _table(nested, f"{prefix}{name}.")
+        yield from _table(nested, f"{prefix}{name}.", shown)
+
+
+def _row(section: type[Section], prefix: str, name: str) -> tuple[str, str, str]:
+    """Return the values that a setting takes, its default, and what it does if that is said of it."""
+    field, default = section.model_fields[name], sources.values(Settings())[prefix + name]
+    shown = "" if default is None else f"`{json.dumps(default, default=str)}`"
+    return _values(field.annotation), shown, field.description or ""
 
 
 def _values(annotation: Any) -> str:
@@ -125,7 +155,7 @@ def profiles() -> Iterator[str]:
     """Yield what each built-in profile says."""
     for name, table in PROFILES.items():
         if table:
-            yield from (f"### {name}", "", "```toml", *_toml(table), "```", "")
+            yield from (f"### {name}", "", DESCRIPTIONS[name], "", "```toml", *_toml(table), "```", "")
 
 
 def _toml(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -41,8 +41,8 @@ def combine(
         list[str],
         typer.Argument(
             metavar="INPUT",
-            help="Files, wildcards, folders, the first file of a numbered sequence, or @list: a file of names, "
-            "relative to the folder it stands in.",
+            help="Files, wildcards, folders (not those below), the first file of a numbered sequence, or @list: a file "
+            "of names, relative to the folder it stands in.",
             show_default=False,
         ),
     ],

@@ -118,9 +118,11 @@ OUTPUT: Final = Family(
 )
 
 _MEMORY: Final = Flag(
-    "memory", ("--memory",), "Memory for integration, with its unit: 2G or 800M (default: half of what is free)."
+    "memory",
+    ("--memory",),
+    "Memory for integration, with its unit: 2G or 800M (default with numpy: half of what is free).",
 )
-_THREADS: Final = Flag("threads", ("--threads",), "Processors to integrate with (default: all).")
+_THREADS: Final = Flag("threads", ("--threads",), "Processors for the numpy engine (default: all).")
 
 ENGINE: Final = Family(
     "Engine",

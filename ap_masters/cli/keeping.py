@@ -60,7 +60,7 @@ def label(
     ],
     remove: Annotated[list[str] | None, typer.Option("--remove", help="A label to take away.")] = None,
 ) -> None:
-    """Give masters labels such as interim, or take them away; matching can ask for them, retired ones are never due."""
+    """Give masters labels such as interim, or take them away; matching can ask for them, retired ones do not age."""
     from ap_masters.images import is_image_name
     from ap_masters.library import status
 

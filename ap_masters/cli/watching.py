@@ -35,7 +35,8 @@ def watch(
 ) -> None:
     """Watch a capture folder and build when a set is complete or has been quiet; Ctrl-C stops it.
 
-    What fails is tried again after a pause that grows, or with the next new file.
+    A set is complete with the recommended number of frames (counts). What fails is tried again after a pause that
+    grows, or with the next new file.
     """
     from ap_masters.survey import require_folder
     from ap_masters.watch import Built

@@ -55,9 +55,9 @@ def _is_numeric(kind: Any) -> bool:
 class CountPolicy(Section):
     """How many frames make a master of one type; the defaults are the table of the ANAWBPPS guide."""
 
-    minimum: int = Field(ge=1)
-    recommended: int = Field(ge=1)
-    optimal: int = Field(ge=1)
+    minimum: int = Field(ge=1, description="Fewer are built all the same, with a warning.")
+    recommended: int = Field(ge=1, description="What `library validate` asks for, and `watch` waits for.")
+    optimal: int = Field(ge=1, description="From here on more frames gain little.")
 
     def grade(self, count: int) -> Grade:
         """Return how many frames ``count`` is."""
@@ -70,7 +70,7 @@ class CountPolicy(Section):
 
 
 class CountSettings(Section):
-    """Grades by frame count, and the hard floor (None: 3, PixInsight's own, or 5 for linear fit)."""
+    """How many frames are enough. The tables below grade masters; only `min_frames` keeps one from being built."""
 
     bias: CountPolicy = CountPolicy(minimum=50, recommended=100, optimal=200)
     dark: CountPolicy = CountPolicy(minimum=15, recommended=30, optimal=50)
@@ -85,26 +85,29 @@ class CountSettings(Section):
 
 
 class GroupSettings(Section):
-    """When frames belong together. ``temperature_tolerance_c`` is the largest spread in a cluster, inclusive.
-
-    More than ``epoch_days`` without a frame begin a new master; of dark flats, which are of the hours of their flats, a
-    night more than ``dark_flat_window_h`` after the last.
-    """
+    """When frames belong together; limits are inclusive."""
 
     temperature_tolerance_c: float = Field(1.0, ge=0)
-    exposure_tolerance_s: float = Field(0.001, ge=0)
-    mixed_exposure_flats: bool = False  # sky flats: one group whatever the exposure
-    epoch_days: int | None = Field(None, ge=0)  # more days without a frame than these begin a new master
-    dark_flat_window_h: float = Field(3.0, ge=0)  # how near in time a DARK must be to a flat of its exposure
+    exposure_tolerance_s: float = Field(0.001, ge=0, description="Exposures that differ by no more are one.")
+    mixed_exposure_flats: bool = False
+    epoch_days: int | None = Field(
+        None,
+        ge=0,
+        description="More days without a frame than these begin a new master (not set: none do); of dark flats, a "
+        "night more than `dark_flat_window_h` after the last.",
+    )
+    dark_flat_window_h: float = Field(
+        3.0, ge=0, description="Hours between a flat and a dark of its exposure that is taken for a dark flat."
+    )
 
 
 class DiscardFirst(Section):
     """How many of the earliest frames of each group are left out, per type."""
 
-    bias: int = Field(0, ge=0)
-    dark: int = Field(0, ge=0)
-    dark_flat: int = Field(0, ge=0)
-    flat: int = Field(0, ge=0)
+    bias: int = Field(0, ge=0, description="Of biases.")
+    dark: int = Field(0, ge=0, description="Of darks.")
+    dark_flat: int = Field(0, ge=0, description="Of dark flats.")
+    flat: int = Field(0, ge=0, description="Of flats.")
 
     def of(self, frame_type: FrameType) -> int:
         """Return the number for one frame type."""
@@ -113,33 +116,49 @@ class DiscardFirst(Section):
 
 
 class CullSettings(Section):
-    """Which frames are left out before integration. Temperatures are |sensor - set-point|, strict ``>``."""
+    """Which frames are left out before integration, or warned of."""
 
     discard_first: DiscardFirst = DiscardFirst()
-    warn_temperature_c: float = Field(0.3, ge=0)
-    drop_temperature_c: float = Field(0.5, ge=0)
-    warn_level_sigma: float = Field(5.0, gt=0)  # a frame's level against its group, in robust sigma
-    warn_cooler_percent: float = Field(85.0, gt=0, le=100)  # load of the cooler from which on it has no reserve
+    warn_temperature_c: float = Field(
+        0.3,
+        ge=0,
+        description="A sensor further off its set-point, or wandering by more, is warned of (°C).",
+    )
+    drop_temperature_c: float = Field(
+        0.5, ge=0, description="A frame whose sensor is further off its set-point is left out (°C)."
+    )
+    warn_level_sigma: float = Field(
+        5.0, gt=0, description="A bias or dark further off the level of its group is warned of (robust sigma)."
+    )
+    warn_cooler_percent: float = Field(
+        85.0, gt=0, le=100, description="A cooler with this load or more has no reserve, and is warned of (%)."
+    )
 
 
 class MatchSettings(Section):
     """Which master serves which frame."""
 
-    exposure_tolerance_s: float = Field(0.001, ge=0)
+    exposure_tolerance_s: float = Field(0.001, ge=0, description="Exposures that differ by no more are equal.")
     temperature_tolerance_c: float = Field(1.0, ge=0)
-    flat_temperature_tolerance_c: float = Field(5.0, ge=0)
-    dark_flat_window_h: float = Field(3.0, ge=0)
-    prefer_later: bool = True
-    use_dark_flats: bool = True  # the "ap" profile starts at the dark
+    flat_temperature_tolerance_c: float = Field(
+        5.0, ge=0, description="The same between a flat and its dark flat, and between a light and its flat."
+    )
+    dark_flat_window_h: float = Field(
+        3.0, ge=0, description="Dark flats taken within so many hours of the flats come before all others."
+    )
+    prefer_later: bool = Field(True, description="Of dark flats within these hours one after the flats is taken first.")
+    use_dark_flats: bool = True
     lenient_unknown: bool = False
     bias_ignores_temperature: bool = False
     allow_uncalibrated: bool = False
     scale_dark: bool = False
-    require_dark: bool = False  # PULSAR: flats without a dark of their exposure are refused, whatever bias there is
+    require_dark: bool = Field(
+        False, description="Flats without a dark (or dark flat) of their exposure are refused, whatever bias there is."
+    )
 
 
 class RecipeSettings(Section):
-    """What is set of a recipe; what is not set keeps the default of the frame type (see ``recipes.py``)."""
+    """How the frames of one type are integrated; what is not set keeps the default of the type."""
 
     combination: Combination | None = None
     rejection: Rejection | None = None
@@ -157,7 +176,9 @@ class RecipeSettings(Section):
     esd_outliers: Fraction | None = None
     esd_alpha: Fraction | None = None
     esd_low_relaxation: Relaxation | None = None
-    target_median: Level | None = None
+    target_median: Level | None = Field(
+        None, description="Level that each flat is scaled to, in ADU; `--target-median` sets it for flats."
+    )
 
 
 class RecipesSettings(Section):
@@ -177,15 +198,17 @@ class RecipesSettings(Section):
 
 
 class FlatSettings(Section):
-    """Levels of single flats, as fractions of full scale, and PULSAR's rules for them."""
+    """How bright flats may be, as fractions of full scale, and PULSAR's rules for them."""
 
-    recommended_low: float = Field(0.25, ge=0, le=1)
-    recommended_high: float = Field(0.55, ge=0, le=1)
-    drop_below: float = Field(0.02, ge=0, le=1)
-    drop_above: float = Field(0.90, ge=0, le=1)
-    saturated_fraction: float = Field(0.001, ge=0, le=1)  # more saturated samples than this: dropped
-    consistent_exposures: bool = False  # PULSAR: mixed exposures of one filter are an error
-    cosmetic: bool = False  # PULSAR: single flats are mended with the cosmetic list beside their dark
+    recommended_low: float = Field(0.25, ge=0, le=1, description="A master flat that is darker gets a note.")
+    recommended_high: float = Field(0.55, ge=0, le=1, description="A master flat that is brighter gets a note.")
+    drop_below: float = Field(0.02, ge=0, le=1, description="A flat that is darker is left out, a master refused.")
+    drop_above: float = Field(0.90, ge=0, le=1, description="A flat that is brighter is left out, a master refused.")
+    saturated_fraction: float = Field(
+        0.001, ge=0, le=1, description="A flat with more saturated samples than this part of all is left out."
+    )
+    consistent_exposures: bool = Field(False, description="Flats of one filter and several exposures are a conflict.")
+    cosmetic: bool = Field(False, description="Flats are mended with the list of hot pixels beside their dark.")
 
     @model_validator(mode="after")
     def _low_below_high(self) -> Self:
@@ -197,7 +220,7 @@ class FlatSettings(Section):
 
 
 class DarkSettings(Section):
-    """PULSAR's makedark: what is subtracted from each dark, one of the two. WBPP, ANAWBPPS and S4 subtract nothing."""
+    """What is subtracted from each dark, one of the two, as PULSAR's makedark does. Others subtract nothing."""
 
     subtract_bias: Literal["none", "master"] = "none"
     subtract_constant: float | None = None
@@ -220,24 +243,36 @@ class PixInsightSettings(Section):
     binary: Path | None = None
     instance_id: int = Field(123, ge=1, le=256)
     instances: int = Field(1, ge=1, le=64)
-    timeout_s: float = Field(600.0, gt=0)  # without any sign of life
-    startup_timeout_s: float = Field(180.0, gt=0)
+    timeout_s: float = Field(600.0, gt=0)
+    startup_timeout_s: float = Field(180.0, gt=0, description="Seconds until the script has to begin.")
     javascript: JavaScript = "portable"
     force_exit: bool = True
     script_dir: Path | None = None
 
 
 class QualitySettings(Section):
-    """Limits of the gate, in per cent where named so; every comparison is strict (``>``)."""
+    """Limits of the gate: what is beyond one is told, what stands at it is not."""
 
-    refresh_percent: float = Field(10.0, gt=0)
-    service_percent: float = Field(15.0, gt=0)
-    gradient_percent: float = Field(5.0, gt=0)
-    cooler_change_c: float = Field(1.0, gt=0)
-    lit_dark_fraction: float = Field(0.10, gt=0, le=1)
-    falloff_percent: float = Field(70.0, gt=0, le=100)  # flats whose corners are darker than this are suspect
-    noise_excess_percent: float = Field(25.0, gt=0)  # noise of a master beyond what its frames predict
-    service_refuses: bool = True  # a service alert keeps a master in quarantine until a user publishes it
+    refresh_percent: float = Field(
+        10.0,
+        gt=0,
+        description="Change against the predecessor that makes older masters due; and of a gain, off the header.",
+    )
+    service_percent: float = Field(15.0, gt=0, description="Change of the median that asks for service of the camera.")
+    gradient_percent: float = Field(
+        5.0, gt=0, description="Gradient of a bias or dark, asymmetry of a flat, part of a frame off the others'."
+    )
+    cooler_change_c: float = Field(1.0, gt=0, description="Change of the distance between sensor and set-point (°C).")
+    lit_dark_fraction: float = Field(
+        0.10, gt=0, le=1, description="Part of full scale above which a bias or dark has seen light."
+    )
+    falloff_percent: float = Field(
+        70.0, gt=0, le=100, description="How much darker than the centre a flat's corners are."
+    )
+    noise_excess_percent: float = Field(25.0, gt=0, description="Noise of a master beyond what its frames promise.")
+    service_refuses: bool = Field(
+        True, description="A master that asks for service is quarantined until someone publishes it; else only told."
+    )
     gate: bool = True
 
 
@@ -273,32 +308,41 @@ class RefreshPolicy(Section):
 
 
 class LibrarySettings(Section):
-    """How the library is kept. ``policies`` are the user's own, beside the named ones (see ``library/due.py``)."""
+    """How the library is kept."""
 
     policy: str = "nina-seasonal"
-    policies: dict[str, RefreshPolicy] = {}
-    season_days: int = Field(SEASON_DAYS, ge=1)  # raw frames are kept at least this long
-    record_suffix: Literal[".xrs", ".log"] = ".xrs"
-    index_path: Path | None = None  # None: where the library's index stands, or calibration-index.md
-    defects_beside_darks: bool = False
+    policies: dict[str, RefreshPolicy] = Field(
+        default={}, description="[Policies of your own](library.md#when-a-master-is-due)."
+    )
+    season_days: int = Field(
+        SEASON_DAYS,
+        ge=1,
+        description="`library prune` leaves younger frames alone. A bias or dark does not replace one whose frames are "
+        "newer by half of it.",
+    )
+    record_suffix: Literal[".xrs", ".log"] = Field(".xrs", description="Suffix of the records beside masters.")
+    index_path: Path | None = None
+    defects_beside_darks: bool = Field(
+        False, description="A build writes a list of the hottest pixels beside each dark; layout `pulsar` always does."
+    )
 
 
 class Settings(Section):
     """Everything that can be set."""
 
-    profile: str = "default"
+    profile: str = Field("default", description="A way of working: one of the profiles above.")
     engine: Literal["auto", "pixinsight", "numpy"] = "auto"
     layout: str = "ap"
-    format: ImageFormat | None = None  # None: the layout's own
-    scale: SampleScale | None = None  # None: the layout's own
+    format: ImageFormat | None = None
+    scale: SampleScale | None = None
     compression: Compression = "none"
-    memory: str | None = None  # "2G", "800M"; None: half of what is free
+    memory: str | None = None
     threads: int | None = Field(None, ge=1)
     stages: tuple[Literal["bias", "dark", "flat"], ...] = ("bias", "dark", "flat")
     same_run: bool = True
     bias_master_dir: Path | None = None
     dark_master_dir: Path | None = None
-    types: tuple[CalibrationType, ...] = ()  # build only these; empty: all
+    types: tuple[CalibrationType, ...] = ()
     counts: CountSettings = CountSettings()
     group: GroupSettings = GroupSettings()
     cull: CullSettings = CullSettings()

@@ -12,22 +12,33 @@ _FRAME_TEMPERATURE: Final = {"warn_temperature_c": 0.3, "drop_temperature_c": 0.
 # beside the masters of the others; a set takes some cloudy nights.
 _DATED: Final = {"epoch_days": 14}
 
+DESCRIPTIONS: Final[Mapping[str, str]] = {
+    "ap": "ap-master-calibration: masters of a run do not serve its own flats, dark flats are not looked for, and a "
+    "dark of another exposure is scaled (the nearest lower one, else the next higher).",
+    "nina": "N.I.N.A. Bias, Dark Flats, and Darks: 200 biases without the first 10, 30 to 50 darks and dark flats, "
+    "frames within 0.3 °C, a refresh twice a year.",
+    "playbook": "N.I.N.A. Dark Library Playbook: 32 darks, 30 at least, refreshed each March and September.",
+    "anawbpps": "ANAWBPPS Master Calibration Creation Guide: its table of counts, darks within 1 °C, flats within "
+    "5 °C, dark flats within 3 hours and rather after the flats, flats at half of the range, rejection as in its "
+    "script.",
+    "pulsar": "PULSAR: medians without rejection, each flat scaled to a median of 5000 ADU, one exposure per filter, "
+    "and a list of the hottest pixels beside each dark. It knows no dark flats: every flat needs a dark of its "
+    "exposure.",
+}
+"""What each profile stands for, in a sentence for its user."""
+
 PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
     "default": {},
-    # ap-master-calibration: masters of a run do not serve its own flats, flats look for a dark at once, and a
-    # dark of another exposure is scaled (the nearest lower or equal one, else the next higher).
     "ap": {
         "layout": "ap",
         "same_run": False,
         "match": {"use_dark_flats": False, "scale_dark": True},
         "recipe": {"all": {"rejection": "winsorized", "sigma_low": 4.0, "sigma_high": 3.0}},
     },
-    # N.I.N.A. Bias, Dark Flats, and Darks: 200 bias frames of which the first 10 are tossed (its capture loop
-    # takes 220), 30-50 dark flats and darks with 40 as the aim, frames within 0.3 °C and dropped beyond 0.5 °C.
     "nina": {
         "layout": "nina",
         "counts": {
-            "bias": {"minimum": 190, "recommended": 200, "optimal": 210},
+            "bias": {"minimum": 190, "recommended": 200, "optimal": 210},  # its capture loop takes 220
             "dark": {"minimum": 30, "recommended": 40, "optimal": 50},
             "dark_flat": {"minimum": 30, "recommended": 40, "optimal": 50},
         },
@@ -35,8 +46,6 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
         "cull": {"discard_first": {"bias": 10}} | _FRAME_TEMPERATURE,
         "library": {"policy": "nina-biannual", "index_path": "ops/calibration-index.md"},
     },
-    # N.I.N.A. Dark Library Playbook: 32 darks (30 at least), Sigma Low 4 and Sigma High 3, refreshed each
-    # March and September; hot pixels are those beyond 5 sigma.
     "playbook": {
         "layout": "playbook",
         "counts": {"dark": {"minimum": 30, "recommended": 32, "optimal": 32}},
@@ -46,8 +55,6 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
         "quality": {"refresh_percent": 10.0, "service_percent": 15.0, "cooler_change_c": 1.0},
         "library": {"policy": "nina-seasonal"},
     },
-    # ANAWBPPS Master Calibration Creation Guide: its table of counts, darks within 1 °C, flats within 5 °C, dark
-    # flats within 3 hours and rather after the flats; flats at half of the range. Rejection as in its script.
     "anawbpps": {
         "layout": "anawbpps",
         "counts": {
@@ -72,9 +79,6 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
         "flat": {"recommended_low": 0.45, "recommended_high": 0.55},
         "library": {"policy": "anawbpps-monthly"},
     },
-    # PULSAR: medians without rejection, each flat scaled to a median of 5000 ADU, one exposure per filter, flats
-    # at 25-40 % of full well, and a list of the hottest pixels beside each dark. It knows no dark flats: a DARK is
-    # a dark, and every flat needs one of its own exposure.
     "pulsar": {
         "layout": "pulsar",
         "counts": {

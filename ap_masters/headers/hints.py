@@ -26,8 +26,8 @@ def with_hint(frame: Frame, hint: FolderHint | None) -> Frame:
         return frame  # who keeps dark flats among the flats or darks has no folder for them alone: the header is right
     if may_be_a_target(folder):
         return frame
-    # A dark among the flats may be a dark flat yet, which is told where that is decided.
-    taken = "no flat" if frame.type is FrameType.DARK and kind is FrameType.FLAT else frame.type
+    # A dark may be a dark flat yet, which is told where that is decided.
+    taken = f"no {kind}" if frame.type is FrameType.DARK else frame.type
     warning = f"the header says {frame.type}, the folder '{folder}' says {kind}: taken as {taken}"
     return frame.model_copy(update={"warnings": (*frame.warnings, warning)})
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from ap_masters.model import ROBUST_SIGMA
 
-# Medians of 16-bit frames are whole (or half) numbers: no level is known better than this.
-_ROUNDING = 1 / math.sqrt(12)
+_SCALED_UP = (16, 4)  # steps between the values of a camera of 12 or 14 bits whose counts fill 16
+_EXACT = 1e-3  # ADU; levels come as fractions of full scale
 _SMALLEST_STEP = 2.0  # ADU; less is rounding, whatever its significance
 _SMALLEST_FRACTION = 0.005  # of the level: cameras regulate their black level no better
 
@@ -21,11 +21,11 @@ _STARTS = 5.0  # sigma that the first frame must be off, before a warm-up is spo
 _GOES_ON = 3.0  # ... and that each of the next must be off to belong to it
 _APART = 10.0  # times its noise that one part of a mixed group must be away from the other
 _MIXED_FRACTION = 0.02  # of the level
+_FEW_IN_A_PART = 10  # frames; a MAD of fewer is often next to nothing
 
 # Fewer than six frames tell little of their noise: only what neither warm-up nor temperature explains is said of them.
 _FEWEST_MIXED = 4
 _FEWEST_ODD = 3
-_SMALLEST_SPREAD = 1.0  # ADU
 _FAR_FRACTION = 0.1  # of the level
 
 
@@ -44,7 +44,17 @@ def step_noise(levels: Sequence[float]) -> float:
     The square root of half the variance of successive differences (von Neumann 1941), by their median.
     """
     steps = [abs(b - a) for a, b in pairwise(levels)]
-    return max(ROBUST_SIGMA * median(steps) / math.sqrt(2), _ROUNDING) if steps else _ROUNDING
+    return max(ROBUST_SIGMA * median(steps) / math.sqrt(2) if steps else 0.0, _rounding(levels))
+
+
+def _step(levels: Sequence[float]) -> int:
+    """Return how far apart neighbouring medians of these frames lie, ADU; a median of two values lies half-way."""
+    return next((step for step in _SCALED_UP if all(abs(math.remainder(v, step / 2)) < _EXACT for v in levels)), 1)
+
+
+def _rounding(levels: Sequence[float]) -> float:
+    """Return the standard deviation of rounding: no level is known better."""
+    return _step(levels) / math.sqrt(12)
 
 
 def warm_up(levels: Sequence[float]) -> int:
@@ -87,7 +97,8 @@ def split(levels: Sequence[float]) -> Split | None:
     """Return the two parts of a mixed group, or None where the levels are of one kind.
 
     The widest gap between sorted levels must leave at least three frames and a fifth of them on either side,
-    be ten times wider than the noise within the parts, and wider than 2 % of the level. A drift leaves no gap.
+    be ten times wider than the noise within the parts (the spread of few frames), and wider than 2 % of the level. A
+    drift leaves no gap.
     Of four or five frames two on either side are enough, far off each other.
     """
     ordered = sorted(levels)
@@ -100,7 +111,7 @@ def split(levels: Sequence[float]) -> Split | None:
     if few:
         apart = _far_apart(lower, upper)
     else:
-        noise = max(_noise_within(lower), _noise_within(upper))
+        noise = max(_noise_within(lower), _noise_within(upper), _rounding(ordered))
         apart = upper[0] - lower[-1] > max(_APART * noise, _MIXED_FRACTION * abs(median(ordered)))
     return Split(len(lower), len(upper), median(lower), median(upper)) if apart else None
 
@@ -123,9 +134,12 @@ def _far_apart(lower: Sequence[float], upper: Sequence[float]) -> bool:
     """Whether the gap between two parts of a few frames is beyond doubt: wide against both and against the level."""
     spread = max(part[-1] - part[0] for part in (lower, upper))
     level = abs(median((*lower, *upper)))
-    return upper[0] - lower[-1] > max(_APART * max(spread, _SMALLEST_SPREAD), _FAR_FRACTION * level)
+    return upper[0] - lower[-1] > max(_APART * max(spread, _step((*lower, *upper))), _FAR_FRACTION * level)
 
 
 def _noise_within(levels: Sequence[float]) -> float:
+    """Return the noise of one part of a group; of few levels the spread: some are alike by chance."""
+    if len(levels) < _FEW_IN_A_PART:
+        return max(levels) - min(levels)
     centre = median(levels)
-    return max(ROBUST_SIGMA * median(abs(level - centre) for level in levels), _ROUNDING)
+    return ROBUST_SIGMA * median(abs(level - centre) for level in levels)

@@ -490,12 +490,13 @@ def test_a_name_that_contradicts_the_header_is_reported(path: str) -> None:
     assert "says dark: taken as light" in frame.warnings[0]
 
 
-def test_a_dark_among_the_flats_is_no_flat_and_may_be_a_dark_flat() -> None:
+@pytest.mark.parametrize("kind", ["flat", "light"])
+def test_a_dark_in_another_folder_is_none_of_that_and_may_be_a_dark_flat(kind: str) -> None:
     """N.I.N.A. 3 writes DARK for a dark flat: that it is taken as dark would contradict what is found out later."""
-    frame = frame_with("x/FLAT/0001.fits", root="x", IMAGETYP="DARK")
+    frame = frame_with(f"x/{kind.upper()}/0001.fits", root="x", IMAGETYP="DARK")
 
     assert frame.type is DARK
-    assert frame.warnings == ("the header says dark, the folder 'FLAT' says flat: taken as no flat",)
+    assert frame.warnings == (f"the header says dark, the folder '{kind.upper()}' says {kind}: taken as no {kind}",)
 
 
 def test_a_wheel_slot_in_the_file_name_is_no_type() -> None:

@@ -155,6 +155,30 @@ def test_clean_levels_seldom_raise_an_alarm(count: int, noise: float) -> None:
     assert max(alarms) <= 5
 
 
+@pytest.mark.parametrize("count", [6, 8, 10, 16])
+@pytest.mark.parametrize("level", [30.0, 100.0])
+def test_few_frames_that_scatter_at_a_low_level_are_no_mixed_group(count: int, level: float) -> None:
+    """That would keep a sound master back: not one of 2000 runs that scatter by 3 ADU is split."""
+    source = random.Random(count)
+    runs = ([float(round(level + source.gauss(0, 3))) for _ in range(count)] for _ in range(2000))
+
+    assert [run for run in runs if levels.split(run) is not None] == []
+
+
+@pytest.mark.parametrize("split_at", [2, 3, 12])
+def test_medians_of_a_12_bit_camera_are_steps_of_16_apart(split_at: int) -> None:
+    """Of one scaled to 16 bits, whose level stands between two values, frames at either are of one kind."""
+    for run in ([160.0] * split_at + [176.0] * split_at, [160.0, 176.0, 168.0] * split_at):
+        assert levels.split(run) is None
+        assert levels.warm_up(run) == 0
+        assert levels.strays(run, 5.0) == ()
+
+
+def test_two_kinds_of_frames_of_a_12_bit_camera_are_split() -> None:
+    """Other exposures are more than some steps apart."""
+    assert levels.split([160.0, 176.0, 160.0, 176.0, 400.0, 416.0, 400.0, 400.0]) is not None
+
+
 def test_results_depend_on_levels_alone() -> None:
     """A run is judged the same as a tuple and as a list."""
     run: Sequence[float] = tuple(CLEAN)
