@@ -44,7 +44,7 @@ def step_noise(levels: Sequence[float]) -> float:
     The square root of half the variance of successive differences (von Neumann 1941), by their median.
     """
     steps = [abs(b - a) for a, b in pairwise(levels)]
-    return max(ROBUST_SIGMA * median(steps) / math.sqrt(2) if steps else 0.0, _rounding(levels))
+    return ROBUST_SIGMA * median(steps) / math.sqrt(2) if steps else 0.0
 
 
 def _step(levels: Sequence[float]) -> int:
@@ -67,7 +67,7 @@ def warm_up(levels: Sequence[float]) -> int:
     if len(levels) < _FEWEST:
         return 0
     settled = levels[len(levels) // 2 :]
-    centre, noise = median(settled), step_noise(settled)
+    centre, noise = median(settled), max(step_noise(settled), _rounding(levels))
     least = max(_SMALLEST_STEP, _SMALLEST_FRACTION * abs(centre))
     excess = [abs(level - centre) for level in levels[: len(levels) // 2]]
     if not excess[0] > max(_STARTS * (1 + 2 / len(settled)) * noise, least):
@@ -88,7 +88,7 @@ def strays(levels: Sequence[float], sigma: float) -> tuple[int, ...]:
     if len(rest) < _FEWEST:
         return ()
     centre = median(rest)
-    noise = max(ROBUST_SIGMA * median(abs(level - centre) for level in rest), step_noise(rest))
+    noise = max(ROBUST_SIGMA * median(abs(level - centre) for level in rest), step_noise(rest), _rounding(levels))
     limit = max(sigma * noise, _SMALLEST_STEP, _SMALLEST_FRACTION * abs(centre))
     return tuple(first + i for i, level in enumerate(rest) if abs(level - centre) > limit)
 
