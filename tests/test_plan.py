@@ -486,6 +486,28 @@ def test_masters_that_pixinsight_would_take_upside_down_are_warned_of(
     assert any("bottom-up" in warning for warning in step.warnings) is warned
 
 
+@pytest.mark.parametrize(
+    ("frame_type", "recipe", "warned"),
+    [
+        pytest.param(FrameType.FLAT, {"flat": {"target_median": 5000}}, False, id="flats are scaled anyway"),
+        pytest.param(
+            FrameType.FLAT, {"flat": {"target_median": 5000}, "all": {"normalization": "none"}}, True, id="not so"
+        ),
+        pytest.param(FrameType.DARK, {"dark": {"target_median": 5000}}, True, id="darks are not"),
+        pytest.param(FrameType.DARK, {"all": {"target_median": 5000}}, False, id="and nobody has asked for it"),
+    ],
+)
+def test_a_median_that_nothing_is_scaled_to_is_told(
+    frame_type: FrameType, recipe: dict[str, Any], warned: bool
+) -> None:
+    """It takes a normalization that multiplies; without one the frames stay as they are."""
+    settings = Settings.model_validate({"recipe": recipe, "match": {"allow_uncalibrated": True}})
+
+    step = only(plan_of(make_group(frame_type), settings=settings))
+
+    assert any("target_median" in warning for warning in step.warnings) is warned
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_flats_of_many_exposures_are_told_of_what_puts_them_together(mixed: bool) -> None:
     """C-18: sky flats have an exposure each, so no group is large enough; not where they are together already."""

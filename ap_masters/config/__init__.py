@@ -190,10 +190,14 @@ class RecipesSettings(Section):
     dark_flat: RecipeSettings = RecipeSettings()
     flat: RecipeSettings = RecipeSettings()
 
+    def own(self, frame_type: FrameType) -> RecipeSettings:
+        """Return what is set of one frame type alone."""
+        own: RecipeSettings = getattr(self, frame_type.name.lower())
+        return own
+
     def of(self, frame_type: FrameType) -> RecipeSettings:
         """Return the settings of one frame type over those for all."""
-        own: RecipeSettings = getattr(self, frame_type.name.lower())
-        merged = self.all.model_dump(exclude_none=True) | own.model_dump(exclude_none=True)
+        merged = self.all.model_dump(exclude_none=True) | self.own(frame_type).model_dump(exclude_none=True)
         return RecipeSettings(**merged)
 
 

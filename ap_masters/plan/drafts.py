@@ -17,6 +17,7 @@ from ap_masters.model import (
     Group,
     GroupKey,
     Job,
+    Normalization,
     Recipe,
     Step,
     differ,
@@ -38,6 +39,7 @@ _UPSIDE_DOWN = (
     "these frames store their rows bottom-up, and so will the master; PixInsight turns over FITS lights that say so, "
     "but no XISF: for use in PixInsight build FITS masters (--format fits)"
 )
+_UNSCALED = "not scaled to the median that is set (target_median): that takes normalization 'multiplicative', not"
 
 
 @dataclass
@@ -88,6 +90,9 @@ def prepare(group: Group, settings: Settings, engine: str) -> Draft:
     upwards = any(frame.row_order == _UPWARDS for frame in group.frames)
     if upwards and engine == "numpy" and draft.output.suffix == ".xisf":
         draft.warnings = (_UPSIDE_DOWN,)
+    wants_median = settings.recipe.own(group.key.type).target_median is not None  # for all, it is meant where it fits
+    if wants_median and recipe.normalization is not Normalization.MULTIPLICATIVE:
+        draft.warnings = (*draft.warnings, f"{_UNSCALED} '{recipe.normalization}'")
     return draft
 
 
