@@ -44,6 +44,7 @@ from ap_masters.model import (
     differ,
 )
 from ap_masters.moving import take_place
+from ap_masters.safe import shell_words
 from ap_masters.wording import number
 
 _SAYS_A_TYPE: Final = {"IMAGETYP", "APMTYPE"}
@@ -115,6 +116,7 @@ def combine(
             *(headers.overruled(frames, frame_type) if frame_type else ()),
             *_mixtures(frames),
             *_scales(result),
+            *_unjudged(record, output),
         ),
     )
 
@@ -199,6 +201,15 @@ def _is_kept(path: Path, record_suffix: str | None) -> bool:
     except RecordError:
         return True
     return not history or any(event.reason != _COMBINED for event in history)
+
+
+def _unjudged(record: records.Record, output: Path) -> Iterator[str]:
+    if record.status is MasterStatus.CANDIDATE:
+        command = shell_words("ap-masters", "library", "publish", output)
+        yield (
+            f"{output} stands in a library, where it serves nothing before it is judged: look at it, then "
+            f"{command} --reason WHY"
+        )
 
 
 def _is_in_library(path: Path) -> bool:
@@ -300,14 +311,18 @@ def _shared_key(frames: Sequence[Frame], frame_type: FrameType) -> GroupKey:
 def _finish(
     job: Job, result: Integrated, output: Path, counts: CountSettings, record_suffix: str | None
 ) -> records.Record:
-    """Put the result in its place and write its record. Frames are not hashed: that takes longer than stacking."""
+    """Put the result in its place and write its record. Frames are not hashed: that takes longer than stacking.
+
+    Within a library it is a candidate: what serves there has been judged.
+    """
+    status = MasterStatus.CANDIDATE if _is_in_library(output) else MasterStatus.PUBLISHED
     record = records.complete(records.draft(job, result.engine.name), result, {})
     kind = job.group.key.type
     record = record.model_copy(
         update={
             "grade": counts.of(kind).grade(len(result.frames)) if kind in CALIBRATION_TYPES else None,
-            "status": MasterStatus.PUBLISHED,
-            "history": (records.Event(at=result.started, status=MasterStatus.PUBLISHED, reason=_COMBINED),),
+            "status": status,
+            "history": (records.Event(at=result.started, status=status, reason=_COMBINED),),
             "master": record.master.model_copy(update={"size": result.path.stat().st_size}),
         }
     )

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -395,6 +396,24 @@ def test_a_master_of_a_library_is_left_to_the_library(run: Run, night: Path) -> 
         assert run("combine", night, library / "mine.xisf", "--overwrite").code == 0
     (library / "mine.xisf").unlink()
     assert "record of a master that is gone" in run("combine", night, library / "mine.xisf").err
+
+
+def test_what_is_combined_into_a_library_serves_once_it_is_published(run: Run, night: Path) -> None:
+    """Like all masters there it is judged first; what is combined elsewhere is nobody's business."""
+    library = night.parent / "my library"
+    assert run("build", night, library, "--min-frames", "2").code == 0
+    own = library / "mine.xisf"
+
+    told = run("combine", night, own)
+    assert told.code == 0
+    assert "serves nothing before it is judged" in told.err
+    assert records.read(records.record_path(own)).status is MasterStatus.CANDIDATE
+    assert "serves nothing" not in run("combine", night, night.parent / "elsewhere.xisf").err
+
+    (command,) = (line for line in told.err.splitlines() if "library publish" in line)
+    words = shlex.split(command[command.index("ap-masters library publish") :])
+    assert run(*words[1:]).code == 0
+    assert records.read(records.record_path(own)).status is MasterStatus.PUBLISHED
 
 
 def test_what_does_not_belong_together_is_told(run: Run, night: Path) -> None:
