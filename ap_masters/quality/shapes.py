@@ -35,9 +35,9 @@ def unlike_the_others(
     if len(known) < _FEWEST:
         return
     level = median(glimpse.level for _, glimpse in known)
-    limit = limit_percent / 100
+    limit, cause = limit_percent / 100, "a cloud, dew, or something in the way"
     if unlit:
-        limit = max(limit * abs(level) * ADU, _LEAST_ADU)
+        limit, cause = max(limit * abs(level) * ADU, _LEAST_ADU), "light that leaked in, or a camera not settled"
     shapes = [_shape(glimpse, unlit=unlit) for _, glimpse in known]
     usual = [median(of_cell) for of_cell in zip(*shapes, strict=True)]
     offs = [tuple(mine - theirs for mine, theirs in zip(shape, usual, strict=True)) for shape in shapes]
@@ -45,11 +45,13 @@ def unlike_the_others(
     for (frame, _), off in zip(known, offs, strict=True):
         furthest = max(off, key=abs)
         if abs(furthest) > limit:
-            much = f"{abs(furthest):.0f} ADU" if unlit else percent(100 * abs(furthest))
-            where = zone(*divmod(off.index(furthest), CELLS))
-            cause = "look for a light leak" if unlit else "a cloud, dew, or something in the way"
-            more = "brighter" if furthest > 0 else "darker"
-            yield f"{frame.path.name} is shaped unlike the others: {much} {more} at the {where}; {cause}"
+            told, where = _told(furthest, unlit=unlit), zone(*divmod(off.index(furthest), CELLS))
+            yield f"{frame.path.name} is shaped unlike the others: {told} at the {where}; {cause}"
+
+
+def _told(off: float, *, unlit: bool) -> str:
+    much = f"{abs(off):.0f} ADU" if unlit else percent(100 * abs(off))
+    return f"{much} {'brighter' if off > 0 else 'darker'}"
 
 
 def _has_shape(glimpse: Glimpse, *, unlit: bool) -> bool:

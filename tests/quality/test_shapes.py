@@ -53,7 +53,7 @@ def test_a_dark_into_which_light_leaked_is_named(tmp_path: Path) -> None:
     (said,) = warned(tmp_path, frames, FrameType.DARK)
 
     assert "3.fits is shaped unlike the others: " in said
-    assert "ADU brighter at the bottom left; look for a light leak" in said
+    assert "ADU brighter at the bottom left; light that leaked in" in said
 
 
 def test_a_flat_with_something_in_the_way_is_named(tmp_path: Path) -> None:
