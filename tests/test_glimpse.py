@@ -266,6 +266,13 @@ def test_a_dark_that_saw_light_through_colour_filters_is_dropped(tmp_path: Path)
         assert detail.endswith("as of light through colour filters: it has seen light")
 
 
+def test_darks_of_three_channels_have_no_phases(tmp_path: Path) -> None:
+    """Of a camera's own software, which has interpolated the colours."""
+    planes = np.stack([noisy(seed, shape=(130, 200)) for seed in range(3)])
+
+    assert judged(tmp_path, [planes]) == [""]
+
+
 def test_honest_darks_with_phases_of_their_own_stay(tmp_path: Path) -> None:
     """A warm camera whose rows or columns share amplifiers, black levels by phase, and glow: all without light."""
     warm = noisy(1, level=6000, sigma=40, shape=(130, 200)).astype(float)
