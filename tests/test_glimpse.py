@@ -224,6 +224,16 @@ def test_masked_rows_are_the_cameras_own(tmp_path: Path, value: int) -> None:
     assert judged(tmp_path, frames) == ["", "", ""]
 
 
+def test_rows_of_an_offset_of_zero_are_no_broken_copy(tmp_path: Path) -> None:
+    """Most of its counts are zero: that a few rows have nothing else is chance."""
+    frames = [np.random.default_rng(seed).poisson(0.3, (130, 200)).astype(np.uint16) for seed in range(3)]
+    frames[1][-6:] = 0
+    paths = [write_frame(tmp_path / f"{i}.xisf", pixels, IMAGETYP="DARK") for i, pixels in enumerate(frames)]
+    found = [frame_of(path) for path in paths]
+
+    assert unfit(FrameType.DARK, found, glimpses(found), *SETTINGS) == ()
+
+
 def test_signed_samples_without_bzero_are_dropped_for_that(tmp_path: Path) -> None:
     """A dark at -32267 ADU: the keyword that makes its samples unsigned is missing."""
     path = tmp_path / "0.fits"
