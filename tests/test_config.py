@@ -273,6 +273,16 @@ def test_every_wrong_value_is_reported_at_once(place: Place) -> None:
     assert lines[1].startswith("environment AP_MASTERS_RECIPE__ALL__REJECTION: recipe.all.rejection = sgma")
 
 
+def test_settings_that_contradict_each_other_are_told_where_they_stand(place: Place) -> None:
+    """Not where anything else was said."""
+    place.project.write_text("[flat]\ndrop_below = 0.95\ndrop_above = 0.1\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError) as caught:
+        place.load(LAYOUT="nina")
+
+    assert str(caught.value).startswith(f"{place.project}: flat: ")
+
+
 # --- profiles ---------------------------------------------------------------------------------------------
 
 

@@ -224,6 +224,16 @@ def test_masked_rows_are_the_cameras_own(tmp_path: Path, value: int) -> None:
     assert judged(tmp_path, frames) == ["", "", ""]
 
 
+def test_rows_of_an_offset_of_zero_are_no_broken_copy(tmp_path: Path) -> None:
+    """Most of its counts are zero: that a few rows have nothing else is chance."""
+    frames = [np.random.default_rng(seed).poisson(0.3, (130, 200)).astype(np.uint16) for seed in range(3)]
+    frames[1][-6:] = 0
+    paths = [write_frame(tmp_path / f"{i}.xisf", pixels, IMAGETYP="DARK") for i, pixels in enumerate(frames)]
+    found = [frame_of(path) for path in paths]
+
+    assert unfit(FrameType.DARK, found, glimpses(found), *SETTINGS) == ()
+
+
 def test_signed_samples_without_bzero_are_dropped_for_that(tmp_path: Path) -> None:
     """A dark at -32267 ADU: the keyword that makes its samples unsigned is missing."""
     path = tmp_path / "0.fits"
@@ -264,6 +274,13 @@ def test_a_dark_that_saw_light_through_colour_filters_is_dropped(tmp_path: Path)
     for detail in details:
         assert detail.startswith("its pixels of 2 x 2 have medians of ")
         assert detail.endswith("as of light through colour filters: it has seen light")
+
+
+def test_darks_of_three_channels_have_no_phases(tmp_path: Path) -> None:
+    """Of a camera's own software, which has interpolated the colours."""
+    planes = np.stack([noisy(seed, shape=(130, 200)) for seed in range(3)])
+
+    assert judged(tmp_path, [planes]) == [""]
 
 
 def test_honest_darks_with_phases_of_their_own_stay(tmp_path: Path) -> None:

@@ -162,6 +162,14 @@ def test_order_is_natural(tmp_path: Path) -> None:
     assert names(expand([str(tmp_path)])) == ["dark1.fit", "dark2.fit", "dark10.fit"]
 
 
+def test_a_raised_figure_is_no_number(tmp_path: Path) -> None:
+    """It is a digit to Python, which cannot count with it."""
+    for name in ("1²3.fit", "1²2.fit"):
+        (tmp_path / name).touch()
+
+    assert names(expand([str(tmp_path)])) == ["1²2.fit", "1²3.fit"]
+
+
 @pytest.mark.parametrize(
     ("word", "error", "message"),
     [

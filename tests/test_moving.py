@@ -37,6 +37,29 @@ def test_what_cannot_take_its_place_says_so(tmp_path: Path) -> None:
     remove(tmp_path / "none", missing_ok=True)
 
 
+@pytest.mark.parametrize("by_windows", [True, False], ids=["Windows", "elsewhere"])
+def test_only_windows_is_asked_again_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_windows: bool
+) -> None:
+    """Elsewhere a refusal is a permission, which no waiting brings."""
+    asked = []
+
+    def refuse(path: Path, _: Path) -> None:
+        asked.append(path)
+        error = PermissionError(13, "Permission denied", str(path))
+        if by_windows:
+            error.winerror = 32  # type: ignore[attr-defined,unused-ignore]  # known on Windows only
+        raise error
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr("ap_masters.moving._PATIENCE_S", 0.2)
+
+    with pytest.raises(PermissionError):
+        take_place(tmp_path / "new", tmp_path / "old")
+
+    assert 1 < len(asked) < 20 if by_windows else len(asked) == 1
+
+
 @pytest.mark.skipif(sys.platform != "win32", reason="elsewhere a file that is open may be replaced")
 def test_a_file_that_is_open_for_a_moment_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A virus scanner and a search index look at what was just written."""

@@ -402,6 +402,14 @@ def test_a_build_that_was_killed_before_it_wrote_the_index_writes_it_the_next_ti
     assert index.read_bytes() == right
 
 
+def test_a_build_with_nothing_to_do_makes_no_library(tmp_path: Path) -> None:
+    """Too few frames: the folder that was named is as it was."""
+    report = run(darks(tmp_path / "night", 1), tmp_path / "library")
+
+    assert actions(report) == [Action.SKIPPED]
+    assert not (tmp_path / "library").exists()
+
+
 def test_a_log_that_cannot_be_written_costs_no_master(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A file stands where the folder of logs should be: the master is built all the same, and that is told once."""
     folder = darks(darks(tmp_path / "night"), exposure=60.0)

@@ -128,6 +128,7 @@ def test_csv_comes_back_as_one_cell(text: str) -> None:
     [
         pytest.param("=1+1", "'=1+1", id="a formula"),
         pytest.param("-10.5", "-10.5", id="a number stays one"),
+        pytest.param("-1+1", "'-1+1", id="a difference"),
         pytest.param("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0", id="a command"),
     ],
 )

@@ -104,6 +104,21 @@ def test_a_file_that_is_still_written_holds_everything_up(tmp_path: Path) -> Non
     assert night.builds == [100.0]
 
 
+def test_a_file_may_grow_and_keep_its_time(tmp_path: Path) -> None:
+    """Windows tells the new time of a file when its writer closes it."""
+    path = tmp_path / "slow.fits"
+
+    def grow() -> None:
+        with path.open("ab") as file:
+            file.write(b" " * 2880)
+        os.utime(path, ns=(1, 1))
+
+    night = Night([*[grow] * 6, *[nothing] * 5])
+
+    night.run(tmp_path)
+    assert night.builds == [90.0]
+
+
 @pytest.mark.parametrize("others", [0, 2])
 def test_a_file_that_another_program_has_open_is_built_once_it_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: int

@@ -180,10 +180,7 @@ def to_markdown(index: Index) -> str:
             columns=[heading for heading, _, _ in _COLUMNS],
             sections=[(title, rows) for title, rows in sections if rows],
             series=[_series(s) for s in index.dark_series],
-            doublings=[
-                (markdown(d.camera or "unknown camera"), markdown(d.settings), f"{d.degrees:.1f}")
-                for d in index.doublings
-            ],
+            doublings=[(markdown(d.settings), f"{d.degrees:.1f}") for d in index.doublings],
             problems=[(markdown(p.path), markdown(p.detail)) for p in index.problems],
             mirror=[(markdown(n.target), markdown(n.path), markdown(n.detail)) for n in index.mirror],
         )

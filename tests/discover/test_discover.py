@@ -437,8 +437,10 @@ def test_equal_pixels_of_another_time_or_camera_are_no_copies(tmp_path: Path) ->
     write_frame(tmp_path / "b.fits", noisy(1), DATE_OBS=at(5))
     write_frame(tmp_path / "c.fits", noisy(1), DATE_OBS=at(0), INSTRUME="QHY600M")
     write_frame(tmp_path / "d.fits", noisy(1), DATE_OBS=at(0), IMAGETYP="BIAS")
+    for name in ("e.fits", "f.xisf"):  # no time is no time in common: what calibrates to zeros is alike, too
+        write_frame(tmp_path / name, noisy(1), DATE_OBS=None)
 
-    assert len(find(tmp_path).frames) == 4
+    assert len(find(tmp_path).frames) == 6
 
 
 def test_nothing_vanishes(tmp_path: Path) -> None:

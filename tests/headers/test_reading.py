@@ -490,13 +490,26 @@ def test_a_name_that_contradicts_the_header_is_reported(path: str) -> None:
     assert "says dark: taken as light" in frame.warnings[0]
 
 
-@pytest.mark.parametrize("kind", ["flat", "light"])
+@pytest.mark.parametrize("kind", ["flat", "light", "bias"])
 def test_a_dark_in_another_folder_is_none_of_that_and_may_be_a_dark_flat(kind: str) -> None:
     """N.I.N.A. 3 writes DARK for a dark flat: that it is taken as dark would contradict what is found out later."""
     frame = frame_with(f"x/{kind.upper()}/0001.fits", root="x", IMAGETYP="DARK")
 
     assert frame.type is DARK
     assert frame.warnings == (f"the header says dark, the folder '{kind.upper()}' says {kind}: taken as no {kind}",)
+
+
+@pytest.mark.parametrize("folder", ["darks", "LDN1235 Dark Shark"])
+def test_what_a_folder_says_is_added_to_what_was_told_before(folder: str) -> None:
+    """Of the header's traps, and of how the rest was read, nothing is lost."""
+    cards = {"EXPTIME": 300.0, "EXPOSURE": 299.0, "SET_TEMP": -10.0, "CCD_TEMP": -10.0}
+    alone, hinted = frame_with("x/0001.fits", root="x", **cards), frame_with(f"x/{folder}/0001.fits", root="x", **cards)
+
+    assert alone.warnings
+    assert alone.decisions
+    assert hinted.warnings[: len(alone.warnings)] == alone.warnings
+    assert hinted.decisions[: len(alone.decisions)] == alone.decisions
+    assert len(hinted.decisions) == len(alone.decisions) + 1
 
 
 def test_a_wheel_slot_in_the_file_name_is_no_type() -> None:
@@ -701,6 +714,7 @@ def test_traps_give_a_warning(cards: Mapping[str, Any], warning: str) -> None:
         {"IMAGETYP": "BIAS", "EXPTIME": 0.0001},
         {"IMAGETYP": "DARK", "EXPTIME": 300.0, "EXPOSURE": 300.001},
         {"IMAGETYP": "DARK", "EXPTIME": 300.0, "COOLPOWR": 84.9, "TIMESYS": "UTC"},
+        {"IMAGETYP": "DARK", "EXPTIME": 300.0, "TIMESYS": "GMT"},
         {"IMAGETYP": "LIGHT", "EXPTIME": 300.0, "CALSTAT": "BDF"},
     ],
 )

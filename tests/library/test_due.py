@@ -248,6 +248,14 @@ def test_drift_makes_the_older_masters_of_the_camera_due() -> None:
     assert "new.xisf: hot pixels 1101" in found.items[0].reasons[0].detail
 
 
+def test_what_flats_have_found_is_theirs() -> None:
+    """The sensor of a flat stands off its set-point in the warmth of dusk: no dark is out of date for that."""
+    told = Finding(severity="refresh", metric="cooler offset", message="now +1.5 °C")
+    flat = entry(FrameType.FLAT, days_ago=1, findings=(told,))
+
+    assert due([flat, entry(days_ago=200)], NEVER, now=NOW).items == ()
+
+
 @pytest.mark.parametrize(("apart", "is_due"), [(14, False), (14.1, True)])
 def test_masters_of_one_campaign_drifted_together(apart: float, is_due: bool) -> None:
     """What was taken within a fortnight before the drift was seen is of the same state."""
@@ -386,6 +394,8 @@ def test_a_flat_of_a_past_night_keeps_what_a_later_set_has_replaced(
     assert causes(due([flat, old, new], NEVER, now=NOW)).get("flat.xisf", []) == ["dependency"] * is_due
     later = [flat, old, new.model_copy(update={"status": MasterStatus.SUPERSEDED}), newest]
     assert causes(due(later, NEVER, now=NOW)).get("flat.xisf", []) == ["dependency"] * is_due
+    timeless = [flat, old.model_copy(update={"ended": None}), new]
+    assert causes(due(timeless, NEVER, now=NOW))["flat.xisf"] == ["dependency"]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def test_the_index_lists_every_master_with_stats_paths_and_checksums(tmp_path: P
     text = (tmp_path / JSON_NAME).read_text(encoding="utf-8")
     document = json.loads(text, parse_constant=refuse)
     masters = {m["path"]: m for m in document["masters"]}
+    assert (document["schema"], document["version"]) == ("ap-masters/index", 1)
     assert list(masters) == sorted(masters) == [e.path for e in index.entries]
     dark = masters["darks/master 300 é.xisf"]
     assert dark["measures"]["median"]["value"] == pytest.approx(500)

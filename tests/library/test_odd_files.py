@@ -33,13 +33,14 @@ def test_a_name_that_is_no_text_is_told_and_spoils_nothing(library: Path, tmp_pa
     (master,) = library.rglob("*.xisf")
     place = os.fsencode(master.parent) + b"/masterBias_\xe9.xisf"
     Path(os.fsdecode(place)).write_bytes(master.read_bytes())
+    Path(os.fsdecode(os.fsencode(library) + b"/N\xe4chte")).mkdir()
 
     found = scan(library)
     write_index(library, INDEX)
     report = mirror(library, tmp_path / "target", now=NOW)
 
     assert len(found.entries) == 1
-    assert [p.detail for p in found.problems] == ["its name is no valid text: rename it"]
+    assert [p.detail for p in found.problems] == ["its name is no valid text: rename it"] * 2
     assert {f.kind for f in audit(library).faults} == {"not a master"}
     assert report.count("failed") == 1
     assert not prune(library, now=NOW, season_days=183).unreadable

@@ -1,7 +1,9 @@
 """Raw frames go only when nothing in use needs them, a season has passed, and they are what is on record."""
 
+import errno
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,6 +185,24 @@ def test_what_is_left_of_a_record_is_no_log(tmp_path: Path, damage: bytes) -> No
 
     assert found.counts == {"needed": 3}
     assert found.exit_code == 8
+
+
+def test_a_record_that_cannot_be_opened_is_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share that drops out: what it would name stays."""
+    library = retired(tmp_path, raws(tmp_path / "raws"))
+    (library / "broken.xrs").touch()
+    opened = Path.open
+
+    def lost(path: Path, *args: Any, **kwargs: Any) -> Any:
+        if path.name == "broken.xrs":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", lost)
+
+    found = prune(library, now=NOW, season_days=SEASON)
+
+    assert (found.counts, found.unreadable) == ({"needed": 3}, ("broken.xrs",))
 
 
 def test_a_log_saved_as_utf_16_is_no_record(tmp_path: Path) -> None:

@@ -40,6 +40,15 @@ def test_masters_are_known_by_their_records(tmp_path: Path) -> None:
     assert all(m.method == "" for m in entry.measures)
 
 
+def test_a_record_without_frames_tells_how_many_there_were(tmp_path: Path) -> None:
+    """The master of another program was imported: its header's count is on record, and no frame."""
+    shelve(tmp_path, record=draft().model_copy(update={"inputs": (), "combined": 100}))
+
+    (entry,) = scan(tmp_path).entries
+
+    assert (entry.frames, entry.inputs) == (100, 0)
+
+
 def test_masters_of_other_programs_are_known_by_their_headers(tmp_path: Path) -> None:
     """A master without a record is read from its keywords and counts as published."""
     write_pixels(tmp_path / "old" / "masterDark_300s.fits", draft())
@@ -106,6 +115,21 @@ def test_an_unchanged_library_is_not_read_again(tmp_path: Path) -> None:
     now = {entry.path: entry for entry in scan(tmp_path).entries}
     assert now["a/masterDark_1.xisf"].record is None
     assert now["b/masterDark_2.xisf"] == before.entries[1]
+
+
+def test_what_has_been_read_is_kept_at_once_and_not_written_again(tmp_path: Path) -> None:
+    """A changed master is read once; a library without changes is not written to."""
+    master = shelve(tmp_path)
+    scan(tmp_path)
+    os.utime(master, ns=(1, 1))
+    scan(tmp_path)
+    kept = scan_cache.read(tmp_path)
+    written = (tmp_path / CACHE).stat()
+
+    scan(tmp_path)
+
+    assert [known.stamp[1] for known in kept.values()] == [1]
+    assert (tmp_path / CACHE).stat().st_ino == written.st_ino
 
 
 @pytest.mark.parametrize("text", ["", "{", '{}\n{"written_by": "0", "files": {}}\n', '\n{"files": 1}'])

@@ -93,6 +93,15 @@ def test_vignetting_falls_off_and_is_symmetric() -> None:
     assert grid.asymmetry(tilted) == pytest.approx(0.05, abs=0.002)
 
 
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, -1), (-1, 0), (-1, -1)])
+def test_each_corner_has_a_quarter_of_the_fall_off(row: int, column: int) -> None:
+    """Their mean is what falls off."""
+    flat = make_grid(lambda x, y: 1.0)
+    flat[row][column] = 0.6
+
+    assert grid.fall_off(flat) == pytest.approx(0.1)
+
+
 def test_vignetting_is_what_even_the_brightest_corner_lacks() -> None:
     """One bright corner, or a border that glows, is no vignetting."""
     round_dark = make_grid(lambda x, y: 1 - 0.8 * (x * x + y * y))

@@ -327,6 +327,16 @@ def test_modes_are_not_mixed_and_one_exposure_is_no_series() -> None:
     assert sorted(s.adu_per_second for s in found) == pytest.approx([0.0, 0.04])
 
 
+def test_series_of_darks_alone_are_of_one_mode_whatever_their_exposures() -> None:
+    """Their settings are told without an exposure, by which set-points of one camera would fall apart."""
+    known = [*levels_at(-10, 0.02, [60, 300]), *levels_at(0, 0.04, [120, 600])]
+
+    series = dark_series(known)
+
+    assert [s.settings.partition(",")[0] for s in series] == [known[0].key.camera] * 2
+    assert len(doublings(series)) == 1
+
+
 def test_a_dark_tells_dark_current_and_doubling() -> None:
     """The measures of one master, from the library's other masters of its mode."""
     rates = {t: 0.02 * 2 ** ((t + 10) / 6.0) for t in (-20.0, -10.0)}
@@ -357,6 +367,8 @@ def test_bias_and_shorter_darks_foretell_the_level_of_a_dark() -> None:
     assert foretold(short, lit) == []
     assert foretold(bias, *levels_at(-10, 0.02, [600]), lit) == []
     assert foretold(bias, *levels_at(-5, 0.02, [60]), lit) == []
+    of_unknown_exposure = short._replace(key=short.key.model_copy(update={"exposure": None}))
+    assert foretold(bias, of_unknown_exposure, lit) == []
     uncooled = [Level(each.key.model_copy(update={"temperature": None}), each.adu) for each in (bias, short, lit)]
     assert [m.name for m in dark_measures(uncooled[2].key, uncooled)] == ["dark current"]
 

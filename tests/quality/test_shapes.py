@@ -77,6 +77,16 @@ def test_frames_alike_are_not_spoken_of(
     assert warned(tmp_path, make(8), frame_type, step=step) == []
 
 
+def test_of_bright_darks_the_limit_is_a_share_of_their_level(tmp_path: Path) -> None:
+    """Five per cent of 8000 ADU: what would be named among darks of 500 is within it."""
+    frames = darks(5, level=8000)
+    frames[1] = frames[1] + 200 * (X < 0.3)
+    assert warned(tmp_path / "bright", frames, FrameType.DARK) == []
+
+    frames[1] = frames[1] + 400 * (X < 0.3)
+    assert len(warned(tmp_path / "brighter", frames, FrameType.DARK)) == 1
+
+
 def test_what_all_frames_do_is_no_fault_of_one(tmp_path: Path) -> None:
     """Twilight: the gradient turns slowly, by a tenth in the end."""
     frames = [flat * (1 + 0.01 * number * (X - 0.5)) for number, flat in enumerate(flats(10))]
