@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import UTC, datetime, timedelta
+from typing import TypeGuard
 
 from ap_masters.safe import one_line
 
@@ -116,6 +117,11 @@ def moment(value: Raw, clock: Raw = None) -> datetime | None:
     return aware.astimezone(UTC)
 
 
+def is_clock(value: Raw) -> TypeGuard[str]:
+    """Say whether ``value`` may be a time of day: some programs give hours or seconds as a number instead."""
+    return isinstance(value, str) and ":" in value
+
+
 def local_moment(value: Raw) -> datetime | None:
     """Return a local time, without zone: ISO 8601, or TheSkyX's ``'5/18/2020 01:53:24.469 AM STD'``."""
     if not isinstance(value, str):
@@ -138,7 +144,7 @@ def _iso(value: str, clock: Raw) -> datetime | None:
     old = _OLD_DATE.fullmatch(value)
     if old:
         value = f"{_full_year(old[3])}-{int(old[2]):02d}-{int(old[1]):02d}"
-    if "T" not in value and ":" not in value and isinstance(clock, str) and ":" in clock:
+    if "T" not in value and ":" not in value and is_clock(clock):
         time = clock.strip()
         return _stamp(f"{value}T{time}") or _stamp(time) or _stamp(value)  # a clock may hold a date of its own
     return _stamp(value)
