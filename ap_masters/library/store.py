@@ -124,9 +124,21 @@ def way_made(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs"
 
 
 def moved_from(library: Path, output: Path, suffix: str = ".xrs") -> Path | None:
-    """Return where in the library the master went that a killed run moved from ``output``, with none in its place."""
-    found = _elsewhere(library, output, suffix)
-    return found if found is not None and found.is_relative_to(SUPERSEDED) else None
+    """Return where in the library the master went that a killed run moved from ``output``, with none in its place.
+
+    The record that was left there is still that of this master, or is that of the next one already, which names it.
+    """
+    left = records.record_path(library / output, suffix)
+    if master_at(library, output) is not None or not left.exists():
+        return None
+    try:
+        named = records.read(left).supersedes
+    except RecordError:
+        named = None
+    found = (_elsewhere(library, output, suffix), Path(named) if named else None)
+    return next(
+        (path for path in found if path and path.is_relative_to(SUPERSEDED) and (library / path).exists()), None
+    )
 
 
 def _left_alone(library: Path, output: Path, now: datetime, suffix: str) -> Path | None:
