@@ -13,18 +13,7 @@ from ap_masters.headers.integrated import calibrated_before, evidence_of, letter
 from ap_masters.headers.spellings import Spelling
 from ap_masters.headers.targets import may_be_a_target
 from ap_masters.headers.traps import traps
-from ap_masters.headers.values import (
-    is_clock,
-    julian,
-    local_moment,
-    longitude,
-    moment,
-    number,
-    pair,
-    seconds,
-    text,
-    whole,
-)
+from ap_masters.headers.values import julian, local_moment, longitude, moment, number, pair, seconds, text, whole
 from ap_masters.model import DARKS, Decision, Frame, FrameType, ImageInfo
 from ap_masters.wording import degrees
 
@@ -286,10 +275,10 @@ class Reading:
         self._decide_night(started, "UTC noon to noon, as the header has no local time")
 
     def _read_start(self) -> datetime | None:
-        clock = next(filter(is_clock, map(self._header.get, spellings.CLOCKS)), None)
+        clocks = [self._header.get(name) for name in spellings.CLOCKS]
         for keyword in spellings.STARTED:
             raw = self._header.get(keyword)
-            started = moment(raw, clock)
+            started = moment(raw, clocks)
             if started is not None:
                 return self._decide_start(started, keyword)
             if raw is not None:
