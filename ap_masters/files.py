@@ -66,7 +66,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace ``path`` by ``data`` in one step, whatever stands there. Raises OSError that names ``path``."""
-    _clear_parts(path)
+    _clear_parts_of(path)
     part = part_of(path)
     try:
         with part.open("wb") as file:
@@ -81,7 +81,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             part.unlink(missing_ok=True)  # still there after Ctrl-C, or where the disk is full
 
 
-def _clear_parts(path: Path) -> None:
+def _clear_parts_of(path: Path) -> None:
     """Remove what killed runs have left of a file; a process that lives may be writing its own."""
     for part in path.parent.glob(f".{escape(path.name)}.*.part"):
         if found := _PART_NAME.fullmatch(part.name):

@@ -79,13 +79,9 @@ def _default(parameter: Any) -> str:
     if isinstance(value, bool):
         on, off = parameter.opts[0], next(iter(parameter.secondary_opts), None)
         value = on if value else off
-    return (
-        ""
-        if value is None or value == ()
-        else f" Default: `{value:g}`."
-        if isinstance(value, float)
-        else (f" Default: `{value}`.")
-    )
+    if value is None or value == ():
+        return ""
+    return f" Default: `{value:g}`." if isinstance(value, float) else f" Default: `{value}`."
 
 
 def options() -> Iterator[str]:

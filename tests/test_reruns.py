@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ap_masters import build as stream
+from ap_masters import record as records
 from ap_masters.build import BuildReport
 from ap_masters.config import CullSettings, Settings
 from ap_masters.engines import Engine
@@ -94,6 +95,29 @@ def test_labels_stay_where_a_rebuild_was_killed_before_the_new_master_stood(tmp_
     assert again.record is not None
     assert again.record.labels == ("interim",)
     assert again.record.supersedes is not None
+
+
+def test_labels_stay_where_a_rebuild_was_killed_between_the_new_record_and_its_master(tmp_path: Path) -> None:
+    """The record that stands there is of no master, but it tells which one it was to replace."""
+    library = tmp_path / "library"
+    (first,) = run(darks(tmp_path / "night", 5), library).outcomes
+    assert first.master is not None
+    output, now = first.master.relative_to(library), datetime(2026, 3, 2, tzinfo=UTC)
+    label(library, output, add=["interim"], now=now)
+    place = records.record_path(first.master)
+    with pytest.raises(KeyboardInterrupt), way_made(library, output, now=now) as before:
+        assert before is not None
+        old = records.read(place)
+        other = old.master.model_copy(update={"sha256": "0" * 64})
+        aside = before.relative_to(library).as_posix()
+        with records.written(old.model_copy(update={"master": other, "supersedes": aside}), place):
+            raise KeyboardInterrupt
+
+    (again,) = run(darks(tmp_path / "night", 6), library).outcomes
+
+    assert again.record is not None
+    assert again.record.labels == ("interim",)
+    assert again.record.supersedes == aside
 
 
 def test_a_frame_that_is_still_damaged_rebuilds_nothing(tmp_path: Path) -> None:

@@ -275,10 +275,10 @@ class Reading:
         self._decide_night(started, "UTC noon to noon, as the header has no local time")
 
     def _read_start(self) -> datetime | None:
-        clock = next((value for name in spellings.CLOCKS if (value := self._header.get(name)) is not None), None)
+        clocks = [self._header.get(name) for name in spellings.CLOCKS]
         for keyword in spellings.STARTED:
             raw = self._header.get(keyword)
-            started = moment(raw, clock)
+            started = moment(raw, clocks)
             if started is not None:
                 return self._decide_start(started, keyword)
             if raw is not None:

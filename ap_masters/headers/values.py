@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from ap_masters.safe import one_line
@@ -102,14 +103,15 @@ def longitude(value: Raw) -> float | None:
     return degrees - 360 if degrees > 180 else degrees
 
 
-def moment(value: Raw, clock: Raw = None) -> datetime | None:
-    """Return a time in UTC; a value without a zone is UTC. ``clock`` holds the time where ``value`` is only a date.
+def moment(value: Raw, clocks: Sequence[Raw] = ()) -> datetime | None:
+    """Return a time in UTC; a value without a zone is UTC. The first of ``clocks`` completes what is only a date.
 
-    Understands ISO 8601 with any number of decimals (beyond six they are cut) and the old FITS ``dd/mm/yy``.
+    That is the first with a colon: others are hours as a number, or mean nothing. Understands ISO 8601 with any number
+    of decimals (beyond six they are cut) and the old FITS ``dd/mm/yy``.
     """
     if not isinstance(value, str):
         return None
-    stamp = _iso(value.strip(" '\""), clock)
+    stamp = _iso(value.strip(" '\""), clocks)
     if stamp is None:
         return None
     aware = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
@@ -121,7 +123,7 @@ def local_moment(value: Raw) -> datetime | None:
     if not isinstance(value, str):
         return None
     match = _US_TIME.fullmatch(value.strip(" '\""))
-    stamp = _us_time(match) if match else _iso(value.strip(" '\""), None)
+    stamp = _us_time(match) if match else _iso(value.strip(" '\""), ())
     return stamp.replace(tzinfo=None) if stamp else None
 
 
@@ -133,13 +135,13 @@ def julian(value: Raw) -> datetime | None:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=round((days - _UNIX_EPOCH_JD) * 86_400_000))
 
 
-def _iso(value: str, clock: Raw) -> datetime | None:
+def _iso(value: str, clocks: Sequence[Raw]) -> datetime | None:
     """Return the time in ISO 8601 or in the old FITS form, within the years that make sense."""
     old = _OLD_DATE.fullmatch(value)
     if old:
         value = f"{_full_year(old[3])}-{int(old[2]):02d}-{int(old[1]):02d}"
-    if "T" not in value and ":" not in value and isinstance(clock, str) and ":" in clock:
-        time = clock.strip()
+    time = next((clock.strip() for clock in clocks if isinstance(clock, str) and ":" in clock), None)
+    if "T" not in value and ":" not in value and time:
         return _stamp(f"{value}T{time}") or _stamp(time) or _stamp(value)  # a clock may hold a date of its own
     return _stamp(value)
 

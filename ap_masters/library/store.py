@@ -124,9 +124,16 @@ def way_made(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs"
 
 
 def moved_from(library: Path, output: Path, suffix: str = ".xrs") -> Path | None:
-    """Return where in the library the master went that a killed run moved from ``output``, with none in its place."""
-    found = _elsewhere(library, output, suffix)
-    return found if found is not None and found.is_relative_to(SUPERSEDED) else None
+    """Return where in the library the master went that a killed run moved from ``output``, with none in its place.
+
+    The record that was left there is still that of this master, or is that of the next one already, which names it.
+    """
+    left = _told(records.record_path(library / output, suffix))
+    if left is None or master_at(library, output) is not None:
+        return None
+    places = (_elsewhere(library, output, suffix), Path(left.supersedes) if left.supersedes else None)
+    aside = (each for each in places if each is not None and each.is_relative_to(SUPERSEDED))
+    return next((each for each in aside if (library / each).exists()), None)
 
 
 def _left_alone(library: Path, output: Path, now: datetime, suffix: str) -> Path | None:
@@ -151,15 +158,25 @@ def _elsewhere(library: Path, output: Path, suffix: str) -> Path | None:
     homes = (records.record_path(each, suffix) for each in (home, QUARANTINE / home))
     aside = (library / SUPERSEDED / output.parent).glob(f"{escape(own.stem)}_*{suffix}")
     others = (*(library / each for each in homes if each != own), *sorted(aside))
-    try:
-        digest = records.read(library / own).master.sha256
-        for record in filter(Path.exists, others):
-            told = records.read(record).master
-            if digest is not None and told.sha256 == digest and record.with_name(told.name).exists():
-                return record.with_name(told.name).relative_to(library)
-    except RecordError as error:  # of one that cannot be read nobody can tell
-        log.debug("%s", error)
+    left = _told(library / own)
+    if left is None or left.master.sha256 is None:
+        return None
+    for record in filter(Path.exists, others):
+        told = _told(record)
+        if told and told.master.sha256 == left.master.sha256:
+            master = record.with_name(told.master.name)
+            if master.exists():
+                return master.relative_to(library)
     return None
+
+
+def _told(record: Path) -> Record | None:
+    """Return what a record says; nothing where there is none, or it cannot be read."""
+    try:
+        return records.read(record)
+    except RecordError as error:
+        log.debug("%s", error)
+        return None
 
 
 def supersede(library: Path, output: Path, *, now: datetime, suffix: str = ".xrs") -> Path:

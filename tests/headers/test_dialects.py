@@ -340,6 +340,14 @@ def test_universal_time_by_its_name_comes_first() -> None:
     assert frame.started == datetime(2024, 4, 12, 13, 0, 4, 120_000, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("card", [("UT", 23.76), ("UT", "23 45 36"), ("UTC", 0), ("UTSTART", "soon")])
+def test_what_is_no_time_of_day_leaves_it_to_the_next_keyword(card: tuple[str, str | float]) -> None:
+    """Some write UT in hours, or leave a nought: the frame would be one of midnight, and of another night."""
+    frame = read(("DATE-OBS", "2024-04-12"), card, ("TIME-OBS", "23:45:36"))
+
+    assert frame.started == datetime(2024, 4, 12, 23, 45, 36, tzinfo=UTC)
+
+
 def test_a_date_of_universal_time() -> None:
     """Spectral Instruments' program at Maidanak has no DATE-OBS."""
     frame = read(("UTDATE", "2015-05-22"), ("UTSTART", "23:13:45"))

@@ -131,7 +131,7 @@ def utc(*parts: int) -> datetime:
 )
 def test_start_times(value: Raw, clock: Raw, expected: datetime | None) -> None:
     """Every spelling of DATE-OBS seen in real headers is understood, as UTC; what cannot be is unknown."""
-    assert moment(value, clock) == expected
+    assert moment(value, [clock]) == expected
 
 
 @pytest.mark.parametrize(

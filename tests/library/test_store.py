@@ -151,7 +151,7 @@ def test_no_way_into_a_place_loses_the_record_there(tmp_path: Path) -> None:
     (old,) = (tmp_path / SUPERSEDED).rglob("*.xisf")
 
     with store.way_made(tmp_path, OUTPUT, now=NOW) as before:
-        assert before is None
+        assert before == old  # the last that stood there and is known
 
     assert old.exists()
     kept = [records.read(path).master.sha256 for path in (tmp_path / SUPERSEDED).rglob("*.xrs")]
@@ -188,6 +188,20 @@ def test_a_master_that_a_killed_run_moved_out_of_the_way_is_the_one_that_is_repl
 
     assert records.read(records.record_path(new)).supersedes == aside.relative_to(tmp_path).as_posix()
     assert list((tmp_path / SUPERSEDED).rglob("*.xrs")) == [records.record_path(aside)]
+
+
+def test_a_record_that_cannot_be_read_hides_no_master_that_a_killed_run_moved(tmp_path: Path) -> None:
+    """Console logs that users had stashed as records are superseded too."""
+    old = store.publish(work_master(tmp_path, b"first"), make_record(), tmp_path, OUTPUT, now=NOW)
+    store.clear(tmp_path / store.WORK)
+    log = records.record_path(tmp_path / SUPERSEDED / OUTPUT.with_stem(f"{OUTPUT.stem}_20250101_000000"))
+    log.parent.mkdir(parents=True)
+    log.write_text("Integration of 20 images", encoding="utf-8")
+    with pytest.raises(Killed), store.way_made(tmp_path, OUTPUT, now=NOW) as aside:
+        raise Killed
+
+    assert aside is not None
+    assert store.moved_from(tmp_path, old.relative_to(tmp_path)) == aside.relative_to(tmp_path)
 
 
 def test_two_masters_superseded_in_one_second_are_both_kept(tmp_path: Path) -> None:
