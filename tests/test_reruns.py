@@ -70,6 +70,25 @@ def test_labels_stay_with_a_master_that_is_rebuilt(tmp_path: Path) -> None:
     assert ("labels", "interim") in {(decision.subject, decision.verdict) for decision in again.record.decisions}
 
 
+@pytest.mark.parametrize(("later", "kept"), [(False, ("retired",)), (True, ())])
+def test_a_camera_that_later_frames_are_from_is_not_retired_any_more(
+    tmp_path: Path, later: bool, kept: tuple[str, ...]
+) -> None:
+    """Else what replaces its masters would never be due; an old frame that turns up changes nothing."""
+    library, night = tmp_path / "library", darks(tmp_path / "night", 5)
+    (first,) = run(night, library).outcomes
+    assert first.master is not None
+    label(library, first.master, ["retired"], now=datetime(2026, 3, 1, 13, tzinfo=UTC))
+    stamp = "2026-02-10T21:00:00" if later else "2026-01-01T21:00:00"
+    write_frame(night / "one more.fits", noisy(9, level=520), DATE_OBS=stamp, DATE_LOC=stamp)
+
+    (again,) = run(night, library).outcomes
+
+    assert again.record is not None
+    assert len(again.record.inputs) == 6
+    assert again.record.labels == kept
+
+
 # --- damaged and mended -----------------------------------------------------------------------------------
 
 

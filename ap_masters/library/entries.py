@@ -148,10 +148,15 @@ def entry_of(
 def with_labels_of(entries: Sequence[Entry], replaced: Path | None, record: Record) -> Record:
     """Return the record of a master with the labels of the one that it replaces, which stands at ``replaced``.
 
-    Who asked for a refresh has it now.
+    Who asked for a refresh has it now, and a camera that later frames are from is in use again.
     """
     place = replaced.as_posix() if replaced else None
-    labels = {label for entry in entries if entry.path == place for label in entry.labels} - {REQUEST_LABEL}
+    old = next((entry for entry in entries if entry.path == place), None)
+    if old is None:
+        return record
+    starts = [frame.started for frame in record.inputs if frame.started]
+    is_later = old.taken is not None and any(started > old.taken for started in starts)
+    labels = {*old.labels} - {REQUEST_LABEL} - ({RETIRED_LABEL} if is_later else set())
     if not labels:
         return record
     kept = tuple(sorted(labels))

@@ -39,14 +39,19 @@ def test_stopped(darks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
     monkeypatch.setenv("AP_SIM_FAULT", "hang@2,ignore-term")
     library = tmp_path / "masters"
     command = [sys.executable, "-m", "ap_masters", "build", str(darks), str(library)]
+    number = getattr(signal, name)
     with psutil.Popen(
-        [*command, "--pixinsight-binary", str(SIMULATOR)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [*command, "--pixinsight-binary", str(SIMULATOR)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # `nohup` hands down that it is ignored
     ) as process:
         begun = (line for line in process.stderr if line.startswith("Running"))
         next(begun)
         next(begun)
         family = process.children(recursive=True)
-        process.send_signal(getattr(signal, name))
+        process.send_signal(number)
         told = process.stderr.read()
 
     assert process.returncode == 130
