@@ -90,12 +90,17 @@ def _at_the_top(samples: "NDArray[Any]", peak: float) -> tuple[float, float]:
 
 
 def _blank(image: "Image", samples: "NDArray[Any]") -> float:
-    """Return the share of rows whose bytes are all zero, where they begin the frame or end it; else 0."""
+    """Return the share of rows whose bytes are all zero, where they begin a plane of the frame or end it; else 0."""
     import numpy as np
 
-    for row, edge in ((image.info.height - 1, samples[:, -1]), (0, samples[:, 0])):
-        if edge.min() == edge.max() and not image.read_stored(row, row + 1).any():
-            return float(np.mean((samples == edge[:, None, :1]).all(axis=(0, 2))))
+    for row, edge in ((image.info.height - 1, -1), (0, 0)):
+        blank = samples[:, edge].min(axis=1) == samples[:, edge].max(axis=1)
+        if blank.any():
+            blank &= ~image.read_stored(row, row + 1).any(axis=(1, 2))
+        if blank.any():
+            planes = samples[blank]
+            like_it = (planes == planes[:, edge, None, :1]).all(axis=2)
+            return int(np.count_nonzero(like_it)) / (len(samples) * samples.shape[1])
     return 0.0
 
 

@@ -224,6 +224,17 @@ def test_masked_rows_are_the_cameras_own(tmp_path: Path, value: int) -> None:
     assert judged(tmp_path, frames) == ["", "", ""]
 
 
+def test_a_copy_of_three_planes_that_broke_off_in_the_last_one_is_dropped(tmp_path: Path) -> None:
+    """Its first two planes are whole. Zero bytes stand for the count that BZERO adds."""
+    frames = [np.stack([noisy(3 * i + plane, shape=(130, 200)) for plane in range(3)]) for i in range(3)]
+    frames[1][2, 90:] = 32768
+
+    first, second, third = judged(tmp_path, frames, IMAGETYP="DARK")
+
+    assert (first, third) == ("", "")
+    assert "a copy that broke off" in second
+
+
 def test_rows_of_an_offset_of_zero_are_no_broken_copy(tmp_path: Path) -> None:
     """Most of its counts are zero: that a few rows have nothing else is chance."""
     frames = [np.random.default_rng(seed).poisson(0.3, (130, 200)).astype(np.uint16) for seed in range(3)]
