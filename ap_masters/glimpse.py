@@ -100,7 +100,7 @@ def _blank(image: "Image", samples: "NDArray[Any]") -> float:
         if blank.any():
             planes = samples[blank]
             like_it = (planes == planes[:, edge, None, :1]).all(axis=2)
-            return int(np.count_nonzero(like_it)) / (len(samples) * samples.shape[1])
+            return float(np.count_nonzero(like_it) / (len(samples) * samples.shape[1]))
     return 0.0
 
 
