@@ -55,19 +55,35 @@ def actions(report: BuildReport) -> list[Action]:
     return [step.action for step in report.plan.steps]
 
 
-def test_labels_stay_with_a_master_that_is_rebuilt(tmp_path: Path) -> None:
-    """S0-34: an interim set stays one; the wish for a refresh is fulfilled."""
+LATER = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def labelled(tmp_path: Path, *words: str) -> tuple[Path, Path]:
+    """Build a library with one master of five darks in ``tmp_path / "night"``; return both, the master labelled."""
     library = tmp_path / "library"
     (first,) = run(darks(tmp_path / "night", 5), library).outcomes
     assert first.master is not None
-    label(library, first.master, ["interim", "refresh"], now=datetime(2026, 3, 1, 13, tzinfo=UTC))
+    output = first.master.relative_to(library)
+    label(library, output, words, now=LATER)
+    return library, output
 
-    (again,) = run(darks(tmp_path / "night", 6), library).outcomes
 
-    assert again.step.action is Action.REBUILD
-    assert again.record is not None
-    assert again.record.labels == ("interim",)
-    assert ("labels", "interim") in {(decision.subject, decision.verdict) for decision in again.record.decisions}
+def record_of_the_one(report: BuildReport) -> records.Record:
+    (outcome,) = report.outcomes
+    assert outcome.record is not None
+    return outcome.record
+
+
+def test_labels_stay_with_a_master_that_is_rebuilt(tmp_path: Path) -> None:
+    """S0-34: an interim set stays one; the wish for a refresh is fulfilled."""
+    library, _ = labelled(tmp_path, "interim", "refresh")
+
+    report = run(darks(tmp_path / "night", 6), library)
+
+    assert actions(report) == [Action.REBUILD]
+    record = record_of_the_one(report)
+    assert record.labels == ("interim",)
+    assert ("labels", "interim") in {(decision.subject, decision.verdict) for decision in record.decisions}
 
 
 @pytest.mark.parametrize(("later", "kept"), [(False, ("retired",)), (True, ())])
@@ -75,18 +91,44 @@ def test_a_camera_that_later_frames_are_from_is_not_retired_any_more(
     tmp_path: Path, later: bool, kept: tuple[str, ...]
 ) -> None:
     """Else what replaces its masters would never be due; an old frame that turns up changes nothing."""
-    library, night = tmp_path / "library", darks(tmp_path / "night", 5)
-    (first,) = run(night, library).outcomes
-    assert first.master is not None
-    label(library, first.master, ["retired"], now=datetime(2026, 3, 1, 13, tzinfo=UTC))
+    library, _ = labelled(tmp_path, "retired")
     stamp = "2026-02-10T21:00:00" if later else "2026-01-01T21:00:00"
-    write_frame(night / "one more.fits", noisy(9, level=520), DATE_OBS=stamp, DATE_LOC=stamp)
+    write_frame(tmp_path / "night" / "one more.fits", noisy(9, level=520), DATE_OBS=stamp, DATE_LOC=stamp)
 
-    (again,) = run(night, library).outcomes
+    record = record_of_the_one(run(tmp_path / "night", library))
 
-    assert again.record is not None
-    assert len(again.record.inputs) == 6
-    assert again.record.labels == kept
+    assert len(record.inputs) == 6
+    assert record.labels == kept
+
+
+def test_labels_stay_where_a_rebuild_was_killed_before_the_new_master_stood(tmp_path: Path) -> None:
+    """The old one is out of the way by then, and the next build knows it."""
+    library, output = labelled(tmp_path, "interim")
+    with pytest.raises(KeyboardInterrupt), way_made(library, output, now=LATER):
+        raise KeyboardInterrupt
+
+    record = record_of_the_one(run(darks(tmp_path / "night", 6), library))
+
+    assert record.labels == ("interim",)
+    assert record.supersedes is not None
+
+
+def test_labels_stay_where_a_rebuild_was_killed_between_the_new_record_and_its_master(tmp_path: Path) -> None:
+    """The record that stands there is of no master, but it tells which one it was to replace."""
+    library, output = labelled(tmp_path, "interim")
+    place = records.record_path(library / output)
+    with pytest.raises(KeyboardInterrupt), way_made(library, output, now=LATER) as before:
+        assert before is not None
+        old = records.read(place)
+        other = old.master.model_copy(update={"sha256": "0" * 64})
+        aside = before.relative_to(library).as_posix()
+        with records.written(old.model_copy(update={"master": other, "supersedes": aside}), place):
+            raise KeyboardInterrupt
+
+    record = record_of_the_one(run(darks(tmp_path / "night", 6), library))
+
+    assert record.labels == ("interim",)
+    assert record.supersedes == aside
 
 
 # --- damaged and mended -----------------------------------------------------------------------------------
@@ -97,46 +139,6 @@ def cut(path: Path) -> bytes:
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     return whole
-
-
-def test_labels_stay_where_a_rebuild_was_killed_before_the_new_master_stood(tmp_path: Path) -> None:
-    """The old one is out of the way by then, and the next build knows it."""
-    library = tmp_path / "library"
-    (first,) = run(darks(tmp_path / "night", 5), library).outcomes
-    assert first.master is not None
-    output, now = first.master.relative_to(library), datetime(2026, 3, 2, tzinfo=UTC)
-    label(library, output, add=["interim"], now=now)
-    with pytest.raises(KeyboardInterrupt), way_made(library, output, now=now):
-        raise KeyboardInterrupt
-
-    (again,) = run(darks(tmp_path / "night", 6), library).outcomes
-
-    assert again.record is not None
-    assert again.record.labels == ("interim",)
-    assert again.record.supersedes is not None
-
-
-def test_labels_stay_where_a_rebuild_was_killed_between_the_new_record_and_its_master(tmp_path: Path) -> None:
-    """The record that stands there is of no master, but it tells which one it was to replace."""
-    library = tmp_path / "library"
-    (first,) = run(darks(tmp_path / "night", 5), library).outcomes
-    assert first.master is not None
-    output, now = first.master.relative_to(library), datetime(2026, 3, 2, tzinfo=UTC)
-    label(library, output, add=["interim"], now=now)
-    place = records.record_path(first.master)
-    with pytest.raises(KeyboardInterrupt), way_made(library, output, now=now) as before:
-        assert before is not None
-        old = records.read(place)
-        other = old.master.model_copy(update={"sha256": "0" * 64})
-        aside = before.relative_to(library).as_posix()
-        with records.written(old.model_copy(update={"master": other, "supersedes": aside}), place):
-            raise KeyboardInterrupt
-
-    (again,) = run(darks(tmp_path / "night", 6), library).outcomes
-
-    assert again.record is not None
-    assert again.record.labels == ("interim",)
-    assert again.record.supersedes == aside
 
 
 def test_a_frame_that_is_still_damaged_rebuilds_nothing(tmp_path: Path) -> None:
