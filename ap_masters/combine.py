@@ -87,7 +87,8 @@ def combine(
     ``frame_type`` says what the frames are, whatever their headers and names do, of which a warning tells. Files that
     cannot be read, and those of another geometry than most, are left out and returned. ``counts`` is how many frames
     make a master of which grade. The file appears whole or not at all.
-    Raises UsageError for an output that is there already or has no known suffix, NothingToDo for fewer than
+    Raises UsageError for an output that is there already, has no known suffix, or would be a library's without a
+    record, NothingToDo for fewer than
     two frames or than min-max rejection leaves anything of, UnwritableImage where nothing can be written, AllJobsFailed
     when the engine could not integrate them.
     """
@@ -168,6 +169,11 @@ def _check(output: Path, *, overwrite: bool, record_suffix: str | None) -> None:
             )
     if record_suffix is not None:
         _check_record(output, records.record_path(output, record_suffix), overwrite=overwrite)
+    elif _is_in_library(output):
+        raise UsageError(
+            f"{output}: lies in a library, where a master without a record would serve unjudged; leave out "
+            "--no-record, or write elsewhere"
+        )
 
 
 def _check_record(output: Path, record: Path, *, overwrite: bool) -> None:

@@ -416,6 +416,18 @@ def test_what_is_combined_into_a_library_serves_once_it_is_published(run: Run, n
     assert records.read(records.record_path(own)).status is MasterStatus.PUBLISHED
 
 
+def test_nothing_is_combined_into_a_library_without_a_record(run: Run, night: Path) -> None:
+    """A master without one is taken for another program's, and would serve at once."""
+    library = night.parent / "library"
+    assert run("build", night, library, "--min-frames", "2").code == 0
+
+    refused = run("combine", night, library / "mine.xisf", "--no-record")
+
+    assert refused.code == 2
+    assert "leave out --no-record" in refused.err
+    assert not (library / "mine.xisf").exists()
+
+
 def test_what_does_not_belong_together_is_told(run: Run, night: Path) -> None:
     """Sensors upside down, frames that were calibrated before, and [0, 1] beside counts."""
     frames = sorted(night.glob("*.fit"))
